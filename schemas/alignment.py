@@ -1,0 +1,49 @@
+"""Which student step follows which teacher step, and the score that comes of it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from schemas.base import Schema
+
+
+class StepMatch(Schema):
+    """One student step with the teacher step that it is aligned with, if any.
+
+    Attributes:
+        index: The student step, from 0.
+        sub_problem: Its sub-problem.
+        answer: Its answer.
+        teacher_path: Index of the teacher path; ``None`` where unmatched.
+        teacher_step: Index of the teacher's step in that path; ``None`` where unmatched.
+        p_intent: Probability that both steps are devoted to the same problem.
+        p_sub_problem: Probability that both solve the same sub-problem.
+        p_answer: Probability that the answers are equal.
+    """
+
+    index: int = Field(ge=0)
+    sub_problem: str = ""
+    answer: str = ""
+    teacher_path: int | None = None
+    teacher_step: int | None = None
+    p_intent: float | None = None
+    p_sub_problem: float | None = None
+    p_answer: float | None = None
+
+
+class StructureScore(Schema):
+    """How well a student path follows its teachers'.
+
+    Attributes:
+        structure: The score by the configured alignment, in [0, 1] (the unbounded ``prefix`` may exceed 1).
+        prefix: The paper's rule on the same steps, normalised.
+        teacher_steps: Steps of the teacher path that matched best.
+        student_steps: Steps of the student path.
+        steps: The student's steps in order.
+    """
+
+    structure: float = Field(ge=0)
+    prefix: float = Field(ge=0, le=1)
+    teacher_steps: int = Field(ge=0)
+    student_steps: int = Field(ge=0)
+    steps: tuple[StepMatch, ...] = ()
