@@ -1,0 +1,99 @@
+"""Reading and writing files so that a crash leaves either the old content or the new."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from rlkd.errors import DataError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def sha256_text(text: str) -> str:
+    """Hex SHA-256 of a text's UTF-8 bytes (lone surrogates allowed)."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """Hex SHA-256 of a JSON value in canonical form (sorted keys, no spaces)."""
+    return sha256_text(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True))
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Writes a file through a temporary sibling that is synced, then renamed over it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json_atomic(path: Path, value: Any) -> None:
+    """Writes a JSON file atomically; pydantic models are dumped in JSON mode."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    write_text_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_rows(path: Path, rows: Iterable[BaseModel]) -> int:
+    """Writes models as JSON lines, atomically; returns how many."""
+    lines = [row.model_dump_json() for row in rows]
+    write_text_atomic(path, "".join(line + "\n" for line in lines))
+    return len(lines)
+
+
+def append_row(path: Path, row: BaseModel) -> None:
+    """Appends one model as a JSON line; a crash can tear only this last line."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(row.model_dump_json() + "\n")
+
+
+def read_rows(path: Path, model: type[Model]) -> list[Model]:
+    """Reads JSON lines into models.
+
+    Raises:
+        DataError: A line does not fit the model; the message names file and line.
+    """
+    return list(iter_rows(path, model))
+
+
+def iter_rows(path: Path, model: type[Model]) -> Iterator[Model]:
+    """Iterates over JSON lines as models; see :func:`read_rows`."""
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                yield model.model_validate_json(line)
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(str(part) for part in first["loc"]) or "row"
+                raise DataError(f"{path}, line {number}: {where}: {first['msg']}; rerun the stage that wrote this file") from None
+
+
+def recover_rows(path: Path, model: type[Model]) -> list[Model]:
+    """Reads the rows of an unfinished file, cutting off a torn last line so that appending can go on."""
+    if not path.exists():
+        return []
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) != len(data):
+        write_text_atomic(path, whole.decode("utf-8"))
+    return read_rows(path, model)

@@ -1,0 +1,19 @@
+"""The base of every schema: frozen, closed to unknown fields, versioned."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = 1
+"""Version of the rows and manifests on disk; raised when an old reader would misread a new file."""
+
+JsonValue: TypeAlias = Any
+"""Any value that JSON can hold."""
+
+
+class Schema(BaseModel):
+    """A value that crosses a boundary between stages: immutable and closed to unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)

@@ -1,0 +1,37 @@
+"""What is measured on held-out problems, and what the report shows."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from schemas.base import Schema
+
+
+class EvaluateConfig(Schema):
+    """Evaluation of the base, the warm-started and the final student."""
+
+    max_problems: int | None = Field(default=None, ge=1, description="Problems per split; null takes all.")
+    checkpoints: tuple[str, ...] = Field(default=("base", "warm_start", "rlkd"), description="Which checkpoints are evaluated.")
+    samples: int = Field(default=8, ge=0, description="Samples per problem for pass@k; 0 for greedy only.")
+    pass_at: tuple[int, ...] = Field(default=(1, 4, 8), description="The k of pass@k; none larger than `samples`.")
+    pass_problems: int | None = Field(default=100, ge=1, description="Problems of each split that are sampled for pass@k; null takes all.")
+    temperature: float = Field(default=1.0, gt=0, description="Sampling temperature for pass@k.")
+    batch_size: int = Field(default=128, ge=1, description="Completions generated at once.")
+    resamples: int = Field(default=2000, ge=100, description="Bootstrap resamples over problems.")
+    confidence: float = Field(default=0.95, gt=0, lt=1, description="Coverage of the intervals.")
+
+
+class ReportConfig(Schema):
+    """What the report shows."""
+
+    samples: int = Field(default=4, ge=0, description="Completions shown side by side with the teacher's path.")
+    title: str = Field(default="", description="Title; empty takes the configuration's name.")
+
+
+class TrackingConfig(Schema):
+    """MLflow."""
+
+    enabled: bool = Field(default=True, description="Whether the run is tracked in MLflow.")
+    experiment: str = Field(default="rlkd", description="Experiment name.")
+    registered_model: str = Field(default="rlkd-student", description="Name under which the final student is registered; empty for none.")
+    system_metrics: bool = Field(default=True, description="Log CPU, memory and GPU use.")

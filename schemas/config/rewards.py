@@ -1,0 +1,32 @@
+"""How the components of the reward are combined."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.base import Schema
+
+
+class AlphaSchedule(Schema):
+    """Linear change of alpha over the first part of training."""
+
+    end: float = Field(ge=0, le=1, description="Alpha after `over` optimiser steps.")
+    over: int = Field(ge=1, description="Optimiser steps over which alpha moves from `alpha` to `end`.")
+
+
+class RewardsConfig(Schema):
+    """reward = (1 - format - length) * (alpha * structure + (1 - alpha) * outcome) + format and length terms.
+
+    Everything is in [0, 1]. A missing component makes the whole reward missing, never zero.
+    """
+
+    alpha: float = Field(default=0.5, ge=0, le=1, description="Weight of the structure reward against the outcome; 0 is outcome only.")
+    alpha_schedule: AlphaSchedule | None = Field(default=None, description="Change of alpha over training; null keeps it.")
+    format: float = Field(default=0.1, ge=0, lt=1, description="Weight of the format term (the answer is stated in the asked form).")
+    length: float = Field(default=0.0, ge=0, lt=1, description="Weight of the length term (1 up to the free share of the budget, then falling to 0 at the limit).")
+    length_free: float = Field(default=0.75, gt=0, le=1, description="Share of max_completion_tokens that costs nothing.")
+    structure_gate: Literal["always", "wrong", "right"] = Field(
+        default="always", description="Where the structure reward counts: always, only where the outcome is wrong, or only where it is right."
+    )

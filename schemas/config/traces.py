@@ -1,0 +1,33 @@
+"""Who teaches, and how many traces are kept."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.base import Schema
+
+
+class WorldTeacher(Schema):
+    """The solver of the built-in world."""
+
+    type: Literal["world"] = Field(description="The built-in world's own solver.")
+
+
+class ColumnTeacher(Schema):
+    """Paths that came with the dataset (`data.columns.traces`)."""
+
+    type: Literal["column"] = Field(description="Teacher paths from the dataset's columns.")
+
+
+TeacherConfig = Annotated[WorldTeacher | ColumnTeacher, Field(discriminator="type")]
+
+
+class TracesConfig(Schema):
+    """Teacher traces: how many, and how they are verified."""
+
+    teacher: TeacherConfig = Field(default=WorldTeacher(type="world"), description="Who writes the traces.")
+    problems: int | None = Field(default=None, ge=1, description="Training problems that get traces (drawn by seed); null takes all.")
+    per_problem: int = Field(default=1, ge=1, description="Traces asked for per problem.")
+    timeout_s: float = Field(default=5.0, gt=0, description="Longest time that one verification may take, in seconds.")

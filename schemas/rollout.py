@@ -1,0 +1,73 @@
+"""Completions and how they were rewarded: the ledger's rows."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.base import Schema
+
+FinishReason = Literal["stop", "length"]
+
+
+class Completion(Schema):
+    """One text that a model wrote for a prompt."""
+
+    problem_id: str
+    text: str
+    tokens: int = Field(ge=0)
+    finish_reason: FinishReason
+
+
+class StepVerdict(Schema):
+    """The judge's probabilities for one student step and the teacher's step that it is aligned with."""
+
+    step: int
+    sub_problem: str = ""
+    answer: str = ""
+    teacher_path: int | None = None
+    teacher_step: int | None = None
+    p_intent: float | None = None
+    p_sub_problem: float | None = None
+    p_answer: float | None = None
+
+
+class RewardRecord(Schema):
+    """One ledger row: a scored completion.
+
+    A component that could not be computed is ``None`` (missing), named in ``missing``, and makes
+    ``reward`` ``None`` too: such a completion is masked out of the advantage.
+
+    Attributes:
+        step: Optimiser step (of the first update that used it), from 0.
+        group: Index of its group within the step.
+        problem_id: The problem.
+        completion: The text.
+        tokens: Its length in tokens.
+        finish_reason: ``stop`` or ``length`` (hit the limit).
+        steps_found: Steps that the decomposer found in it.
+        verdicts: Per-step verdicts.
+        structure, outcome, format, length: Components in [0, 1].
+        alpha: Weight of structure at that step.
+        reward: The combination in [0, 1].
+        advantage: As used in the loss; 0 for a masked row.
+        missing: Names of missing components.
+    """
+
+    step: int
+    group: int
+    problem_id: str
+    completion: str
+    tokens: int
+    finish_reason: FinishReason
+    steps_found: int = 0
+    verdicts: tuple[StepVerdict, ...] = ()
+    structure: float | None = None
+    outcome: float | None = None
+    format: float | None = None
+    length: float | None = None
+    alpha: float = 0.5
+    reward: float | None = None
+    advantage: float | None = None
+    missing: tuple[str, ...] = ()

@@ -1,0 +1,62 @@
+"""The structure of a reasoning path: its steps and what each depends on (paper, section 3.1)."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from schemas.base import Schema
+
+
+class ReasoningStep(Schema):
+    """One step of a path: why this comes next, the sub-problem, and its answer.
+
+    Attributes:
+        index: Position among the steps of the path, from 0.
+        meta: Meta-reasoning: why this sub-problem comes next, without its answer; may be empty.
+        sub_problem: The sub-problem, as one question or as the text that states it.
+        answer: The sub-problem's answer: short, no reasoning; empty where the step states none.
+        quantities: The quantities (as canonical text, e.g. ``"16"``) or premises that it uses.
+        operation: The operation or relation (``+``, ``-``, ``*``, ``/``, ``and``, ...); may be empty.
+        depends_on: Indices of earlier steps whose answers it uses, ascending.
+        start: Where it starts in the source path, in code points.
+        end: Where it ends (exclusive), in code points.
+        kind: ``step``, or ``check`` for verification and back-tracking that repeats a step.
+    """
+
+    index: int = Field(ge=0)
+    meta: str = ""
+    sub_problem: str = ""
+    answer: str = ""
+    quantities: tuple[str, ...] = ()
+    operation: str = ""
+    depends_on: tuple[int, ...] = ()
+    start: int = Field(default=0, ge=0)
+    end: int = Field(default=0, ge=0)
+    kind: str = "step"
+
+
+class Structure(Schema):
+    """The steps of one path.
+
+    Attributes:
+        steps: In the order of the path; ``steps[i].index == i``.
+        decomposer: Name and version of what read it, for example ``rules@1``.
+        path_sha256: Digest of the path's text.
+        trace_id: The teacher trace that it was read from; empty for a student path.
+        problem_id: The problem; empty where unknown.
+    """
+
+    steps: tuple[ReasoningStep, ...] = ()
+    decomposer: str = ""
+    path_sha256: str = ""
+    trace_id: str = ""
+    problem_id: str = ""
+
+    @model_validator(mode="after")
+    def _indices_and_dependencies(self) -> Structure:
+        for i, step in enumerate(self.steps):
+            if step.index != i:
+                raise ValueError(f"step {i} has index {step.index}; indices must run 0, 1, 2, ...")
+            if any(d >= i or d < 0 for d in step.depends_on):
+                raise ValueError(f"step {i} depends on {step.depends_on}; only earlier steps may be named")
+        return self
