@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlkd.events import EventSink
-from schemas.artifact import StageName, StageResult
+from schemas.artifact import RunManifest, StageName, StageResult
 from schemas.config.pipeline import PipelineConfig
 
 
@@ -30,12 +30,16 @@ class StageContext:
         inputs: Folder of each finished input stage, by name.
         folder: The stage's own folder.
         events: Where progress and step metrics go.
+        run: The run so far (name, configuration digest, MLflow run, and an entry per stage with status,
+            seconds and peak memory). For the report only: it is no part of any identity, so nothing else
+            that a stage writes may depend on it. ``None`` where a stage is run by hand.
     """
 
     config: PipelineConfig
     inputs: Mapping[str, Path]
     folder: Path
     events: EventSink
+    run: RunManifest | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ STAGES: tuple[StageSpec, ...] = (
         "rl", 1, ("student", "structures", "rewards", "rl"), ("data", "traces", "structures", "warm_start"), "rlkd.training.rl:distil", job=True
     ),
     StageSpec(
-        "evaluate", 1, ("student", "structures", "evaluate"), ("data", "warm_start", "rl"), "rlkd.evaluation.stage:evaluate", job=True
+        "evaluate", 1, ("student", "structures", "evaluate"), ("data", "traces", "structures", "warm_start", "rl"), "rlkd.evaluation.stage:evaluate", job=True
     ),
     StageSpec("report", 1, ("name", "report"), ("data", "traces", "structures", "warm_start", "rl", "evaluate"), "rlkd.reporting.stage:write_report"),
 )
