@@ -7,8 +7,13 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.base import SCHEMA_VERSION, Schema
+from schemas.rollout import FinishReason, StepVerdict
 
 CheckpointName = Literal["base", "warm_start", "rlkd"]
+"""The student before training, after the warm start, and after RL distillation; in this order everywhere."""
+
+EvalSplit = Literal["test", "ood"]
+"""Held-out splits: in distribution, and harder than what the student was trained on."""
 
 
 class Interval(Schema):
@@ -27,8 +32,8 @@ class ProblemOutput(Schema):
     ``samples`` is what pass@k is estimated from (0 of 0 where the problem was not sampled).
     """
 
-    checkpoint: str
-    split: str
+    checkpoint: CheckpointName
+    split: EvalSplit
     problem_id: str
     domain: str
     difficulty: int | None
@@ -38,7 +43,7 @@ class ProblemOutput(Schema):
     structure: float | None
     format: float
     tokens: int
-    finish_reason: str
+    finish_reason: FinishReason
     samples: int = 0
     correct_samples: int = 0
 
@@ -46,21 +51,30 @@ class ProblemOutput(Schema):
 class SplitMetrics(Schema):
     """Figures of one checkpoint on one split (or on one domain or difficulty of it).
 
-    ``pass_at`` is keyed by k as text; ``tokens`` is the mean length of greedy completions.
+    Attributes:
+        accuracy: Share of greedy completions with the right answer.
+        structure: Mean structure score over the problems that have one; ``None`` where none has.
+        format: Mean format score.
+        tokens: Mean length of greedy completions, in tokens.
+        truncated: Share of greedy completions that hit the length limit.
+        missing_structure: Problems without a structure score.
+        pass_at: pass@k over the sampled problems, keyed by k as text.
     """
 
     accuracy: Interval
     structure: Interval | None
     format: Interval
     tokens: Interval
+    truncated: float = 0.0
+    missing_structure: int = 0
     pass_at: dict[str, Interval] = Field(default_factory=dict)
 
 
 class CheckpointMetrics(Schema):
-    """Figures of one checkpoint on one split, whole and sliced."""
+    """Figures of one checkpoint on one split, whole and sliced; slices are in reading order."""
 
-    checkpoint: str
-    split: str
+    checkpoint: CheckpointName
+    split: EvalSplit
     overall: SplitMetrics
     by_domain: dict[str, SplitMetrics] = Field(default_factory=dict)
     by_difficulty: dict[str, SplitMetrics] = Field(default_factory=dict)
@@ -72,7 +86,7 @@ class PairedDifference(Schema):
     a: str
     b: str
     metric: str
-    split: str
+    split: EvalSplit
     diff: float
     low: float
     high: float
@@ -80,8 +94,58 @@ class PairedDifference(Schema):
 
 
 class EvalReport(Schema):
-    """Everything that the evaluate stage measured."""
+    """Everything that the evaluate stage measured (``eval_report.json``)."""
 
     checkpoints: tuple[CheckpointMetrics, ...]
     paired: tuple[PairedDifference, ...]
+    confidence: float = 0.95
+    resamples: int = 2000
     schema_version: int = SCHEMA_VERSION
+
+    def find(self, checkpoint: str, split: str) -> CheckpointMetrics | None:
+        """Figures of a checkpoint on a split; ``None`` where it was not evaluated."""
+        return next((m for m in self.checkpoints if m.checkpoint == checkpoint and m.split == split), None)
+
+
+class SampleStep(Schema):
+    """A step of a path, by its character span, and its partner on the other side where there is one.
+
+    ``partner`` is the index of the aligned step; ``verdict`` holds the judge's probabilities (student side).
+    """
+
+    index: int
+    start: int
+    end: int
+    sub_problem: str = ""
+    answer: str = ""
+    partner: int | None = None
+    verdict: StepVerdict | None = None
+
+
+class SampleCompletion(Schema):
+    """One checkpoint's greedy completion of a sample problem, with its steps."""
+
+    checkpoint: CheckpointName
+    text: str
+    correct: bool
+    structure: float | None
+    steps: tuple[SampleStep, ...] = ()
+
+
+class SampleProblem(Schema):
+    """A held-out problem with the teacher's path and every checkpoint's completion (``samples.jsonl``).
+
+    ``kind`` says why it was picked: ``gained``, ``lost``, ``both_right`` or ``both_wrong``, by the first and
+    the last checkpoint that were evaluated.
+    """
+
+    problem_id: str
+    split: EvalSplit
+    question: str
+    answer: str
+    kind: Literal["gained", "lost", "both_right", "both_wrong"]
+    domain: str = ""
+    difficulty: int | None = None
+    teacher_path: str = ""
+    teacher_steps: tuple[SampleStep, ...] = ()
+    completions: tuple[SampleCompletion, ...] = ()

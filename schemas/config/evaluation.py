@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from schemas.base import Schema
+from schemas.evaluation import CheckpointName
 
 
 class EvaluateConfig(Schema):
     """Evaluation of the base, the warm-started and the final student."""
 
     max_problems: int | None = Field(default=None, ge=1, description="Problems per split; null takes all.")
-    checkpoints: tuple[str, ...] = Field(default=("base", "warm_start", "rlkd"), description="Which checkpoints are evaluated.")
+    checkpoints: tuple[CheckpointName, ...] = Field(
+        default=("base", "warm_start", "rlkd"), min_length=1, description="Which checkpoints are evaluated (those that the run makes)."
+    )
     samples: int = Field(default=8, ge=0, description="Samples per problem for pass@k; 0 for greedy only.")
-    pass_at: tuple[int, ...] = Field(default=(1, 4, 8), description="The k of pass@k; none larger than `samples`.")
+    pass_at: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(1, 4, 8), description="The k of pass@k; a k larger than `samples` is left out."
+    )
     pass_problems: int | None = Field(default=100, ge=1, description="Problems of each split that are sampled for pass@k; null takes all.")
     temperature: float = Field(default=1.0, gt=0, description="Sampling temperature for pass@k.")
     batch_size: int = Field(default=128, ge=1, description="Completions generated at once.")

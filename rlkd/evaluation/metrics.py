@@ -1,0 +1,189 @@
+"""From per-problem outputs to figures: whole splits, slices of them, and differences between checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from rlkd.evaluation.stats import bootstrap_interval, paired_difference, pass_at_k
+from schemas.evaluation import (
+    CheckpointMetrics,
+    CheckpointName,
+    EvalReport,
+    EvalSplit,
+    Interval,
+    PairedDifference,
+    ProblemOutput,
+    SplitMetrics,
+)
+
+CHECKPOINTS: tuple[CheckpointName, ...] = get_args(CheckpointName)
+SPLITS: tuple[EvalSplit, ...] = get_args(EvalSplit)
+PAIRS: tuple[tuple[CheckpointName, CheckpointName], ...] = (
+    ("warm_start", "rlkd"),
+    ("base", "warm_start"),
+    ("base", "rlkd"),
+)
+"""The differences that are reported, the one that the method is about first."""
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are made.
+
+    Attributes:
+        resamples: Bootstrap resamples.
+        confidence: Coverage of the intervals.
+        seed: Seed of the resampling.
+    """
+
+    resamples: int = 2000
+    confidence: float = 0.95
+    seed: int = 0
+
+
+DEFAULT_RESAMPLING = Resampling()
+
+METRICS: dict[str, Callable[[ProblemOutput], float | None]] = {
+    "accuracy": lambda row: float(row.correct),
+    "structure": lambda row: row.structure,
+}
+"""The metrics that checkpoints are compared in, as functions of a problem's output; ``None`` is missing."""
+
+
+def split_metrics(
+    outputs: Sequence[ProblemOutput], pass_at: Sequence[int] = (), how: Resampling = DEFAULT_RESAMPLING
+) -> SplitMetrics:
+    """Figures over the outputs of one checkpoint.
+
+    Problems without a structure score are left out of its mean, and counted. pass@k is over the problems
+    that were sampled at least k times; a k for which there are none is absent.
+
+    Raises:
+        ValueError: ``outputs`` is empty.
+    """
+
+    def interval(values: list[float]) -> Interval:
+        return bootstrap_interval(
+            values, resamples=how.resamples, confidence=how.confidence, seed=how.seed
+        )
+
+    structure = [row.structure for row in outputs if row.structure is not None]
+    passes = {
+        k: [pass_at_k(row.samples, row.correct_samples, k) for row in outputs if row.samples >= k] for k in pass_at
+    }
+    return SplitMetrics(
+        accuracy=interval([float(row.correct) for row in outputs]),
+        structure=interval(structure) if structure else None,
+        format=interval([row.format for row in outputs]),
+        tokens=interval([float(row.tokens) for row in outputs]),
+        truncated=sum(row.finish_reason == "length" for row in outputs) / len(outputs),
+        missing_structure=len(outputs) - len(structure),
+        pass_at={str(k): interval(values) for k, values in sorted(passes.items()) if values},
+    )
+
+
+def checkpoint_metrics(
+    outputs: Sequence[ProblemOutput], pass_at: Sequence[int] = (), how: Resampling = DEFAULT_RESAMPLING
+) -> CheckpointMetrics:
+    """Figures of one checkpoint on one split: whole, by domain and by difficulty.
+
+    Problems without a difficulty are in no difficulty slice.
+
+    Raises:
+        ValueError: ``outputs`` is empty or mixes checkpoints or splits.
+    """
+    if len({(row.checkpoint, row.split) for row in outputs}) != 1:
+        raise ValueError("the outputs must be of one checkpoint on one split")
+    domains = sorted({row.domain for row in outputs})
+    difficulties = sorted({row.difficulty for row in outputs if row.difficulty is not None})
+    return CheckpointMetrics(
+        checkpoint=outputs[0].checkpoint,
+        split=outputs[0].split,
+        overall=split_metrics(outputs, pass_at, how),
+        by_domain={d: split_metrics([row for row in outputs if row.domain == d], pass_at, how) for d in domains},
+        by_difficulty={
+            str(d): split_metrics([row for row in outputs if row.difficulty == d], pass_at, how) for d in difficulties
+        },
+    )
+
+
+def paired(
+    a: Sequence[ProblemOutput], b: Sequence[ProblemOutput], metric: str, how: Resampling = DEFAULT_RESAMPLING
+) -> tuple[float, float, float, int] | None:
+    """Difference ``b - a`` of a metric over the problems that both sides have a value for.
+
+    Returns:
+        ``(diff, low, high, n)``, or ``None`` where no problem has both values.
+    """
+    value = METRICS[metric]
+    left = {row.problem_id: value(row) for row in a}
+    pairs = [(left[row.problem_id], value(row)) for row in b if row.problem_id in left]
+    both = [(x, y) for x, y in pairs if x is not None and y is not None]
+    if not both:
+        return None
+    found = paired_difference(
+        [x for x, _ in both],
+        [y for _, y in both],
+        resamples=how.resamples,
+        confidence=how.confidence,
+        seed=how.seed,
+    )
+    return found.mean, found.low, found.high, found.n
+
+
+def build_report(
+    outputs: Iterable[ProblemOutput], pass_at: Sequence[int] = (), how: Resampling = DEFAULT_RESAMPLING
+) -> EvalReport:
+    """Figures of every checkpoint on every split, and the paired differences between checkpoints."""
+    parts: dict[tuple[str, str], list[ProblemOutput]] = {}
+    for row in outputs:
+        parts.setdefault((row.checkpoint, row.split), []).append(row)
+    checkpoints = tuple(
+        checkpoint_metrics(parts[name, split], pass_at, how)
+        for split in SPLITS
+        for name in CHECKPOINTS
+        if (name, split) in parts
+    )
+    differences = []
+    for split in SPLITS:
+        for a, b in PAIRS:
+            if (a, split) not in parts or (b, split) not in parts:
+                continue
+            for metric in METRICS:
+                found = paired(parts[a, split], parts[b, split], metric, how)
+                if found is not None:
+                    diff, low, high, n = found
+                    differences.append(
+                        PairedDifference(a=a, b=b, metric=metric, split=split, diff=diff, low=low, high=high, n=n)
+                    )
+    return EvalReport(
+        checkpoints=checkpoints, paired=tuple(differences), confidence=how.confidence, resamples=how.resamples
+    )
+
+
+def headline(report: EvalReport) -> dict[str, float]:
+    """The figures that go to the tracker, under names that every run shares.
+
+    ``<split>_<metric>_<checkpoint>``; ``<split>_<metric>_final`` for the last checkpoint that the run has, so
+    that methods compare under one name; ``<split>_<metric>_gain_<a>_to_<b>`` for paired differences.
+    """
+    values: dict[str, float] = {}
+    for found in report.checkpoints:
+        for name, value in _figures(found.overall).items():
+            values[f"{found.split}_{name}_{found.checkpoint}"] = value
+    # Checkpoints come in training order.
+    for found in {found.split: found for found in report.checkpoints}.values():
+        values.update({f"{found.split}_{name}_final": value for name, value in _figures(found.overall).items()})
+    for pair in report.paired:
+        values[f"{pair.split}_{pair.metric}_gain_{pair.a}_to_{pair.b}"] = pair.diff
+    return values
+
+
+def _figures(metrics: SplitMetrics) -> dict[str, float]:
+    figures = {"accuracy": metrics.accuracy.mean, "format": metrics.format.mean, "tokens": metrics.tokens.mean}
+    if metrics.structure is not None:
+        figures["structure"] = metrics.structure.mean
+    figures.update({f"pass_at_{k}": interval.mean for k, interval in metrics.pass_at.items()})
+    return figures

@@ -1,0 +1,162 @@
+"""One part of an evaluation: a checkpoint on a split, chunk by chunk, so that a killed run goes on where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rlkd.io import recover_rows, sha256_text, write_rows
+from schemas.config.evaluation import EvaluateConfig
+from schemas.evaluation import CheckpointName, EvalSplit, ProblemOutput, SampleStep
+from schemas.problem import Problem
+from schemas.rollout import Completion
+
+
+@dataclass(frozen=True)
+class Grade:
+    """The scores of one completion.
+
+    Attributes:
+        answer: The answer that it states; ``None`` where none could be read.
+        correct: Whether that is the reference answer.
+        format: Format score in [0, 1].
+        structure: Structure score in [0, 1]; ``None`` where it is missing.
+    """
+
+    answer: str | None
+    correct: bool
+    format: float
+    structure: float | None
+
+
+@dataclass(frozen=True)
+class PathComparison:
+    """A student's path beside the teacher's: the steps of both and which belong together."""
+
+    teacher_path: str
+    teacher_steps: tuple[SampleStep, ...]
+    student_steps: tuple[SampleStep, ...]
+    structure: float | None
+
+
+class Examiner(Protocol):
+    """What an evaluation needs of the outside: a student that answers, and scores of its answers."""
+
+    def open(self, checkpoint: CheckpointName) -> None:
+        """Loads a checkpoint, in place of the one before."""
+
+    def complete(self, problems: Sequence[Problem], temperature: float | None, seed: int) -> list[Completion]:
+        """One completion per problem, in order; greedy where ``temperature`` is ``None``."""
+
+    def grade(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[Grade]:
+        """All scores of completions, in order."""
+
+    def right(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[bool]:
+        """Whether each completion's answer is the reference answer, in order."""
+
+    def compare(self, problem: Problem, text: str) -> PathComparison:
+        """A completion beside the teacher's path, for showing."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One checkpoint on one split.
+
+    Attributes:
+        checkpoint: The checkpoint.
+        split: The split.
+        problems: Its problems.
+        sampled: Ids of the problems that are sampled for pass@k.
+        path: File that its rows are appended to while it is unfinished.
+    """
+
+    checkpoint: CheckpointName
+    split: EvalSplit
+    problems: tuple[Problem, ...]
+    sampled: frozenset[str]
+    path: Path
+
+    def finished(self, chunk: int) -> list[ProblemOutput]:
+        """The rows of whole chunks that an earlier attempt left.
+
+        A chunk that was cut off is done again as a whole, so that batches, and with them the samples, are
+        the same as in an uninterrupted run.
+        """
+        rows = recover_rows(self.path, ProblemOutput)
+        whole = len(rows) if len(rows) == len(self.problems) else len(rows) // chunk * chunk
+        if whole != len(rows):
+            write_rows(self.path, rows[:whole])
+        return rows[:whole]
+
+
+def run_part(
+    part: Part,
+    examiner: Examiner,
+    settings: EvaluateConfig,
+    seed: int,
+    advance: Callable[[int], None] = lambda done: None,
+) -> list[ProblemOutput]:
+    """Completes and scores the problems of a part that have no row yet; returns the rows of all.
+
+    Args:
+        part: The part.
+        examiner: The student and the scores. Its checkpoint is opened only when there is something to do.
+        settings: The evaluation's settings.
+        seed: The run's seed.
+        advance: Called with the number of problems finished since the last call.
+    """
+    rows = part.finished(settings.batch_size)
+    advance(len(rows))
+    if len(rows) == len(part.problems):
+        return rows
+    examiner.open(part.checkpoint)
+    while len(rows) < len(part.problems):
+        problems = part.problems[len(rows) : len(rows) + settings.batch_size]
+        made = _run_chunk(part, problems, examiner, settings, _chunk_seed(part, len(rows), seed))
+        with part.path.open("a", encoding="utf-8") as file:
+            file.write("".join(row.model_dump_json() + "\n" for row in made))
+        rows.extend(made)
+        advance(len(made))
+    return rows
+
+
+def _run_chunk(
+    part: Part, problems: Sequence[Problem], examiner: Examiner, settings: EvaluateConfig, seed: int
+) -> list[ProblemOutput]:
+    greedy = examiner.complete(problems, None, seed)
+    grades = examiner.grade(problems, greedy)
+    sampled = [problem for problem in problems if problem.id in part.sampled]
+    # The samples of one problem lie side by side: as many rows per problem as samples.
+    asked = [problem for problem in sampled for _ in range(settings.samples)]
+    correct: dict[str, int] = dict.fromkeys((problem.id for problem in sampled), 0)
+    if asked:
+        for problem, right in zip(
+            asked, examiner.right(asked, examiner.complete(asked, settings.temperature, seed)), strict=True
+        ):
+            correct[problem.id] += right
+    return [
+        ProblemOutput(
+            checkpoint=part.checkpoint,
+            split=part.split,
+            problem_id=problem.id,
+            domain=problem.domain,
+            difficulty=problem.difficulty,
+            completion=completion.text,
+            answer=grade.answer,
+            correct=grade.correct,
+            structure=grade.structure,
+            format=grade.format,
+            tokens=completion.tokens,
+            finish_reason=completion.finish_reason,
+            samples=settings.samples if problem.id in correct else 0,
+            correct_samples=correct.get(problem.id, 0),
+        )
+        for problem, completion, grade in zip(problems, greedy, grades, strict=True)
+    ]
+
+
+def _chunk_seed(part: Part, start: int, seed: int) -> int:
+    """A seed of its own for each chunk; the same for every checkpoint, so that luck is shared."""
+    return int(sha256_text(f"evaluate/{seed}/{part.split}/{start}")[:8], 16)

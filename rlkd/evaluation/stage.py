@@ -1,0 +1,123 @@
+"""The evaluate stage: every checkpoint on every held-out problem."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from rlkd.errors import ConfigError, DataError
+from rlkd.evaluation.metrics import CHECKPOINTS, SPLITS, Resampling, build_report, headline
+from rlkd.evaluation.parts import Examiner, Part, run_part
+from rlkd.evaluation.samples import pick_samples
+from rlkd.io import read_rows, write_json_atomic, write_rows
+from rlkd.stages import StageContext
+from schemas.artifact import StageResult
+from schemas.config.evaluation import EvaluateConfig
+from schemas.evaluation import CheckpointName, EvalSplit, ProblemOutput
+from schemas.problem import Problem
+
+
+def evaluate(ctx: StageContext, examiner: Examiner | None = None) -> StageResult:
+    """Evaluates the base, the warm-started and the final student, in and out of distribution.
+
+    Greedy accuracy, structure score, format and length over all held-out problems; pass@k over a subset;
+    95% bootstrap intervals over problems; paired differences between checkpoints. Checkpoints whose stage was
+    switched off are left out. Rows are kept chunk by chunk under ``work/``, and a part that is finished is not
+    done again after a kill.
+
+    Args:
+        ctx: The stage's context; inputs ``data``, ``traces``, ``structures``, and ``warm_start`` and ``rl``
+            where the run has them.
+        examiner: Student and scores; by default those that the configuration asks for.
+
+    Raises:
+        DataError: There are no held-out problems.
+        ConfigError: None of the checkpoints that are asked for is made by this run.
+        CheckpointError: A checkpoint cannot be loaded.
+    """
+    settings = ctx.config.evaluate
+    problems = {split: found for split in SPLITS if (found := _problems(ctx, split))}
+    if not problems:
+        raise DataError("there are no held-out problems to evaluate on; set data.sizes.test or add a test file")
+    checkpoints = _checkpoints(ctx)
+    if examiner is None:
+        from rlkd.evaluation.examiner import StudentExaminer
+
+        examiner = StudentExaminer(ctx.config, ctx.inputs)
+    outputs = _run_parts(ctx, problems, checkpoints, examiner)
+    how = Resampling(settings.resamples, settings.confidence, ctx.config.seed)
+    report = build_report(outputs, [k for k in settings.pass_at if k <= settings.samples], how)
+    samples = pick_samples(problems, outputs, checkpoints, examiner, ctx.config.seed)
+    write_rows(ctx.folder / "outputs.jsonl", outputs)
+    write_rows(ctx.folder / "samples.jsonl", samples)
+    write_json_atomic(ctx.folder / "eval_report.json", report)
+    return StageResult(
+        rows=len(outputs),
+        summary={
+            "checkpoints": list(checkpoints),
+            "problems": {split: len(rows) for split, rows in problems.items()},
+            "missing_structure": sum(row.structure is None for row in outputs),
+        },
+        metrics=headline(report),
+    )
+
+
+def _checkpoints(ctx: StageContext) -> tuple[CheckpointName, ...]:
+    """The checkpoints that are asked for and that the run makes, in training order."""
+    made = {"base": True, "warm_start": "warm_start" in ctx.inputs, "rlkd": "rl" in ctx.inputs}
+    asked = ctx.config.evaluate.checkpoints
+    checkpoints = tuple(name for name in CHECKPOINTS if name in asked and made[name])
+    if not checkpoints:
+        raise ConfigError(
+            f"evaluate.checkpoints asks for {', '.join(asked)}, which this run does not make; "
+            "add base, or switch on warm_start or rl"
+        )
+    return checkpoints
+
+
+def _problems(ctx: StageContext, split: EvalSplit) -> list[Problem]:
+    path = ctx.inputs["data"] / f"{split}.jsonl"
+    return read_rows(path, Problem)[: ctx.config.evaluate.max_problems] if path.exists() else []
+
+
+def _run_parts(
+    ctx: StageContext,
+    problems: dict[EvalSplit, list[Problem]],
+    checkpoints: Sequence[CheckpointName],
+    examiner: Examiner,
+) -> list[ProblemOutput]:
+    settings = ctx.config.evaluate
+    work = ctx.folder / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    sampled = {split: _sampled(rows, settings, ctx.config.seed) for split, rows in problems.items()}
+    total = len(checkpoints) * sum(len(rows) for rows in problems.values())
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        ctx.events.progress(done, total, "problems")
+
+    outputs: list[ProblemOutput] = []
+    for checkpoint in checkpoints:
+        for split, rows in problems.items():
+            part = Part(checkpoint, split, tuple(rows), sampled[split], _part_path(work, checkpoint, split))
+            made = run_part(part, examiner, settings, ctx.config.seed, advance)
+            right = sum(row.correct for row in made)
+            ctx.events.message(f"{checkpoint} on {split}: {right} of {len(made)} right")
+            outputs.extend(made)
+    return outputs
+
+
+def _part_path(work: Path, checkpoint: CheckpointName, split: EvalSplit) -> Path:
+    return work / f"{checkpoint}-{split}.jsonl"
+
+
+def _sampled(problems: Sequence[Problem], settings: EvaluateConfig, seed: int) -> frozenset[str]:
+    """Ids of the problems that are sampled for pass@k: the same for every checkpoint."""
+    if settings.samples == 0:
+        return frozenset()
+    ids = [problem.id for problem in problems]
+    count = len(ids) if settings.pass_problems is None else min(settings.pass_problems, len(ids))
+    return frozenset(random.Random(seed).sample(ids, count))

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlkd.errors import ConfigError, DataError
+from rlkd.evaluation.parts import Grade, PathComparison
+from rlkd.evaluation.stage import evaluate
+from rlkd.io import read_rows, write_rows
+from rlkd.stages import StageContext
+from schemas.config.evaluation import EvaluateConfig
+from schemas.config.pipeline import PipelineConfig
+from schemas.evaluation import CheckpointName, EvalReport, ProblemOutput, SampleProblem
+from schemas.problem import Problem
+from schemas.rollout import Completion
+
+SKILL = {"base": 1, "warm_start": 4, "rlkd": 9}
+"""A checkpoint of the fake student solves the problems up to this difficulty."""
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing may catch it."""
+
+
+class FakeExaminer:
+    """A student that solves problems up to its skill; samples are right on every other seed."""
+
+    def __init__(self, die_after: int | None = None) -> None:
+        self.opened: list[str] = []
+        self.asked: list[tuple[str, str]] = []
+        self.seeds: list[int] = []
+        self.die_after = die_after
+        self.checkpoint = ""
+
+    def open(self, checkpoint: CheckpointName) -> None:
+        self.opened.append(checkpoint)
+        self.checkpoint = checkpoint
+
+    def complete(self, problems: Sequence[Problem], temperature: float | None, seed: int) -> list[Completion]:
+        if temperature is None:
+            if self.die_after is not None and len(self.asked) >= self.die_after:
+                raise Killed
+            self.asked.extend((self.checkpoint, problem.id) for problem in problems)
+            self.seeds.append(seed)
+        return [self._complete(problem, i if temperature else 0) for i, problem in enumerate(problems)]
+
+    def _complete(self, problem: Problem, turn: int) -> Completion:
+        right = (problem.difficulty or 0) <= SKILL[self.checkpoint] and turn % 2 == 0
+        text = problem.answer if right else "wrong"
+        return Completion(problem_id=problem.id, text=text, tokens=5, finish_reason="stop")
+
+    def grade(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[Grade]:
+        right = self.right(problems, completions)
+        return [
+            Grade(done.text, ok, 1.0, None if problem.id == "test-3" else (0.75 if ok else 0.25))
+            for problem, done, ok in zip(problems, completions, right, strict=True)
+        ]
+
+    def right(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[bool]:
+        return [done.text == problem.answer for problem, done in zip(problems, completions, strict=True)]
+
+    def compare(self, problem: Problem, text: str) -> PathComparison:
+        return PathComparison(f"teacher of {problem.id}", (), (), None)
+
+
+def problem(split: str, i: int) -> Problem:
+    return Problem(id=f"{split}-{i}", question=f"Question {i}?", answer=str(i), difficulty=i, split=split)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Callable[..., StageContext]:
+    def make(
+        test: int = 7, ood: int = 5, stages: Sequence[str] = ("warm_start", "rl"), **settings: Any
+    ) -> StageContext:
+        data = tmp_path / "data"
+        data.mkdir(exist_ok=True)
+        write_rows(data / "test.jsonl", [problem("test", i) for i in range(test)])
+        write_rows(data / "ood.jsonl", [problem("ood", i) for i in range(5, 5 + ood)])
+        folder = tmp_path / "evaluate"
+        folder.mkdir(exist_ok=True)
+        config = PipelineConfig.model_validate(
+            {
+                "name": "demo",
+                "data": {"type": "world"},
+                "evaluate": {"batch_size": 3, "resamples": 100, "samples": 2, "pass_problems": 4, **settings},
+            }
+        )
+        inputs = {name: tmp_path / name for name in ("data", "traces", "structures", *stages)}
+        return StageContext(config, inputs, folder, Recorder())
+
+    return make
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.done: list[tuple[int, int]] = []
+
+    def progress(self, done: int, total: int, what: str = "") -> None:
+        self.done.append((done, total))
+
+    def metrics(self, step: int, values: Any) -> None: ...
+
+    def message(self, text: str) -> None: ...
+
+
+def test_evaluates_every_checkpoint_on_every_split(context: Callable[..., StageContext]) -> None:
+    ctx, examiner = context(), FakeExaminer()
+    result = evaluate(ctx, examiner)
+    # 3 checkpoints x (7 + 5) problems.
+    assert result.rows == 36 == len(read_rows(ctx.folder / "outputs.jsonl", ProblemOutput))
+    # Test difficulties 0..6: base solves 0 and 1, the warm start 0..4, the final student all.
+    assert result.metrics["test_accuracy_base"] == pytest.approx(2 / 7)
+    assert result.metrics["test_accuracy_warm_start"] == pytest.approx(5 / 7)
+    assert result.metrics["test_accuracy_final"] == result.metrics["test_accuracy_rlkd"] == 1
+    # Out of distribution 5..9: none, none, all.
+    assert result.metrics["ood_accuracy_warm_start"] == 0
+    assert result.metrics["ood_accuracy_gain_warm_start_to_rlkd"] == 1
+    report = EvalReport.model_validate_json((ctx.folder / "eval_report.json").read_text())
+    found = report.find("rlkd", "test")
+    assert found is not None
+    assert found.overall.missing_structure == 1
+    # k = 4 and 8 need more than the 2 samples; pass@1 and pass@2 are over the 4 sampled problems.
+    assert list(found.overall.pass_at) == ["1"]
+    assert found.overall.pass_at["1"].n == 4
+    assert found.overall.pass_at["1"].mean == 0.5
+    assert ctx.events.done[-1] == (36, 36)  # type: ignore[attr-defined]
+
+
+def test_all_checkpoints_share_problems_and_seeds(context: Callable[..., StageContext]) -> None:
+    ctx, examiner = context(), FakeExaminer()
+    evaluate(ctx, examiner)
+    per_checkpoint = len(examiner.seeds) // 3
+    assert examiner.seeds[:per_checkpoint] == examiner.seeds[per_checkpoint : 2 * per_checkpoint]
+    assert len(set(examiner.seeds)) == per_checkpoint == 5  # ceil(7 / 3) + ceil(5 / 3)
+    rows = read_rows(ctx.folder / "outputs.jsonl", ProblemOutput)
+    sampled = {c: {r.problem_id for r in rows if r.checkpoint == c and r.samples} for c in SKILL}
+    assert sampled["base"] == sampled["warm_start"] == sampled["rlkd"]
+    assert len(sampled["base"]) == 8
+
+
+@pytest.mark.parametrize("die_after", [1, 5, 8, 13, 30])
+def test_a_killed_evaluation_goes_on_and_ends_the_same(
+    context: Callable[..., StageContext], tmp_path: Path, die_after: int
+) -> None:
+    ctx = context()
+    first = FakeExaminer(die_after)
+    with pytest.raises(Killed):
+        evaluate(ctx, first)
+    second = FakeExaminer()
+    evaluate(ctx, second)
+    asked = first.asked + second.asked
+    assert len(asked) == len(set(asked)) == 36  # no problem twice
+    finished = (ctx.folder / "outputs.jsonl").read_bytes(), (ctx.folder / "eval_report.json").read_bytes()
+    for path in (ctx.folder / "work").iterdir():
+        path.unlink()
+    evaluate(ctx, FakeExaminer())
+    assert finished == ((ctx.folder / "outputs.jsonl").read_bytes(), (ctx.folder / "eval_report.json").read_bytes())
+
+
+def test_a_torn_chunk_is_done_again_as_a_whole(context: Callable[..., StageContext]) -> None:
+    ctx = context()
+    evaluate(ctx, FakeExaminer())
+    path = ctx.folder / "work" / "warm_start-test.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:4]) + lines[4][:20])  # one chunk of 3, one row of the next, half a row
+    examiner = FakeExaminer()
+    evaluate(ctx, examiner)
+    assert examiner.opened == ["warm_start"]
+    assert examiner.asked == [("warm_start", f"test-{i}") for i in range(3, 7)]
+    assert path.read_text() == "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [(("rl",), ["base", "rlkd"]), (("warm_start",), ["base", "warm_start"]), ((), ["base"])],
+)
+def test_skipped_stages_have_no_checkpoint(
+    context: Callable[..., StageContext], stages: tuple[str, ...], expected: list[str]
+) -> None:
+    result = evaluate(context(stages=stages), FakeExaminer())
+    assert result.summary["checkpoints"] == expected
+    assert result.metrics["test_accuracy_final"] == result.metrics[f"test_accuracy_{expected[-1]}"]
+
+
+def test_samples_show_each_kind_of_change(context: Callable[..., StageContext]) -> None:
+    ctx = context()
+    evaluate(ctx, FakeExaminer())
+    samples = read_rows(ctx.folder / "samples.jsonl", SampleProblem)
+    # Warm start against RL on the test split: 0..4 right in both, 5 and 6 gained.
+    kinds = {s.problem_id: s.kind for s in samples if s.split == "test"}
+    assert kinds.pop("test-5") == kinds.pop("test-6") == "gained"
+    assert len(kinds) == 3
+    assert set(kinds.values()) == {"both_right"}
+    assert samples[0].kind == "gained"
+    assert [c.checkpoint for c in samples[0].completions] == ["base", "warm_start", "rlkd"]
+    assert samples[0].teacher_path == f"teacher of {samples[0].problem_id}"
+
+
+def test_greedy_only(context: Callable[..., StageContext]) -> None:
+    result = evaluate(context(samples=0), FakeExaminer())
+    assert not any("pass_at" in name for name in result.metrics)
+
+
+def test_max_problems_takes_the_first(context: Callable[..., StageContext]) -> None:
+    examiner = FakeExaminer()
+    evaluate(context(max_problems=2, checkpoints=["base"]), examiner)
+    assert examiner.asked == [("base", "test-0"), ("base", "test-1"), ("base", "ood-5"), ("base", "ood-6")]
+
+
+def test_no_held_out_problems(context: Callable[..., StageContext]) -> None:
+    with pytest.raises(DataError, match=r"no held-out problems.*data\.sizes\.test"):
+        evaluate(context(test=0, ood=0), FakeExaminer())
+
+
+def test_no_checkpoint_that_is_asked_for(context: Callable[..., StageContext]) -> None:
+    with pytest.raises(ConfigError, match=r"evaluate\.checkpoints asks for rlkd"):
+        evaluate(context(stages=("warm_start",), checkpoints=["rlkd"]), FakeExaminer())
+
+
+def test_config_refuses_unknown_checkpoints_and_k() -> None:
+    with pytest.raises(ValueError, match="checkpoints"):
+        EvaluateConfig(checkpoints=("final",))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="pass_at"):
+        EvaluateConfig(pass_at=(0,))
