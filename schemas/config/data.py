@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from schemas.base import JsonValue, Schema
 from schemas.config.world import WorldSettings
@@ -24,7 +25,12 @@ class DeduplicationConfig(Schema):
     """Removal of exact and near duplicates (MinHash over word shingles)."""
 
     enabled: bool = Field(default=True, description="Whether duplicates are dropped.")
-    threshold: float = Field(default=0.95, gt=0, le=1, description="Jaccard similarity from which two questions count as near duplicates.")
+    threshold: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="Jaccard similarity from which two questions with the same numbers are near duplicates (with other numbers they are two problems).",
+    )
     shingle: int = Field(default=3, ge=1, description="Words per shingle.")
     permutations: int = Field(default=128, ge=16, description="MinHash permutations; more is finer and slower.")
 
@@ -60,12 +66,31 @@ class TableData(DataCommon):
     """Settings that file and hub sources share."""
 
     columns: Columns = Field(default=Columns(), description="Column mapping.")
-    answer_pattern: str | None = Field(default=None, description="Regular expression whose first group is the answer inside the answer column, e.g. '####\\s*(.+)'.")
-    domain: str = Field(default="math", description="Domain of every problem without a domain column.")
+    answer_pattern: str | None = Field(
+        default=None,
+        description="Regular expression whose first group is the answer inside the answer column (its last match counts), e.g. '####\\s*(.+)'.",
+    )
+    domain: str = Field(default="math", min_length=1, description="Domain of every problem without a domain column.")
+
+    @field_validator("answer_pattern")
+    @classmethod
+    def _has_a_group(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                groups = re.compile(value).groups
+            except re.error as error:
+                raise ValueError(f"{value!r} is no regular expression ({error})") from None
+            if not groups:
+                raise ValueError(f"{value!r} has no group; put parentheses around the answer")
+        return value
 
 
-class WorldData(DataCommon):
-    """Problems made by the built-in world."""
+class WorldData(Schema):
+    """Problems made by the built-in world, in the sizes that `world` states.
+
+    No graph occurs twice, so nothing is left to deduplicate or decontaminate: by their words all of
+    its questions overlap.
+    """
 
     type: Literal["world"] = Field(description="Built-in world.")
     world: WorldSettings = Field(default=WorldSettings(), description="What its problems look like.")
@@ -79,6 +104,12 @@ class FileData(TableData):
     files: dict[Split, str] = Field(default_factory=dict, description="File of each split inside the folder, e.g. {train: train.jsonl, test: test.jsonl}.")
     homepage: str = Field(default="", description="Where the data can be had; named in the error when it is absent.")
 
+    @model_validator(mode="after")
+    def _has_train(self) -> FileData:
+        if self.files and "train" not in self.files:
+            raise ValueError("files names no train file; add one, or leave files out and give a single file as path")
+        return self
+
 
 class HubData(TableData):
     """A Hugging Face dataset by id (or a local dataset folder)."""
@@ -87,7 +118,15 @@ class HubData(TableData):
     dataset: str = Field(description="Dataset id, or a local folder that `datasets.load_dataset` can read.")
     subset: str | None = Field(default=None, description="Configuration name of the dataset.")
     revision: str | None = Field(default=None, description="Commit or tag; pin it for runs that must come out the same.")
-    splits: dict[Split, str] = Field(default_factory=lambda: {"train": "train", "test": "test"}, description="Dataset split behind each of our splits.")
+    splits: dict[Split, str] = Field(
+        default={"train": "train", "test": "test"}, description="Dataset split behind each of our splits."
+    )
+
+    @model_validator(mode="after")
+    def _has_train(self) -> HubData:
+        if "train" not in self.splits:
+            raise ValueError("splits names no train split; add one")
+        return self
 
 
 class GymData(DataCommon):

@@ -21,7 +21,13 @@ class ColumnTeacher(Schema):
     type: Literal["column"] = Field(description="Teacher paths from the dataset's columns.")
 
 
-TeacherConfig = Annotated[WorldTeacher | ColumnTeacher, Field(discriminator="type")]
+class NoTeacher(Schema):
+    """No traces: evaluation only, or RL on the outcome alone."""
+
+    type: Literal["none"] = Field(description="No teacher: for evaluation, or outcome-only RL without a warm start.")
+
+
+TeacherConfig = Annotated[WorldTeacher | ColumnTeacher | NoTeacher, Field(discriminator="type")]
 
 
 class TracesConfig(Schema):

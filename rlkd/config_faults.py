@@ -1,0 +1,190 @@
+"""Turning pydantic's errors into sentences that a person can act on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas.config.pipeline import PipelineConfig
+
+Keys = tuple[str, ...]
+
+_WANTED = {
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "dict_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "model_type": "a section of settings",
+    "model_attributes_type": "a section of settings",
+}
+_BOUNDS = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong.
+
+    Attributes:
+        path: Keys down to the setting; empty for the whole file.
+        what: What is wrong and how to mend it, as the rest of a sentence.
+        where: File and line or override, where that is not to be looked up by ``path``.
+    """
+
+    path: Keys
+    what: str
+    where: str = ""
+
+    def text(self, places: Mapping[Keys, str], name: str) -> str:
+        """The whole line: where it stands, which setting, what is wrong."""
+        where = self.where
+        path = self.path
+        while not where and path:
+            where = places.get(path, "")
+            path = path[:-1]
+        setting = ".".join(self.path)
+        return f"{where or name}: {setting + ' ' if setting else ''}{self.what}"
+
+
+def suggest(name: str, names: Sequence[str]) -> str:
+    """``; did you mean 'x'?``, or nothing."""
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def faults_of(error: ValidationError, values: Mapping[str, Any]) -> list[Fault]:
+    """Every error as a fault, in the order of the file; several about one setting become one."""
+    by_path: dict[Keys, list[str]] = {}
+    schema: dict[str, Any] | None = None
+    for item in error.errors():
+        path = _plain_path(item["loc"], values)
+        if item["type"] == "extra_forbidden":
+            schema = schema or PipelineConfig.model_json_schema()
+            text = _unknown(path, values, schema)
+        else:
+            text = _sentence(dict(item), path)
+        texts = by_path.setdefault(path, [])
+        if text not in texts:
+            texts.append(text)
+    return [Fault(path, ", or ".join(texts)) for path, texts in by_path.items()]
+
+
+def _plain_path(loc: Sequence[str | int], values: Any) -> Keys:
+    """The keys as written: without the tags and type names that pydantic puts between them."""
+    path: list[str] = []
+    at = values
+    for i, part in enumerate(loc):
+        last = i == len(loc) - 1
+        if isinstance(at, Mapping):
+            if part in at:
+                at = at[part]
+            elif at.get("type") == part and not last:
+                continue
+            elif not last or not str(part).isidentifier():
+                continue
+        elif isinstance(at, (list, tuple)) and isinstance(part, int) and part < len(at):
+            at = at[part]
+        else:
+            continue
+        path.append(str(part))
+    return tuple(path)
+
+
+def _sentence(item: dict[str, Any], path: Keys) -> str:
+    kind, context = item["type"], item.get("ctx", {})
+    got = _show(item.get("input"))
+    if kind == "missing":
+        return "is missing; set it"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        tags = [tag.strip().strip("'") for tag in str(context.get("expected_tags", "")).split(",")]
+        if kind == "union_tag_not_found" and not any(tags):
+            return "needs a type; set its type"
+        if kind == "union_tag_not_found":
+            return f"needs a type; set {'.'.join(path)}.type"
+        return f"type must be one of {', '.join(tags)}, not {context['tag']!r}{suggest(str(context['tag']), tags)}"
+    if kind == "literal_error":
+        wanted = str(context["expected"])
+        names = [part.strip().strip("'") for part in wanted.replace(" or ", ",").split(",")]
+        return f"must be {wanted}, not {got}{suggest(str(item.get('input')), names)}"
+    if kind in _BOUNDS:
+        words, key = _BOUNDS[kind]
+        return f"must be {words} {context[key]}, not {got}"
+    if kind in _WANTED:
+        return f"must be {_WANTED[kind]}, not {got}"
+    if kind == "value_error":
+        return f"is wrong: {context.get('error', item['msg'])}"
+    return f"is wrong: {item['msg']} (got {got})"
+
+
+def _show(value: Any) -> str:
+    text = repr(value) if not isinstance(value, bool) else str(value).lower()
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _unknown(path: Keys, values: Mapping[str, Any], schema: dict[str, Any]) -> str:
+    """A key that no section has: the nearest name here, or the same name deeper down."""
+    properties = _section(path[:-1], values, schema).get("properties", {})
+    here = ".".join(path[:-1])
+    near = difflib.get_close_matches(path[-1], list(properties), n=1, cutoff=0.6)
+    if near:
+        return f"is no setting; did you mean {'.'.join((*path[:-1], near[0]))}?"
+    deeper = [found for found in _named(path[-1], properties, schema, path[:-1]) if found != path]
+    elsewhere = deeper or [
+        found for found in _named(path[-1], schema["properties"], schema, ()) if found != path
+    ]
+    if elsewhere:
+        return f"is no setting; did you mean {' or '.join('.'.join(p) for p in elsewhere[:3])}?"
+    return f"is no setting; {here or 'the file'} has {', '.join(properties) or 'no settings'}"
+
+
+def _resolve(node: Mapping[str, Any], schema: Mapping[str, Any], value: Any = None) -> Mapping[str, Any]:
+    """Follows references, optional values and, by the value's ``type``, alternatives."""
+    while True:
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+        elif (
+            "discriminator" in node
+            and isinstance(value, Mapping)
+            and value.get("type") in node["discriminator"]["mapping"]
+        ):
+            node = {"$ref": node["discriminator"]["mapping"][value["type"]]}
+        elif "anyOf" in node and any("$ref" in option for option in node["anyOf"]):
+            node = next(option for option in node["anyOf"] if "$ref" in option)
+        else:
+            return node
+
+
+def _section(path: Keys, values: Any, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    node: Mapping[str, Any] = schema
+    for part in path:
+        values = values.get(part) if isinstance(values, Mapping) else None
+        node = _resolve(node.get("properties", {}).get(part, {}), schema, values)
+    return node
+
+
+def _named(name: str, properties: Mapping[str, Any], schema: Mapping[str, Any], at: Keys) -> Iterator[Keys]:
+    """Every setting of that name below some properties."""
+    for key, node in properties.items():
+        if key == name:
+            yield (*at, key)
+        options = node.get("oneOf", [node])
+        found: dict[Keys, None] = {}
+        for option in options:
+            deeper = _resolve(option, schema).get("properties", {})
+            found.update(dict.fromkeys(_named(name, deeper, schema, (*at, key))))
+        yield from found

@@ -1,0 +1,111 @@
+"""reasoning-gym datasets: procedural problems with verifiers of their own, for evaluation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rlkd.data.sources.base import DroppedRow, Loaded, check_malformed
+from rlkd.errors import DataError
+from rlkd.rewards.outcome import GYM_KEY
+from schemas.config.data import GymData
+from schemas.problem import Problem, Split
+
+_DEFAULT_SIZE = 100
+
+
+class GymSource:
+    """A dataset by name; each split is its own seed, so that none repeats another's draw."""
+
+    def __init__(self, config: GymData) -> None:
+        self.config = config
+
+    def load(self, seed: int) -> Loaded:
+        """Draws train, validation and test problems; see :class:`~rlkd.data.sources.base.Source`."""
+        config, sizes = self.config, self.config.sizes
+        if sizes.ood:
+            raise DataError("data.sizes.ood: reasoning-gym data has no out-of-distribution test; set it to 0")
+        wanted: dict[Split, int] = {
+            "test": _DEFAULT_SIZE if sizes.test is None else sizes.test,
+            "validation": sizes.validation,
+            "train": _DEFAULT_SIZE if sizes.train is None else sizes.train,
+        }
+        loaded = Loaded(disjoint=True)
+        seen: set[str] = set()
+        for stream, (split, size) in enumerate(wanted.items()):
+            loaded.splits[split], loaded.where[split] = [], []
+            if size:
+                self._draw(split, size, seed * len(wanted) + stream, seen, loaded)
+        malformed = [row for row in loaded.dropped if row.reason != "exact duplicate"]
+        check_malformed(malformed, loaded.rows, config.max_malformed_share, f"reasoning-gym {config.dataset}")
+        return loaded
+
+    def fingerprint(self) -> dict[str, str]:
+        """Version of the library: another one may draw other problems."""
+        from importlib.metadata import version
+
+        return {"reasoning_gym": version("reasoning-gym")}
+
+    def _draw(self, split: Split, size: int, seed: int, seen: set[str], loaded: Loaded) -> None:
+        name = self.config.dataset
+        for number, entry in enumerate(self._dataset(size, seed)):
+            loaded.rows += 1
+            where = f"reasoning-gym {name}, {split}, row {number + 1}"
+            question, answer = str(entry["question"]).strip(), str(entry["answer"] or "").strip()
+            problem_id = f"{name}:{split}:{number + 1}"
+            if question in seen:
+                loaded.dropped.append(DroppedRow(where=where, reason="exact duplicate", row=problem_id))
+                continue
+            stored = _storable(entry)
+            if not answer or not question or stored is None:
+                reason = "entry cannot be stored as JSON" if stored is None else "no answer"
+                loaded.dropped.append(DroppedRow(where=where, reason=reason, row=problem_id))
+                continue
+            seen.add(question)
+            metadata = {GYM_KEY: {"dataset": name, "parameters": self.config.parameters, "entry": stored}}
+            loaded.splits[split].append(
+                Problem(
+                    id=problem_id,
+                    question=question,
+                    answer=answer,
+                    domain=name,
+                    split=split,
+                    source=f"reasoning_gym:{name}",
+                    metadata=metadata,
+                )
+            )
+            loaded.where[split].append(where)
+
+    def _dataset(self, size: int, seed: int) -> Any:
+        try:
+            import reasoning_gym
+            from reasoning_gym.factory import DATASETS
+        except ImportError:
+            raise DataError(
+                "data.type 'reasoning_gym' needs the reasoning-gym library; install it with: pip install 'rlkd[gym]'"
+            ) from None
+        from rlkd.config_faults import suggest
+
+        config = self.config
+        if config.dataset not in DATASETS:
+            raise DataError(
+                f"data.dataset: reasoning-gym has no dataset {config.dataset!r}{suggest(config.dataset, sorted(DATASETS))}"
+            )
+        try:
+            return reasoning_gym.create_dataset(
+                config.dataset, **{**config.parameters, "size": size, "seed": seed}
+            )
+        except (TypeError, ValueError, AssertionError) as error:
+            raise DataError(
+                f"data.parameters: reasoning-gym dataset {config.dataset!r} refuses them ({error}); see its configuration class"
+            ) from None
+
+
+def _storable(entry: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The entry as JSON, or ``None`` where JSON would change it (its verifier needs it as it was)."""
+    try:
+        stored: dict[str, Any] = json.loads(json.dumps(entry))
+    except (TypeError, ValueError):
+        return None
+    return stored

@@ -1,0 +1,163 @@
+"""The traces stage: teacher paths, each verified against the reference answer before it may teach."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from rlkd.data.teachers import Teacher, open_teacher
+from rlkd.errors import DataError
+from rlkd.formats import read_any
+from rlkd.io import append_row, read_rows, recover_rows, write_json_atomic, write_rows
+from rlkd.rewards.outcome import verify_answer
+from rlkd.stages import StageContext
+from rlkd.symbolic import VerifierError
+from schemas.artifact import StageResult
+from schemas.base import Schema
+from schemas.config.traces import TracesConfig
+from schemas.problem import Problem, Split
+from schemas.trace import TeacherTrace
+
+NO_PATH = "the teacher has no path"
+NO_ANSWER = "the path states no final answer"
+WRONG_ANSWER = "the stated answer is not the reference"
+UNDECIDED = "the answer could not be verified in time"
+
+
+class FinishedProblem(Schema):
+    """One line of the unfinished stage's file: a problem whose traces are all verified."""
+
+    problem_id: str
+    traces: tuple[TeacherTrace, ...]
+
+
+def collect_traces(ctx: StageContext) -> StageResult:
+    """Collects and verifies the teacher's paths, for training and for held-out problems.
+
+    Evaluation needs a teacher's path for each held-out problem too (its structure score); the limit
+    ``traces.problems`` counts training problems only. Finished problems are appended to
+    ``work/traces.jsonl``; after a crash the stage goes on behind the last whole line. Writes
+    ``accepted.jsonl``, ``rejected.jsonl`` and ``summary.json``.
+
+    Raises:
+        DataError: The teacher cannot teach these problems, or no training trace was accepted.
+    """
+    config, seed = ctx.config.traces, ctx.config.seed
+    chosen = choose_problems(ctx.inputs["data"], config, seed)
+    problems = [problem for split in chosen.values() for problem in split]
+    teacher = open_teacher(config.teacher, problems)
+    work = ctx.folder / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    partial = work / "traces.jsonl"
+    finished = {row.problem_id: row for row in recover_rows(partial, FinishedProblem)}
+    if finished:
+        ctx.events.message(f"continuing: the traces of {len(finished)} of {len(problems)} problems are there")
+    every = max(1, len(problems) // 100)
+    for i, problem in enumerate(problems):
+        if problem.id not in finished:
+            row = FinishedProblem(problem_id=problem.id, traces=tuple(_teach(problem, teacher, config, seed)))
+            append_row(partial, row)
+            finished[problem.id] = row
+        if (i + 1) % every == 0 or i + 1 == len(problems):
+            ctx.events.progress(i + 1, len(problems), "traces")
+    return _finish(ctx, chosen, finished)
+
+
+def choose_problems(data: Path, config: TracesConfig, seed: int) -> dict[Split, list[Problem]]:
+    """The problems that get traces: all held-out ones, and training ones up to the limit, drawn by seed."""
+    chosen: dict[Split, list[Problem]] = {
+        split: read_rows(data / f"{split}.jsonl", Problem) for split in get_args(Split)
+    }
+    train = chosen["train"]
+    if config.problems is not None and config.problems < len(train):
+        picked = set(random.Random(f"{seed}:traces").sample(range(len(train)), config.problems))
+        chosen["train"] = [problem for i, problem in enumerate(train) if i in picked]
+    return chosen
+
+
+def _teach(problem: Problem, teacher: Teacher, config: TracesConfig, seed: int) -> list[TeacherTrace]:
+    paths = teacher.paths(problem, config.per_problem, seed)
+    if not paths and teacher.name != "none":
+        return [
+            TeacherTrace(
+                id=f"{problem.id}/0", problem_id=problem.id, teacher=teacher.name, path="", reason=NO_PATH
+            )
+        ]
+    return [
+        verify_trace(problem, path, name, f"{problem.id}/{i}", config.timeout_s)
+        for i, (path, name) in enumerate(paths)
+    ]
+
+
+def verify_trace(
+    problem: Problem, path: str, teacher: str, trace_id: str, timeout_s: float = 5.0
+) -> TeacherTrace:
+    """Checks a path's stated final answer against the problem's reference.
+
+    Args:
+        problem: The problem.
+        path: The teacher's path, in any of the conventions of :mod:`rlkd.formats`.
+        teacher: Name of the teacher.
+        trace_id: Id of the trace.
+        timeout_s: Longest time of the verification, in seconds.
+    """
+    answer = read_any(path).answer
+    reason = ""
+    if answer is None:
+        reason = NO_ANSWER
+    else:
+        try:
+            verdict = verify_answer(problem, answer, timeout_s)
+            reason = "" if verdict else WRONG_ANSWER if verdict is False else UNDECIDED
+        except VerifierError as error:
+            reason = f"the verifier failed: {error}"
+    return TeacherTrace(
+        id=trace_id,
+        problem_id=problem.id,
+        teacher=teacher,
+        path=path,
+        answer=answer,
+        accepted=not reason,
+        reason=reason,
+    )
+
+
+def _finish(
+    ctx: StageContext, chosen: dict[Split, list[Problem]], finished: dict[str, FinishedProblem]
+) -> StageResult:
+    accepted: list[TeacherTrace] = []
+    rejected: list[TeacherTrace] = []
+    by_split: dict[str, int] = {}
+    for split, problems in chosen.items():
+        traces = [trace for problem in problems for trace in finished[problem.id].traces]
+        good = [trace for trace in traces if trace.accepted]
+        by_split[split] = len(good)
+        accepted += good
+        rejected += [trace for trace in traces if not trace.accepted]
+    reasons = dict(Counter(trace.reason for trace in rejected).most_common())
+    teacher = ctx.config.traces.teacher.type
+    if teacher != "none" and not by_split["train"]:
+        raise DataError(
+            f"no teacher trace of {len(chosen['train'])} training problems was accepted ({_reasons(rejected)}); "
+            "check data.columns.traces, data.answer_pattern and that the paths end with their answer"
+        )
+    write_rows(ctx.folder / "accepted.jsonl", accepted)
+    write_rows(ctx.folder / "rejected.jsonl", rejected)
+    summary = {
+        "teacher": teacher,
+        "accepted": len(accepted),
+        "rejected": len(rejected),
+        "reasons": reasons,
+        "accepted_by_split": by_split,
+    }
+    write_json_atomic(ctx.folder / "summary.json", summary)
+    metrics = {"accepted": float(len(accepted)), "rejected": float(len(rejected))}
+    return StageResult(rows=len(accepted), summary=summary, metrics=metrics)
+
+
+def _reasons(rejected: Sequence[TeacherTrace]) -> str:
+    counts = Counter(trace.reason for trace in rejected).most_common(3)
+    return ", ".join(f"{count} x {reason}" for reason, count in counts) or "it wrote none"

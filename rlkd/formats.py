@@ -1,0 +1,227 @@
+r"""How a completion states its final answer, and how to read and write that.
+
+Four conventions (``student.output`` in the configuration):
+
+| name | a completion ends with |
+|---|---|
+| ``answer_line`` | ``The answer is 7.`` on its last line |
+| ``gsm8k`` | ``#### 7`` on its last line |
+| ``boxed`` | ``\boxed{7}`` on its last line |
+| ``think_boxed`` | ``<think>path</think><answer>... \boxed{7} ...</answer>`` (the paper's form) |
+
+Reading is tolerant (the last statement counts, wherever it stands), ``well_formed`` is strict. All
+patterns take time linear in the text, whatever the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+OutputFormat = Literal["answer_line", "gsm8k", "boxed", "think_boxed"]
+
+_ANSWER_LINE = re.compile(r"\bthe (?:final )?answer is\b[ \t]*:?[ \t]*([^\n]*)", re.IGNORECASE)
+_HASHES = re.compile(r"(?<!#)####(?!#)[ \t]*([^\n]*)")
+_BRACES = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s{0,8}\{|\\.|[{}]", re.DOTALL)
+_MARKS = re.compile(r"<<[^<>\n]{0,200}>>")
+_LEAD = (
+    r"(?:(?:so|thus|hence|therefore)[ ,]{1,3})?"
+    r"(?:the )?(?:final )?answer(?: is)?[ \t]{0,4}[:=]?"
+)
+_BOX_LINE_LEAD = re.compile(rf"(?:{_LEAD})?[ \t*$\\(\[]*", re.IGNORECASE)
+_BOX_LINE_TAIL = re.compile(r"[ \t*$.\\)\]]*")
+_SHORT_LINE = re.compile(r"(?:A[ \t]{0,4}:|(?:final )?answer[ \t]{0,4}[:=])[ \t]*(\S[^\n]*)\Z", re.IGNORECASE)
+_TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+_PLAIN: tuple[OutputFormat, ...] = ("boxed", "answer_line", "gsm8k")
+_BOX_DEPTH = 4
+
+
+@dataclass(frozen=True)
+class ParsedOutput:
+    """What a completion says.
+
+    Attributes:
+        path: The reasoning, without the statement of the final answer.
+        answer: The stated final answer; ``None`` where none is stated.
+        well_formed: Whether the answer is stated exactly as the convention asks: once, at the end.
+    """
+
+    path: str
+    answer: str | None
+    well_formed: bool
+
+
+def read_output(text: str, output: OutputFormat) -> ParsedOutput:
+    """Reads a completion in one convention.
+
+    Args:
+        text: The completion, without the prompt.
+        output: The convention.
+
+    Raises:
+        ValueError: There is no such convention.
+    """
+    if output == "answer_line":
+        return _read_line(text, _ANSWER_LINE, _first_sentence)
+    if output == "gsm8k":
+        return _read_line(text, _HASHES, str.strip)
+    if output == "boxed":
+        return _read_boxed(text)
+    if output == "think_boxed":
+        return _read_think(text)
+    raise ValueError(f"unknown output convention {output!r}")
+
+
+def read_any(text: str) -> ParsedOutput:
+    """Reads a text whose convention is not known (a teacher's path): the first convention that fits.
+
+    Beside the four conventions a last line such as ``A: 18`` or ``Final answer: 18`` counts.
+    ``well_formed`` is then false, and so it is where nothing is stated.
+    """
+    if "</think>" in text:
+        parsed = _read_think(text)
+        if parsed.answer is not None:
+            return parsed
+    candidates = [read_output(text, output) for output in _PLAIN]
+    stated = [parsed for parsed in candidates if parsed.answer is not None]
+    if stated:
+        return next((parsed for parsed in stated if parsed.well_formed), stated[0])
+    body = text.rstrip()
+    start = body.rfind("\n") + 1
+    short = _SHORT_LINE.match(body[start:].lstrip())
+    if short:
+        return ParsedOutput(body[:start].rstrip(), short[1].strip(), False)
+    return ParsedOutput(body, None, False)
+
+
+def write_output(path: str, answer: str, output: OutputFormat) -> str:
+    """A teacher's path as the student should write it: same reasoning, the answer in the convention.
+
+    The path's own statement of the final answer, in any convention, is replaced. A path that is
+    already well formed in the convention with that answer comes back as it is. GSM8K's calculator
+    marks (``<<2*3=6>>``) stay only where the convention is ``gsm8k``.
+
+    Args:
+        path: The teacher's path.
+        answer: The final answer to state.
+        output: The student's convention.
+    """
+    parsed = read_output(path, output)
+    if (
+        parsed.well_formed
+        and parsed.answer == answer.strip()
+        and (output == "gsm8k" or not _MARKS.search(path))
+    ):
+        return path
+    body = read_any(path).path
+    if output != "gsm8k":
+        body = _MARKS.sub("", body)
+    body, answer = body.strip(), answer.strip()
+    if output == "think_boxed":
+        return f"<think>\n{body}\n</think>\n<answer>\n\\boxed{{{answer}}}\n</answer>"
+    statement = {
+        "answer_line": f"The answer is {answer}.",
+        "gsm8k": f"#### {answer}",
+        "boxed": f"The answer is \\boxed{{{answer}}}.",
+    }[output]
+    return f"{body}\n{statement}" if body else statement
+
+
+def _first_sentence(rest: str) -> str:
+    """The answer in what follows ``The answer is``: up to the full stop that ends the sentence."""
+    end = re.search(r"\.(?=\s|\Z)", rest)
+    return (rest[: end.start()] if end else rest).strip()
+
+
+def _read_line(text: str, pattern: re.Pattern[str], trim: Callable[[str], str]) -> ParsedOutput:
+    """Reads a convention whose statement is a line of its own that starts with a marker."""
+    found = list(pattern.finditer(text))
+    if not found:
+        return ParsedOutput(text.rstrip(), None, False)
+    last = found[-1]
+    answer = trim(last[1]) or None
+    before = text[: last.start()]
+    fresh = before.rstrip(" \t")
+    own_line = not fresh or fresh[-1] in ("\n" if pattern is _HASHES else "\n.!?")
+    exact = last[1].strip() in (answer, f"{answer}.")
+    at_end = not text[last.end() :].strip()
+    well_formed = answer is not None and len(found) == 1 and own_line and exact and at_end
+    return ParsedOutput(before.rstrip(), answer, well_formed)
+
+
+def _boxes(text: str) -> list[tuple[int, int, int, int]]:
+    """Every closed box as (start, start of content, end of content, end), in order of closing."""
+    found: list[tuple[int, int, int, int]] = []
+    stack: list[tuple[int, int] | None] = []
+    for token in _BRACES.finditer(text):
+        if token[0] == "{":
+            stack.append(None)
+        elif token[0] == "}":
+            opened = stack.pop() if stack else None
+            if opened is not None:
+                found.append((*opened, token.start(), token.end()))
+        elif token[0].endswith("{") and len(token[0]) > 2:
+            stack.append((token.start(), token.end()))
+    return found
+
+
+def _unwrap(content: str) -> str:
+    """The content of a box, out of boxes around it and of ``$``."""
+    for _ in range(_BOX_DEPTH):
+        content = content.strip()
+        inner = _boxes(content)
+        if not inner or inner[-1][0] != 0 or inner[-1][3] != len(content):
+            break
+        content = content[inner[-1][1] : inner[-1][2]]
+    if len(content) > 1 and content[0] == content[-1] == "$":
+        content = content[1:-1]
+    return content.strip()
+
+
+def _read_boxed(text: str) -> ParsedOutput:
+    """The last box. Its line is dropped from the path where it only states the answer, else unboxed."""
+    boxes = _boxes(text)
+    if not boxes:
+        return ParsedOutput(text.rstrip(), None, False)
+    start, inner_start, inner_end, end = boxes[-1]
+    answer = _unwrap(text[inner_start:inner_end]) or None
+    line_start = text.rfind("\n", 0, start) + 1
+    line_end = text.find("\n", end)
+    line_end = len(text) if line_end < 0 else line_end
+    at_end = not text[line_end:].strip()
+    lead = text[line_start:start].strip()
+    only = bool(_BOX_LINE_LEAD.fullmatch(lead)) and bool(_BOX_LINE_TAIL.fullmatch(text[end:line_end].strip()))
+    outer = sum(1 for box in boxes if not start <= box[0] < end) == 0
+    if only:
+        path = text[:line_start].rstrip()
+    else:
+        path = (text[:start] + text[inner_start:inner_end] + text[end:line_end]).rstrip()
+    return ParsedOutput(path, answer, answer is not None and outer and at_end)
+
+
+def _read_think(text: str) -> ParsedOutput:
+    """Thoughts in ``<think>``, the answer boxed after them. The opening tag may be part of the prompt."""
+    closed = text.rfind("</think>")
+    if closed < 0:
+        opened = text.find("<think>")
+        if opened >= 0:
+            return ParsedOutput(text[opened + len("<think>") :].strip(), None, False)
+        parsed = _read_boxed(text)
+        return ParsedOutput(parsed.path, parsed.answer, False)
+    opened = text.find("<think>")
+    path = text[opened + len("<think>") if 0 <= opened < closed else 0 : closed].strip()
+    after = text[closed + len("</think>") :]
+    boxes = _boxes(after)
+    answer = (_unwrap(after[boxes[-1][1] : boxes[-1][2]]) or None) if boxes else None
+    counts = [text.count(tag) for tag in _TAGS]
+    tail = after.strip()
+    well_formed = (
+        answer is not None
+        and counts in ([1, 1, 1, 1], [0, 1, 1, 1])
+        and (counts[0] == 0 or text.lstrip().startswith("<think>"))
+        and tail.startswith("<answer>")
+        and tail.endswith("</answer>")
+    )
+    return ParsedOutput(path, answer, well_formed)
