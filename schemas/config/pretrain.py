@@ -1,0 +1,57 @@
+"""Settings of pre-training: the small base student of the demo."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.base import Schema
+from schemas.config.world import StepRange, WanderSettings, WorldSettings
+
+
+class TinyModelSettings(Schema):
+    """Shape of a small Llama-architecture student."""
+
+    hidden_size: int = Field(default=128, ge=8, description="Width.")
+    layers: int = Field(default=4, ge=1, description="Number of layers.")
+    heads: int = Field(default=4, ge=1, description="Attention heads; must divide the width.")
+    intermediate_size: int = Field(default=344, ge=8, description="Width of the feed-forward layers.")
+    max_positions: int = Field(default=512, ge=16, description="Longest text, in tokens.")
+
+
+class PretrainSettings(Schema):
+    """How the base student is pre-trained on wandering solutions of the built-in world."""
+
+    seed: int = Field(
+        default=0, description="Seed of weights and data; the same seed gives the same weights."
+    )
+    steps: int = Field(default=5000, ge=1, description="Optimiser steps.")
+    batch_size: int = Field(default=48, ge=1, description="Solutions in a step; none is seen twice.")
+    optimizer: Literal["adamw", "muon"] = Field(
+        default="muon", description="Optimiser of the weight matrices; embeddings and norms always use AdamW."
+    )
+    learning_rate: float = Field(default=2e-3, gt=0, description="Peak of the one-cycle learning rate.")
+    matrix_learning_rate: float = Field(
+        default=1e-2, gt=0, description="Peak learning rate of the weight matrices under Muon."
+    )
+    weight_decay: float = Field(default=0.01, ge=0, description="Weight decay of the weight matrices.")
+    warmup: float = Field(default=0.05, ge=0, lt=1, description="Share of the steps with a rising rate.")
+    threads: int = Field(default=2, ge=1, description="CPU threads; part of what makes a run repeatable.")
+    bfloat16: bool = Field(
+        default=True, description="Multiply matrices in bfloat16 (the weights stay float32)."
+    )
+    compile: bool = Field(
+        default=True, description="Compile the loss (needs a C++ compiler; about twice as fast)."
+    )
+    prompt_template: str = Field(
+        default="{question}\n", description="How a question becomes a prompt; RL must use the same."
+    )
+    world: WorldSettings = Field(
+        default_factory=lambda: WorldSettings(steps=StepRange(min=1, max=7), n_ood=0),
+        description="The problems; their step range covers the out-of-distribution test, so that single "
+        "steps are right there too.",
+    )
+    wander: WanderSettings = Field(default_factory=WanderSettings, description="How the solutions go astray.")
+    model: TinyModelSettings = Field(default_factory=TinyModelSettings, description="Shape of the student.")
+    eval_problems: int = Field(default=300, ge=1, description="Problems for the figures at the end.")

@@ -1,0 +1,118 @@
+"""Settings of the built-in world: which problems it makes and how hard they are."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator, model_validator
+
+from schemas.base import Schema
+
+
+class StepRange(Schema):
+    """How many needed steps a problem may have, both ends included."""
+
+    min: int = Field(default=3, ge=1, description="Fewest needed steps.")
+    max: int = Field(default=5, ge=1, description="Most needed steps.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> StepRange:
+        if self.min > self.max:
+            raise ValueError(f"min ({self.min}) is above max ({self.max}); swap them")
+        return self
+
+
+class WorldSettings(Schema):
+    """The built-in world: dependency-graph problems in plain English."""
+
+    domains: dict[str, float] = Field(
+        default_factory=lambda: {"arithmetic": 1.0},
+        description="Share of each domain (arithmetic, logic, relations); shares are normalised to sum to 1.",
+    )
+    steps: StepRange = Field(
+        default_factory=lambda: StepRange(min=3, max=5),
+        description="Needed steps (derived quantities) of train, validation and test problems.",
+    )
+    ood_steps: StepRange = Field(
+        default_factory=lambda: StepRange(min=6, max=7),
+        description="Needed steps of the out-of-distribution test: deeper graphs than in training.",
+    )
+    distractors: int = Field(
+        default=3, ge=0, le=12, description="Derived quantities that the question does not need."
+    )
+    spare_facts: int = Field(
+        default=1, ge=0, le=12, description="Given quantities that the question does not need."
+    )
+    overlap: float = Field(
+        default=0.7,
+        ge=0,
+        le=1,
+        description="Chance that an input of an unneeded quantity is a needed one.",
+    )
+    sharing: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="Chance that an input of a needed quantity is one that is used elsewhere too.",
+    )
+    depth_bias: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Chance that a needed quantity hangs under the newest one: 1 gives chains, 0 bushy trees.",
+    )
+    operations: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Operations to use, by domain; a domain that is left out uses all of its own.",
+    )
+    max_value: int = Field(
+        default=20, ge=1, le=30, description="Largest value of a numeric quantity; values start at 0."
+    )
+    max_given: int = Field(default=9, ge=1, le=30, description="Largest value of a given numeric quantity.")
+    n_train: int = Field(default=128, ge=0, description="Training problems.")
+    n_validation: int = Field(default=200, ge=0, description="Validation problems.")
+    n_test: int = Field(default=400, ge=0, description="Test problems, as hard as the training ones.")
+    n_ood: int = Field(default=200, ge=0, description="Out-of-distribution test problems (deeper graphs).")
+
+    @field_validator("domains")
+    @classmethod
+    def _shares(cls, value: dict[str, float]) -> dict[str, float]:
+        if not value or any(share < 0 for share in value.values()) or sum(value.values()) <= 0:
+            raise ValueError("give at least one domain a share above 0, and none a share below 0")
+        return value
+
+    @model_validator(mode="after")
+    def _harder(self) -> WorldSettings:
+        if self.n_ood and self.ood_steps.min <= self.steps.max:
+            raise ValueError(
+                f"ood_steps.min ({self.ood_steps.min}) must be above steps.max ({self.steps.max}): "
+                "the out-of-distribution test has deeper graphs"
+            )
+        return self
+
+
+class WanderSettings(Schema):
+    """How a wandering solution goes astray; its single steps stay right."""
+
+    focus: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="Largest chance that a choice is the teacher's; drawn anew for each path from 0 to this.",
+    )
+    salience: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Of the other choices, the share that takes what the problem states next.",
+    )
+    stop_plan: float = Field(
+        default=0.15, ge=0, le=1, description="Chance, per unfocused choice, to stop planning too early."
+    )
+    give_up: float = Field(
+        default=0.12, ge=0, le=1, description="Chance, per unfocused choice, to answer before the end."
+    )
+    replan: float = Field(
+        default=0.1, ge=0, le=1, description="Chance, per unfocused choice, to plan again between steps."
+    )
+    wrong_answer: float = Field(
+        default=0.3, ge=0, le=1, description="Chance to answer with another quantity than was asked for."
+    )
