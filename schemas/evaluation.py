@@ -28,8 +28,9 @@ class Interval(Schema):
 class ProblemOutput(Schema):
     """One greedy completion of one checkpoint on one held-out problem, with its scores; kept for every problem.
 
-    ``structure`` is ``None`` where it is missing (no teacher path, a fault); ``correct_samples`` of
-    ``samples`` is what pass@k is estimated from (0 of 0 where the problem was not sampled).
+    ``correct`` is ``None`` where the verifier failed, ``structure`` where it is missing (no teacher path, a
+    fault); ``correct_samples`` of ``samples`` (those with a verdict) is what pass@k is estimated from (0 of 0
+    where the problem was not sampled).
     """
 
     checkpoint: CheckpointName
@@ -39,7 +40,7 @@ class ProblemOutput(Schema):
     difficulty: int | None
     completion: str
     answer: str | None
-    correct: bool
+    correct: bool | None
     structure: float | None
     format: float
     tokens: int
@@ -52,12 +53,13 @@ class SplitMetrics(Schema):
     """Figures of one checkpoint on one split (or on one domain or difficulty of it).
 
     Attributes:
-        accuracy: Share of greedy completions with the right answer.
+        accuracy: Share of greedy completions with the right answer, over those with a verdict.
         structure: Mean structure score over the problems that have one; ``None`` where none has.
         format: Mean format score.
         tokens: Mean length of greedy completions, in tokens.
         truncated: Share of greedy completions that hit the length limit.
         missing_structure: Problems without a structure score.
+        missing_accuracy: Problems without a verdict on the answer.
         pass_at: pass@k over the sampled problems, keyed by k as text.
     """
 
@@ -67,6 +69,7 @@ class SplitMetrics(Schema):
     tokens: Interval
     truncated: float = 0.0
     missing_structure: int = 0
+    missing_accuracy: int = 0
     pass_at: dict[str, Interval] = Field(default_factory=dict)
 
 
@@ -127,7 +130,7 @@ class SampleCompletion(Schema):
 
     checkpoint: CheckpointName
     text: str
-    correct: bool
+    correct: bool | None
     structure: float | None
     steps: tuple[SampleStep, ...] = ()
 

@@ -1,12 +1,14 @@
-"""``report.json``: the versioned contract that other tools may read."""
+"""``report.json``: the versioned contract that other tools may read; and ``content.json``, which it is made from."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from pydantic import Field
 
 from schemas.artifact import StageStatus
 from schemas.base import SCHEMA_VERSION, JsonValue, Schema
-from schemas.evaluation import Interval
+from schemas.evaluation import EvalReport, Interval, SampleProblem
 
 
 class CheckpointSummary(Schema):
@@ -47,14 +49,18 @@ class StageRow(Schema):
 class RowCounts(Schema):
     """What happened to the rows."""
 
-    loaded: int
+    loaded: int = 0
     dropped: dict[str, int] = Field(default_factory=dict)
     traces_accepted: int = 0
     traces_rejected: int = 0
 
 
 class PipelineReport(Schema):
-    """The contract. ``checkpoints`` is the test split, ``ood`` the same out of distribution."""
+    """The contract. ``checkpoints`` is the test split, ``ood`` the same out of distribution.
+
+    ``extra`` holds what is useful but not promised: ``status`` and ``headline`` of the run, ``paired_ood``,
+    and ``rejected`` traces by reason.
+    """
 
     name: str
     checkpoints: CheckpointTable
@@ -67,4 +73,77 @@ class PipelineReport(Schema):
     config_digest: str
     mlflow_run_id: str
     extra: dict[str, JsonValue] = Field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+
+class Sentence(Schema):
+    """One finding in plain words. ``tone`` says how to read it: a gain, a loss, undecided, or plain information."""
+
+    text: str
+    tone: Literal["good", "bad", "unsure", "plain"] = "plain"
+
+
+class Plot(Schema):
+    """A plot as inline SVG whose colours are the page's CSS variables."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+
+
+class Quadrant(Schema):
+    """Shares of completions by answer (right or wrong) and structure (at least 0.5, or less); they sum to 1."""
+
+    label: str
+    n: int
+    right_structured: float
+    right_unstructured: float
+    wrong_structured: float
+    wrong_unstructured: float
+
+
+class RewardHealth(Schema):
+    """What the reward gave the training to learn from, over a share of its steps.
+
+    Attributes:
+        label: Which steps.
+        completions: Scored completions.
+        groups: Groups of completions.
+        no_difference: Groups in which every completion earned the same reward: nothing to learn.
+        missing: Completions without a reward (a component was missing).
+        truncated: Completions that hit the length limit.
+        reward, structure, outcome: Means over the completions that have them.
+    """
+
+    label: str
+    completions: int
+    groups: int
+    no_difference: int
+    missing: int
+    truncated: int
+    reward: float | None = None
+    structure: float | None = None
+    outcome: float | None = None
+
+
+class ReportContent(Schema):
+    """Everything that a report shows but the facts of the run itself (``content.json``).
+
+    The facts of the run (which stages it reused, how long it took) come from its manifest when the report
+    is put into the run folder, so that a finished report stage serves every run that shares it.
+    """
+
+    title: str
+    description: str = ""
+    headline: tuple[Sentence, ...] = ()
+    evaluation: EvalReport | None = None
+    rows: RowCounts = RowCounts()
+    kept: dict[str, int] = Field(default_factory=dict)
+    rejected: dict[str, int] = Field(default_factory=dict)
+    warm_start: dict[str, float] = Field(default_factory=dict)
+    plots: tuple[Plot, ...] = ()
+    quadrants: tuple[Quadrant, ...] = ()
+    rewards: tuple[RewardHealth, ...] = ()
+    samples: tuple[SampleProblem, ...] = ()
     schema_version: int = SCHEMA_VERSION

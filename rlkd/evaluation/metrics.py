@@ -46,7 +46,7 @@ class Resampling:
 DEFAULT_RESAMPLING = Resampling()
 
 METRICS: dict[str, Callable[[ProblemOutput], float | None]] = {
-    "accuracy": lambda row: float(row.correct),
+    "accuracy": lambda row: None if row.correct is None else float(row.correct),
     "structure": lambda row: row.structure,
 }
 """The metrics that checkpoints are compared in, as functions of a problem's output; ``None`` is missing."""
@@ -57,11 +57,11 @@ def split_metrics(
 ) -> SplitMetrics:
     """Figures over the outputs of one checkpoint.
 
-    Problems without a structure score are left out of its mean, and counted. pass@k is over the problems
-    that were sampled at least k times; a k for which there are none is absent.
+    Problems without a verdict or a structure score are left out of that mean, and counted. pass@k is over the
+    problems with at least k judged samples; a k for which there are none is absent.
 
     Raises:
-        ValueError: ``outputs`` is empty.
+        ValueError: No output has a verdict.
     """
 
     def interval(values: list[float]) -> Interval:
@@ -69,17 +69,19 @@ def split_metrics(
             values, resamples=how.resamples, confidence=how.confidence, seed=how.seed
         )
 
+    correct = [float(row.correct) for row in outputs if row.correct is not None]
     structure = [row.structure for row in outputs if row.structure is not None]
     passes = {
         k: [pass_at_k(row.samples, row.correct_samples, k) for row in outputs if row.samples >= k] for k in pass_at
     }
     return SplitMetrics(
-        accuracy=interval([float(row.correct) for row in outputs]),
+        accuracy=interval(correct),
         structure=interval(structure) if structure else None,
         format=interval([row.format for row in outputs]),
         tokens=interval([float(row.tokens) for row in outputs]),
         truncated=sum(row.finish_reason == "length" for row in outputs) / len(outputs),
         missing_structure=len(outputs) - len(structure),
+        missing_accuracy=len(outputs) - len(correct),
         pass_at={str(k): interval(values) for k, values in sorted(passes.items()) if values},
     )
 
@@ -89,15 +91,16 @@ def checkpoint_metrics(
 ) -> CheckpointMetrics:
     """Figures of one checkpoint on one split: whole, by domain and by difficulty.
 
-    Problems without a difficulty are in no difficulty slice.
+    Problems without a difficulty are in no difficulty slice; a slice without any verdict is left out.
 
     Raises:
-        ValueError: ``outputs`` is empty or mixes checkpoints or splits.
+        ValueError: No output has a verdict, or ``outputs`` mixes checkpoints or splits.
     """
     if len({(row.checkpoint, row.split) for row in outputs}) != 1:
         raise ValueError("the outputs must be of one checkpoint on one split")
-    domains = sorted({row.domain for row in outputs})
-    difficulties = sorted({row.difficulty for row in outputs if row.difficulty is not None})
+    judged = [row for row in outputs if row.correct is not None]
+    domains = sorted({row.domain for row in judged})
+    difficulties = sorted({row.difficulty for row in judged if row.difficulty is not None})
     return CheckpointMetrics(
         checkpoint=outputs[0].checkpoint,
         split=outputs[0].split,

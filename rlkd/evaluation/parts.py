@@ -20,13 +20,13 @@ class Grade:
 
     Attributes:
         answer: The answer that it states; ``None`` where none could be read.
-        correct: Whether that is the reference answer.
+        correct: Whether that is the reference answer; ``None`` where the verifier failed.
         format: Format score in [0, 1].
         structure: Structure score in [0, 1]; ``None`` where it is missing.
     """
 
     answer: str | None
-    correct: bool
+    correct: bool | None
     format: float
     structure: float | None
 
@@ -53,8 +53,8 @@ class Examiner(Protocol):
     def grade(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[Grade]:
         """All scores of completions, in order."""
 
-    def right(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[bool]:
-        """Whether each completion's answer is the reference answer, in order."""
+    def right(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[bool | None]:
+        """Whether each completion's answer is the reference answer, in order; ``None`` where that is unknown."""
 
     def compare(self, problem: Problem, text: str) -> PathComparison:
         """A completion beside the teacher's path, for showing."""
@@ -130,12 +130,13 @@ def _run_chunk(
     sampled = [problem for problem in problems if problem.id in part.sampled]
     # The samples of one problem lie side by side: as many rows per problem as samples.
     asked = [problem for problem in sampled for _ in range(settings.samples)]
-    correct: dict[str, int] = dict.fromkeys((problem.id for problem in sampled), 0)
+    verdicts: dict[str, list[bool]] = {problem.id: [] for problem in sampled}
     if asked:
         for problem, right in zip(
             asked, examiner.right(asked, examiner.complete(asked, settings.temperature, seed)), strict=True
         ):
-            correct[problem.id] += right
+            if right is not None:
+                verdicts[problem.id].append(right)
     return [
         ProblemOutput(
             checkpoint=part.checkpoint,
@@ -150,8 +151,8 @@ def _run_chunk(
             format=grade.format,
             tokens=completion.tokens,
             finish_reason=completion.finish_reason,
-            samples=settings.samples if problem.id in correct else 0,
-            correct_samples=correct.get(problem.id, 0),
+            samples=len(verdicts.get(problem.id, ())),
+            correct_samples=sum(verdicts.get(problem.id, ())),
         )
         for problem, completion, grade in zip(problems, greedy, grades, strict=True)
     ]

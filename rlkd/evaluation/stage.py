@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlkd.errors import ConfigError, DataError
+from rlkd.errors import ConfigError, DataError, MissingScoreError
 from rlkd.evaluation.metrics import CHECKPOINTS, SPLITS, Resampling, build_report, headline
 from rlkd.evaluation.parts import Examiner, Part, run_part
 from rlkd.evaluation.samples import pick_samples
@@ -16,6 +16,9 @@ from schemas.artifact import StageResult
 from schemas.config.evaluation import EvaluateConfig
 from schemas.evaluation import CheckpointName, EvalSplit, ProblemOutput
 from schemas.problem import Problem
+
+MAX_MISSING_SHARE = 0.1
+"""Share of answers without a verdict past which the stage refuses to report an accuracy."""
 
 
 def evaluate(ctx: StageContext, examiner: Examiner | None = None) -> StageResult:
@@ -34,6 +37,7 @@ def evaluate(ctx: StageContext, examiner: Examiner | None = None) -> StageResult
     Raises:
         DataError: There are no held-out problems.
         ConfigError: None of the checkpoints that are asked for is made by this run.
+        MissingScoreError: The verifier failed on more than a tenth of the answers.
         CheckpointError: A checkpoint cannot be loaded.
     """
     settings = ctx.config.evaluate
@@ -58,6 +62,7 @@ def evaluate(ctx: StageContext, examiner: Examiner | None = None) -> StageResult
             "checkpoints": list(checkpoints),
             "problems": {split: len(rows) for split, rows in problems.items()},
             "missing_structure": sum(row.structure is None for row in outputs),
+            "missing_accuracy": sum(row.correct is None for row in outputs),
         },
         metrics=headline(report),
     )
@@ -104,10 +109,21 @@ def _run_parts(
         for split, rows in problems.items():
             part = Part(checkpoint, split, tuple(rows), sampled[split], _part_path(work, checkpoint, split))
             made = run_part(part, examiner, settings, ctx.config.seed, advance)
-            right = sum(row.correct for row in made)
+            right = sum(row.correct is True for row in made)
             ctx.events.message(f"{checkpoint} on {split}: {right} of {len(made)} right")
+            _check_missing(made, checkpoint, split)
             outputs.extend(made)
     return outputs
+
+
+def _check_missing(rows: Sequence[ProblemOutput], checkpoint: str, split: str) -> None:
+    """Refuses figures over what is left when the verifier failed on many."""
+    missing = sum(row.correct is None for row in rows)
+    if missing > MAX_MISSING_SHARE * len(rows):
+        raise MissingScoreError(
+            f"evaluate: the verifier gave no verdict on {missing} of {len(rows)} answers of {checkpoint} on {split}; "
+            "check the verifier (math-verify, reasoning-gym) and run the stage again"
+        )
 
 
 def _part_path(work: Path, checkpoint: CheckpointName, split: EvalSplit) -> Path:

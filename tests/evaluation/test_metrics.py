@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from rlkd.evaluation.metrics import Resampling, build_report, checkpoint_metrics, headline, paired, split_metrics
+from rlkd.evaluation.metrics import (
+    Resampling,
+    build_report,
+    checkpoint_metrics,
+    headline,
+    paired,
+    split_metrics,
+)
 from schemas.evaluation import ProblemOutput
 
 QUICK = Resampling(resamples=200)

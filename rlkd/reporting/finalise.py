@@ -1,0 +1,52 @@
+"""Puts a run's report into its folder. Cheap, so that a run in which every stage was reused still says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rlkd.io import write_json_atomic, write_text_atomic
+from rlkd.reporting.html import render_html
+from rlkd.reporting.markdown import render_markdown
+from rlkd.reporting.tables import pipeline_report
+from schemas.artifact import RunManifest
+from schemas.report import PipelineReport, ReportContent
+
+CONTENT = "content.json"
+"""What a report is rendered from; in the folder of a finished report stage."""
+
+
+def finalise_report(run_folder: Path, run: RunManifest, folder: Path | None) -> PipelineReport:
+    """Writes ``report.html``, ``report.md`` and ``report.json`` of a run, with the run's own facts.
+
+    Args:
+        run_folder: The run folder; the files there are replaced atomically.
+        run: The run: its stages with status, time and memory, its configuration, its wall time.
+        folder: Folder of the finished report stage; ``None`` where the run did not get that far, and then the
+            report holds the stages and what failed.
+
+    Returns:
+        What ``report.json`` holds.
+    """
+    # Title and description are of the run, not of the finished stages that it may share with others.
+    own = {"title": _title(run), "description": str(run.config.get("description") or "")}
+    if folder is None:
+        content = ReportContent.model_validate(own)
+    else:
+        made = ReportContent.model_validate_json((folder / CONTENT).read_text(encoding="utf-8"))
+        content = made.model_copy(update=own)
+    return write_files(run_folder, run, content)
+
+
+def write_files(folder: Path, run: RunManifest, content: ReportContent) -> PipelineReport:
+    """Renders a report into a folder."""
+    report = pipeline_report(content, run)
+    write_text_atomic(folder / "report.html", render_html(content, run))
+    write_text_atomic(folder / "report.md", render_markdown(content, run))
+    write_json_atomic(folder / "report.json", report)
+    return report
+
+
+def _title(run: RunManifest) -> str:
+    section = run.config.get("report")
+    title = section.get("title") if isinstance(section, dict) else ""
+    return str(title or run.name)

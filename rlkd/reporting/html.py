@@ -1,0 +1,117 @@
+"""``report.html``: one self-contained page, every text of a model or a dataset escaped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from rlkd.reporting.highlight import Piece, pieces
+from rlkd.reporting.tables import checkpoint_rows, difference_rows, figures, pass_columns, stage_views
+from rlkd.reporting.words import CHECKPOINT_LABELS, KIND_LABELS, SPLIT_LABELS, duration, percent, reason
+from schemas.artifact import RunManifest
+from schemas.evaluation import SampleCompletion, SampleProblem
+from schemas.report import ReportContent
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_SPLIT_WORDS = {
+    "train": "training",
+    "validation": "validation",
+    "test": "the test in distribution",
+    "ood": "the test out of distribution",
+}
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One path of a sample."""
+
+    who: str
+    label: str
+    verdict: str
+    tone: str
+    score: str
+    pieces: list[Piece]
+
+
+def render_html(content: ReportContent, run: RunManifest) -> str:
+    """The page for a run. Cheap: plots are in ``content`` already."""
+    report = content.evaluation
+    values: dict[str, Any] = {
+        "content": content,
+        "run": run,
+        "css": _resource("report.css"),
+        "wall": duration(run.wall_seconds),
+        "plots": {plot.name: plot for plot in content.plots},
+        "figures": figures(content, run),
+        "evaluation": report,
+        "stages": stage_views(run),
+        "samples": [_sample(sample) for sample in content.samples],
+        "config": config_yaml(run),
+        "reason": reason,
+        "share": lambda part, whole: percent(part / whole if whole else 0.0),
+        "split_words": _SPLIT_WORDS,
+    }
+    if report is not None:
+        splits = [(split, label, checkpoint_rows(report, split)) for split, label in SPLIT_LABELS.items()]
+        values.update(
+            confidence=f"{report.confidence:.0%}",
+            splits=[part for part in splits if part[2]],
+            pass_columns=pass_columns(report),
+            differences=difference_rows(report),
+        )
+    return _template().render(values)
+
+
+def config_yaml(run: RunManifest) -> str:
+    """The run's resolved configuration as YAML."""
+    import yaml
+
+    return yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True, width=100)
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_resource("report.html.j2"))
+
+
+def _resource(name: str) -> str:
+    return (files("rlkd.reporting") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _sample(sample: SampleProblem) -> dict[str, Any]:
+    columns = [
+        _Column(
+            who="teacher",
+            label="Teacher",
+            verdict=f"answer {sample.answer}",
+            tone="",
+            score="",
+            pieces=pieces(sample.teacher_path, sample.teacher_steps, "student"),
+        )
+    ]
+    columns.extend(_column(completion) for completion in sample.completions)
+    return {
+        **sample.model_dump(include={"kind", "difficulty", "domain", "problem_id", "question"}),
+        "kind_label": KIND_LABELS[sample.kind],
+        "split_label": SPLIT_LABELS[sample.split],
+        "columns": columns,
+    }
+
+
+def _column(completion: SampleCompletion) -> _Column:
+    verdict, tone = {True: ("right", "good"), False: ("wrong", "bad"), None: ("not judged", "")}[completion.correct]
+    return _Column(
+        who=completion.checkpoint,
+        label=CHECKPOINT_LABELS[completion.checkpoint],
+        verdict=verdict,
+        tone=tone,
+        score="" if completion.structure is None else f"structure {completion.structure:.2f}",
+        pieces=pieces(completion.text, completion.steps, "teacher"),
+    )

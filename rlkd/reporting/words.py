@@ -1,0 +1,68 @@
+"""How checkpoints, metrics and numbers are written in reports."""
+
+from __future__ import annotations
+
+from schemas.evaluation import Interval
+
+CHECKPOINT_LABELS = {"base": "Base", "warm_start": "Warm start", "rlkd": "RLKD"}
+CHECKPOINT_NOTES = {
+    "base": "the student as it came",
+    "warm_start": "after SFT on the teacher's traces",
+    "rlkd": "after RL with the structure reward",
+}
+SPLIT_LABELS = {"test": "In distribution", "ood": "Out of distribution"}
+METRIC_LABELS = {"accuracy": "Accuracy", "structure": "Structure"}
+KIND_LABELS = {
+    "gained": "Solved only after the last stage",
+    "both_wrong": "Still wrong",
+    "both_right": "Right before and after",
+    "lost": "Lost by the last stage",
+}
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A fraction as percent: ``0.1234`` is ``12.3%``."""
+    return f"{100 * value:.{digits}f}%"
+
+
+def points(value: float) -> str:
+    """A difference of fractions in percentage points, with its sign."""
+    return f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def signed(value: float) -> str:
+    """A difference of scores with its sign."""
+    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def interval(value: Interval | None, as_percent: bool = True) -> str:
+    """A mean with its interval: ``62.0% [57.2, 66.8]``, or ``0.612 [0.590, 0.634]``; a dash where missing."""
+    if value is None:
+        return "\N{EN DASH}"
+    if as_percent:
+        return f"{percent(value.mean)} [{100 * value.low:.1f}, {100 * value.high:.1f}]"
+    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def memory(mebibytes: float) -> str:
+    """Resident memory for people; a dash where it was not measured."""
+    if mebibytes <= 0:
+        return "\N{EN DASH}"
+    return f"{mebibytes:.0f} MB" if mebibytes < 1024 else f"{mebibytes / 1024:.1f} GB"
+
+
+def reason(text: str) -> str:
+    """A reason's key as words: ``near_duplicate`` is ``near duplicate``."""
+    return text.replace("_", " ")
