@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.base import Schema
+from schemas.config.endpoint import EndpointConfig
 
 
 class WorldDecomposerConfig(Schema):
@@ -23,7 +24,19 @@ class RulesDecomposerConfig(Schema):
     max_steps: int = Field(default=256, ge=1, description="Steps of a path that are read; the rest is ignored.")
 
 
-DecomposerConfig = Annotated[WorldDecomposerConfig | RulesDecomposerConfig, Field(discriminator="type")]
+class GenerativeDecomposerConfig(Schema):
+    """The paper's GSRM: a causal LM writes the steps (paper, section 3.1)."""
+
+    type: Literal["generative"] = Field(description="A model that writes the decomposition, greedily.")
+    endpoint: EndpointConfig = Field(description="Where the model runs.")
+    max_tokens: int = Field(default=4096, ge=16, description="Most tokens of a decomposition; the paper allows 10,000.")
+    max_chars: int = Field(default=50_000, ge=100, description="Characters of a path that are read; the rest is ignored.")
+    repair: bool = Field(default=True, description="Send a decomposition that cannot be read back once, to be corrected.")
+
+
+DecomposerConfig = Annotated[
+    WorldDecomposerConfig | RulesDecomposerConfig | GenerativeDecomposerConfig, Field(discriminator="type")
+]
 
 
 class RulesJudgeConfig(Schema):
@@ -36,7 +49,63 @@ class RulesJudgeConfig(Schema):
     )
 
 
-JudgeConfig = Annotated[RulesJudgeConfig, Field(discriminator="type")]
+class EmbeddingJudgeConfig(Schema):
+    """Compares meta-reasoning and sub-problems by sentence embeddings, answers by rules."""
+
+    type: Literal["embedding"] = Field(description="A sentence-embedding model (needs the extra `embedding`).")
+    model: str = Field(min_length=1, description="Folder or Hugging Face id of a sentence-transformers model.")
+    midpoint: float = Field(default=0.7, ge=-1, le=1, description="Cosine similarity at which a verdict is 0.5.")
+    slope: float = Field(default=15.0, gt=0, description="Steepness of the logistic curve from similarity to probability.")
+    device: str = Field(default="cpu", description="Torch device.")
+    batch_size: int = Field(default=64, ge=1, description="Texts embedded at once.")
+
+
+class LLMJudgeConfig(Schema):
+    """A language model answers yes or no (paper, section 3.2)."""
+
+    type: Literal["llm"] = Field(description="A model that says yes or no.")
+    endpoint: EndpointConfig = Field(description="Where the model runs.")
+    verdict: Literal["auto", "logprobs", "exact"] = Field(
+        default="auto",
+        description="Read the first token's probabilities (logprobs; one token is asked for), the exact word (exact), or the former where the server gives them (auto).",
+    )
+    batch: bool = Field(default=False, description="Ask a sample's questions of one kind in one request; verdicts are then exact words.")
+    gate: float | None = Field(
+        default=0.5, ge=0, le=1, description="Probability of the same intent below which nothing else is asked about a pair; null asks everything."
+    )
+    max_chars: int = Field(default=2000, ge=50, description="Characters of a step that the judge is shown.")
+
+
+SingleJudgeConfig = Annotated[RulesJudgeConfig | EmbeddingJudgeConfig | LLMJudgeConfig, Field(discriminator="type")]
+
+
+class CascadeJudgeConfig(Schema):
+    """A cheap judge first, a better one only for the pairs that the cheap one is unsure about."""
+
+    type: Literal["cascade"] = Field(description="Two judges, the second for unsure pairs.")
+    first: SingleJudgeConfig = Field(default=RulesJudgeConfig(type="rules"), description="The cheap judge; sees every pair.")
+    then: SingleJudgeConfig = Field(description="The judge that decides unsure pairs.")
+    low: float = Field(default=0.2, ge=0, le=1, description="Verdicts up to here are a sure no.")
+    high: float = Field(default=0.8, ge=0, le=1, description="Verdicts from here are a sure yes.")
+
+    @model_validator(mode="after")
+    def _low_below_high(self) -> CascadeJudgeConfig:
+        if self.low >= self.high:
+            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
+        return self
+
+
+JudgeConfig = Annotated[
+    RulesJudgeConfig | EmbeddingJudgeConfig | LLMJudgeConfig | CascadeJudgeConfig, Field(discriminator="type")
+]
+
+
+class CacheConfig(Schema):
+    """Disk cache of what models said about paths and steps; shared by runs and processes."""
+
+    enabled: bool = Field(default=True, description="Keep the answers of models on disk. Rules are never cached there: asking again is cheaper.")
+    folder: str | None = Field(default=None, description="Where it lives; null takes $RLKD_CACHE, or runs/.cache in the current folder.")
+    size_gb: float = Field(default=4.0, gt=0, description="Size from which the oldest entries go.")
 
 
 class PrefixAlignmentConfig(Schema):
@@ -69,3 +138,4 @@ class StructuresConfig(Schema):
     alignment: AlignmentConfig = Field(
         default=StructureAlignmentConfig(type="structure"), description="How steps are paired and the score is made."
     )
+    cache: CacheConfig = Field(default=CacheConfig(), description="Disk cache for model backends.")

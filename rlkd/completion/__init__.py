@@ -1,0 +1,1 @@
+"""One asynchronous interface to any model that writes text: HTTP endpoints and local models."""

@@ -1,0 +1,356 @@
+"""A client for OpenAI-compatible servers (vLLM, SGLang, llama.cpp, TGI, Ollama, vendors).
+
+Built on httpx rather than the ``openai`` package: one endpoint is all that is needed, httpx is a few
+light modules where the package is hundreds, and retries, time-outs and what may be logged stay in our hands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import os
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import tenacity
+
+from rlkd.completion.base import CompletionFault, CompletionRequest, CompletionResult, Usage, log
+from rlkd.errors import UserError
+from rlkd.io import sha256_json
+from schemas.config.endpoint import OpenAIEndpoint
+
+TOP_LOGPROBS = 20
+"""Alternatives asked for; OpenAI's own limit, and vLLM's default one."""
+MAX_QUOTE = 200
+"""Characters of a server's error message that are repeated in ours."""
+MAX_BODY = 8 * 1024 * 1024
+"""Bytes of an answer that are read; a longer one is malformed."""
+_RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
+
+
+class _Retry(Exception):
+    """An attempt that may succeed when it is made again."""
+
+    def __init__(self, fault: CompletionFault, after_s: float | None = None) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+        self.after_s = after_s
+
+
+@dataclass(slots=True)
+class _Session:
+    """Connections and the bound on concurrency; both belong to one event loop."""
+
+    loop: asyncio.AbstractEventLoop
+    client: httpx.AsyncClient
+    slots: asyncio.Semaphore
+
+
+class OpenAICompleter:
+    """Asks one model behind an OpenAI-compatible server.
+
+    Usable from several event loops one after another (each synchronous reward call may run its own).
+    The key is read from the environment for every request, and appears in no log, error or ``repr``.
+
+    Args:
+        config: Address, model and limits.
+    """
+
+    def __init__(self, config: OpenAIEndpoint) -> None:
+        self.config = config
+        extra = f"+{sha256_json(config.extra_body)[:8]}" if config.extra_body else ""
+        self.name = config.model + extra
+        self.usage = Usage()
+        self._session: _Session | None = None
+
+    def __repr__(self) -> str:
+        return f"OpenAICompleter({self.config.base_url}, {self.config.model})"
+
+    async def complete(self, request: CompletionRequest) -> CompletionResult:
+        """Asks the server; see :class:`~rlkd.completion.base.Completer`.
+
+        Rate limits, server errors, lost connections and time-outs are tried again, with growing random
+        waits or as long as ``Retry-After`` says; a rejected request (400, 401, ...) never is.
+
+        Raises:
+            CompletionFault: No usable text came back.
+            UserError: The environment variable that should hold the key is not set.
+        """
+        key = self._key()
+        body = _body(request, self.config)
+        path = "/chat/completions" if request.messages else "/completions"
+        self.usage.requests += 1
+        try:
+            result = await self._attempts(path, body, key, request)
+        except CompletionFault as fault:
+            self.usage.faults[fault.kind] += 1
+            level = logging.WARNING if self.usage.faults[fault.kind] == 1 else logging.DEBUG
+            log.log(level, "%s", fault)
+            raise
+        self.usage.add(result)
+        return result
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        session, self._session = self._session, None
+        if session is not None and session.loop is asyncio.get_running_loop():
+            await session.client.aclose()
+
+    def _key(self) -> str | None:
+        name = self.config.api_key_env
+        if name is None:
+            return None
+        key = os.environ.get(name, "").strip()
+        if not key:
+            raise UserError(f"the key for {self.config.base_url} is missing: set the environment variable {name}")
+        return key
+
+    def _here(self) -> _Session:
+        """The session of the running loop; one of a loop that has ended is dropped."""
+        loop = asyncio.get_running_loop()
+        if self._session is None or self._session.loop is not loop:
+            limits = httpx.Limits(max_connections=self.config.concurrency, max_keepalive_connections=self.config.concurrency)
+            client = httpx.AsyncClient(limits=limits, timeout=None, trust_env=True)
+            self._session = _Session(loop, client, asyncio.Semaphore(self.config.concurrency))
+        return self._session
+
+    async def _attempts(
+        self, path: str, body: Mapping[str, Any], key: str | None, request: CompletionRequest
+    ) -> CompletionResult:
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            ceiling = min(self.config.max_wait_s, 0.5 * 2 ** min(state.attempt_number, 16))
+            delay = random.uniform(ceiling / 2, ceiling)
+            asked = error.after_s if isinstance(error, _Retry) else None
+            # A random part on top of Retry-After, or all clients come back in the same instant.
+            return delay if asked is None else min(asked + random.uniform(0, 0.1 * asked + 0.05), self.config.max_wait_s)
+
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(_Retry),
+            stop=tenacity.stop_after_attempt(self.config.attempts),
+            wait=wait,
+            reraise=True,
+        )
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    if attempt.retry_state.attempt_number > 1:
+                        self.usage.retries += 1
+                    return await self._attempt(path, body, key, request)
+        except _Retry as last:
+            tries = f" ({self.config.attempts} attempts)" if self.config.attempts > 1 else ""
+            raise CompletionFault(last.fault.kind, f"{last.fault}{tries}") from None
+        raise AssertionError("tenacity ended without a result")
+
+    async def _attempt(
+        self, path: str, body: Mapping[str, Any], key: str | None, request: CompletionRequest
+    ) -> CompletionResult:
+        session = self._here()
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        where = f"{self.config.model} at {self.config.base_url}"
+        async with session.slots:
+            try:
+                # One bound over the whole exchange: a server that drips a byte now and then never trips a read time-out.
+                async with asyncio.timeout(self.config.timeout_s):
+                    status, reply_headers, raw = await _post(session.client, self.config.base_url + path, body, headers)
+            except TimeoutError:
+                fault = CompletionFault("timeout", f"{where}: no answer within {self.config.timeout_s:g} s")
+                raise _Retry(fault) from None
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                fault = CompletionFault("unreachable", f"{where}: cannot be reached ({type(error).__name__}); is the server up?")
+                raise _Retry(fault) from None
+        if status != 200:
+            raise _status_fault(where, status, reply_headers, _hide(_error_text(raw), key))
+        try:
+            return parse_reply(raw, request)
+        except CompletionFault as error:
+            raise CompletionFault(error.kind, f"{where}: {_hide(str(error), key)}") from None
+
+
+async def _post(
+    client: httpx.AsyncClient, url: str, body: Mapping[str, Any], headers: Mapping[str, str]
+) -> tuple[int, httpx.Headers, bytes]:
+    """Posts JSON; reads at most ``MAX_BODY`` bytes of the answer, so that no server can fill the memory."""
+    async with client.stream("POST", url, json=body, headers=dict(headers)) as response:
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in response.aiter_bytes():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_BODY:
+                break
+        return response.status_code, response.headers, b"".join(chunks)
+
+
+def _body(request: CompletionRequest, config: OpenAIEndpoint) -> dict[str, Any]:
+    """The request as the server wants it."""
+    body: dict[str, Any] = {"model": config.model, "max_tokens": request.max_tokens, "temperature": request.temperature}
+    if request.messages:
+        body["messages"] = [{"role": message.role, "content": message.content} for message in request.messages]
+    else:
+        body["prompt"] = request.prompt
+    if request.stop:
+        body["stop"] = list(request.stop)
+    if request.logprobs:
+        body |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS} if request.messages else {"logprobs": TOP_LOGPROBS}
+    if request.json_schema is not None and config.structured_output != "none":
+        if config.structured_output == "json_object":
+            body["response_format"] = {"type": "json_object"}
+        else:
+            schema = {"name": "answer", "strict": True, "schema": dict(request.json_schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return body | config.extra_body
+
+
+def _status_fault(where: str, status: int, headers: Mapping[str, str], said: str) -> Exception:
+    message = f"{where}: status {status}" + (f" ({said})" if said else "")
+    if status == 429:
+        return _Retry(CompletionFault("rate_limited", message), _retry_after(headers))
+    if status in _RETRIED_STATUS:
+        return _Retry(CompletionFault("server_error", message), _retry_after(headers))
+    if status >= 500:
+        return CompletionFault("server_error", message)
+    mend = {
+        400: "; if the server has no JSON schemas, set structured_output to json_object or none",
+        401: "; check the key in the variable that api_key_env names",
+        403: "; check the key in the variable that api_key_env names",
+        404: "; check base_url and model",
+    }.get(status, "")
+    return CompletionFault("rejected", message + mend)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server asks to wait; dates and nonsense are ignored."""
+    try:
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < math.inf else None
+
+
+def _error_text(raw: bytes) -> str:
+    """A server's own words about an error, on one line and bounded."""
+    text = raw[: 16 * MAX_QUOTE].decode("utf-8", "replace")
+    try:
+        value = json.loads(raw) if len(raw) < 1_000_000 else None
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, dict):
+        inner = value.get("error", value)
+        said = inner.get("message") if isinstance(inner, dict) else inner
+        if isinstance(said, str):
+            text = said
+    return " ".join(text.split())[:MAX_QUOTE]
+
+
+def _hide(text: str, key: str | None) -> str:
+    """Removes the key from a text: servers repeat it, whole or in part, when they reject it."""
+    if not key:
+        return text
+    text = text.replace(key, "[key]")
+    return " ".join("[key]" if _is_part_of(word.strip("'\".,:;()"), key) else word for word in text.split(" "))
+
+
+def _is_part_of(word: str, key: str) -> bool:
+    """Whether a word shows a piece of the key, such as ``sk-ab***yz``."""
+    head, star, tail = word.partition("*")
+    tail = tail.lstrip("*")
+    if star:
+        return len(head) >= 2 and key.startswith(head) and key.endswith(tail)
+    return len(word) >= 6 and word in key
+
+
+def parse_reply(raw: bytes, request: CompletionRequest) -> CompletionResult:
+    """Reads a server's answer.
+
+    Args:
+        raw: The body of a reply with status 200.
+        request: What was asked.
+
+    Raises:
+        CompletionFault: The body is not what the interface promises (malformed), the text was cut off
+            (truncated), or the model or a filter declined (refused).
+    """
+    try:
+        reply = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise CompletionFault("malformed", f"the answer is not JSON: {_error_text(raw)!r}") from None
+    choices = reply.get("choices") if isinstance(reply, dict) else None
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise CompletionFault("malformed", f"the answer holds no choice: {_error_text(raw)!r}")
+    choice = choices[0]
+    text, refusal = _text(choice, chat=bool(request.messages))
+    reason = choice.get("finish_reason")
+    if refusal or reason == "content_filter":
+        raise CompletionFault("refused", f"the model declined: {(refusal or 'content filter')[:MAX_QUOTE]!r}")
+    if text is None:
+        raise CompletionFault("malformed", "the answer holds no text")
+    if reason == "length":
+        if not request.allow_truncated:
+            raise CompletionFault("truncated", f"cut off at {request.max_tokens} tokens; raise max_tokens or shorten the prompt")
+    elif reason not in ("stop", None, "eos", "eos_token", "stop_sequence"):
+        raise CompletionFault("malformed", f"the model ended with {str(reason)[:40]!r}")
+    elif not text.strip():
+        raise CompletionFault("malformed", "the text is empty")
+    usage = reply.get("usage")
+    counts = usage if isinstance(usage, dict) else {}
+    return CompletionResult(
+        text=text,
+        finish_reason="length" if reason == "length" else "stop",
+        prompt_tokens=_count(counts.get("prompt_tokens")),
+        completion_tokens=_count(counts.get("completion_tokens")),
+        first_token_logprobs=_logprobs(choice.get("logprobs")) if request.logprobs else None,
+    )
+
+
+def _text(choice: Mapping[str, Any], chat: bool) -> tuple[str | None, str | None]:
+    """Text and refusal of a choice; both ``None`` where it has neither."""
+    if not chat:
+        text = choice.get("text")
+        return (text if isinstance(text, str) else None), None
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        return None, None
+    content, refusal = message.get("content"), message.get("refusal")
+    if isinstance(content, list):  # some servers answer in parts
+        parts = [part.get("text") for part in content if isinstance(part, dict)]
+        content = "".join(parts) if parts and all(isinstance(part, str) for part in parts) else None  # type: ignore[arg-type]
+    return (content if isinstance(content, str) else None), (refusal if isinstance(refusal, str) and refusal else None)
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+
+
+def _logprobs(value: Any) -> tuple[tuple[str, float], ...] | None:
+    """The first token's alternatives, from the chat or the completions form; ``None`` where the server gives none.
+
+    Raises:
+        CompletionFault: There are some, and they make no sense.
+    """
+    if not isinstance(value, dict):
+        return None
+    pairs: list[tuple[Any, Any]] = []
+    content = value.get("content")
+    if isinstance(content, list) and content and isinstance(content[0], dict):
+        first = content[0]
+        tops = first.get("top_logprobs")
+        pairs = [(top.get("token"), top.get("logprob")) for top in tops if isinstance(top, dict)] if isinstance(tops, list) else []
+        if first.get("token") not in [token for token, _ in pairs]:
+            pairs.append((first.get("token"), first.get("logprob")))
+    else:
+        tops = value.get("top_logprobs")
+        if isinstance(tops, list) and tops and isinstance(tops[0], dict):
+            pairs = list(tops[0].items())
+    if not pairs:
+        return None
+    for token, logprob in pairs:
+        number = isinstance(logprob, int | float) and not isinstance(logprob, bool)
+        if not isinstance(token, str) or not number or math.isnan(logprob) or logprob > 1e-3:
+            raise CompletionFault("malformed", "the log-probabilities make no sense")
+    return tuple((token, min(float(logprob), 0.0)) for token, logprob in pairs)
