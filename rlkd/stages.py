@@ -64,9 +64,7 @@ class StageSpec:
 
     def load(self) -> Callable[[StageContext], StageResult]:
         """Imports the stage's function."""
-        module, _, name = self.function.partition(":")
-        function: Callable[[StageContext], StageResult] = getattr(importlib.import_module(module), name)
-        return function
+        return load_function(self.function)
 
 
 STAGES: tuple[StageSpec, ...] = (
@@ -82,6 +80,13 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec("report", 1, ("name", "report"), ("data", "traces", "structures", "warm_start", "rl", "evaluate"), "rlkd.reporting.stage:write_report"),
 )
+
+
+def load_function(path: str) -> Callable[[StageContext], StageResult]:
+    """Imports a stage function by ``module:name``."""
+    module, _, name = path.partition(":")
+    function: Callable[[StageContext], StageResult] = getattr(importlib.import_module(module), name)
+    return function
 
 
 def stage_spec(name: str) -> StageSpec:

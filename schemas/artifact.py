@@ -97,7 +97,11 @@ class StageEntry(Schema):
 
 
 class RunManifest(Schema):
-    """``run.json`` in a run folder: its configuration and pointers into the store."""
+    """``run.json`` in a run folder: its configuration and pointers into the store.
+
+    ``from_stage`` is the stage that was asked to be made again with all that follows, and ``owed`` names those of
+    them that are still to be made; both are empty in a usual run.
+    """
 
     name: str
     config: dict[str, JsonValue]
@@ -108,4 +112,6 @@ class RunManifest(Schema):
     started_at: str = ""
     wall_seconds: float = 0.0
     mlflow_run_id: str = ""
+    from_stage: StageName | None = None
+    owed: tuple[StageName, ...] = ()
     schema_version: int = SCHEMA_VERSION

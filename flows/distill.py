@@ -1,0 +1,44 @@
+"""The main path: one flow distils a student, end to end."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.session import run_session
+from schemas.artifact import StageName
+from tasks import stages
+
+
+@flow(
+    name="distill",
+    flow_run_name="distill-{preset}",
+    description="Distils a student end to end: data, traces, structures, warm start, RL, evaluation, report.",
+    persist_result=True,
+    result_serializer="json",
+)
+def distill(
+    preset: str = "demo",
+    overrides: list[str] | None = None,
+    output: str | None = None,
+    from_stage: StageName | None = None,
+) -> str:
+    """Distils a student end to end; stages that are finished are reused.
+
+    Args:
+        preset: Name of a preset (`rlkd presets`), or path of a YAML configuration.
+        overrides: Settings that replace those of the preset, each as `key=value`, for example `rl.steps=200`.
+        output: The run folder; by default `runs/<name of the configuration>`.
+        from_stage: This stage and all that follow are made again even where they are finished.
+
+    Returns:
+        The run folder.
+    """
+    with run_session(preset, overrides or (), output, from_stage) as run:
+        data = stages.data(run)
+        traces = stages.traces(run, data)
+        structures = stages.structures(run, data, traces)
+        warm_start = stages.warm_start(run, data, traces)
+        rl = stages.rl(run, data, traces, structures, warm_start)
+        evaluate = stages.evaluate(run, data, traces, structures, warm_start, rl)
+        stages.report(run, data, traces, structures, warm_start, rl, evaluate)
+    return run.folder

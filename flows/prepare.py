@@ -1,0 +1,40 @@
+"""The flow of the first stage family: problems, teacher traces and their structures."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.session import run_session
+from schemas.artifact import StageName
+from tasks import stages
+
+
+@flow(
+    name="prepare",
+    flow_run_name="prepare-{preset}",
+    description="Prepares what a student learns from: data, traces, structures.",
+    persist_result=True,
+    result_serializer="json",
+)
+def prepare(
+    preset: str = "demo",
+    overrides: list[str] | None = None,
+    output: str | None = None,
+    from_stage: StageName | None = None,
+) -> str:
+    """Prepares what a student learns from; later runs of the same configuration find it finished.
+
+    Args:
+        preset: Name of a preset (`rlkd presets`), or path of a YAML configuration.
+        overrides: Settings that replace those of the preset, each as `key=value`.
+        output: The run folder; by default `runs/<name of the configuration>`.
+        from_stage: This stage and all that follow are made again even where they are finished.
+
+    Returns:
+        The run folder.
+    """
+    with run_session(preset, overrides or (), output, from_stage) as run:
+        data = stages.data(run)
+        traces = stages.traces(run, data)
+        stages.structures(run, data, traces)
+    return run.folder

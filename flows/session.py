@@ -1,0 +1,101 @@
+"""The frame of every flow: configuration, run folder, tracking; and what is owed when it ends, however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Literal
+
+from rlkd.config import load_config
+from schemas.artifact import StageName
+from schemas.config.pipeline import PipelineConfig
+from tasks import tracking
+from tasks.display import current_display
+from tasks.publishing import publish_report
+from tasks.runs import CONFIG_FILE, Run, RunRef, default_folder, open_run
+
+RunStatus = Literal["done", "failed", "cancelled"]
+
+
+def preset_folder() -> Traversable:
+    """Folder of the presets that ship with the project."""
+    return files("flows") / "presets"
+
+
+def configure(preset: str, overrides: Sequence[str] = ()) -> PipelineConfig:
+    """A preset's or file's configuration with overrides applied.
+
+    Raises:
+        ConfigError: It is wrong; the message lists every fault.
+    """
+    return load_config(preset, overrides, preset_folder())
+
+
+@contextmanager
+def run_session(
+    preset: str, overrides: Sequence[str] = (), output: str | None = None, from_stage: StageName | None = None
+) -> Iterator[RunRef]:
+    """Opens a run for a flow's stages.
+
+    Args:
+        preset: Name of a preset, or path of a YAML file.
+        overrides: ``key=value`` settings.
+        output: The run folder; by default ``runs/<name of the configuration>``.
+        from_stage: This stage and what follows are made again even where they are finished.
+
+    Raises:
+        UserError: Configuration, folder or tracking cannot be used.
+    """
+    config = configure(preset, overrides)
+    folder = Path(output) if output else default_folder(config)
+    with open_run(config, folder, from_stage) as run:
+        ref = _tracked(run)
+        with tracking.system_metrics(ref.tracking_uri, ref.mlflow_run_id, config.tracking.system_metrics):
+            try:
+                yield ref
+            except BaseException as error:
+                with _beside(error):
+                    _finish(ref, "failed" if isinstance(error, Exception) else "cancelled")
+                raise
+            _finish(ref, "done")
+
+
+@contextmanager
+def _beside(error: BaseException) -> Iterator[None]:
+    """What fails while a failure is being reported is told, and does not hide it."""
+    try:
+        yield
+    except Exception as second:
+        text = f"the report of the failed run could not be finished ({type(second).__name__}: {second})"
+        error.add_note(text)
+        current_display().message(text)
+
+
+def _tracked(run: Run) -> RunRef:
+    """The run's reference, with its parent run in MLflow where tracking is on."""
+    flow_run_id = _flow_run_id()
+    if not run.config.tracking.enabled:
+        return RunRef(folder=str(run.folder), flow_run_id=flow_run_id)
+    uri = tracking.tracking_uri(run.folder.parent)
+    parent = tracking.begin_run(uri, run.config, run.manifest.config_digest, flow_run_id, run.folder / CONFIG_FILE)
+    run.update(mlflow_run_id=parent)
+    return RunRef(folder=str(run.folder), flow_run_id=flow_run_id, mlflow_run_id=parent, tracking_uri=uri)
+
+
+def _finish(ref: RunRef, status: RunStatus) -> None:
+    """Writes down how the run ended, and its report."""
+    run = ref.open()
+    run.update(status=status, wall_seconds=run.elapsed())
+    publish_report(ref, run)
+    if ref.mlflow_run_id:
+        ended = {"done": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}[status]
+        tracking.end_run(ref.tracking_uri, ref.mlflow_run_id, ended)
+
+
+def _flow_run_id() -> str:
+    from prefect.runtime import flow_run
+
+    return str(flow_run.id or "")

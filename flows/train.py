@@ -1,0 +1,42 @@
+"""The flow of the second stage family: the warm start and RL, and before them what they need."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.session import run_session
+from schemas.artifact import StageName
+from tasks import stages
+
+
+@flow(
+    name="train",
+    flow_run_name="train-{preset}",
+    description="Trains a student (warm start, RL), without evaluation; prepares first what is not finished yet.",
+    persist_result=True,
+    result_serializer="json",
+)
+def train(
+    preset: str = "demo",
+    overrides: list[str] | None = None,
+    output: str | None = None,
+    from_stage: StageName | None = None,
+) -> str:
+    """Trains a student; stages that are finished are reused.
+
+    Args:
+        preset: Name of a preset (`rlkd presets`), or path of a YAML configuration.
+        overrides: Settings that replace those of the preset, each as `key=value`.
+        output: The run folder; by default `runs/<name of the configuration>`.
+        from_stage: This stage and all that follow are made again even where they are finished.
+
+    Returns:
+        The run folder.
+    """
+    with run_session(preset, overrides or (), output, from_stage) as run:
+        data = stages.data(run)
+        traces = stages.traces(run, data)
+        structures = stages.structures(run, data, traces)
+        warm_start = stages.warm_start(run, data, traces)
+        stages.rl(run, data, traces, structures, warm_start)
+    return run.folder

@@ -1,0 +1,102 @@
+"""What a person sees of a run: whoever starts a run chooses a display, and tasks talk to it.
+
+Without a choice (a worker), lines go to the logger of the Prefect run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+from schemas.artifact import StageEntry
+
+
+class Display(Protocol):
+    """Shows a run while it goes on."""
+
+    def stage_started(self, name: str) -> None:
+        """A stage begins to be made (not called for reused ones)."""
+
+    def progress(self, name: str, done: int, total: int, what: str) -> None:
+        """A stage has done ``done`` of ``total`` units."""
+
+    def metrics(self, name: str, step: int, values: dict[str, float]) -> None:
+        """A stage's figures at an optimiser step."""
+
+    def message(self, text: str) -> None:
+        """One line that a person should see."""
+
+    def stage_finished(self, entry: StageEntry) -> None:
+        """A stage ended, however it ended."""
+
+
+class LogDisplay:
+    """Lines in the log of the Prefect run (or of this module, outside of one)."""
+
+    def stage_started(self, name: str) -> None:
+        """One line."""
+        _logger().info("%s: started", name)
+
+    def progress(self, name: str, done: int, total: int, what: str) -> None:
+        """Nothing: the progress artifact shows it."""
+
+    def metrics(self, name: str, step: int, values: dict[str, float]) -> None:
+        """Nothing: MLflow has them."""
+
+    def message(self, text: str) -> None:
+        """One line."""
+        _logger().info(text)
+
+    def stage_finished(self, entry: StageEntry) -> None:
+        """One line with time, and whether it was reused."""
+        _logger().info(stage_line(entry))
+
+
+_current: ContextVar[Display | None] = ContextVar("display", default=None)
+
+
+def current_display() -> Display:
+    """The display that was chosen, or the log."""
+    return _current.get() or LogDisplay()
+
+
+@contextmanager
+def shown_on(display: Display) -> Iterator[None]:
+    """Runs inside this context show themselves on ``display``."""
+    token = _current.set(display)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def stage_line(entry: StageEntry) -> str:
+    """One line about a stage: name, what happened, time."""
+    if entry.status == "reused":
+        return f"{entry.name}: reused (made in {duration(entry.seconds)} by {entry.made_by or 'an earlier run'})"
+    if entry.status == "skipped":
+        return f"{entry.name}: skipped (switched off)"
+    if entry.status == "failed":
+        return f"{entry.name}: failed after {duration(entry.seconds)}"
+    return f"{entry.name}: done in {duration(entry.seconds)}, {entry.peak_rss_mb:.0f} MiB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person writes them."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def _logger() -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
+    from prefect.context import FlowRunContext, TaskRunContext
+    from prefect.logging import get_run_logger
+
+    if FlowRunContext.get() or TaskRunContext.get():
+        return get_run_logger()
+    return logging.getLogger("rlkd")

@@ -1,0 +1,131 @@
+"""The identity of a stage: a hash of everything that its result depends on.
+
+Name and version of the stage, the sections of the configuration that it reads, the seed, the content
+digests of its inputs, and the content of local files that the configuration points at. Two runs that
+agree on all of these share one folder in the store; an edited data file or checkpoint makes a new one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlkd.io import sha256_file, sha256_json
+from rlkd.stages import StageSpec
+from schemas.artifact import StageName
+from schemas.base import SCHEMA_VERSION
+from schemas.config.pipeline import PipelineConfig
+
+PATH_FIELDS = frozenset({"path", "dataset", "model", "checkpoint", "adapter", "tokenizer", "file"})
+"""Names of settings that may hold a local file or folder."""
+
+BUILTIN = "builtin:"
+"""Prefix of models that ship with the project."""
+
+_SKIPPED_SUFFIXES = (".tmp", ".lock", ".pyc")
+
+
+@dataclass(frozen=True)
+class StageIdentity:
+    """What a stage's result depends on, and the hash over it.
+
+    Attributes:
+        stage: Name of the stage.
+        version: Version of the stage's meaning.
+        config: The covered part of the configuration, with ``seed`` and ``external`` (digests of local files).
+        inputs: Content digest of each input stage.
+        key: Hex SHA-256 over all of this.
+    """
+
+    stage: StageName
+    version: int
+    config: dict[str, Any]
+    inputs: dict[str, str]
+    key: str
+
+
+def identify(spec: StageSpec, config: PipelineConfig, inputs: Mapping[str, str]) -> StageIdentity:
+    """Computes the identity of a stage.
+
+    Args:
+        spec: The stage.
+        config: The whole configuration; only the sections that ``spec`` names count.
+        inputs: Content digest of each input stage that the run has (skipped ones are absent).
+    """
+    dump = config.model_dump(mode="json")
+    covered: dict[str, Any] = {section: _section(dump, section) for section in spec.sections}
+    external: dict[str, str] = {}
+    for section, value in covered.items():
+        external.update(_external(value, section))
+    covered = {**covered, "seed": config.seed, "external": external}
+    key = sha256_json(
+        {
+            "stage": spec.name,
+            "version": spec.version,
+            "schemas": SCHEMA_VERSION,
+            "config": covered,
+            "inputs": dict(inputs),
+        }
+    )
+    return StageIdentity(spec.name, spec.version, covered, dict(inputs), key)
+
+
+def _section(dump: Mapping[str, Any], dotted: str) -> Any:
+    value: Any = dump
+    for part in dotted.split("."):
+        value = value[part]
+    return value
+
+
+def _external(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    """Yields (dotted setting, content digest) for every setting that names something on this disk."""
+    if isinstance(value, Mapping):
+        files = value.get("files")
+        for name, item in value.items():
+            inner = f"{where}.{name}"
+            if name in PATH_FIELDS and isinstance(item, str) and item:
+                path = local_path(item)
+                if path is not None:
+                    chosen = list(files.values()) if isinstance(files, Mapping) and files else None
+                    yield inner, digest_path(path, chosen)
+            else:
+                yield from _external(item, inner)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _external(item, f"{where}.{index}")
+
+
+def local_path(text: str) -> Path | None:
+    """The local file or folder that a setting names, or ``None`` (a hub id, or nothing there)."""
+    if text.startswith(BUILTIN):
+        import rlkd
+
+        path = Path(str(rlkd.__file__)).parent / "models" / text.removeprefix(BUILTIN).replace("-", "_")
+    else:
+        path = Path(os.path.expandvars(text)).expanduser()
+    return path if path.exists() else None
+
+
+def digest_path(path: Path, chosen: list[str] | None = None) -> str:
+    """Digest over the content of a file, or over the names and contents of a folder's files.
+
+    Args:
+        path: File or folder.
+        chosen: Only these files of the folder; ``None`` takes all but hidden and temporary ones.
+    """
+    if path.is_file():
+        return sha256_file(path)
+    if chosen is not None:
+        files = [path / name for name in chosen if (path / name).is_file()]
+    else:
+        files = [
+            file
+            for file in sorted(path.rglob("*"))
+            if file.is_file()
+            and not file.name.endswith(_SKIPPED_SUFFIXES)
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        ]
+    return sha256_json({file.relative_to(path).as_posix(): sha256_file(file) for file in files})

@@ -1,0 +1,203 @@
+"""One stage of a run, start to end: identity, store, process, tracking, display. Knows nothing of Prefect flows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rlkd.errors import RLKDError, StageError
+from rlkd.jobs import Job, peak_rss_mb
+from rlkd.stages import StageContext, StageSpec, stage_spec
+from schemas.artifact import ArtifactRef, StageEntry, StageManifest, StageName, StageResult
+from schemas.config.pipeline import PipelineConfig
+from tasks import tracking
+from tasks.artifacts import ProgressArtifact
+from tasks.display import Display, current_display
+from tasks.identity import StageIdentity, identify
+from tasks.jobs import run_job
+from tasks.runs import Run, RunRef
+from tasks.storage import WORK, Built, Clock
+from tasks.tracking import StageRun
+
+Inputs = Mapping[StageName, ArtifactRef | None]
+
+
+def run_stage(name: StageName, ref: RunRef, inputs: Inputs) -> ArtifactRef | None:
+    """Makes a stage, or finds it finished.
+
+    Args:
+        name: The stage.
+        ref: The run.
+        inputs: Its input stages; ``None`` for one that is switched off.
+
+    Returns:
+        A reference to its folder, or ``None`` where the configuration switches it off.
+
+    Raises:
+        UserError: Something that the user can mend.
+        StageError: It failed or refused.
+    """
+    run = ref.open()
+    if not is_enabled(run.config, name):
+        entry = StageEntry(name=name, status="skipped")
+        run.record(entry)
+        current_display().stage_finished(entry)
+        return None
+    spec = stage_spec(name)
+    present = {item: reference for item in spec.inputs if (reference := inputs.get(item)) is not None}
+    identity = identify(spec, run.config, {item: reference.sha256 for item, reference in present.items()})
+    maker = _Maker(run, ref, spec, identity, {item: Path(reference.uri) for item, reference in present.items()})
+    return maker.run_once()
+
+
+def is_enabled(config: PipelineConfig, name: str) -> bool:
+    """Whether the configuration has a stage (a section without ``enabled`` always does)."""
+    return bool(getattr(getattr(config, name, None), "enabled", True))
+
+
+@dataclass
+class _Maker:
+    """Makes one stage of one run."""
+
+    run: Run
+    ref: RunRef
+    spec: StageSpec
+    identity: StageIdentity
+    inputs: dict[str, Path]
+    display: Display = field(default_factory=current_display)
+    clock: Clock | None = None
+
+    def run_once(self) -> ArtifactRef:
+        """Finds or builds the stage, records what happened, and returns its reference."""
+        name = self.spec.name
+        try:
+            manifest, reused = self.run.store.make(
+                self.identity,
+                self.build,
+                run=self.run.manifest.name,
+                force=name in self.run.manifest.owed,
+                notice=self.display.message,
+            )
+        except BaseException as error:
+            self._record_failure(error)
+            if isinstance(error, Exception) and not isinstance(error, RLKDError):
+                raise self._unexpected(error) from error
+            raise
+        entry = self._entry(manifest, reused)
+        self.run.record(entry)
+        self.display.stage_finished(entry)
+        if reused and self.ref.mlflow_run_id:
+            self._name_origin(manifest)
+        return self.run.store.reference(self.identity, manifest, reused)
+
+    def build(self, folder: Path, clock: Clock) -> Built:
+        """Runs the stage's function, here or in a process of its own."""
+        self.clock = clock
+        self.display.stage_started(self.spec.name)
+        settings: dict[str, Any] = {key: value for key, value in self.identity.config.items() if key != "external"}
+        tags = {"rlkd.identity": self.identity.key, "rlkd.run": self.run.manifest.name}
+        with tracking.stage_run(
+            self.ref.tracking_uri, self.ref.mlflow_run_id, self.spec.name, clock.attempt, settings, tags
+        ) as child:
+            sink = Listener(self.spec.name, self.display, child, clock)
+            result, peak = self._call(folder, sink)
+            sink.progress_artifact.finish()
+            if child is not None:
+                self._track(child, result, folder)
+            return Built(result, peak, child.run_id if child is not None else "")
+
+    def _call(self, folder: Path, sink: Listener) -> tuple[StageResult, float]:
+        if not self.spec.job:
+            context = StageContext(self.run.config, self.inputs, folder, sink, self.run.manifest)
+            return self.spec.load()(context), peak_rss_mb()
+        job = Job(
+            stage=self.spec.name,
+            function=self.spec.function,
+            config=self.run.config,
+            inputs={name: str(path) for name, path in self.inputs.items()},
+            folder=str(folder),
+            lock=str(self.run.store.job_lock(self.identity)),
+            run=self.run.manifest,
+        )
+        done = run_job(job, folder / WORK, self.run.log(self.spec.name), self.run.config.launch, sink)
+        return done.result, done.peak_rss_mb
+
+    def _track(self, child: StageRun, result: StageResult, folder: Path) -> None:
+        """Figures and small artifacts of a finished stage on its child run."""
+        figures = {**result.metrics, "rows": float(result.rows)}
+        tracking.log_metrics(child.uri, child.run_id, figures)
+        files = {folder / name: "" for name in ("summary.json", "metrics.jsonl", "eval_report.json")}
+        tracking.log_files(child.uri, child.run_id, {**files, folder / "ledger": "ledger"})
+
+    def _entry(self, manifest: StageManifest, reused: bool) -> StageEntry:
+        return StageEntry(
+            name=self.spec.name,
+            status="reused" if reused else "done",
+            identity=manifest.identity,
+            uri=str(self.run.store.folder(self.identity)),
+            sha256=manifest.sha256,
+            seconds=manifest.seconds,
+            peak_rss_mb=manifest.peak_rss_mb,
+            mlflow_run_id=manifest.mlflow_run_id,
+            made_by=manifest.run,
+        )
+
+    def _name_origin(self, manifest: StageManifest) -> None:
+        """Says on the parent run where a reused stage comes from."""
+        tags = {f"rlkd.reused.{self.spec.name}": manifest.mlflow_run_id or manifest.run or "an untracked run"}
+        tracking.set_tags(self.ref.tracking_uri, self.ref.mlflow_run_id, tags)
+
+    def _record_failure(self, error: BaseException) -> None:
+        entry = StageEntry(
+            name=self.spec.name,
+            status="failed",
+            identity=self.identity.key,
+            uri=str(self.run.store.folder(self.identity)),
+            seconds=round(self.clock.seconds, 3) if self.clock is not None else 0.0,
+            error=(str(error) or type(error).__name__)[:2000],
+        )
+        try:
+            self.run.record(entry)
+        except OSError as full:
+            self.display.message(f"{self.spec.name}: its failure could not be written to run.json ({full})")
+        self.display.stage_finished(entry)
+
+    def _unexpected(self, error: Exception) -> StageError:
+        """A fault that nobody foresaw, as a failure of its stage; the traceback goes to the stage's log."""
+        import traceback
+
+        log = self.run.log(self.spec.name)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write("".join(traceback.format_exception(error)))
+        return StageError(f"stage {self.spec.name}: {type(error).__name__}: {error}; the full error is in {log}")
+
+
+class Listener:
+    """Hears a running stage: passes progress, figures and messages to display, Prefect and MLflow."""
+
+    def __init__(self, stage: str, display: Display, child: StageRun | None, clock: Clock) -> None:
+        self.stage = stage
+        self.display = display
+        self.child = child
+        self.clock = clock
+        self.progress_artifact = ProgressArtifact(stage)
+
+    def progress(self, done: int, total: int, what: str = "") -> None:
+        """Passed on."""
+        self.clock.tick()
+        self.display.progress(self.stage, done, total, what)
+        self.progress_artifact.update(done, total, what)
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Passed on."""
+        self.clock.tick()
+        self.display.metrics(self.stage, step, dict(values))
+        if self.child is not None:
+            self.child.metrics(step, values)
+
+    def message(self, text: str) -> None:
+        """Passed on, with the stage's name before it."""
+        self.display.message(f"{self.stage}: {text}")

@@ -1,0 +1,192 @@
+"""The run folder: what a run is, its manifest (``run.json``) and its copies of the report.
+
+``<folder>/run.json`` points into the store, ``config.yaml`` is the resolved configuration, ``logs/`` holds
+the output of job processes. Only a small :class:`RunRef` travels to the tasks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rlkd.config import config_digest, parse_config, resolved_yaml
+from rlkd.errors import UserError
+from rlkd.io import write_json_atomic, write_text_atomic
+from rlkd.stages import STAGES, downstream
+from schemas.artifact import RunManifest, StageEntry, StageName
+from schemas.base import Schema
+from schemas.config.pipeline import PipelineConfig
+from tasks.display import current_display
+from tasks.storage import Store, disk_faults, store_root
+
+RUN_FILE = "run.json"
+CONFIG_FILE = "config.yaml"
+LOGS = "logs"
+
+
+class RunRef(Schema):
+    """What tasks need to find a run again, in this process or another.
+
+    Attributes:
+        folder: The run folder.
+        flow_run_id: The Prefect flow run; empty outside of one.
+        mlflow_run_id: The parent run in MLflow; empty without tracking.
+        tracking_uri: Where MLflow is; empty without tracking.
+    """
+
+    folder: str
+    flow_run_id: str = ""
+    mlflow_run_id: str = ""
+    tracking_uri: str = ""
+
+    def open(self) -> Run:
+        """The run behind this reference."""
+        return Run(Path(self.folder))
+
+
+class Run:
+    """An open run folder.
+
+    Raises:
+        UserError: The folder holds no run, or one of another version.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.manifest = read_run(self.folder)
+        self.config: PipelineConfig = parse_config(self.manifest.config, str(self.folder / RUN_FILE))
+        self.store = Store(Path(self.manifest.store))
+
+    def update(self, **changes: Any) -> None:
+        """Changes fields of the manifest, on disk too."""
+        self.manifest = self.manifest.model_copy(update=changes)
+        write_json_atomic(self.folder / RUN_FILE, self.manifest)
+
+    def record(self, entry: StageEntry) -> None:
+        """Adds a stage's entry, or replaces the one that is there; a stage that ended is no longer owed."""
+        entries = {item.name: item for item in self.manifest.stages} | {entry.name: entry}
+        order = [spec.name for spec in STAGES]
+        stages = tuple(sorted(entries.values(), key=lambda item: order.index(item.name)))
+        owed = self.manifest.owed
+        if entry.status != "failed":
+            owed = tuple(name for name in owed if name != entry.name)
+        self.update(stages=stages, owed=owed, wall_seconds=self.elapsed())
+
+    def elapsed(self) -> float:
+        """Seconds since the run started."""
+        if not self.manifest.started_at:
+            return 0.0
+        started = datetime.fromisoformat(self.manifest.started_at)
+        return round((datetime.now(UTC) - started).total_seconds(), 3)
+
+    def log(self, stage: str) -> Path:
+        """Where a stage's process writes what it prints."""
+        return self.folder / LOGS / f"{stage}.log"
+
+
+def read_run(folder: Path) -> RunManifest:
+    """Reads ``run.json``.
+
+    Raises:
+        UserError: There is none, or it cannot be read.
+    """
+    path = folder / RUN_FILE
+    try:
+        return RunManifest.model_validate_json(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{folder} is not a run folder: it has no {RUN_FILE}; name one that `rlkd run` made") from None
+    except (ValidationError, UnicodeDecodeError):
+        raise UserError(f"{path} cannot be read (damaged, or from another version); run the configuration again") from None
+
+
+def default_folder(config: PipelineConfig) -> Path:
+    """``runs/<name of the configuration>``."""
+    return Path("runs") / config.name
+
+
+@contextmanager
+def open_run(config: PipelineConfig, folder: Path, from_stage: StageName | None = None) -> Iterator[Run]:
+    """Starts a run, or goes on with it, in its folder; only one process at a time works in a folder.
+
+    Who opens it says how it ended (:meth:`Run.update`); a run that ends without a word has failed.
+
+    Args:
+        config: The resolved configuration.
+        folder: The run folder; made where it is missing.
+        from_stage: This stage and what follows are made again even where they are finished. What of this an
+            interrupted run with the same setting has already made again is not made a third time.
+
+    Raises:
+        UserError: The folder cannot be written, or holds something that is not a run.
+        StageError: The disk is full.
+    """
+    folder = folder.resolve()
+    with _held(folder):
+        with disk_faults("start", folder):
+            run = _begin(config, folder, from_stage)
+        try:
+            yield run
+        finally:
+            with disk_faults("finish", folder):
+                run = Run(folder)
+                if run.manifest.status == "running":
+                    run.update(status="failed", wall_seconds=run.elapsed())
+
+
+def _begin(config: PipelineConfig, folder: Path, from_stage: StageName | None) -> Run:
+    """Writes the first manifest and the resolved configuration."""
+    before = read_run(folder) if (folder / RUN_FILE).exists() else None
+    digest = config_digest(config)
+    owed: tuple[StageName, ...] = ()
+    if from_stage is not None:
+        affected = downstream(from_stage)
+        owed = tuple(spec.name for spec in STAGES if spec.name in affected)
+        if before is not None and _continues(before, digest, from_stage):
+            owed = before.owed
+    manifest = RunManifest(
+        name=config.name,
+        config=config.model_dump(mode="json"),
+        config_digest=digest,
+        store=str(store_root(folder)),
+        started_at=datetime.now(UTC).isoformat(),
+        from_stage=from_stage,
+        owed=owed,
+    )
+    write_json_atomic(folder / RUN_FILE, manifest)
+    write_text_atomic(folder / CONFIG_FILE, resolved_yaml(config))
+    return Run(folder)
+
+
+def _continues(before: RunManifest, digest: str, from_stage: StageName) -> bool:
+    """Whether an interrupted run asked for the same again, and part of it is still owed."""
+    same = before.config_digest == digest and before.from_stage == from_stage
+    return same and before.status != "done" and bool(before.owed)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Holds the run folder's lock; waits, and says so, while another process works in it."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}; choose another --output") from error
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        current_display().message(f"another run works in {folder}; waiting for it to end")
+        lock.acquire(poll_interval=0.2)
+    try:
+        yield
+    finally:
+        lock.release()

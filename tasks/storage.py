@@ -1,0 +1,361 @@
+"""The store: finished stages by identity, shared between runs.
+
+``<store>/<stage>/<identity>/`` holds one stage's files. It is complete only when its ``manifest.json``
+is there, which is written last and atomically. Unfinished private work lives in ``work/`` inside it and
+goes when the stage completes. One lock per identity: a second run waits, then reuses.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from rlkd.errors import StageError, UserError
+from rlkd.io import sha256_file, sha256_json, write_json_atomic, write_text_atomic
+from schemas.artifact import ArtifactRef, StageManifest, StageResult
+from tasks.identity import StageIdentity
+
+MANIFEST = "manifest.json"
+WORK = "work"
+REDO = ".redo"
+"""Suffix of the folder in which a finished stage is made again: the old one stays until the new one is complete."""
+
+Notice = Callable[[str], None]
+"""Takes one line that a person should see."""
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK_FULL_WORDS = ("no space left on device", "os error 28", "disk quota exceeded", "disk is full")
+
+
+def store_root(run_folder: Path) -> Path:
+    """The store of a run: ``$RLKD_STORE``, or ``.store`` beside the run folder."""
+    chosen = os.environ.get("RLKD_STORE")
+    return Path(chosen).expanduser().resolve() if chosen else run_folder.resolve().parent / ".store"
+
+
+@dataclass(frozen=True)
+class Built:
+    """What building a stage gave: its result and the largest resident memory of the process that made it."""
+
+    result: StageResult
+    peak_rss_mb: float
+    mlflow_run_id: str = ""
+
+
+class Clock:
+    """Seconds and memory that a stage has cost over all its attempts, kept in its ``work/`` folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / WORK / "clock.json"
+        before = self._read()
+        self.earlier_s = float(before.get("seconds", 0.0))
+        self.earlier_mb = float(before.get("peak_rss_mb", 0.0))
+        self.attempt = int(before.get("attempts", 0)) + 1
+        self.started = time.monotonic()
+        self._saved = self.started
+        self.save()
+
+    def _read(self) -> dict[str, float]:
+        try:
+            value = json.loads(self.path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far, earlier attempts included."""
+        return self.earlier_s + time.monotonic() - self.started
+
+    def peak(self, mb: float) -> float:
+        """The larger of this attempt's peak memory and the earlier ones'."""
+        return max(mb, self.earlier_mb)
+
+    def tick(self, every_s: float = 5.0) -> None:
+        """Saves now and then, so that a killed attempt still counts."""
+        if time.monotonic() - self._saved >= every_s:
+            self.save()
+
+    def save(self, peak_rss_mb: float = 0.0) -> None:
+        """Writes the figures."""
+        self._saved = time.monotonic()
+        write_json_atomic(
+            self.path,
+            {"seconds": self.seconds, "peak_rss_mb": self.peak(peak_rss_mb), "attempts": self.attempt},
+        )
+
+
+Build = Callable[[Path, Clock], Built]
+
+
+class Store:
+    """Stage folders by identity.
+
+    Args:
+        root: Folder of the store; made where it is missing.
+
+    Raises:
+        UserError: The folder cannot be made or written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"cannot make the store {root}: {error.strerror}; choose another --output, or set RLKD_STORE"
+            ) from error
+
+    def folder(self, identity: StageIdentity) -> Path:
+        """The folder of an identity, whether it exists or not."""
+        return self.root / identity.stage / identity.key[:16]
+
+    def job_lock(self, identity: StageIdentity) -> Path:
+        """Lock that a job process holds for its whole life (it may outlive the run that started it)."""
+        folder = self.folder(identity)
+        return folder.with_name(folder.name + ".job.lock")
+
+    def find(self, identity: StageIdentity, notice: Notice = lambda _: None) -> StageManifest | None:
+        """The manifest of a complete stage whose files are all as they were; ``None`` otherwise.
+
+        Args:
+            identity: The stage.
+            notice: Told why a folder that claims to be complete is not used.
+        """
+        folder = self.folder(identity)
+        manifest, fault = read_manifest(folder)
+        if manifest is not None and not fault:
+            fault = fault_of(folder, manifest, identity)
+        if fault:
+            notice(f"{identity.stage}: {fault}; making it again")
+            return None
+        return manifest
+
+    @contextmanager
+    def locked(self, identity: StageIdentity, notice: Notice) -> Iterator[None]:
+        """Holds the lock of an identity; says so once when it has to wait for another run."""
+        from filelock import FileLock, Timeout
+
+        folder = self.folder(identity)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.with_name(folder.name + ".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            notice(f"{identity.stage}: another run is making it; waiting")
+            lock.acquire(poll_interval=0.2)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def make(
+        self,
+        identity: StageIdentity,
+        build: Build,
+        *,
+        run: str = "",
+        force: bool = False,
+        notice: Notice = lambda _: None,
+    ) -> tuple[StageManifest, bool]:
+        """Returns a finished stage, building it only where it is not finished yet.
+
+        Args:
+            identity: The stage.
+            build: Writes the stage's files into the folder it is given; continues what an earlier attempt left.
+            run: Name of the run, for the manifest.
+            force: Build again even where it is finished; the old folder stays until the new one is complete.
+            notice: Told about waiting and about faults in finished folders.
+
+        Returns:
+            The manifest, and whether it was reused.
+
+        Raises:
+            StageError: The disk is full.
+        """
+        with disk_faults(identity.stage, self.root), self.locked(identity, notice):
+            final = self.folder(identity)
+            if _finish_swap(final):
+                force = False  # an earlier forced attempt was complete but for its renaming
+            found = self.find(identity, notice)
+            if found is not None and not force:
+                _remove(final / WORK)
+                _remove(final.with_name(final.name + REDO))
+                return found, True
+            if found is None and (final / MANIFEST).exists():
+                _remove(final)
+            target = final if found is None else final.with_name(final.name + REDO)
+            (target / WORK).mkdir(parents=True, exist_ok=True)
+            clock = Clock(target)
+            try:
+                built = build(target, clock)
+            except BaseException:
+                with disk_faults(identity.stage, self.root):
+                    clock.save()
+                raise
+            manifest = _seal(target, identity, built, clock, run)
+            if target != final:
+                _swap(target, final)
+            return manifest, False
+
+    def reference(self, identity: StageIdentity, manifest: StageManifest, reused: bool) -> ArtifactRef:
+        """The small reference that travels between stages."""
+        return ArtifactRef(
+            stage=identity.stage,
+            uri=str(self.folder(identity)),
+            sha256=manifest.sha256,
+            rows=manifest.result.rows,
+            reused=reused,
+        )
+
+
+def read_manifest(folder: Path) -> tuple[StageManifest | None, str]:
+    """Reads a folder's manifest: (manifest, "") when complete, (None, "") when not, (None, fault) when unreadable."""
+    path = folder / MANIFEST
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None, ""
+    except UnicodeDecodeError:
+        return None, f"{path} is not text"
+    try:
+        return StageManifest.model_validate_json(text), ""
+    except ValidationError:
+        return None, f"{path} cannot be read (damaged, or from another version)"
+
+
+def fault_of(folder: Path, manifest: StageManifest, identity: StageIdentity | None = None) -> str:
+    """What is wrong with a complete folder; empty when all is as it was sealed."""
+    if identity is not None and (manifest.identity != identity.key or manifest.stage != identity.stage):
+        return f"{folder / MANIFEST} belongs to another stage"
+    if sha256_json(manifest.files) != manifest.sha256:
+        return f"{folder / MANIFEST} was changed"
+    for name, digest in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{path} is missing"
+        if sha256_file(path) != digest:
+            return f"{path} was changed"
+    return ""
+
+
+def _published(folder: Path) -> list[Path]:
+    """The files that a manifest covers."""
+    files = []
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if path.is_dir() or relative.parts[0] == WORK or relative.as_posix() == MANIFEST:
+            continue
+        if path.name.startswith(".") and path.name.endswith(".tmp"):
+            path.unlink()
+            continue
+        files.append(path)
+    return files
+
+
+def _seal(folder: Path, identity: StageIdentity, built: Built, clock: Clock, run: str) -> StageManifest:
+    """Digests and syncs a stage's files, writes its manifest last, and removes its private work."""
+    files: dict[str, str] = {}
+    for path in _published(folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        files[path.relative_to(folder).as_posix()] = sha256_file(path)
+    manifest = StageManifest(
+        stage=identity.stage,
+        identity=identity.key,
+        stage_version=identity.version,
+        sha256=sha256_json(files),
+        files=files,
+        inputs=identity.inputs,
+        config=identity.config,
+        result=built.result,
+        seconds=round(clock.seconds, 3),
+        peak_rss_mb=round(clock.peak(built.peak_rss_mb), 1),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        mlflow_run_id=built.mlflow_run_id,
+        run=run,
+    )
+    write_text_atomic(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
+    _remove(folder / WORK)
+    return manifest
+
+
+def _swap(new: Path, final: Path) -> None:
+    """Puts a remade folder in the place of the old one."""
+    old = final.with_name(final.name + ".old")
+    os.replace(final, old)
+    os.replace(new, final)
+    _remove(old)
+
+
+def _finish_swap(final: Path) -> bool:
+    """Completes a swap that a crash cut off; whether there was one."""
+    new = final.with_name(final.name + REDO)
+    _remove(final.with_name(final.name + ".old"))
+    if not (new / MANIFEST).exists():
+        return False
+    _remove(final)
+    os.replace(new, final)
+    return True
+
+
+def _remove(folder: Path) -> None:
+    """Removes a folder where there is one, its manifest first, so that half a folder never looks complete."""
+    if folder.is_dir():
+        (folder / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(folder)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or what caused it, says that the disk is full."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in _DISK_FULL:
+            return True
+        if any(words in str(seen).lower() for words in _DISK_FULL_WORDS):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def disk_full_message(stage: str, folder: Path) -> str:
+    """One sentence about a full disk."""
+    try:
+        free = f" ({shutil.disk_usage(folder).free / 2**20:.0f} MiB free)"
+    except OSError:
+        free = ""
+    return (
+        f"stage {stage}: the disk that holds {folder} is full{free}; free some space and run the same command again: "
+        "finished stages are kept, and this one continues where it can"
+    )
+
+
+@contextmanager
+def disk_faults(stage: str, folder: Path) -> Iterator[None]:
+    """Turns "the disk is full", however a library words it, into one clear error.
+
+    Raises:
+        StageError: The disk is full.
+    """
+    try:
+        yield
+    except StageError:
+        raise
+    except Exception as error:
+        if is_disk_full(error):
+            raise StageError(disk_full_message(stage, folder)) from error
+        raise
