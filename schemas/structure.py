@@ -21,6 +21,7 @@ class ReasoningStep(Schema):
         start: Where it starts in the source path, in code points.
         end: Where it ends (exclusive), in code points.
         kind: ``step``, or ``check`` for verification and back-tracking that repeats a step.
+        calculations: The calculations that it makes, in order, as canonical text (``"16-3-4=9"``).
     """
 
     index: int = Field(ge=0)
@@ -33,6 +34,7 @@ class ReasoningStep(Schema):
     start: int = Field(default=0, ge=0)
     end: int = Field(default=0, ge=0)
     kind: str = "step"
+    calculations: tuple[str, ...] = ()
 
 
 class Structure(Schema):

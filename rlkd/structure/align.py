@@ -1,0 +1,131 @@
+"""Alignments: the paper's ``prefix`` rule, and the order-tolerant matching of two dependency graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlkd.structure.base import PairVerdict
+
+
+def align_prefix(
+    matrix: Sequence[Sequence[PairVerdict]], threshold: float = 0.5, normalize: bool = True
+) -> tuple[float, list[float]]:
+    """The paper's rule, exactly (paper, section 3.2).
+
+    Step i of the student is compared with step i of the teacher. It earns 1 where the intent is the same, halved where
+    the sub-problem is not, halved again where the answer is not; from the first step with another intent on, nothing
+    counts (the branch has been left).
+
+    Args:
+        matrix: ``matrix[i][j]`` is the verdict on teacher step i and student step j; only the diagonal is read.
+        threshold: Probability from which a verdict is yes.
+        normalize: Divide by the teacher's steps (differs from the paper's code, whose sum is unbounded).
+
+    Returns:
+        The score and the credit of each compared step.
+    """
+    credits: list[float] = []
+    for i, row in enumerate(matrix):
+        if i >= len(row) or row[i].p_intent < threshold:
+            break
+        credits.append(prefix_credit(row[i], threshold))
+    total = sum(credits)
+    if normalize:
+        total = total / len(matrix) if matrix else 0.0
+    return total, credits
+
+
+def prefix_credit(verdict: PairVerdict, threshold: float = 0.5) -> float:
+    """Credit of one step under the paper's rule: 0, 1/4, 1/2 or 1."""
+    if verdict.p_intent < threshold:
+        return 0.0
+    credit = 1.0
+    if verdict.p_sub_problem < threshold:
+        credit /= 2
+    if verdict.p_answer < threshold:
+        credit /= 2
+    return credit
+
+
+ORDER_BREAK = 0.5
+"""What is left of a step's credit when it comes before a step that it depends on."""
+
+
+class Matching:
+    """Which student item follows which teacher item.
+
+    Attributes:
+        pairs: Student index by teacher index (only matched ones).
+        covered: For each teacher item the credit in [0, 1], matched or merged into later ones.
+        explained: For each student item the credit in [0, 1], matched or split off from later ones.
+        order_breaks: Matched student items that come before what they depend on.
+    """
+
+    __slots__ = ("pairs", "covered", "explained", "order_breaks")
+
+    def __init__(self, pairs: dict[int, int], covered: list[float], explained: list[float], order_breaks: int) -> None:
+        self.pairs = pairs
+        self.covered = covered
+        self.explained = explained
+        self.order_breaks = order_breaks
+
+    def f1(self) -> float:
+        """Harmonic mean of the teacher's share that is covered and the student's share that is explained."""
+        if not self.covered or not self.explained:
+            return 0.0
+        recall = sum(self.covered) / len(self.covered)
+        precision = sum(self.explained) / len(self.explained)
+        return 2 * recall * precision / (recall + precision) if recall + precision > 0 else 0.0
+
+
+def align_structure(
+    candidates: list[tuple[float, int, int]],
+    teacher_depends: Sequence[Sequence[int]],
+    student_depends: Sequence[Sequence[int]],
+    split_credit: float = 1.0,
+) -> Matching:
+    """Matches two dependency graphs, in any order that the dependencies allow.
+
+    Items are matched one to one, the strongest candidate first. An item that comes before one that it depends on (as
+    the teacher's graph says) keeps half its credit. Then merged and split calculations are settled through the
+    graph: a teacher item without a match that only serves covered items was merged into them; a student item without
+    a match that only serves explained ones was split off from them.
+
+    Args:
+        candidates: ``(credit in (0, 1], teacher index, student index)``; pairs that are not listed do not match.
+        teacher_depends: For each teacher item the earlier ones that it uses.
+        student_depends: The same for the student.
+        split_credit: Credit of a merged or split item as a share of the items that it serves.
+    """
+    n_teacher, n_student = len(teacher_depends), len(student_depends)
+    pairs: dict[int, int] = {}
+    taken: set[int] = set()
+    covered = [0.0] * n_teacher
+    explained = [0.0] * n_student
+    candidates.sort(key=lambda c: (-c[0], abs(c[1] - c[2]), c[1]))
+    for credit, t, s in candidates:
+        if t not in pairs and s not in taken:
+            pairs[t] = s
+            taken.add(s)
+            covered[t] = explained[s] = credit
+    breaks = 0
+    for t, s in pairs.items():
+        if any(pairs.get(d, -1) > s for d in teacher_depends[t]):
+            covered[t] *= ORDER_BREAK
+            explained[s] *= ORDER_BREAK
+            breaks += 1
+    _settle(covered, teacher_depends, set(pairs), split_credit)
+    _settle(explained, student_depends, taken, split_credit)
+    return Matching(pairs, covered, explained, breaks)
+
+
+def _settle(credit: list[float], depends: Sequence[Sequence[int]], matched: set[int], share: float) -> None:
+    """Passes credit from items to unmatched items that serve nothing else."""
+    lowest: list[float | None] = [None] * len(credit)
+    for i in range(len(credit) - 1, -1, -1):
+        serves = lowest[i]
+        if i not in matched and serves is not None:
+            credit[i] = share * serves
+        for d in depends[i]:
+            known = lowest[d]
+            lowest[d] = credit[i] if known is None else min(known, credit[i])

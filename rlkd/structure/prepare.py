@@ -1,0 +1,108 @@
+"""Turns paths and structures into the light form that judges and alignments work on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlkd.structure.calculations import Calc, find_calculations
+from rlkd.structure.graph import Graph, Unit, build_graph
+from rlkd.structure.reading import RawStep
+from schemas.structure import ReasoningStep, Structure
+
+
+class View:
+    """What a judge needs to know of one step.
+
+    Attributes:
+        index: Position in the path.
+        units: Its calculations.
+        text: The sub-problem (or the whole step) in words.
+        meta: Meta-reasoning in words; may be empty.
+        answer: The answer as text; may be empty where ``units`` hold it.
+        quantities, operation: As in :class:`~schemas.structure.ReasoningStep`, where they are named, not read off ``units``.
+        kind: ``step`` or ``check``.
+    """
+
+    __slots__ = ("index", "units", "text", "meta", "answer", "quantities", "operation", "kind", "words")
+
+    def __init__(
+        self, index: int, units: list[Unit], text: str, meta: str = "", answer: str = "", quantities: tuple[str, ...] = (),
+        operation: str = "", kind: str = "step",
+    ) -> None:  # fmt: skip
+        self.index = index
+        self.units = units
+        self.text = text
+        self.meta = meta
+        self.answer = answer
+        self.quantities = quantities
+        self.operation = operation
+        self.kind = kind
+        self.words: frozenset[str] | None = None
+
+
+class Prepared:
+    """A path ready to be compared.
+
+    Attributes:
+        views: Its steps.
+        graph: Its calculations and how they depend on each other.
+        depends: For each step, the earlier steps whose answers it uses.
+    """
+
+    __slots__ = ("views", "graph", "depends")
+
+    def __init__(self, views: list[View], graph: Graph, depends: list[list[int]]) -> None:
+        self.views = views
+        self.graph = graph
+        self.depends = depends
+
+
+def _unit(step: int, calc: Calc) -> Unit:
+    return Unit(step, calc.value, calc.operands, calc.ops, calc.holds, calc.percent, calc.symbolic)
+
+
+def prepare_raw(path: str, steps: Sequence[RawStep], problem: Sequence[float]) -> Prepared:
+    """Prepares a path read by :func:`rlkd.structure.reading.read_path` (the fast way: no pydantic)."""
+    views: list[View] = []
+    units: list[Unit] = []
+    for i, step in enumerate(steps):
+        own = [_unit(i, calc) for calc in step.calcs]
+        units += own
+        views.append(View(i, own, path[step.start : step.end], kind=step.kind))
+    graph = build_graph(units, problem)
+    return Prepared(views, graph, _step_dependencies(graph, len(views)))
+
+
+def prepare_structure(structure: Structure, problem: Sequence[float]) -> Prepared:
+    """Prepares the structure that any decomposer made."""
+    views = [view_of(step) for step in structure.steps]
+    graph = build_graph([unit for view in views for unit in view.units], problem)
+    if any(step.depends_on for step in structure.steps):
+        return Prepared(views, graph, [list(step.depends_on) for step in structure.steps])
+    return Prepared(views, graph, _step_dependencies(graph, len(views)))
+
+
+def view_of(step: ReasoningStep) -> View:
+    """The light form of one step."""
+    return View(
+        step.index, _units_of(step), step.sub_problem, step.meta, step.answer, step.quantities, step.operation, step.kind
+    )
+
+
+def _units_of(step: ReasoningStep) -> list[Unit]:
+    found: list[Unit] = []
+    for text in step.calculations:
+        found += [_unit(step.index, calc) for calc in find_calculations(text)]
+    return found
+
+
+def _step_dependencies(graph: Graph, steps: int) -> list[list[int]]:
+    depends: list[list[int]] = [[] for _ in range(steps)]
+    for unit in graph.units:
+        for j in unit.deps:
+            earlier = graph.units[j].step
+            if earlier < unit.step and earlier not in depends[unit.step]:
+                depends[unit.step].append(earlier)
+    for own in depends:
+        own.sort()
+    return depends

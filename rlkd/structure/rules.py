@@ -1,0 +1,118 @@
+"""The ``rules`` decomposer: reads the steps of a path without a model."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+from rlkd.structure.arithmetic import canonical
+from rlkd.structure.base import PathItem
+from rlkd.structure.calculations import Calc
+from rlkd.structure.prepare import prepare_raw
+from rlkd.structure.quantities import problem_quantities
+from rlkd.structure.reading import MAX_CHARS, MAX_STEPS, RawStep, read_path
+from rlkd.structure.segments import content_start
+from schemas.config.structure import RulesDecomposerConfig
+from schemas.structure import ReasoningStep, Structure
+
+VERSION = "rules@1"
+_MARK = re.compile(r"<<[^<>\n]{0,200}>>")
+_META = re.compile(
+    r"(?:since|because|if|as|given that|first|firstly|next|now|then|finally|to find|to get|to calculate|to determine|in order to"
+    r"|when|after|before|out of)\b[^,:.]{0,200}[,:]\s+",
+    re.IGNORECASE,
+)
+_UNIT = re.compile(r"\s?([A-Za-z]{2,20})")
+_RESULT = re.compile(r"\s*[$£€]?-?\d[\d,]*(?:\.\d+)?\s?%?")
+
+__all__ = ["RulesDecomposer", "VERSION", "decompose_text"]
+
+
+def decompose_text(
+    path: str, domain: str = "math", problem: str = "", max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS
+) -> Structure:
+    """Reads the steps of a path.
+
+    Args:
+        path: The reasoning text.
+        domain: Accepted for symmetry with other decomposers; the rules read every domain alike.
+        problem: The problem's text; its quantities tell a result from a given number.
+        max_chars: Characters that are read.
+        max_steps: Steps that are read.
+
+    Returns:
+        The structure; without steps where the path has none.
+    """
+    raw = read_path(path, max_chars, max_steps)
+    prepared = prepare_raw(path, raw, problem_quantities(problem))
+    steps = tuple(
+        _step(path, i, step, prepared.depends[i]) for i, step in enumerate(raw)
+    )
+    return Structure(
+        steps=steps,
+        decomposer=VERSION,
+        path_sha256=hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest(),
+    )
+
+
+def _step(path: str, index: int, step: RawStep, depends: list[int]) -> ReasoningStep:
+    lead = path[step.lead_start : step.lead_end]
+    text = _clean(path[content_start(path, step.start, step.end) : step.end])
+    meta, sub_problem = lead, text
+    match = _META.match(text)
+    if match:
+        meta = f"{lead} {match.group().strip(' ,:')}".strip()
+        sub_problem = text[match.end() :]
+    if lead.endswith("?"):
+        meta, sub_problem = meta.replace(lead, "").strip() or "", lead
+    calc = step.calcs[-1] if step.calcs else None
+    if calc is None:
+        return ReasoningStep(
+            index=index, meta=meta, sub_problem=sub_problem, answer=sub_problem if not lead.endswith("?") else text,
+            depends_on=tuple(depends), start=step.start, end=step.end, kind=step.kind,
+        )  # fmt: skip
+    operands = tuple(dict.fromkeys(canonical(o) for c in step.calcs for o in c.operands))
+    return ReasoningStep(
+        index=index,
+        meta=meta,
+        sub_problem=sub_problem,
+        answer=_answer(path, calc),
+        quantities=operands,
+        operation="".join(dict.fromkeys("".join(c.ops for c in step.calcs))),
+        depends_on=tuple(depends),
+        start=step.start,
+        end=step.end,
+        kind=step.kind,
+        calculations=tuple(c.render() for c in step.calcs),
+    )
+
+
+def _clean(text: str) -> str:
+    return _MARK.sub("", text).strip()
+
+
+def _answer(path: str, calc: Calc) -> str:
+    value = f"{canonical(calc.value * 100)}%" if calc.percent else canonical(calc.value)
+    at = calc.end
+    if path.startswith(">>", at - 2):
+        repeated = _RESULT.match(path, at)
+        at = repeated.end() if repeated else at
+    unit = _UNIT.match(path, at)
+    return f"{value} {unit.group(1)}" if unit else value
+
+
+class RulesDecomposer:
+    """Reads steps by rules; never missing."""
+
+    name = VERSION
+
+    def __init__(self, config: RulesDecomposerConfig | None = None) -> None:
+        self.config = config or RulesDecomposerConfig(type="rules")
+
+    async def decompose(self, items: Sequence[PathItem]) -> list[Structure | None]:
+        """Decomposes paths, in order."""
+        return [
+            decompose_text(item.path, item.domain, item.problem, self.config.max_chars, self.config.max_steps)
+            for item in items
+        ]

@@ -1,0 +1,188 @@
+"""The ``rules`` judge: compares values, quantities, operations and wording, without a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from rlkd.structure.base import PairVerdict, StepPair
+from rlkd.structure.calculations import same_value
+from rlkd.structure.graph import Unit
+from rlkd.structure.prepare import View, view_of
+from schemas.config.structure import RulesJudgeConfig
+
+_WORD = re.compile(r"[^\W\d_]{2,24}|\d{1,24}(?:[.,]\d{1,20})*")
+_STOP = frozenset(
+    "the and has have had for that this with from are was were will each much many how she her his him they there then than "
+    "into per after who what when which all its their them also would can could does did you your our not but one out "
+    "is it he to of in on at be by an as or so if we my do".split()
+)
+_WORDING_SAME = 0.85
+"""Word overlap from which two texts are the same sub-problem for certain."""
+
+
+def same_number(a: Unit, b: Unit) -> bool:
+    """Whether two results are the same, also where one is a fraction and the other a percentage."""
+    if same_value(a.value, b.value):
+        return True
+    if a.percent != b.percent:
+        return same_value(a.value * 100, b.value) or same_value(a.value, b.value * 100)
+    return False
+
+
+def operand_overlap(a: Sequence[float], b: Sequence[float]) -> float:
+    """Share of operands in common (multisets), in [0, 1]."""
+    if not a or not b:
+        return 1.0 if not a and not b else 0.0
+    rest = list(b)
+    shared = 0
+    for x in a:
+        for k, y in enumerate(rest):
+            if x == y or same_value(x, y):
+                del rest[k]
+                shared += 1
+                break
+    return shared / max(len(a), len(b))
+
+
+def judge_units(teacher: Unit, student: Unit) -> tuple[float, float, float] | None:
+    """Compares two calculations.
+
+    Returns:
+        ``(p_intent, p_sub_problem, p_answer)``, or ``None`` where they have nothing in common: neither the
+        result, nor the same operation on the same quantities.
+    """
+    if teacher.key == student.key or same_number(teacher, student):
+        overlap = operand_overlap(teacher.operands, student.operands)
+        return 1.0, 0.6 + 0.4 * overlap, 1.0
+    if teacher.ops == student.ops and len(teacher.operands) > 1 and operand_overlap(teacher.operands, student.operands) == 1.0:
+        return 1.0, 1.0, 0.0
+    return None
+
+
+@lru_cache(maxsize=20_000)
+def content_words(text: str) -> frozenset[str]:
+    """Content words of a text, lower-cased, cut to six letters; numbers count as words, names keep their capital."""
+    found = set()
+    for match in _WORD.finditer(text[:4_000]):
+        word = match.group()
+        lower = word.lower()
+        if lower not in _STOP:
+            found.add(lower[:6])
+    return frozenset(found)
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(m.group() for m in _NAME.finditer(text[1:2_000]))
+
+
+_NAME = re.compile(r"(?<![.!?] )\b[A-Z][a-z]{1,20}\b|\b[A-Z]\b|\d{1,12}(?:\.\d{1,12})?")
+
+
+def wording(a: str, b: str) -> float:
+    """How alike two texts are in words, in [0, 1]; texts that name different people, things or numbers are not."""
+    if a == b:
+        return 1.0 if a.strip() else 0.0
+    x, y = content_words(a), content_words(b)
+    if not x or not y:
+        return 0.0
+    shared = len(x & y)
+    if not shared:
+        return 0.0
+    score = 2.0 * shared / (len(x) + len(y))
+    names_a, names_b = _names(a), _names(b)
+    if names_a - names_b and names_b - names_a:
+        score *= 0.4
+    return score
+
+
+def judge_views(teacher: View, student: View, tolerance: float = 1e-3, symbolic: bool = False) -> PairVerdict:
+    """Compares two steps; see :class:`RulesJudge`."""
+    if teacher.units and student.units:
+        best = (0.0, 0.0, 0.0)
+        for t in teacher.units:
+            for s in student.units:
+                verdict = judge_units(t, s)
+                if verdict is not None and sum(verdict) > sum(best):
+                    best = verdict
+        if best[0] > 0.0:
+            return PairVerdict(*best)
+        same = 0.8 * wording(teacher.text, student.text)
+        return PairVerdict(min(same, 0.45), min(same, 0.45), 0.0)
+    answer = _same_answer(teacher, student, symbolic)
+    if teacher.quantities or student.quantities:
+        sub_problem = _named_sub_problem(teacher, student)
+    else:
+        sub_problem = wording(teacher.text, student.text)
+    if teacher.meta and student.meta:
+        intent = max(wording(teacher.meta, student.meta), sub_problem)
+    else:
+        intent = sub_problem
+    return PairVerdict(_sure(intent), _sure(sub_problem), answer)
+
+
+def _sure(score: float) -> float:
+    return 1.0 if score >= _WORDING_SAME else score
+
+
+def _named_sub_problem(teacher: View, student: View) -> float:
+    """Steps whose quantities are named: the question and what it is worked out from decide."""
+    text = 1.0 if teacher.text == student.text else wording(teacher.text, student.text)
+    shared = len(set(teacher.quantities) & set(student.quantities))
+    total = len(set(teacher.quantities) | set(student.quantities))
+    quantities = shared / total if total else 1.0
+    if text == 1.0:
+        return 1.0
+    return text * quantities if teacher.operation == student.operation else 0.5 * text * quantities
+
+
+def _same_answer(teacher: View, student: View, symbolic: bool) -> float:
+    a, b = teacher.answer.strip().rstrip(".").lower(), student.answer.strip().rstrip(".").lower()
+    if not a or not b:
+        return 0.5 if not a and not b and teacher.text == student.text else 0.0
+    if a == b:
+        return 1.0
+    x, y = _number(a), _number(b)
+    if x is not None and y is not None:
+        return 1.0 if same_value(x, y) else 0.0
+    if symbolic:
+        from rlkd.answers import answers_equal
+
+        return 1.0 if answers_equal(teacher.answer, student.answer) else 0.0
+    return _sure(wording(teacher.answer, student.answer)) if x is None and y is None else 0.0
+
+
+_ANSWER_NUMBER = re.compile(r"-?\$?(\d{1,3}(?:,\d{3}){1,6}|\d{1,24})(\.\d{1,20})?(?![\d.])")
+
+
+def _number(text: str) -> float | None:
+    match = _ANSWER_NUMBER.match(text)
+    if match is None:
+        return None
+    value = float(match.group(1).replace(",", "") + (match.group(2) or ""))
+    return -value if text.startswith("-") else value
+
+
+class RulesJudge:
+    """Judges steps by rules; never missing.
+
+    Same answer: equal numbers (whole numbers exactly, others up to rounding), else equal text. Same sub-problem:
+    the same quantities under the same operation, or the same question. Same intent: any of these, or the wording
+    of the meta-reasoning; where a side has none, the sub-problem answers it.
+    """
+
+    name = "rules@1"
+
+    def __init__(self, config: RulesJudgeConfig | None = None) -> None:
+        self.config = config or RulesJudgeConfig(type="rules")
+
+    def judge_pair(self, pair: StepPair) -> PairVerdict:
+        """Judges one pair of steps."""
+        return judge_views(
+            view_of(pair.teacher_step), view_of(pair.student_step), self.config.tolerance, self.config.symbolic
+        )
+
+    async def judge(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
+        """Judges pairs, in order."""
+        return [self.judge_pair(pair) for pair in pairs]

@@ -1,0 +1,255 @@
+"""The structure scorer: decompose the student's path, compare it with the teachers', score in [0, 1]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rlkd.structure.align import align_prefix
+from rlkd.structure.base import Decomposer, Judge, PairVerdict, PathItem, StepPair
+from rlkd.structure.compare import Comparison, compare_numeric, compare_verdicts
+from rlkd.structure.prepare import Prepared, prepare_raw, prepare_structure
+from rlkd.structure.quantities import problem_quantities
+from rlkd.structure.reading import read_path
+from rlkd.structure.rules import RulesDecomposer, decompose_text
+from rlkd.structure.rules_judge import RulesJudge, judge_views
+from schemas.alignment import StepMatch, StructureScore
+from schemas.config.structure import PrefixAlignmentConfig, RulesJudgeConfig, StructureAlignmentConfig
+from schemas.structure import ReasoningStep, Structure
+
+_CACHE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreItem:
+    """One student path to score.
+
+    Attributes:
+        problem: The problem's text.
+        teachers: The structures of the teacher's paths, at least one.
+        student_path: The student's path.
+        domain: Reasoning domain.
+    """
+
+    problem: str
+    teachers: tuple[Structure, ...]
+    student_path: str
+    domain: str = "math"
+
+
+class StructureScorer:
+    """Scores student paths against teacher structures.
+
+    With the rules decomposer and judge everything happens in memory; with other backends, all pairs of a batch go
+    to the judge in one call. A fault of a backend makes the score missing (``None``), never zero.
+    """
+
+    def __init__(
+        self,
+        decomposer: Decomposer | None = None,
+        judge: Judge | None = None,
+        alignment: PrefixAlignmentConfig | StructureAlignmentConfig | None = None,
+    ) -> None:
+        self.decomposer: Decomposer = decomposer or RulesDecomposer()
+        self.judge: Judge = judge or RulesJudge()
+        self.alignment = alignment or StructureAlignmentConfig(type="structure")
+        self._teachers: dict[tuple[int, str], tuple[Structure, Prepared]] = {}
+
+    async def score(self, items: Sequence[ScoreItem]) -> list[StructureScore | None]:
+        """Scores items, in order.
+
+        Returns:
+            The scores; ``None`` (missing) where no teacher has a step or a backend failed.
+        """
+        by_rules = isinstance(self.decomposer, RulesDecomposer) and isinstance(self.judge, RulesJudge)
+        if by_rules:
+            return [self._score_by_rules(item) for item in items]
+        structures = await self.decomposer.decompose(
+            [PathItem(item.problem, item.student_path, item.domain) for item in items]
+        )
+        return await self._score_structures(items, structures)
+
+    # -- rules only ---------------------------------------------------------------------------------
+
+    def _score_by_rules(self, item: ScoreItem) -> StructureScore | None:
+        assert isinstance(self.decomposer, RulesDecomposer)
+        problem = problem_quantities(item.problem)
+        teachers = self._prepared(item, problem)
+        if not any(teacher.views for teacher in teachers):
+            return None
+        limits = self.decomposer.config
+        raw = read_path(item.student_path, limits.max_chars, limits.max_steps)
+        student = prepare_raw(item.student_path, raw, problem)
+        result = self._compare(teachers, student, problem, None)
+        return self._report(result, teachers, student, decompose_text(item.student_path, item.domain, item.problem).steps)
+
+    def quick_score(self, item: ScoreItem) -> float | None:
+        """The score alone, by rules, without the report of steps (see :meth:`score`)."""
+        assert isinstance(self.decomposer, RulesDecomposer)
+        problem = problem_quantities(item.problem)
+        teachers = self._prepared(item, problem)
+        if not any(teacher.views for teacher in teachers):
+            return None
+        limits = self.decomposer.config
+        raw = read_path(item.student_path, limits.max_chars, limits.max_steps)
+        student = prepare_raw(item.student_path, raw, problem)
+        return self._compare(teachers, student, problem, None).structure
+
+    # -- any backend --------------------------------------------------------------------------------
+
+    async def _score_structures(
+        self, items: Sequence[ScoreItem], structures: Sequence[Structure | None]
+    ) -> list[StructureScore | None]:
+        pairs: list[StepPair] = []
+        starts: list[int] = []
+        for item, structure in zip(items, structures, strict=True):
+            starts.append(len(pairs))
+            if structure is None:
+                continue
+            for teacher in item.teachers:
+                pairs += [
+                    StepPair(t, s, item.problem, item.domain) for t in teacher.steps for s in structure.steps
+                ]
+        verdicts = await self.judge.judge(pairs) if pairs else []
+        scores: list[StructureScore | None] = []
+        for item, structure, start in zip(items, structures, starts, strict=True):
+            scores.append(None if structure is None else self._score_item(item, structure, verdicts, start))
+        return scores
+
+    def _score_item(
+        self, item: ScoreItem, structure: Structure, verdicts: Sequence[PairVerdict | None], start: int
+    ) -> StructureScore | None:
+        problem = problem_quantities(item.problem)
+        teachers = self._prepared(item, problem)
+        if not any(teacher.views for teacher in teachers):
+            return None
+        student = prepare_structure(structure, problem)
+        matrices: list[list[list[PairVerdict]]] = []
+        for teacher in teachers:
+            matrix: list[list[PairVerdict]] = []
+            for _ in teacher.views:
+                row = verdicts[start : start + len(student.views)]
+                start += len(student.views)
+                if any(verdict is None for verdict in row):
+                    return None
+                matrix.append([verdict for verdict in row if verdict is not None])
+            matrices.append(matrix)
+        result = self._compare(teachers, student, problem, matrices)
+        return self._report(result, teachers, student, structure.steps)
+
+    # -- shared -------------------------------------------------------------------------------------
+
+    def _prepared(self, item: ScoreItem, problem: tuple[float, ...]) -> list[Prepared]:
+        found: list[Prepared] = []
+        for structure in item.teachers:
+            key = (id(structure), item.problem)
+            known = self._teachers.get(key)
+            if known is None or known[0] is not structure:
+                if len(self._teachers) >= _CACHE:
+                    self._teachers.clear()
+                known = (structure, prepare_structure(structure, problem))
+                self._teachers[key] = known
+            found.append(known[1])
+        return found
+
+    def _compare(
+        self,
+        teachers: Sequence[Prepared],
+        student: Prepared,
+        problem: tuple[float, ...],
+        matrices: Sequence[Sequence[Sequence[PairVerdict]]] | None,
+    ) -> _Result:
+        best = _Result(-1.0, 0.0, 0, None)
+        for k, teacher in enumerate(teachers):
+            if not teacher.views:
+                continue
+            matrix = matrices[k] if matrices is not None else None
+            prefix, unbounded = self._prefix(teacher, student, matrix)
+            numeric = matrix is None and bool(teacher.graph.units)
+            if numeric:
+                comparison = compare_numeric(teacher, student, problem)
+            else:
+                full = matrix if matrix is not None else self._matrix(teacher, student)
+                comparison = compare_verdicts(teacher, student, full, self.alignment.threshold)
+            score = comparison.score
+            if isinstance(self.alignment, PrefixAlignmentConfig):
+                score = prefix if self.alignment.normalize else unbounded
+            if score > best.structure:
+                best = _Result(score, max(prefix, best.prefix), k, comparison)
+            else:
+                best.prefix = max(prefix, best.prefix)
+        return best
+
+    def _matrix(self, teacher: Prepared, student: Prepared) -> list[list[PairVerdict]]:
+        config = self.judge.config if isinstance(self.judge, RulesJudge) else RulesJudgeConfig(type="rules")
+        return [[judge_views(t, s, config.tolerance, config.symbolic) for s in student.views] for t in teacher.views]
+
+    def _prefix(
+        self, teacher: Prepared, student: Prepared, matrix: Sequence[Sequence[PairVerdict]] | None
+    ) -> tuple[float, float]:
+        threshold = self.alignment.threshold
+        rows: list[list[PairVerdict]] = []
+        for i, view in enumerate(teacher.views):
+            if i >= len(student.views):
+                break
+            verdict = matrix[i][i] if matrix is not None else judge_views(view, student.views[i])
+            rows.append([verdict] * (i + 1))
+            if verdict.p_intent < threshold:
+                break
+        total, _ = align_prefix(rows, threshold, normalize=False)
+        return total / len(teacher.views), total
+
+    def _report(
+        self, result: _Result, teachers: Sequence[Prepared], student: Prepared, steps: Sequence[ReasoningStep]
+    ) -> StructureScore:
+        matched = result.comparison.steps if result.comparison is not None else [None] * len(student.views)
+        rows = []
+        for step, match in zip(steps, matched, strict=True):
+            known = match is not None
+            rows.append(
+                StepMatch(
+                    index=step.index,
+                    sub_problem=step.sub_problem,
+                    answer=step.answer,
+                    teacher_path=result.teacher if known else None,
+                    teacher_step=match[0] if match else None,
+                    p_intent=match[1].p_intent if match else None,
+                    p_sub_problem=match[1].p_sub_problem if match else None,
+                    p_answer=match[1].p_answer if match else None,
+                )
+            )
+        return StructureScore(
+            structure=max(result.structure, 0.0),
+            prefix=result.prefix,
+            teacher_steps=len(teachers[result.teacher].views),
+            student_steps=len(student.views),
+            steps=tuple(rows),
+        )
+
+
+@dataclass(slots=True)
+class _Result:
+    structure: float
+    prefix: float
+    teacher: int
+    comparison: Comparison | None
+
+
+def score_paths(
+    problem: str, teachers: list[str], student: str, scorer: StructureScorer | None = None, domain: str = "math"
+) -> StructureScore | None:
+    """Scores one student path against teacher paths, by rules (the embedded default).
+
+    Args:
+        problem: The problem's text; may be empty.
+        teachers: Teacher paths, at least one.
+        student: The student's path.
+        scorer: A scorer with rules backends; by default a new one.
+        domain: Reasoning domain.
+
+    Returns:
+        The score, or ``None`` (missing) where no teacher path has a step.
+    """
+    scorer = scorer or StructureScorer()
+    structures = tuple(decompose_text(teacher, domain, problem) for teacher in teachers)
+    return scorer._score_by_rules(ScoreItem(problem, structures, student, domain))

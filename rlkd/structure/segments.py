@@ -1,0 +1,95 @@
+"""Splits a path into segments: lines, sentences, list items, headings, checks, and the stated final answer."""
+
+from __future__ import annotations
+
+import re
+
+_LINE = re.compile(r"[^\n\r\u2028\u2029]+")
+_FINAL = re.compile(
+    r"\s{0,8}(?:[-*>#]{0,3}\s{0,2})?(?:\*\*)?(?:####"
+    r"|(?:A|Answer|ANSWER|Final [Aa]nswer|FINAL ANSWER)\s?(?:\*\*)?:"
+    r"|(?:So|Thus|Hence|Therefore|Then|And so),? ?(?:the|our|my) (?:final )?answer (?:is|=|:)"
+    r"|(?:The|the) (?:final |correct )?answer (?:is|to [^.\n]{1,80} is|=|:)|</?answer>)"
+)
+_CHECK = re.compile(
+    r"\s{0,8}(?:[-*>]\s)?(?:wait\b|hmm|hold on|let me (?:double[- ]?check|check|verify|re-?check|reconsider)"
+    r"|let'?s (?:double[- ]?check|check|verify|reconsider)|to (?:check|verify)\b|(?:check|verification|verify)\s?:"
+    r"|checking\b|double[- ]checking\b|actually,|oops|no, )",
+    re.IGNORECASE,
+)
+_HEADING = re.compile(r"\s{0,8}(?:#{1,6} .*|\*\*[^*\n]{1,200}\*\*:?\s*|(?:Step|STEP) \d{1,3}\s?[:.)]?\s*|[^\n]{1,200}:\s*)\Z")
+_BULLET = re.compile(r"\s{0,12}(?:[-*•+]\s{1,4}|\(?\d{1,3}[.)]\s{1,4}|(?:\*\*)?(?:Step|STEP) \d{1,3}(?:\*\*)?\s?[:.)-](?:\*\*)?\s{0,4})")
+_SENTENCE_END = re.compile(
+    r"[.!?;][\"')\]]{0,2}\s{1,4}(?=[\"'(\[$\\]{0,2}[A-Z0-9$\\])"
+    r"|(?<=[a-z0-9%)>])\s{1,4}(?=(?:So|The|He|She|They|It|If|Then|There|Now|Therefore|Thus|Hence|Since|In|On|After"
+    r"|Each|And|This|That|To|First|Next|Finally|We|You|But|Also|Their|His|Her|Next|When|With|For|Because) )"
+)
+_TAG = re.compile(r"</?(?:think|thinking|reasoning|answer|solution)>")
+_TOKENS = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|vs|etc|e\.g|i\.e|approx|lbs?|oz|no)\.\s\Z")
+
+
+class Segment:
+    """A stretch of the path: ``kind`` is ``step``, ``check``, ``heading``, ``question`` or ``final``."""
+
+    __slots__ = ("start", "end", "kind")
+
+    def __init__(self, start: int, end: int, kind: str) -> None:
+        self.start = start
+        self.end = end
+        self.kind = kind
+
+    def __repr__(self) -> str:
+        return f"Segment({self.start}, {self.end}, {self.kind})"
+
+
+def split_lines(path: str) -> list[Segment]:
+    """The non-empty lines of a path with their kinds; spans exclude outer blanks, bullets and tags."""
+    segments: list[Segment] = []
+    for match in _LINE.finditer(path):
+        start, end = match.span()
+        while start < end and path[start].isspace():
+            start += 1
+        while end > start and path[end - 1].isspace():
+            end -= 1
+        if path.startswith("<", start):
+            tag = _TAG.match(path, start, end)
+            if tag and tag.group().strip("</>") != "answer":
+                start = tag.end()
+        if start >= end or not any(c.isalnum() for c in path[start : start + 400]):
+            continue
+        segments.append(Segment(start, end, kind_of(path, start, end)))
+    return segments
+
+
+def kind_of(path: str, start: int, end: int) -> str:
+    """The kind of the text between two positions."""
+    if _FINAL.match(path, start, end):
+        return "final"
+    last = path[end - 1]
+    if last == "?":
+        return "question"
+    first = path[start]
+    if (last in ":*.)" or first in "#*S") and end - start < 240 and _HEADING.match(path, start, end):
+        return "heading"
+    if first in _CHECK_FIRST and _CHECK.match(path, start, end):
+        return "check"
+    return "step"
+
+
+_CHECK_FIRST = frozenset("wWhHlLtTcCvVdDaAoOnN-*>")
+
+
+def content_start(path: str, start: int, end: int) -> int:
+    """Where the text begins after a bullet or step number."""
+    bullet = _BULLET.match(path, start, end)
+    return bullet.end() if bullet and bullet.end() < end else start
+
+
+def sentence_ends(path: str, start: int, end: int) -> list[int]:
+    """Where sentences begin after the first one, between two positions, ascending."""
+    found: list[int] = []
+    for match in _SENTENCE_END.finditer(path, start, end):
+        if path[match.start()] == "." and _TOKENS.search(path, max(start, match.start() - 8), match.end()):
+            continue
+        found.append(match.end())
+    return found
