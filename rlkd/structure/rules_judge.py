@@ -149,7 +149,7 @@ def _same_answer(teacher: View, student: View, symbolic: bool) -> float:
     if symbolic:
         from rlkd.answers import answers_equal
 
-        return 1.0 if answers_equal(teacher.answer, student.answer) else 0.0
+        return 1.0 if answers_equal(teacher.answer, student.answer) is True else 0.0
     return _sure(wording(teacher.answer, student.answer)) if x is None and y is None else 0.0
 
 

@@ -1,0 +1,299 @@
+"""``rlkd decompose`` and ``rlkd score``: JSON lines in, JSON lines out, in the same order.
+
+A malformed row becomes an output row with ``error``; the others are done all the same and the exit code is 1. The
+output file appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from rlkd.errors import ConfigError, DataError
+from rlkd.structure.base import Decomposer, PathItem
+from rlkd.structure.factory import make_decomposer, make_scorer
+from rlkd.structure.score import ScoreItem, StructureScorer
+from schemas.config.rewards import RewardsConfig
+from schemas.config.structure import StructuresConfig
+from schemas.structure import Structure
+
+BATCH = 256
+"""Rows that are read, decomposed and judged together."""
+_STEP_FIELDS = {"index", "meta", "sub_problem", "answer", "quantities", "operation", "depends_on", "start", "end"}
+_TOOL_REWARDS = RewardsConfig(format=0.0)
+
+
+class _RowError(ValueError):
+    """A row that cannot be used; the message says why."""
+
+
+def load_score_config(path: Path) -> tuple[StructuresConfig, RewardsConfig]:
+    """Reads the sections ``structures`` and ``rewards`` of a YAML file; other sections are left alone.
+
+    Raises:
+        ConfigError: The file cannot be read, or a section is wrong; every fault at once.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file; give the path of a YAML file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML ({error}); mend or replace the file") from None
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a configuration is a mapping with the sections structures and rewards")
+    faults: list[str] = []
+    structures, rewards = StructuresConfig(), _TOOL_REWARDS
+    try:
+        structures = StructuresConfig.model_validate(values.get("structures") or {})
+    except ValidationError as error:
+        faults += [_fault("structures", e) for e in error.errors()]
+    try:
+        rewards = RewardsConfig.model_validate({"format": 0.0, **(values.get("rewards") or {})})
+    except (ValidationError, TypeError) as error:
+        errors = error.errors() if isinstance(error, ValidationError) else [{"loc": (), "msg": "is no mapping"}]
+        faults += [_fault("rewards", dict(e)) for e in errors]
+    if faults:
+        raise ConfigError("\n".join([f"{path}: {len(faults)} fault(s) in the configuration", *faults]))
+    return structures, rewards
+
+
+def _fault(section: str, error: Any) -> str:
+    return f"  - {'.'.join([section, *(str(part) for part in error['loc'])])}: {error['msg']}"
+
+
+def decompose_file(source: Path, target: Path, config: StructuresConfig | None = None) -> int:
+    """Decomposes every row ``{id, problem, path}`` of a JSON lines file.
+
+    Args:
+        source: The input.
+        target: The output: rows ``{id, steps, error}``; replaced atomically.
+        config: Its decomposer is used; by default rules.
+
+    Returns:
+        0, or 1 where a row was malformed or could not be decomposed.
+
+    Raises:
+        DataError: The input cannot be read.
+    """
+    decomposer = make_decomposer((config or StructuresConfig()).decomposer)
+    return _process(source, target, lambda rows: asyncio.run(_decompose_rows(rows, decomposer)))
+
+
+def score_file(
+    source: Path, target: Path, structures: StructuresConfig | None = None, rewards: RewardsConfig | None = None
+) -> int:
+    """Scores every row ``{id, problem, teacher, student, answer?}`` of a JSON lines file.
+
+    Args:
+        source: The input; ``teacher`` is a path or a list of paths.
+        target: The output: rows ``{id, structure, prefix, outcome, reward, teacher_steps, student_steps, steps, missing,
+            error}``; replaced atomically. ``outcome`` and ``reward`` are null without ``answer``.
+        structures: Decomposer, judge and alignment; by default rules and our alignment.
+        rewards: How structure and outcome are combined; by default half and half.
+
+    Returns:
+        0, or 1 where a row was malformed.
+
+    Raises:
+        DataError: The input cannot be read.
+    """
+    scorer = make_scorer(structures)
+    weights = rewards or _TOOL_REWARDS
+    return _process(source, target, lambda rows: asyncio.run(_score_rows(rows, scorer, weights)))
+
+
+# -- rows ---------------------------------------------------------------------------------------------
+
+_Row = dict[str, Any] | _RowError
+
+
+def _process(source: Path, target: Path, work: Callable[[list[_Row]], list[dict[str, Any]]]) -> int:
+    failed = False
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as out:
+            for batch in _batches(source):
+                for row in work(batch):
+                    failed = failed or row["error"] is not None
+                    out.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(temporary, target)
+    except UnicodeEncodeError as error:
+        raise DataError(f"{source}: a row holds text that is not Unicode ({error.reason}); mend the row") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return 1 if failed else 0
+
+
+def _batches(source: Path) -> Iterator[list[_Row]]:
+    try:
+        with source.open("rb") as file:
+            batch: list[_Row] = []
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                batch.append(_parse(line, number))
+                if len(batch) >= BATCH:
+                    yield batch
+                    batch = []
+            if batch:
+                yield batch
+    except OSError as error:
+        raise DataError(f"{source}: cannot be read ({error.strerror}); give the path of a JSON lines file") from None
+
+
+def _parse(line: bytes, number: int) -> _Row:
+    try:
+        row = json.loads(line.decode("utf-8"))
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        return _RowError(f"line {number}: not valid JSON in UTF-8")
+    if not isinstance(row, dict):
+        return _RowError(f"line {number}: a row is a JSON object, not {type(row).__name__}")
+    return row
+
+
+def _text(row: dict[str, Any], field: str, required: bool = True) -> str:
+    value = row.get(field)
+    if value is None and not required:
+        return ""
+    if not isinstance(value, str):
+        raise _RowError(f"{field}: {'is missing' if value is None else 'must be text'}")
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _row_id(row: _Row) -> Any:
+    value = None if isinstance(row, _RowError) else row.get("id")
+    return value if isinstance(value, str | int | float | bool) else None
+
+
+# -- decompose ------------------------------------------------------------------------------------------
+
+
+async def _decompose_rows(rows: list[_Row], decomposer: Decomposer) -> list[dict[str, Any]]:
+    items: list[PathItem | str] = []
+    for row in rows:
+        try:
+            items.append(_path_item(row))
+        except _RowError as error:
+            items.append(str(error))
+    structures = iter(await decomposer.decompose([item for item in items if isinstance(item, PathItem)]))
+    return [
+        _decomposed(row, None, item) if isinstance(item, str) else _decomposed(row, next(structures), None)
+        for row, item in zip(rows, items, strict=True)
+    ]
+
+
+def _path_item(row: _Row) -> PathItem:
+    if isinstance(row, _RowError):
+        raise row
+    return PathItem(_text(row, "problem", required=False), _text(row, "path"), _text(row, "domain", required=False) or "math")
+
+
+def _decomposed(row: _Row, structure: Structure | None, error: str | None) -> dict[str, Any]:
+    if structure is None:
+        return {"id": _row_id(row), "steps": None, "error": error or "the decomposer failed on this path"}
+    return {"id": _row_id(row), "steps": _steps_json(structure), "error": None}
+
+
+def _steps_json(structure: Structure) -> Any:
+    return TypeAdapter(Structure).dump_python(structure, mode="json", include={"steps": {"__all__": _STEP_FIELDS}})["steps"]
+
+
+# -- score ----------------------------------------------------------------------------------------------
+
+
+async def _score_rows(rows: list[_Row], scorer: StructureScorer, rewards: RewardsConfig) -> list[dict[str, Any]]:
+    parsed: list[tuple[str, list[str], str, str | None, str] | str] = []
+    for row in rows:
+        try:
+            parsed.append(_score_input(row))
+        except _RowError as error:
+            parsed.append(str(error))
+    good = [p for p in parsed if not isinstance(p, str)]
+    teachers = await scorer.decomposer.decompose(
+        [PathItem(problem, path, domain) for problem, paths, _, _, domain in good for path in paths]
+    )
+    items: list[ScoreItem] = []
+    at = 0
+    for problem, paths, student, _, domain in good:
+        found = teachers[at : at + len(paths)]
+        at += len(paths)
+        items.append(ScoreItem(problem, tuple(t for t in found if t is not None), student, domain))
+    scores = iter(await scorer.score(items))
+    return [
+        _failed(row, p) if isinstance(p, str) else _scored(row, next(scores), p[2], p[3], rewards)
+        for row, p in zip(rows, parsed, strict=True)
+    ]
+
+
+def _score_input(row: _Row) -> tuple[str, list[str], str, str | None, str]:
+    if isinstance(row, _RowError):
+        raise row
+    teacher = row.get("teacher")
+    paths = teacher if isinstance(teacher, list) else [teacher]
+    if not paths or not all(isinstance(path, str) for path in paths):
+        raise _RowError("teacher: must be a path or a list of paths, each a text")
+    answer = row.get("answer")
+    if isinstance(answer, int | float) and not isinstance(answer, bool):
+        answer = str(answer)
+    if answer is not None and not isinstance(answer, str):
+        raise _RowError("answer: must be text or a number")
+    clean = [path.encode("utf-8", "replace").decode("utf-8") for path in paths]
+    domain = _text(row, "domain", required=False) or "math"
+    return _text(row, "problem", required=False), clean, _text(row, "student"), answer, domain
+
+
+def _failed(row: _Row, error: str) -> dict[str, Any]:
+    return {
+        "id": _row_id(row), "structure": None, "prefix": None, "outcome": None, "reward": None, "teacher_steps": None,
+        "student_steps": None, "steps": None, "missing": [], "error": error,
+    }  # fmt: skip
+
+
+def _scored(row: _Row, score: Any, student: str, answer: str | None, rewards: RewardsConfig) -> dict[str, Any]:
+    from rlkd.rewards.combine import Components, combine
+
+    missing = [] if score is not None else ["structure"]
+    outcome: float | None = None
+    reward: float | None = None
+    if answer is not None:
+        outcome = _outcome(student, answer)
+        if outcome is None:
+            missing.append("outcome")
+        structure = None if score is None else min(1.0, score.structure)
+        reward = combine(Components(structure, outcome, None, None), rewards, 0).reward
+    return {
+        "id": _row_id(row),
+        "structure": None if score is None else score.structure,
+        "prefix": None if score is None else score.prefix,
+        "outcome": outcome,
+        "reward": reward,
+        "teacher_steps": 0 if score is None else score.teacher_steps,
+        "student_steps": None if score is None else score.student_steps,
+        "steps": None if score is None else [step.model_dump(mode="json") for step in score.steps],
+        "missing": missing,
+        "error": None,
+    }
+
+
+def _outcome(student: str, answer: str) -> float | None:
+    """Whether the stated final answer of a path, in whatever form it is stated, is the reference answer."""
+    from rlkd.answers import answers_equal
+    from rlkd.formats import read_any
+
+    stated = read_any(student).answer
+    if stated is None:
+        return 0.0
+    verdict = answers_equal(answer, stated)
+    return None if verdict is None else float(verdict)
