@@ -17,6 +17,7 @@ from schemas.report import ReportContent
 if TYPE_CHECKING:
     from jinja2 import Template
 
+_PLOTS = ("checkpoints", "rl_curves", "warm_start_loss", "quadrants", "difficulty", "domains")
 _SPLIT_WORDS = {
     "train": "training",
     "validation": "validation",
@@ -45,7 +46,7 @@ def render_html(content: ReportContent, run: RunManifest) -> str:
         "run": run,
         "css": _resource("report.css"),
         "wall": duration(run.wall_seconds),
-        "plots": {plot.name: plot for plot in content.plots},
+        "plots": dict.fromkeys(_PLOTS) | {plot.name: plot for plot in content.plots},
         "figures": figures(content, run),
         "evaluation": report,
         "stages": stage_views(run),

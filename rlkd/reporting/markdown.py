@@ -42,8 +42,9 @@ def render_markdown(content: ReportContent, run: RunManifest) -> str:
             [(f"`{s.name}`", s.status, s.seconds, s.memory, s.note) for s in stage_views(run)],
         ),
         "## Reproduce",
-        f"Save the configuration below as `{run.name}.yaml`; the same command continues a run that was cut off.",
-        fence(f"rlkd run {run.name}.yaml --output runs/{run.name}"),
+        "The resolved configuration is below, and in `config.yaml` beside this file. From the folder that holds it "
+        "(finished stages in the same store are reused; a run that was cut off goes on where it was):",
+        fence(f"rlkd run config.yaml --output runs/{run.name}"),
         "<details><summary>Configuration, resolved</summary>",
         fence(config_yaml(run), "yaml"),
         "</details>",
@@ -187,7 +188,7 @@ def _data(content: ReportContent) -> list[str]:
 def _sample(sample: SampleProblem) -> str:
     verdicts = {True: "right", False: "wrong", None: "not judged"}
     parts = [
-        f"### {KIND_LABELS[sample.kind]} ({SPLIT_LABELS[sample.split].lower()}, `{sample.problem_id}`)",
+        f"### {KIND_LABELS[sample.kind]} ({SPLIT_LABELS[sample.split].lower()}, {cell(sample.problem_id)})",
         fence(sample.question),
         f"Teacher (answer {cell(sample.answer)}):",
         fence(sample.teacher_path),

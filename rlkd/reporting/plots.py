@@ -38,6 +38,9 @@ _STYLE: dict[str, Any] = {
     "text.parse_math": False,  # names from data may hold a dollar sign
     "font.family": "sans-serif",
     "font.size": 10,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
     "axes.edgecolor": COLOURS["grid"],
     "axes.labelcolor": COLOURS["muted"],
     "axes.titlecolor": COLOURS["ink"],
@@ -103,12 +106,13 @@ def checkpoints_plot(report: EvalReport) -> Plot:
         axes = figure.subplots(1, 2, sharey=True)
         for axis, metric in zip(axes, METRIC_LABELS, strict=True):
             names = list(dict.fromkeys(m.checkpoint for m in report.checkpoints))
+            apart = 0.14 if len({m.split for m in report.checkpoints}) > 1 else 0.0
             for found in report.checkpoints:
                 value = _interval(found, metric)
                 if value is None:
                     continue
                 row = len(names) - 1 - names.index(found.checkpoint)
-                _dot(axis, value, row + (0.14 if found.split == "test" else -0.14), found)
+                _dot(axis, value, row + (apart if found.split == "test" else -apart), found)
             axis.set_title(METRIC_LABELS[metric] + (" of greedy answers" if metric == "accuracy" else " score"))
             axis.set_yticks(range(len(names)), [CHECKPOINT_LABELS[name] for name in reversed(names)])
             axis.tick_params(axis="y", labelcolor=COLOURS["ink"])
@@ -124,7 +128,7 @@ def checkpoints_plot(report: EvalReport) -> Plot:
         "checkpoints",
         "Checkpoints with intervals",
         f"Means over held-out problems with {report.confidence:.0%} bootstrap intervals. "
-        "Filled: like the training problems. Open: harder, out of distribution.",
+        "Filled: in distribution. Open: out of distribution.",
         (9, 2.7),
         paint,
     )
@@ -296,7 +300,7 @@ def domain_plot(report: EvalReport) -> Plot | None:
                     axis.bar(x, value.mean, width * 0.86, color=COLOURS[found.checkpoint], label=label)
                     axis.plot([x, x], [value.low, value.high], color=COLOURS["ink"], linewidth=1.2, alpha=0.7)
             axis.set_title(f"{METRIC_LABELS[metric]} by domain")
-            axis.set_xticks(range(len(domains)), domains)
+            axis.set_xticks(range(len(domains)), [shorten(domain) for domain in domains])
             axis.tick_params(axis="x", length=0, labelcolor=COLOURS["ink"])
             axis.set_ylim(0, 1.04)
             _as_percent(axis.yaxis) if metric == "accuracy" else None
@@ -304,6 +308,11 @@ def domain_plot(report: EvalReport) -> Plot | None:
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
 
     return draw("domains", "By domain", "Test split, with bootstrap intervals.", (9, 3.4), paint)
+
+
+def shorten(name: str, limit: int = 20) -> str:
+    """A name from the data that fits under an axis."""
+    return name if len(name) <= limit else name[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _interval(found: CheckpointMetrics, metric: str) -> Interval | None:

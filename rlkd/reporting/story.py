@@ -19,7 +19,7 @@ def tell(report: EvalReport) -> tuple[Sentence, ...]:
     A difference whose interval includes 0 is called undecided, never a gain; an accuracy near zero is said
     plainly.
     """
-    sentences: list[Sentence] = []
+    sentences = _near_zero(report)
     for split in ("test", "ood"):
         found = [m for m in report.checkpoints if m.split == split]
         if not found:
@@ -33,7 +33,6 @@ def tell(report: EvalReport) -> tuple[Sentence, ...]:
                 for pair in report.paired
                 if (pair.split, pair.a, pair.b) == (split, before, last.checkpoint)
             )
-    sentences.extend(_near_zero(report))
     sentences.extend(_caveats(report))
     return tuple(sentences)
 

@@ -26,13 +26,19 @@ def percent(value: float, digits: int = 1) -> str:
 
 
 def points(value: float) -> str:
-    """A difference of fractions in percentage points, with its sign."""
-    return f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
+    """A difference of fractions in percentage points, with its sign; no sign where it rounds to 0."""
+    return _with_sign(f"{100 * value:+.1f}")
 
 
 def signed(value: float) -> str:
-    """A difference of scores with its sign."""
-    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+    """A difference of scores with its sign; no sign where it rounds to 0."""
+    return _with_sign(f"{value:+.3f}")
+
+
+def _with_sign(text: str) -> str:
+    if not text.strip("+-0."):
+        return text[1:]
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def interval(value: Interval | None, as_percent: bool = True) -> str:

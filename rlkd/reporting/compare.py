@@ -1,0 +1,222 @@
+"""Several runs side by side: methods against each other on the same problems, over seeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from rlkd.errors import UserError
+from rlkd.evaluation.metrics import CHECKPOINTS, METRICS, SPLITS
+from rlkd.evaluation.stats import bootstrap_interval
+from rlkd.io import read_rows
+from rlkd.reporting.markdown import cell, table
+from rlkd.reporting.words import METRIC_LABELS, SPLIT_LABELS, interval, points, signed
+from schemas.artifact import RunManifest
+from schemas.evaluation import Interval, ProblemOutput
+
+Values = dict[tuple[str, str], dict[str, float]]
+"""For each (split, metric), the value of each problem that has one."""
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """A run's final student on the held-out problems.
+
+    Attributes:
+        label: The method: runs with the same label are seeds of one method.
+        name: Name of the run.
+        seed: Its seed.
+        problems: Digest of the data stage: only runs on the same data are paired.
+        checkpoint: The last checkpoint that it has.
+        values: Its scores.
+    """
+
+    label: str
+    name: str
+    seed: int
+    problems: str
+    checkpoint: str
+    values: Values = field(repr=False)
+
+
+def compare_runs(arguments: Sequence[str], *, resamples: int = 2000, confidence: float = 0.95) -> str:
+    """A Markdown table of runs and their paired differences to the first method.
+
+    Args:
+        arguments: ``RUN`` or ``LABEL=RUN``: run folders. Without a label a run's name is its label. Runs with one
+            label are seeds of the same method.
+        resamples: Bootstrap resamples over problems.
+        confidence: Coverage of the intervals.
+
+    Raises:
+        UserError: A run cannot be read or has no evaluation.
+    """
+    runs = [load_run(argument) for argument in arguments]
+    labels = list(dict.fromkeys(run.label for run in runs))
+    parts = [
+        f"Final student of each run, greedy; {confidence:.0%} bootstrap intervals over problems, "
+        "the seeds' values of a problem averaged first where the seeds share their problems.",
+        _methods(runs, labels, resamples, confidence),
+    ]
+    if len(runs) > len(labels):
+        parts += ["Every run:", _every_run(runs, resamples, confidence)]
+    for other in labels[1:]:
+        parts += [
+            f"**{cell(labels[0])} against {cell(other)}** (difference {cell(labels[0])} \N{MINUS SIGN} {cell(other)}, same problems, runs of the same seed paired)",
+            _differences(runs, labels[0], other, resamples, confidence),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def load_run(argument: str) -> ComparedRun:
+    """Reads a run folder, given as ``RUN`` or ``LABEL=RUN``.
+
+    Raises:
+        UserError: It is not a run folder, or its run has no evaluation.
+    """
+    label, folder = _split_label(argument)
+    path = folder / "run.json"
+    if not path.is_file():
+        raise UserError(f"{folder} is not a run folder: there is no {path}; name a folder that `rlkd run --output` wrote")
+    try:
+        run = RunManifest.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError, json.JSONDecodeError):
+        raise UserError(f"{path} cannot be read: it is not a run manifest of this version; run the configuration again") from None
+    entries = {entry.name: entry for entry in run.stages if entry.status in ("done", "reused")}
+    if "evaluate" not in entries:
+        raise UserError(f"{folder} has no evaluation; finish it with: rlkd run {folder / 'config.yaml'} --output {folder}")
+    file = Path(entries["evaluate"].uri) / "outputs.jsonl"
+    if not file.is_file():
+        raise UserError(f"{file} is gone; make it again with: rlkd run {folder / 'config.yaml'} --output {folder} --from evaluate")
+    rows = read_rows(file, ProblemOutput)
+    last = [name for name in CHECKPOINTS if any(row.checkpoint == name for row in rows)][-1]
+    return ComparedRun(
+        label=label or run.name,
+        name=run.name,
+        seed=int(run.config.get("seed", 0)),
+        problems=entries["data"].sha256 if "data" in entries else "",
+        checkpoint=last,
+        values=_values([row for row in rows if row.checkpoint == last]),
+    )
+
+
+def _split_label(argument: str) -> tuple[str, Path]:
+    """A label only where the part before ``=`` is not itself part of an existing path."""
+    label, equals, rest = argument.partition("=")
+    if not equals or Path(argument).exists():
+        return "", Path(argument)
+    return label.strip(), Path(rest)
+
+
+def _values(rows: Sequence[ProblemOutput]) -> Values:
+    values: Values = {}
+    for row in rows:
+        for metric, read in METRICS.items():
+            value = read(row)
+            if value is not None:
+                values.setdefault((row.split, metric), {})[row.problem_id] = value
+    return values
+
+
+def _pooled(parts: Sequence[tuple[str, dict[str, float]]]) -> list[float]:
+    """One value per problem; a problem that several runs have (same data) counts once, with their mean."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for data, values in parts:
+        for problem, value in values.items():
+            found.setdefault((data, problem), []).append(value)
+    return [sum(values) / len(values) for values in found.values()]
+
+
+def _interval(values: Sequence[float], resamples: int, confidence: float) -> Interval | None:
+    return bootstrap_interval(values, resamples=resamples, confidence=confidence) if values else None
+
+
+def _columns(runs: Sequence[ComparedRun]) -> list[tuple[str, str]]:
+    return [(split, metric) for split in SPLITS for metric in METRICS if any((split, metric) in run.values for run in runs)]
+
+
+def _column_names(columns: Sequence[tuple[str, str]]) -> list[str]:
+    return [f"{METRIC_LABELS[metric]}, {SPLIT_LABELS[split].lower()}" for split, metric in columns]
+
+
+def _methods(runs: Sequence[ComparedRun], labels: Sequence[str], resamples: int, confidence: float) -> str:
+    columns = _columns(runs)
+    rows = []
+    for label in labels:
+        mine = [run for run in runs if run.label == label]
+        rows.append(
+            (
+                label,
+                ", ".join(str(run.seed) for run in mine),
+                *(
+                    interval(
+                        _interval(_pooled([(run.problems, run.values.get(column, {})) for run in mine]), resamples, confidence),
+                        as_percent=column[1] == "accuracy",
+                    )
+                    for column in columns
+                ),
+            )
+        )
+    return table(("Method", "Seeds", *_column_names(columns)), rows, left=2)
+
+
+def _every_run(runs: Sequence[ComparedRun], resamples: int, confidence: float) -> str:
+    columns = _columns(runs)
+    rows = [
+        (
+            run.label,
+            run.name,
+            run.seed,
+            *(
+                interval(
+                    _interval(list(run.values.get(column, {}).values()), resamples, confidence), as_percent=column[1] == "accuracy"
+                )
+                for column in columns
+            ),
+        )
+        for run in runs
+    ]
+    return table(("Method", "Run", "Seed", *_column_names(columns)), rows, left=2)
+
+
+def _differences(runs: Sequence[ComparedRun], first: str, other: str, resamples: int, confidence: float) -> str:
+    """Differences seed by seed, and over all seeds; only runs of one seed on the same data are paired."""
+    pairs = [
+        (a, b)
+        for a in runs
+        for b in runs
+        if (a.label, b.label) == (first, other) and a.seed == b.seed and a.problems == b.problems
+    ]
+    if not pairs:
+        return "No two of these runs share seed and data, so that nothing can be paired."
+    columns = _columns(runs)
+    differences = [
+        [(a.problems, _difference(a.values.get(column, {}), b.values.get(column, {}))) for column in columns] for a, b in pairs
+    ]
+    rows: list[tuple[str, ...]] = []
+    for (a, _), found in zip(pairs, differences, strict=True):
+        cells = [_difference_cell(list(values.values()), column, resamples, confidence) for (_, values), column in zip(found, columns, strict=True)]
+        rows.append((f"seed {a.seed}", *cells))
+    if len(pairs) > 1:
+        cells = [
+            _difference_cell(_pooled([found[i] for found in differences]), column, resamples, confidence)
+            for i, column in enumerate(columns)
+        ]
+        rows.append((f"all {len(pairs)}", *cells))
+    return table(("Runs", *_column_names(columns)), rows)
+
+
+def _difference(a: dict[str, float], b: dict[str, float]) -> dict[str, float]:
+    return {problem: value - b[problem] for problem, value in a.items() if problem in b}
+
+
+def _difference_cell(values: Sequence[float], column: tuple[str, str], resamples: int, confidence: float) -> str:
+    found = _interval(values, resamples, confidence)
+    if found is None:
+        return "\N{EN DASH}"
+    show = points if column[1] == "accuracy" else signed
+    return f"{show(found.mean)} [{show(found.low)}, {show(found.high)}]"
