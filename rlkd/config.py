@@ -17,6 +17,7 @@ from rlkd.errors import ConfigError
 from rlkd.io import sha256_json
 from schemas.config.pipeline import PipelineConfig
 
+_MAX_DEPTH = 20
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -103,10 +104,21 @@ def _validate(
     if config is not None:
         faults = [*faults, *cross_check(config, values)]
     if config is None or faults:
-        lines = [fault.text(places, name) for fault in faults]
+        lines = [
+            fault.text(places, name) for fault in sorted(faults, key=lambda fault: _position(fault, places))
+        ]
         head = f"{name}: {len(lines)} fault{'s' if len(lines) > 1 else ''} in the configuration"
         raise ConfigError("\n".join([head, *(f"  - {line}" for line in lines)]))
     return config
+
+
+def _position(fault: Fault, places: Mapping[tuple[str, ...], str]) -> int:
+    """Where a fault stands among the settings as written; faults of no setting come first."""
+    order = {path: i for i, path in enumerate(places)}
+    path = fault.path
+    while path and path not in order:
+        path = path[:-1]
+    return order.get(path, -1)
 
 
 def _read(preset_or_path: str, folder: Path | Traversable | None) -> _Source:
@@ -162,6 +174,9 @@ def _parse_yaml(text: str, name: str) -> _Source:
 
 def _place(node: yaml.Node, path: tuple[str, ...], name: str, places: dict[tuple[str, ...], str]) -> None:
     """Notes file and line of every key; YAML itself would let a second one of a name win in silence."""
+    if len(path) > _MAX_DEPTH:
+        where = f"{name}, line {node.start_mark.line + 1}"
+        raise ConfigError(f"{where}: nested too deeply; does an alias contain itself?")
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             at = (*path, str(key.value))

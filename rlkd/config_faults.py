@@ -73,15 +73,30 @@ def faults_of(error: ValidationError, values: Mapping[str, Any]) -> list[Fault]:
     schema: dict[str, Any] | None = None
     for item in error.errors():
         path = _plain_path(item["loc"], values)
-        if item["type"] == "extra_forbidden":
+        if item["type"] in ("extra_forbidden", "union_tag_not_found"):
             schema = schema or PipelineConfig.model_json_schema()
-            text = _unknown(path, values, schema)
+        if item["type"] == "extra_forbidden":
+            text = _unknown(path, values, schema or {})
+        elif item["type"] == "union_tag_not_found":
+            text = f"is missing; set it to one of {', '.join(_tags(path, values, schema or {}))}"
+            path = (*path, "type")
         else:
-            text = _sentence(dict(item), path)
+            text = _sentence(dict(item))
+            path = (*path, "type") if item["type"] == "union_tag_invalid" else path
         texts = by_path.setdefault(path, [])
         if text not in texts:
             texts.append(text)
-    return [Fault(path, ", or ".join(texts)) for path, texts in by_path.items()]
+    return [Fault(path, _joined(texts)) for path, texts in by_path.items()]
+
+
+def _joined(texts: list[str]) -> str:
+    """One sentence for several alternatives: ``must be text or a list, not 5``."""
+    halves = [
+        text.removeprefix("must be ").rsplit(", not ", 1) for text in texts if text.startswith("must be ")
+    ]
+    if len(halves) == len(texts) and len({half[-1] for half in halves}) == 1:
+        return f"must be {' or '.join(half[0] for half in halves)}, not {halves[0][-1]}"
+    return ", or ".join(texts)
 
 
 def _plain_path(loc: Sequence[str | int], values: Any) -> Keys:
@@ -93,10 +108,8 @@ def _plain_path(loc: Sequence[str | int], values: Any) -> Keys:
         if isinstance(at, Mapping):
             if part in at:
                 at = at[part]
-            elif at.get("type") == part and not last:
-                continue
             elif not last or not str(part).isidentifier():
-                continue
+                continue  # a tag, or pydantic's name of an alternative; only a missing key may end the path
         elif isinstance(at, (list, tuple)) and isinstance(part, int) and part < len(at):
             at = at[part]
         else:
@@ -105,18 +118,16 @@ def _plain_path(loc: Sequence[str | int], values: Any) -> Keys:
     return tuple(path)
 
 
-def _sentence(item: dict[str, Any], path: Keys) -> str:
+def _sentence(item: dict[str, Any]) -> str:
     kind, context = item["type"], item.get("ctx", {})
     got = _show(item.get("input"))
     if kind == "missing":
         return "is missing; set it"
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        tags = [tag.strip().strip("'") for tag in str(context.get("expected_tags", "")).split(",")]
-        if kind == "union_tag_not_found" and not any(tags):
-            return "needs a type; set its type"
-        if kind == "union_tag_not_found":
-            return f"needs a type; set {'.'.join(path)}.type"
-        return f"type must be one of {', '.join(tags)}, not {context['tag']!r}{suggest(str(context['tag']), tags)}"
+    if kind == "union_tag_invalid":
+        tags = [tag.strip().strip("'") for tag in str(context["expected_tags"]).split(",")]
+        return f"must be one of {', '.join(tags)}, not {context['tag']!r}{suggest(str(context['tag']), tags)}"
+    if kind == "string_pattern_mismatch":
+        return f"must match {context['pattern']}, not {got}"
     if kind == "literal_error":
         wanted = str(context["expected"])
         names = [part.strip().strip("'") for part in wanted.replace(" or ", ",").split(",")]
@@ -140,6 +151,10 @@ def _unknown(path: Keys, values: Mapping[str, Any], schema: dict[str, Any]) -> s
     """A key that no section has: the nearest name here, or the same name deeper down."""
     properties = _section(path[:-1], values, schema).get("properties", {})
     here = ".".join(path[:-1])
+    owners = _owners(path, values, schema)
+    if owners:
+        kind = _value_at(path[:-1], values).get("type")
+        return f"belongs to {here}.type {' or '.join(owners)}, but {here}.type is {kind!r}; drop it, or replace the section with --set {here}='{{type: {kind}, ...}}'"
     near = difflib.get_close_matches(path[-1], list(properties), n=1, cutoff=0.6)
     if near:
         return f"is no setting; did you mean {'.'.join((*path[:-1], near[0]))}?"
@@ -150,6 +165,35 @@ def _unknown(path: Keys, values: Mapping[str, Any], schema: dict[str, Any]) -> s
     if elsewhere:
         return f"is no setting; did you mean {' or '.join('.'.join(p) for p in elsewhere[:3])}?"
     return f"is no setting; {here or 'the file'} has {', '.join(properties) or 'no settings'}"
+
+
+def _value_at(path: Keys, values: Any) -> Any:
+    for part in path:
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values
+
+
+def _alternatives(path: Keys, values: Any, schema: Mapping[str, Any]) -> dict[str, str]:
+    """Reference of each alternative of a section, by its ``type``; empty where there is but one."""
+    if not path:
+        return {}
+    node = _section(path[:-1], values, schema).get("properties", {}).get(path[-1], {})
+    mapping: dict[str, str] = node.get("discriminator", {}).get("mapping", {})
+    return mapping
+
+
+def _tags(path: Keys, values: Any, schema: Mapping[str, Any]) -> list[str]:
+    return list(_alternatives(path, values, schema))
+
+
+def _owners(path: Keys, values: Any, schema: Mapping[str, Any]) -> list[str]:
+    """Other types of the same section that do have the setting."""
+    alternatives = _alternatives(path[:-1], values, schema)
+    return [
+        tag
+        for tag, ref in alternatives.items()
+        if path[-1] in _resolve({"$ref": ref}, schema).get("properties", {})
+    ]
 
 
 def _resolve(node: Mapping[str, Any], schema: Mapping[str, Any], value: Any = None) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ ORDER: tuple[Split, ...] = ("test", "ood", "validation", "train")
 """Who keeps a problem that occurs in several splits."""
 
 _WORD = re.compile(r"\w+")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_SYMBOL = re.compile(r"\d+(?:[.,]\d+)*|[+*/^=<>|!%√∑∫×÷≤≥≠]|(?<![A-Za-z])-|-(?![A-Za-z])")
 _SHORTEST = 5
 """Evaluation questions of fewer words are too common to search for inside other questions."""
 
@@ -66,8 +67,8 @@ def unique_ids(splits: Splits, dropped: list[DroppedRow]) -> Splits:
             continue
         seen[split].add(located.problem.id)
         kept.append((split, located))
-    used = [name for names in seen.values() for name in names]
-    shared = {name for name in used if used.count(name) > 1} if len(set(used)) < len(used) else set()
+    counts = Counter(name for names in seen.values() for name in names)
+    shared = {name for name, count in counts.items() if count > 1}
     for i, (split, located) in enumerate(kept):
         if located.problem.id in shared:
             renamed = located.problem.model_copy(update={"id": f"{split}:{located.problem.id}"})
@@ -75,74 +76,72 @@ def unique_ids(splits: Splits, dropped: list[DroppedRow]) -> Splits:
     return _regroup(splits, kept)
 
 
-def normal_text(text: str) -> str:
-    """A question without case, punctuation, spacing and typographic variants."""
-    return " ".join(words_of(text))
-
-
 def words_of(text: str) -> list[str]:
     """Lower-case words and numbers of a text."""
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
+def symbols_of(text: str) -> list[str]:
+    """Numbers and operators of a text, in order: what two problems of the same wording differ by."""
+    return _SYMBOL.findall(unicodedata.normalize("NFKC", text))
+
+
 def drop_duplicates(splits: Splits, config: DeduplicationConfig, dropped: list[DroppedRow]) -> Splits:
     """Drops exact and near duplicates, within and across splits (datasketch MinHash LSH).
 
-    A near duplicate has at least the threshold's Jaccard similarity of word shingles, measured on the
-    candidates that MinHash finds, *and* the same numbers: the same story with another number is
-    another problem. Exact duplicates are equal but for case, punctuation and spacing.
+    Exact duplicates are equal but for case, punctuation and spacing. Near duplicates have at least
+    the threshold's Jaccard similarity of word shingles (measured on the candidates that MinHash
+    finds, so its variance drops nothing), the same numbers and operators in the same order, and the
+    same answer: the same story with another number, or with "half" for "twice", is another problem.
     """
-    from datasketch import MinHash, MinHashLSH
-
-    index = (
-        MinHashLSH(threshold=config.threshold, num_perm=config.permutations) if config.threshold < 1 else None
-    )
-    exact: dict[str, str] = {}
-    shingles_of: dict[str, frozenset[str]] = {}
-    numbers_of: dict[str, list[str]] = {}
+    index = _NearDuplicates(config)
+    exact: dict[str, Problem] = {}
     kept: list[tuple[Split, Located]] = []
     for split, located in _in_order(splits):
-        question = located.problem.question
-        # The signs and operators that normal_text removes are what a formula differs by.
-        text = (
-            f"{normal_text(question)}|{re.sub(r'[^-+*/^=<>().]', '', question)}"
-            if _is_formula(question)
-            else normal_text(question)
-        )
-        if text in exact:
-            dropped.append(located.dropped("exact duplicate", f"of {exact[text]}"))
+        problem = located.problem
+        text = f"{' '.join(words_of(problem.question))}|{' '.join(symbols_of(problem.question))}"
+        first = exact.get(text)
+        if first is not None:
+            other = "" if first.answer == problem.answer else f", which has another answer ({first.answer!r})"
+            dropped.append(located.dropped("exact duplicate", f"of {first.id}{other}"))
             continue
-        key = f"{split}/{located.problem.id}"
-        if index is not None and not _is_formula(question):
-            words = text.split()
-            shingles = frozenset(
-                " ".join(words[i : i + config.shingle])
-                for i in range(max(1, len(words) - config.shingle + 1))
-            )
-            numbers = sorted(_NUMBER.findall(question))
-            sketch = MinHash(num_perm=config.permutations)
-            sketch.update_batch([s.encode("utf-8", "surrogatepass") for s in shingles])
-            twin = next(
-                (
-                    k
-                    for k in sorted(index.query(sketch))
-                    if numbers_of[k] == numbers and _jaccard(shingles_of[k], shingles) >= config.threshold
-                ),
-                None,
-            )
-            if twin is not None:
-                dropped.append(located.dropped("near duplicate", f"of {twin.partition('/')[2]}"))
-                continue
-            index.insert(key, sketch, check_duplication=False)
-            shingles_of[key], numbers_of[key] = shingles, numbers
-        exact[text] = located.problem.id
+        twin = index.twin_or_add(problem)
+        if twin is not None:
+            dropped.append(located.dropped("near duplicate", f"of {twin.id}"))
+            continue
+        exact[text] = problem
         kept.append((split, located))
     return _regroup(splits, kept)
 
 
-def _is_formula(text: str) -> bool:
-    """Whether operators, not words, make up a question (``Solve 3x - 2 = 7``)."""
-    return len(re.findall(r"[-+*/^=<>]", text)) * 4 > len(text.split())
+class _NearDuplicates:
+    """The problems seen so far, found again by similarity."""
+
+    def __init__(self, config: DeduplicationConfig) -> None:
+        from datasketch import MinHash, MinHashLSH
+
+        self._sketch = MinHash(num_perm=config.permutations)
+        self._index = MinHashLSH(threshold=config.threshold, num_perm=config.permutations)
+        self._config = config
+        self._seen: list[tuple[Problem, frozenset[str]]] = []
+
+    def twin_or_add(self, problem: Problem) -> Problem | None:
+        """The problem that this one nearly repeats, or ``None``; then it is remembered."""
+        words, size = words_of(problem.question), self._config.shingle
+        shingles = frozenset(" ".join(words[i : i + size]) for i in range(max(1, len(words) - size + 1)))
+        sketch = self._sketch.copy()
+        sketch.update_batch([shingle.encode("utf-8", "surrogatepass") for shingle in shingles])
+        for key in sorted(self._index.query(sketch)):
+            other, other_shingles = self._seen[key]
+            if (
+                _jaccard(other_shingles, shingles) >= self._config.threshold
+                and other.answer == problem.answer
+                and symbols_of(other.question) == symbols_of(problem.question)
+            ):
+                return other
+        self._index.insert(len(self._seen), sketch, check_duplication=False)
+        self._seen.append((problem, shingles))
+        return None
 
 
 def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:

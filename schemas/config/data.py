@@ -16,9 +16,15 @@ class SplitSizes(Schema):
     """How many problems each split keeps."""
 
     train: int | None = Field(default=None, ge=1, description="Training problems; null keeps all.")
-    validation: int = Field(default=100, ge=0, description="Validation problems; taken out of train where the source has none.")
-    test: int | None = Field(default=None, ge=1, description="Test problems; null keeps all that the source has.")
-    ood: int = Field(default=0, ge=0, description="Problems of the harder out-of-distribution test; 0 for none.")
+    validation: int = Field(
+        default=100, ge=0, description="Validation problems; taken out of train where the source has none."
+    )
+    test: int | None = Field(
+        default=None, ge=1, description="Test problems; null keeps all that the source has."
+    )
+    ood: int = Field(
+        default=0, ge=0, description="Problems of the harder out-of-distribution test; 0 for none."
+    )
 
 
 class DeduplicationConfig(Schema):
@@ -32,14 +38,20 @@ class DeduplicationConfig(Schema):
         description="Jaccard similarity from which two questions with the same numbers are near duplicates (with other numbers they are two problems).",
     )
     shingle: int = Field(default=3, ge=1, description="Words per shingle.")
-    permutations: int = Field(default=128, ge=16, description="MinHash permutations; more is finer and slower.")
+    permutations: int = Field(
+        default=128, ge=16, description="MinHash permutations; more is finer and slower."
+    )
 
 
 class DecontaminationConfig(Schema):
     """Removal of training problems that overlap the evaluation splits."""
 
     enabled: bool = Field(default=True, description="Whether overlapping training problems are dropped.")
-    ngram: int = Field(default=13, ge=3, description="A training question that shares this many consecutive words with an evaluation question is dropped.")
+    ngram: int = Field(
+        default=13,
+        ge=3,
+        description="A training question that shares this many consecutive words with an evaluation question is dropped.",
+    )
 
 
 class DataCommon(Schema):
@@ -47,18 +59,35 @@ class DataCommon(Schema):
 
     sizes: SplitSizes = Field(default=SplitSizes(), description="How many problems each split keeps.")
     deduplicate: DeduplicationConfig = Field(default=DeduplicationConfig(), description="Duplicate removal.")
-    decontaminate: DecontaminationConfig = Field(default=DecontaminationConfig(), description="Removal of training problems that overlap evaluation problems.")
-    max_malformed_share: float = Field(default=0.01, ge=0, le=1, description="Share of rows that may be malformed (skipped and counted) before the stage fails.")
+    decontaminate: DecontaminationConfig = Field(
+        default=DecontaminationConfig(),
+        description="Removal of training problems that overlap evaluation problems.",
+    )
+    max_malformed_share: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Share of rows that may be malformed (skipped and counted) before the stage fails.",
+    )
 
 
 class Columns(Schema):
     """Which column of the source holds what."""
 
     question: str = Field(default="question", description="Column with the question.")
-    answer: str = Field(default="answer", description="Column with the reference answer, or with a text that answer_pattern reads it from.")
-    traces: tuple[str, ...] = Field(default=(), description="Columns with teacher paths; a list-valued column gives several.")
-    id: str | None = Field(default=None, description="Column with the id; null makes ids from the source name and row number.")
-    domain: str | None = Field(default=None, description="Column with the domain; null uses `domain` for all.")
+    answer: str = Field(
+        default="answer",
+        description="Column with the reference answer, or with a text that answer_pattern reads it from.",
+    )
+    traces: tuple[str, ...] = Field(
+        default=(), description="Columns with teacher paths; a list-valued column gives several."
+    )
+    id: str | None = Field(
+        default=None, description="Column with the id; null makes ids from the source name and row number."
+    )
+    domain: str | None = Field(
+        default=None, description="Column with the domain; null uses `domain` for all."
+    )
     difficulty: str | None = Field(default=None, description="Column with a whole-number difficulty.")
 
 
@@ -70,7 +99,9 @@ class TableData(DataCommon):
         default=None,
         description="Regular expression whose first group is the answer inside the answer column (its last match counts), e.g. '####\\s*(.+)'.",
     )
-    domain: str = Field(default="math", min_length=1, description="Domain of every problem without a domain column.")
+    domain: str = Field(
+        default="math", min_length=1, description="Domain of every problem without a domain column."
+    )
 
     @field_validator("answer_pattern")
     @classmethod
@@ -100,14 +131,23 @@ class FileData(TableData):
     """A local file, or a folder with one file per split (JSONL, JSON, CSV or Parquet)."""
 
     type: Literal["file"] = Field(description="Local file or folder.")
-    path: str = Field(description="A file (split by seed) or a folder holding `files`; environment variables such as $RLKD_DATA are expanded.")
-    files: dict[Split, str] = Field(default_factory=dict, description="File of each split inside the folder, e.g. {train: train.jsonl, test: test.jsonl}.")
-    homepage: str = Field(default="", description="Where the data can be had; named in the error when it is absent.")
+    path: str = Field(
+        description="A file (split by seed) or a folder holding `files`; environment variables such as $RLKD_DATA are expanded."
+    )
+    files: dict[Split, str] = Field(
+        default_factory=dict,
+        description="File of each split inside the folder, e.g. {train: train.jsonl, test: test.jsonl}.",
+    )
+    homepage: str = Field(
+        default="", description="Where the data can be had; named in the error when it is absent."
+    )
 
     @model_validator(mode="after")
     def _has_train(self) -> FileData:
         if self.files and "train" not in self.files:
-            raise ValueError("files names no train file; add one, or leave files out and give a single file as path")
+            raise ValueError(
+                "files names no train file; add one, or leave files out and give a single file as path"
+            )
         return self
 
 
@@ -117,7 +157,9 @@ class HubData(TableData):
     type: Literal["hub"] = Field(description="Hugging Face dataset.")
     dataset: str = Field(description="Dataset id, or a local folder that `datasets.load_dataset` can read.")
     subset: str | None = Field(default=None, description="Configuration name of the dataset.")
-    revision: str | None = Field(default=None, description="Commit or tag; pin it for runs that must come out the same.")
+    revision: str | None = Field(
+        default=None, description="Commit or tag; pin it for runs that must come out the same."
+    )
     splits: dict[Split, str] = Field(
         default={"train": "train", "test": "test"}, description="Dataset split behind each of our splits."
     )

@@ -24,7 +24,9 @@ class ColumnTeacher(Schema):
 class NoTeacher(Schema):
     """No traces: evaluation only, or RL on the outcome alone."""
 
-    type: Literal["none"] = Field(description="No teacher: for evaluation, or outcome-only RL without a warm start.")
+    type: Literal["none"] = Field(
+        description="No teacher: for evaluation, or outcome-only RL without a warm start."
+    )
 
 
 TeacherConfig = Annotated[WorldTeacher | ColumnTeacher | NoTeacher, Field(discriminator="type")]
@@ -34,6 +36,10 @@ class TracesConfig(Schema):
     """Teacher traces: how many, and how they are verified."""
 
     teacher: TeacherConfig = Field(default=WorldTeacher(type="world"), description="Who writes the traces.")
-    problems: int | None = Field(default=None, ge=1, description="Training problems that get traces (drawn by seed); null takes all.")
+    problems: int | None = Field(
+        default=None, ge=1, description="Training problems that get traces (drawn by seed); null takes all."
+    )
     per_problem: int = Field(default=1, ge=1, description="Traces asked for per problem.")
-    timeout_s: float = Field(default=5.0, gt=0, description="Longest time that one verification may take, in seconds.")
+    timeout_s: float = Field(
+        default=5.0, gt=0, description="Longest time that one verification may take, in seconds."
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rlkd.data.sources.base import DroppedRow, Loaded, Source
 from schemas.config.data import DataConfig, FileData, GymData, HubData, WorldData
 
-__all__ = ["DroppedRow", "Loaded", "Source", "open_source", "source_fingerprint"]
+__all__ = ["DroppedRow", "Loaded", "Source", "open_source"]
 
 
 def open_source(config: DataConfig) -> Source:
@@ -27,14 +27,3 @@ def open_source(config: DataConfig) -> Source:
 
         return GymSource(config)
     raise TypeError(f"unknown data configuration {type(config).__name__}")
-
-
-def source_fingerprint(config: DataConfig) -> dict[str, str]:
-    """Digests of the content behind a data configuration: part of the data stage's identity.
-
-    The configuration alone would call a changed file the same.
-
-    Raises:
-        DataError: A file is not there.
-    """
-    return dict(open_source(config).fingerprint())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -62,9 +61,6 @@ class Source(Protocol):
         Raises:
             DataError: The source cannot be read, or too much of it is malformed.
         """
-
-    def fingerprint(self) -> Mapping[str, str]:
-        """What identifies the content beyond the configuration: digest by file name; empty for none."""
 
 
 def check_malformed(dropped: list[DroppedRow], rows: int, max_share: float, what: str) -> None:

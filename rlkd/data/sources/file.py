@@ -12,7 +12,6 @@ from rlkd.data.paths import expand_path
 from rlkd.data.sources.base import MAX_SHOWN_CHARS, Loaded, check_malformed
 from rlkd.data.sources.rows import RawRow, add_rows
 from rlkd.errors import DataError
-from rlkd.io import sha256_file
 from schemas.config.data import FileData
 from schemas.problem import Split
 
@@ -34,12 +33,10 @@ class FileSource:
                 raise DataError(
                     f"{path}: cannot be read ({error.strerror or error}); check the file and its permissions"
                 ) from None
-        check_malformed(loaded.dropped, loaded.rows, self.config.max_malformed_share, self.config.path)
+        check_malformed(
+            loaded.dropped, loaded.rows, self.config.max_malformed_share, f"data.path {self.config.path}"
+        )
         return loaded
-
-    def fingerprint(self) -> dict[str, str]:
-        """Digest of every file, by split."""
-        return {split: sha256_file(path) for split, path in self._files().items()}
 
     def _files(self) -> dict[Split, Path]:
         """The file of each split.
@@ -104,7 +101,7 @@ def _jsonl(path: Path) -> Iterator[RawRow]:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             if not line.strip():
                 continue
-            where = f"{path}, line {number}"
+            where = f"{path.name}, line {number}"
             try:
                 yield _row(where, number, json.loads(line))
             except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -129,7 +126,7 @@ def _json(path: Path) -> Iterator[RawRow]:
             f"{path}: a JSON file must hold a list of objects; this one holds a {type(value).__name__}"
         )
     for number, item in enumerate(value, 1):
-        yield _row(f"{path}, row {number}", number, item)
+        yield _row(f"{path.name}, row {number}", number, item)
 
 
 def _csv(path: Path) -> Iterator[RawRow]:
@@ -145,14 +142,14 @@ def _csv(path: Path) -> Iterator[RawRow]:
                     fields = next(reader, None)
                 except csv.Error as error:
                     number += 1
-                    yield RawRow(f"{path}, line {start}", number, fault=str(error))
+                    yield RawRow(f"{path.name}, line {start}", number, fault=str(error))
                     continue
                 if fields is None:
                     return
                 if not fields:
                     continue
                 number += 1
-                where = f"{path}, line {start}"
+                where = f"{path.name}, line {start}"
                 if len(fields) != len(header):
                     fault = f"{len(fields)} fields where the header has {len(header)}"
                     yield RawRow(where, number, fault=fault, text=",".join(fields)[:MAX_SHOWN_CHARS])
@@ -172,6 +169,6 @@ def _parquet(path: Path) -> Iterator[RawRow]:
             for batch in table.iter_batches(batch_size=1024):
                 for values in batch.to_pylist():
                     number += 1
-                    yield RawRow(f"{path}, row {number}", number, values)
+                    yield RawRow(f"{path.name}, row {number}", number, values)
     except pyarrow.ArrowException as error:
         raise DataError(f"{path}: not a readable Parquet file ({error}); write it again") from None

@@ -8,7 +8,8 @@ from typing import Any
 
 from rlkd.data.sources.base import DroppedRow, Loaded, check_malformed
 from rlkd.errors import DataError
-from rlkd.rewards.outcome import GYM_KEY
+from rlkd.rewards.outcome import GYM_KEY, gym_score
+from rlkd.symbolic import VerifierError
 from schemas.config.data import GymData
 from schemas.problem import Problem, Split
 
@@ -41,12 +42,6 @@ class GymSource:
         check_malformed(malformed, loaded.rows, config.max_malformed_share, f"reasoning-gym {config.dataset}")
         return loaded
 
-    def fingerprint(self) -> dict[str, str]:
-        """Version of the library: another one may draw other problems."""
-        from importlib.metadata import version
-
-        return {"reasoning_gym": version("reasoning-gym")}
-
     def _draw(self, split: Split, size: int, seed: int, seen: set[str], loaded: Loaded) -> None:
         name = self.config.dataset
         for number, entry in enumerate(self._dataset(size, seed)):
@@ -57,25 +52,41 @@ class GymSource:
             if question in seen:
                 loaded.dropped.append(DroppedRow(where=where, reason="exact duplicate", row=problem_id))
                 continue
-            stored = _storable(entry)
-            if not answer or not question or stored is None:
-                reason = "entry cannot be stored as JSON" if stored is None else "no answer"
-                loaded.dropped.append(DroppedRow(where=where, reason=reason, row=problem_id))
+            problem, fault = self._problem(problem_id, question, answer, split, entry)
+            if problem is None:
+                loaded.dropped.append(DroppedRow(where=where, reason=fault, row=problem_id))
                 continue
             seen.add(question)
-            metadata = {GYM_KEY: {"dataset": name, "parameters": self.config.parameters, "entry": stored}}
-            loaded.splits[split].append(
-                Problem(
-                    id=problem_id,
-                    question=question,
-                    answer=answer,
-                    domain=name,
-                    split=split,
-                    source=f"reasoning_gym:{name}",
-                    metadata=metadata,
-                )
-            )
+            loaded.splits[split].append(problem)
             loaded.where[split].append(where)
+
+    def _problem(
+        self, problem_id: str, question: str, answer: str, split: Split, entry: Mapping[str, Any]
+    ) -> tuple[Problem | None, str]:
+        """The problem of an entry, or ``None`` and why there is none."""
+        name = self.config.dataset
+        stored = _storable(entry)
+        if stored is None:
+            return None, "the entry cannot be stored as JSON"
+        if not question or not answer:
+            return None, "no question" if not question else "no answer"
+        metadata = {GYM_KEY: {"dataset": name, "parameters": self.config.parameters, "entry": stored}}
+        problem = Problem(
+            id=problem_id,
+            question=question,
+            answer=answer,
+            domain=name,
+            split=split,
+            source=f"reasoning_gym:{name}",
+            metadata=metadata,
+        )
+        try:
+            score = gym_score(problem, answer)
+        except VerifierError as error:
+            return None, f"its own verifier fails on the reference answer ({error})"
+        return (
+            (problem, "") if score == 1.0 else (None, "its own verifier does not accept the reference answer")
+        )
 
     def _dataset(self, size: int, seed: int) -> Any:
         try:

@@ -9,7 +9,6 @@ from typing import Any
 from rlkd.data.sources.base import Loaded, check_malformed
 from rlkd.data.sources.rows import RawRow, add_rows
 from rlkd.errors import DataError
-from rlkd.io import sha256_file
 from schemas.config.data import HubData
 
 
@@ -34,17 +33,6 @@ class HubSource:
             add_rows(rows, split, f"{stem}:{name}", config, loaded)
         check_malformed(loaded.dropped, loaded.rows, config.max_malformed_share, config.dataset)
         return loaded
-
-    def fingerprint(self) -> dict[str, str]:
-        """Digest of every file of a local folder; nothing for a hub id (pin its ``revision``)."""
-        folder = Path(self.config.dataset)
-        if not folder.is_dir():
-            return {}
-        return {
-            str(path.relative_to(folder)): sha256_file(path)
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        }
 
 
 def _rows(split: Any, where: str) -> Iterator[RawRow]:

@@ -23,7 +23,3 @@ class WorldSource:
         splits = make_splits(self.config.world, seed)
         where = {split: [problem.source for problem in problems] for split, problems in splits.items()}
         return Loaded(splits, [], sum(map(len, splits.values())), where, disjoint=True)
-
-    def fingerprint(self) -> dict[str, str]:
-        """Nothing: the configuration and the seed say it all."""
-        return {}

@@ -1,0 +1,71 @@
+"""The outcome reward."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+import rlkd.rewards.outcome as outcome
+from rlkd.rewards.outcome import GYM_KEY, gym_score, outcome_reward, verify_answer
+from rlkd.symbolic import VerifierError
+from schemas.config.world import WorldSettings
+from schemas.problem import Problem
+
+
+def test_right_wrong_and_absent() -> None:
+    assert outcome_reward("x\n#### 1,800", "1800", "gsm8k") == 1.0
+    assert outcome_reward("x\n#### 18", "1800", "gsm8k") == 0.0
+    assert outcome_reward("it is 1800", "1800", "gsm8k") == 0.0
+
+
+def test_the_last_statement_counts() -> None:
+    assert outcome_reward("#### 1\n#### 2", "1", "gsm8k") == 0.0
+    assert outcome_reward("#### 1\n#### 2", "2", "gsm8k") == 1.0
+
+
+@pytest.mark.parametrize("domain", ["arithmetic", "logic", "relations"])
+def test_world_problems_are_verified_by_their_world(domain: str) -> None:
+    from rlkd.data.worlds import get_world
+
+    world = get_world(domain)
+    problem = world.to_problem(world.generate(random.Random(3), WorldSettings()))
+    path = world.solve(problem)
+    assert outcome_reward(path, problem.answer, "answer_line", problem) == 1.0
+    assert outcome_reward("The answer is nothing.", problem.answer, "answer_line", problem) == 0.0
+
+
+def gym_problem(answer: str = "10") -> Problem:
+    entry = {"question": "State the final answer to: 4 + 6 =", "answer": answer, "metadata": {}}
+    metadata = {GYM_KEY: {"dataset": "chain_sum", "parameters": {}, "entry": entry}}
+    return Problem(id="g", question=entry["question"], answer=answer, metadata=metadata)  # type: ignore[arg-type]
+
+
+def test_reasoning_gym_scores_with_its_own_verifier() -> None:
+    pytest.importorskip("reasoning_gym", reason="reasoning-gym is not installed (extra 'gym')")
+    problem = gym_problem()
+    assert outcome_reward("The answer is 10.", "10", "answer_line", problem) == 1.0
+    assert verify_answer(problem, "10") is True
+    assert verify_answer(problem, "11") is False
+    assert gym_score(problem, "9" * 10_000) == 0.0
+
+
+def test_a_verifier_that_fails_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> float:
+        raise VerifierError("down")
+
+    monkeypatch.setattr(outcome.WORKER, "ask", fails)
+    assert outcome_reward("The answer is 10.", "10", "answer_line", gym_problem()) is None
+    assert outcome_reward("The answer is x+1.", "y+1", "answer_line") is None
+
+
+def test_a_verifier_that_runs_out_of_time_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outcome.WORKER, "ask", lambda *_, **__: None)
+    assert outcome_reward("The answer is 10.", "10", "answer_line", gym_problem()) is None
+    assert outcome_reward("The answer is x+1.", "y+1", "answer_line") is None
+    assert verify_answer(gym_problem(), "10") is None
+
+
+def test_huge_completions_are_wrong() -> None:
+    assert outcome_reward("#### " + "9" * 10**6, "9", "gsm8k") == 0.0
+    assert outcome_reward("\x00\ud800" * 1000, "9", "gsm8k") == 0.0
