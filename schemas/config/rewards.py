@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.base import Schema
 
@@ -19,7 +19,7 @@ class AlphaSchedule(Schema):
 class RewardsConfig(Schema):
     """reward = (1 - format - length) * (alpha * structure + (1 - alpha) * outcome) + format and length terms.
 
-    Everything is in [0, 1]. A missing component makes the whole reward missing, never zero.
+    Everything is in [0, 1]. A missing component that carries weight makes the whole reward missing, never zero.
     """
 
     alpha: float = Field(default=0.5, ge=0, le=1, description="Weight of the structure reward against the outcome; 0 is outcome only.")
@@ -28,5 +28,16 @@ class RewardsConfig(Schema):
     length: float = Field(default=0.0, ge=0, lt=1, description="Weight of the length term (1 up to the free share of the budget, then falling to 0 at the limit).")
     length_free: float = Field(default=0.75, gt=0, le=1, description="Share of max_completion_tokens that costs nothing.")
     structure_gate: Literal["always", "wrong", "right"] = Field(
-        default="always", description="Where the structure reward counts: always, only where the outcome is wrong, or only where it is right."
+        default="always",
+        description="Where the structure reward counts: always, only where the outcome is wrong, or only where it is right; "
+        "elsewhere the outcome takes its weight.",
     )
+    observe_structure: bool = Field(
+        default=True, description="Score structure even where alpha is 0 (for the ledger and the curves); false saves the judge's calls."
+    )
+
+    @model_validator(mode="after")
+    def _terms_leave_room(self) -> RewardsConfig:
+        if self.format + self.length >= 1:
+            raise ValueError(f"format {self.format} + length {self.length} must stay below 1, or nothing is left for structure and outcome")
+        return self

@@ -1,0 +1,141 @@
+"""Sampling token ids from a causal LM: the library's generate, and a lean loop for small Llama students.
+
+On a student of a million parameters the library's per-token bookkeeping and the padded cache cost more than
+the arithmetic. The lean loop computes each distinct prompt once, shares its keys and values between the
+samples of a group, and drops finished groups. It samples from the same distribution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+LEAN_PARAMETERS = 30_000_000
+"""Largest model that the lean loop is used for; above it arithmetic dominates and kernels matter more."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen.
+
+    Attributes:
+        max_new_tokens: Longest completion.
+        temperature: Divides the logits; ``None`` takes the most likely token each time (greedy).
+        top_p: Smallest set of tokens with this much probability is kept; 1 keeps all.
+        eos_ids: Tokens that end a completion (kept as its last token).
+        pad_id: Token for padding.
+    """
+
+    max_new_tokens: int
+    temperature: float | None
+    top_p: float
+    eos_ids: tuple[int, ...]
+    pad_id: int
+
+
+def generate_ids(model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[int]]:
+    """Completions as token ids, one for each prompt, in order; random numbers come from torch's global generator.
+
+    Args:
+        model: A causal LM (unwrapped), on its device.
+        prompts: Token ids; equal neighbours are computed once by the lean loop.
+        sampling: How tokens are chosen.
+    """
+    import torch
+
+    if not prompts:
+        return []
+    with torch.inference_mode():
+        if lean_supported(model):
+            from rlkd.completion.lean import lean_generate
+
+            return lean_generate(model, prompts, sampling)
+        return _library_generate(model, prompts, sampling)
+
+
+def lean_supported(model: Any) -> bool:
+    """Whether the lean loop can stand in for the library: a small plain Llama in float32 on the CPU."""
+    import torch
+
+    config = model.config
+    rope = getattr(config, "rope_parameters", None) or {}
+    return (
+        type(model).__name__ == "LlamaForCausalLM"
+        and next(model.parameters()).device.type == "cpu"
+        and next(model.parameters()).dtype == torch.float32
+        and config.hidden_act == "silu"
+        and not config.attention_bias
+        and not config.mlp_bias
+        and config.pretraining_tp == 1
+        and rope.get("rope_type", "default") == "default"
+        and all(type(module).__module__.startswith(("torch.", "transformers.")) for module in model.modules())
+        and sum(p.numel() for p in model.parameters()) <= LEAN_PARAMETERS
+    )
+
+
+def _library_generate(model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[int]]:
+    import torch
+    from transformers import GenerationConfig
+
+    width = max(len(p) for p in prompts)
+    device = next(model.parameters()).device
+    ids = torch.tensor([[sampling.pad_id] * (width - len(p)) + list(p) for p in prompts], device=device)
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
+    choice: dict[str, Any] = {"do_sample": False}
+    if sampling.temperature is not None:
+        choice = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+    settings = GenerationConfig(
+        max_new_tokens=sampling.max_new_tokens,
+        pad_token_id=sampling.pad_id,
+        eos_token_id=list(sampling.eos_ids),
+        disable_compile=True,
+        **choice,
+    )
+    training = model.training
+    model.eval()
+    try:
+        output = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings)[
+            :, width:
+        ].tolist()
+    finally:
+        model.train(training)
+    return [_cut(row, sampling.eos_ids) for row in output]
+
+
+def _cut(ids: list[int], eos_ids: tuple[int, ...]) -> list[int]:
+    """The tokens up to and including the first end-of-text token."""
+    for i, token in enumerate(ids):
+        if token in eos_ids:
+            return ids[: i + 1]
+    return ids
+
+
+def choose(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    """Next tokens from logits.
+
+    Args:
+        logits: (B, V), float.
+        sampling: How tokens are chosen.
+
+    Returns:
+        (B,) token ids. Sampling inverts the cumulative distribution with one double-precision number a row, so
+        that a token without probability is never taken.
+    """
+    import torch
+
+    if sampling.temperature is None:
+        return logits.argmax(-1)
+    if sampling.temperature != 1.0:
+        logits = logits / sampling.temperature
+    probabilities = logits.softmax(-1)
+    if sampling.top_p < 1.0:
+        ordered, order = probabilities.sort(-1, descending=True)
+        outside = ordered.cumsum(-1) - ordered >= sampling.top_p
+        probabilities = probabilities.masked_fill(torch.zeros_like(outside).scatter(-1, order, outside), 0.0)
+    cumulative = probabilities.cumsum(-1)
+    drawn = torch.rand(len(logits), 1, dtype=torch.float64, device=logits.device) * cumulative[:, -1:]
+    return (cumulative <= drawn).sum(-1)

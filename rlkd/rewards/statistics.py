@@ -1,0 +1,77 @@
+"""Statistics of one step's scored completions, for curves and alarms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from schemas.rollout import RewardRecord
+
+_COMPONENTS = ("structure", "outcome", "format", "length")
+_SAME = 1e-8
+"""Rewards of a group that differ by no more than this give no gradient."""
+
+
+def group_records(records: Sequence[RewardRecord]) -> list[list[RewardRecord]]:
+    """The records of each (step, group), in order of appearance."""
+    groups: dict[tuple[int, int], list[RewardRecord]] = {}
+    for record in records:
+        groups.setdefault((record.step, record.group), []).append(record)
+    return list(groups.values())
+
+
+def without_difference(group: Sequence[RewardRecord]) -> bool:
+    """Whether a group's rewards do not differ, so that it teaches nothing."""
+    rewards = [record.reward for record in group if record.reward is not None]
+    return len(rewards) < 2 or max(rewards) - min(rewards) <= _SAME
+
+
+def missing_share(records: Sequence[RewardRecord]) -> float:
+    """Share of completions whose reward is missing; 0 for none at all."""
+    return sum(record.reward is None for record in records) / len(records) if records else 0.0
+
+
+def step_statistics(records: Sequence[RewardRecord]) -> dict[str, float]:
+    """Figures of one round of sampling.
+
+    Means and standard deviations (of the population) are over the completions that have the value; a
+    figure without any value is left out, never NaN.
+
+    Returns:
+        ``reward``, ``reward_std``, each component (``structure``, ``structure_std``, ...), ``tokens``,
+        ``tokens_sampled``, ``steps_found``, ``truncated``, ``missing``, ``groups``, ``groups_without_difference`` (a share),
+        ``structure_right`` and ``structure_wrong`` (structure where the outcome is right or wrong), ``alpha``.
+    """
+    if not records:
+        return {}
+    figures: dict[str, float] = {}
+    _describe(figures, "reward", [r.reward for r in records])
+    for name in _COMPONENTS:
+        _describe(figures, name, [getattr(r, name) for r in records])
+    for name, right in (("structure_right", True), ("structure_wrong", False)):
+        judged = [r.structure for r in records if r.outcome is not None and (r.outcome >= 0.5) == right]
+        _describe(figures, name, judged, spread=False)
+    groups = group_records(records)
+    figures |= {
+        "tokens": sum(r.tokens for r in records) / len(records),
+        "tokens_sampled": float(sum(r.tokens for r in records)),
+        "steps_found": sum(r.steps_found for r in records) / len(records),
+        "truncated": sum(r.finish_reason == "length" for r in records) / len(records),
+        "missing": missing_share(records),
+        "groups": float(len(groups)),
+        "groups_without_difference": sum(map(without_difference, groups)) / len(groups),
+        "alpha": records[0].alpha,
+    }
+    return figures
+
+
+def _describe(
+    figures: dict[str, float], name: str, values: Sequence[float | None], *, spread: bool = True
+) -> None:
+    known = [value for value in values if value is not None]
+    if not known:
+        return
+    mean = sum(known) / len(known)
+    figures[name] = mean
+    if spread:
+        figures[f"{name}_std"] = math.sqrt(sum((value - mean) ** 2 for value in known) / len(known))

@@ -1,0 +1,111 @@
+"""The structures stage: every accepted teacher trace is decomposed once, and the structure is stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from rlkd.errors import DataError, MissingScoreError
+from rlkd.io import append_row, iter_rows, read_rows, recover_rows, write_json_atomic, write_rows
+from rlkd.stages import StageContext
+from rlkd.structure.base import Decomposer, PathItem
+from rlkd.structure.factory import make_decomposer
+from schemas.artifact import StageResult
+from schemas.problem import Problem
+from schemas.structure import Structure
+from schemas.trace import TeacherTrace
+
+_CHUNK = 64
+_SPLITS = ("train", "validation", "test", "ood")
+_MAX_MISSING = 0.1
+"""Share of traces that a decomposer may fail on (a model that does not answer) before the stage stops."""
+
+
+def decompose_traces(ctx: StageContext, decomposer: Decomposer | None = None) -> StageResult:
+    """Decomposes every accepted trace once (paper, section 3.1; differs from its code, which does so for each sample).
+
+    Structures are appended chunk by chunk, so that an unfinished stage continues where it stopped. A trace that
+    the decomposer failed on has no structure and is counted; it can be tried again with ``--from structures``.
+
+    Args:
+        ctx: The stage's context; inputs ``data`` and ``traces``.
+        decomposer: By default the configured one.
+
+    Raises:
+        DataError: There is no accepted trace, or a trace names a problem that is not there.
+        MissingScoreError: The decomposer failed on more than a tenth of the traces.
+    """
+    decomposer = decomposer or make_decomposer(ctx.config.structures.decomposer)
+    traces = read_rows(ctx.inputs["traces"] / "accepted.jsonl", TeacherTrace)
+    if not traces:
+        raise DataError(f"{ctx.inputs['traces'] / 'accepted.jsonl'}: there is no accepted trace to decompose")
+    problems = _problems(ctx.inputs["data"])
+    unknown = next((trace for trace in traces if trace.problem_id not in problems), None)
+    if unknown is not None:
+        raise DataError(
+            f"trace {unknown.id} is for problem {unknown.problem_id}, which the data stage does not have; run again with --from traces"
+        )
+    rows = asyncio.run(_decompose(ctx, decomposer, traces, problems))
+    by_trace = {row.trace_id: row for row in rows}
+    ordered = [by_trace[trace.id] for trace in traces if trace.id in by_trace]
+    missing = len(traces) - len(ordered)
+    if missing > _MAX_MISSING * len(traces):
+        raise MissingScoreError(
+            f"the decomposer {decomposer.name} failed on {missing} of {len(traces)} traces; mend it or its endpoint and run again: "
+            "what it decomposed is kept"
+        )
+    write_rows(ctx.folder / "structures.jsonl", ordered)
+    steps = [len(row.steps) for row in ordered]
+    mean = sum(steps) / max(1, len(steps))
+    summary = {
+        "decomposer": decomposer.name,
+        "structures": len(ordered),
+        "missing": missing,
+        "without_steps": sum(count == 0 for count in steps),
+        "steps_mean": mean,
+    }
+    write_json_atomic(ctx.folder / "summary.json", summary)
+    return StageResult(
+        rows=len(ordered), summary=summary, metrics={"steps_mean": mean}
+    )
+
+
+def _problems(folder: Path) -> dict[str, Problem]:
+    files = [folder / f"{split}.jsonl" for split in _SPLITS]
+    return {row.id: row for file in files if file.exists() for row in iter_rows(file, Problem)}
+
+
+async def _decompose(
+    ctx: StageContext, decomposer: Decomposer, traces: Sequence[TeacherTrace], problems: dict[str, Problem]
+) -> list[Structure]:
+    partial = ctx.folder / "work" / "structures.jsonl"
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    names = {trace.id for trace in traces}
+    done = [
+        row
+        for row in recover_rows(partial, Structure)
+        if row.trace_id in names and row.decomposer == decomposer.name
+    ]
+    finished = {row.trace_id for row in done}
+    left = [trace for trace in traces if trace.id not in finished]
+    for start in range(0, len(left), _CHUNK):
+        chunk = left[start : start + _CHUNK]
+        items = [_item(problems[trace.problem_id], trace) for trace in chunk]
+        for trace, structure in zip(chunk, await decomposer.decompose(items), strict=True):
+            if structure is not None:
+                row = structure.model_copy(
+                    update={
+                        "trace_id": trace.id,
+                        "problem_id": trace.problem_id,
+                        "decomposer": decomposer.name,
+                    }
+                )
+                append_row(partial, row)
+                done.append(row)
+        ctx.events.progress(len(traces) - len(left) + start + len(chunk), len(traces), "traces")
+    return done
+
+
+def _item(problem: Problem, trace: TeacherTrace) -> PathItem:
+    return PathItem(problem=problem.question, path=trace.path, domain=problem.domain)

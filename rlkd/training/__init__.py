@@ -1,0 +1,1 @@
+"""Training: the student, its warm start (SFT) and reinforcement learning (GRPO)."""

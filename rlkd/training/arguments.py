@@ -1,0 +1,52 @@
+"""Settings that the two Hugging Face trainers share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlkd.training.mixin import Session
+from schemas.config.student import StudentConfig
+from schemas.config.training import OptimizerConfig
+
+
+def common_arguments(
+    session: Session, student: StudentConfig, optimizer: OptimizerConfig, seed: int
+) -> dict[str, Any]:
+    """Arguments for ``SFTConfig`` and ``GRPOConfig``.
+
+    Old checkpoints are removed by the session once the next one is whole, so the trainer removes none.
+    """
+    import torch
+
+    on_cpu = not torch.cuda.is_available()
+    return {
+        "output_dir": str(session.root),
+        "max_steps": session.total,
+        "learning_rate": optimizer.learning_rate,
+        "lr_scheduler_type": optimizer.schedule,
+        "warmup_steps": 0 if optimizer.schedule == "constant" else optimizer.warmup_ratio,
+        "weight_decay": optimizer.weight_decay,
+        "max_grad_norm": optimizer.max_grad_norm,
+        "gradient_checkpointing": optimizer.gradient_checkpointing,
+        "bf16": student.dtype == "bfloat16",
+        "fp16": False,
+        "use_cpu": on_cpu,
+        "dataloader_pin_memory": not on_cpu,
+        "seed": seed,
+        "data_seed": seed,
+        "logging_strategy": "steps",
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "steps",
+        "save_total_limit": None,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "model_init_kwargs": None,
+    }
+
+
+def world_size() -> int:
+    """Processes that train together (set by the launcher)."""
+    import os
+
+    return int(os.environ.get("WORLD_SIZE", "1"))

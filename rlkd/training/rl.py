@@ -1,0 +1,345 @@
+"""RL distillation: GRPO on structure, outcome and format (paper, section 3.3)."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlkd.errors import ConfigError, DataError
+from rlkd.io import iter_rows
+from rlkd.rewards.ledger import Ledger
+from rlkd.rewards.scoring import RewardModel
+from rlkd.stages import StageContext
+from rlkd.training.arguments import common_arguments, world_size
+from rlkd.training.checkpoints import all_checkpoints, step_of
+from rlkd.training.draw import Pair, drawn_pairs
+from rlkd.training.guard import quiet_libraries, stop_on_sigterm
+from rlkd.training.mixin import Session, session_callback
+from rlkd.training.prompts import PromptBook
+from rlkd.training.student import Student, is_fresh, load_student, publish_checkpoint
+from rlkd.training.warm_start import starting_student
+from schemas.artifact import StageResult
+from schemas.config.pipeline import PipelineConfig
+from schemas.config.training import RLConfig
+from schemas.problem import Problem
+from schemas.structure import Structure
+
+
+def distil(ctx: StageContext) -> StageResult:
+    """Trains the student on the combined reward, on the problems of the teacher traces that the run uses.
+
+    Starts from the warm-started student, or from ``student.model`` where there was no warm start (RLKD-zero).
+    Writes ``model/``, ``metrics.jsonl`` (a row per optimiser step) and ``ledger/`` (a row per scored completion).
+    An unfinished stage continues from its last checkpoint; metrics and ledger rows after it are dropped.
+
+    Raises:
+        ConfigError: Batch settings do not divide, or vLLM is asked for and absent.
+        DataError: No problem is left to practise on.
+        TrainingError: The loss was not finite, or the run was asked to stop.
+        MissingScoreError: Too many rewards are missing.
+    """
+    quiet_libraries()
+    batches = plan_batches(ctx.config.rl, world_size())
+    check_settings(ctx.config)
+    pairs = drawn_pairs(ctx.inputs)
+    student, start = _student(ctx, pairs)
+    book = PromptBook(ctx.config.student, student.tokenizer)
+    practice = choose_problems(book, pairs, read_structures(ctx.inputs["structures"]))
+    if practice.long_prompts or practice.without_structure:
+        ctx.events.message(
+            f"{practice.long_prompts} problems skipped for a prompt over student.max_prompt_tokens, "
+            f"{practice.without_structure} because no teacher path of theirs has a step"
+        )
+    with stop_on_sigterm() as stop:
+        session = Session(
+            ctx.folder,
+            ctx.events,
+            "rl.optimizer.learning_rate",
+            ctx.config.rl.steps,
+            boundary=batches.boundary,
+            stop=stop,
+        )
+        trainer = build_trainer(ctx, session, student, book, practice, batches)
+        try:
+            final = _train(trainer, session)
+        finally:
+            trainer.reward.close()
+    if trainer.is_world_process_zero():
+        publish_checkpoint(ctx.config.student, final, start, ctx.folder / "model")
+    figures = _last_figures(session)
+    return StageResult(
+        rows=len(practice.problems),
+        summary={
+            "problems": len(practice.problems),
+            "long_prompts": practice.long_prompts,
+            "without_structure": practice.without_structure,
+            "steps": step_of(final),
+            "completions": step_of(final)
+            * ctx.config.rl.prompts_per_step
+            * ctx.config.rl.group_size
+            // batches.updates_per_sample,
+        },
+        metrics=figures,
+    )
+
+
+@dataclass(frozen=True)
+class Batches:
+    """How one optimiser step is cut into pieces.
+
+    Attributes:
+        per_device: Completions per device and forward pass.
+        accumulation: Forward passes per optimiser step.
+        rounds: Rounds of sampling in the whole run.
+        prompts_per_round: Distinct problems in a round.
+        boundary: Optimiser steps that a round serves.
+        updates_per_sample: Optimiser steps that one batch of completions serves more than once (mu).
+    """
+
+    per_device: int
+    accumulation: int
+    rounds: int
+    prompts_per_round: int
+    boundary: int
+    updates_per_sample: int
+
+
+def plan_batches(config: RLConfig, processes: int) -> Batches:
+    """Cuts the optimiser step for a number of processes.
+
+    Raises:
+        ConfigError: The pieces do not divide.
+    """
+    total = config.prompts_per_step * config.group_size
+    if total % processes:
+        raise ConfigError(
+            f"rl.prompts_per_step x rl.group_size = {total} completions cannot be shared by launch.processes = {processes}"
+        )
+    local = total // processes
+    per_device = config.micro_batch or local
+    if local % per_device:
+        raise ConfigError(
+            f"rl.micro_batch = {per_device} must divide the {local} completions of each of {processes} processes"
+        )
+    boundary = config.steps_per_generation * config.iterations
+    return Batches(
+        per_device=per_device,
+        accumulation=local // per_device,
+        rounds=math.ceil(config.steps / boundary),
+        prompts_per_round=config.prompts_per_step * config.steps_per_generation,
+        boundary=boundary,
+        updates_per_sample=config.iterations,
+    )
+
+
+def check_settings(config: PipelineConfig) -> None:
+    """Checks what can be checked before anything is loaded.
+
+    Raises:
+        ConfigError: vLLM is asked for and not installed, or the structure score has no bound.
+    """
+    if config.rl.generation == "vllm" and importlib.util.find_spec("vllm") is None:
+        raise ConfigError(
+            "rl.generation is vllm, which is not installed here; `pip install vllm` on a CUDA machine, or set rl.generation=transformers"
+        )
+    alignment = config.structures.alignment
+    if alignment.type == "prefix" and not alignment.normalize:
+        raise ConfigError(
+            "structures.alignment.normalize is off: the sum has no bound and cannot be combined with rewards in [0, 1]; switch it on for training"
+        )
+
+
+def read_structures(folder: Path) -> dict[str, Structure]:
+    """Teacher structures by trace id."""
+    return {row.trace_id: row for row in iter_rows(folder / "structures.jsonl", Structure)}
+
+
+@dataclass(frozen=True)
+class Practice:
+    """What RL works on.
+
+    Attributes:
+        problems: Problems with at least one usable teacher path.
+        teachers: Structures of their teacher paths, by problem id.
+        long_prompts: Problems skipped because their prompt exceeds ``student.max_prompt_tokens``.
+        without_structure: Problems skipped because no teacher path of theirs has a step.
+    """
+
+    problems: list[Problem]
+    teachers: dict[str, list[Structure]]
+    long_prompts: int
+    without_structure: int
+
+
+def choose_problems(book: PromptBook, pairs: Sequence[Pair], structures: dict[str, Structure]) -> Practice:
+    """The problems of the drawn traces that can be practised on.
+
+    Raises:
+        DataError: None is left.
+    """
+    problems: dict[str, Problem] = {}
+    teachers: dict[str, list[Structure]] = {}
+    for problem, trace in pairs:
+        problems[problem.id] = problem
+        structure = structures.get(trace.id)
+        if structure is not None and structure.steps:
+            teachers.setdefault(problem.id, []).append(structure)
+    taught = [problem for problem in problems.values() if problem.id in teachers]
+    kept = [problem for problem in taught if book.fits(book.encode(problem.question))]
+    if not kept:
+        raise DataError(
+            f"no problem is left to practise on: of {len(problems)}, {len(problems) - len(taught)} have no teacher path with a step and "
+            f"{len(taught) - len(kept)} a prompt over student.max_prompt_tokens ({book.student.max_prompt_tokens})"
+        )
+    return Practice(kept, teachers, len(taught) - len(kept), len(problems) - len(taught))
+
+
+def problem_order(count: int, per_round: int, rounds: int, seed: int) -> list[int]:
+    """Indices of the problems in the order of practice: one shuffled pass after another.
+
+    A round never holds a problem twice while there are enough of them; what does not fill a round at the
+    end of a pass waits for the next. A pure function of its arguments, so that a resumed run goes on where
+    it stopped.
+    """
+    rng = random.Random(f"order/{seed}")
+    order: list[int] = []
+    whole = count - count % per_round if count >= per_round else count
+    while len(order) < per_round * rounds:
+        once = list(range(count))
+        rng.shuffle(once)
+        order.extend(once[:whole])
+    return order[: per_round * rounds]
+
+
+def _student(ctx: StageContext, pairs: Sequence[Pair]) -> tuple[Student, Path | None]:
+    warm = ctx.inputs.get("warm_start")
+    if warm is not None:
+        return load_student(ctx.config.student, warm / "model", train=True), warm / "model"
+    if is_fresh(ctx.config.student):
+        return starting_student(ctx, pairs)
+    return load_student(ctx.config.student, train=True), None
+
+
+def build_trainer(
+    ctx: StageContext,
+    session: Session,
+    student: Student,
+    book: PromptBook,
+    practice: Practice,
+    batches: Batches,
+) -> Any:
+    """Our GRPO trainer over the problems in their order of practice."""
+    from datasets import Dataset
+    from transformers import PrinterCallback
+
+    from rlkd.structure.factory import make_scorer
+    from rlkd.training.grpo import GroupReward, make_trainer_class
+    from rlkd.training.student import lora_config
+
+    config = ctx.config
+    by_id = {problem.id: problem for problem in practice.problems}
+    model = RewardModel(
+        config.rewards, config.student, make_scorer(config.structures), by_id, practice.teachers
+    )
+    eos = student.model.generation_config.eos_token_id
+    eos_ids = {student.tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])} - {None}
+    reward = GroupReward(model, sorted(eos_ids), config.rl.group_size, config.rl.max_missing_share)
+    order = problem_order(len(practice.problems), batches.prompts_per_round, batches.rounds, config.seed)
+    rows = [
+        {"prompt": book.render(problem.question), "problem_id": problem.id} for problem in practice.problems
+    ]
+    lora = config.student.lora
+    trainer = make_trainer_class()(
+        model=student.model,
+        reward_funcs=[reward],
+        args=grpo_arguments(ctx, session, batches),
+        train_dataset=Dataset.from_list([rows[i] for i in order]),
+        processing_class=student.tokenizer,
+        peft_config=lora_config(lora) if lora else None,
+        callbacks=[session_callback(session)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.session = session
+    ledger = Ledger(ctx.folder / "ledger") if trainer.is_world_process_zero() else None
+    session.before_mark = ledger.flush if ledger else None
+    trainer.attach(book, reward, ledger)
+    return trainer
+
+
+def grpo_arguments(ctx: StageContext, session: Session, batches: Batches) -> Any:
+    """TRL's configuration of the run; every default that matters is decided here, on purpose."""
+    from trl import GRPOConfig
+
+    config, student = ctx.config.rl, ctx.config.student
+    save_every = math.ceil(config.save_every / batches.boundary) * batches.boundary
+    return GRPOConfig(
+        **common_arguments(session, student, config.optimizer, ctx.config.seed),
+        per_device_train_batch_size=batches.per_device,
+        gradient_accumulation_steps=batches.accumulation,
+        # TRL counts forward passes here, we count optimiser steps.
+        steps_per_generation=batches.accumulation * config.steps_per_generation,
+        num_iterations=config.iterations,
+        num_generations=config.group_size,
+        max_completion_length=student.max_completion_tokens,
+        save_steps=save_every,
+        shuffle_dataset=False,  # the rows are already in the order of practice
+        remove_unused_columns=False,
+        loss_type=config.loss,
+        scale_rewards=config.scale_rewards,
+        multi_objective_aggregation="sum_then_normalize",
+        beta=config.kl,
+        epsilon=config.clip_low,
+        epsilon_high=config.clip_high,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        top_k=0,
+        mask_truncated_completions=config.mask_truncated,
+        disable_dropout=True,
+        use_vllm=config.generation == "vllm",
+        vllm_mode="colocate",
+        vllm_gpu_memory_utilization=config.vllm_memory,
+        vllm_max_model_length=student.max_prompt_tokens + student.max_completion_tokens,
+        log_completions=False,
+    )
+
+
+def _train(trainer: Any, session: Session) -> Path:
+    """Runs or continues training; returns the last checkpoint."""
+    with trainer.args.main_process_first(local=False):
+        checkpoint = session.resume()
+    done = step_of(checkpoint) if checkpoint else 0
+    if trainer.ledger is not None:
+        trainer.ledger.truncate(done)
+    if done < session.total:
+        if checkpoint is not None:
+            session.events.message(f"continues from step {done}")
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        session.check_finished(trainer.state.global_step)
+    return all_checkpoints(session.root)[-1]
+
+
+def _last_figures(session: Session) -> dict[str, float]:
+    """Means over the last tenth of the run, as headline figures."""
+    rows = session.metrics.read()
+    tail = rows[-max(1, len(rows) // 10) :]
+    names = (
+        "reward",
+        "structure",
+        "outcome",
+        "format",
+        "tokens",
+        "truncated",
+        "groups_without_difference",
+        "missing",
+    )
+    figures = {}
+    for name in names:
+        values = [row[name] for row in tail if name in row]
+        if values:
+            figures[f"train_{name}"] = sum(values) / len(values)
+    return figures
