@@ -36,7 +36,11 @@ def configure(preset: str, overrides: Sequence[str] = ()) -> PipelineConfig:
 
 @contextmanager
 def run_session(
-    preset: str, overrides: Sequence[str] = (), output: str | None = None, from_stage: StageName | None = None
+    preset: str,
+    overrides: Sequence[str] = (),
+    output: str | None = None,
+    from_stage: StageName | None = None,
+    whole: bool = True,
 ) -> Iterator[RunRef]:
     """Opens a run for a flow's stages.
 
@@ -45,22 +49,23 @@ def run_session(
         overrides: ``key=value`` settings.
         output: The run folder; by default ``runs/<name of the configuration>``.
         from_stage: This stage and what follows are made again even where they are finished.
+        whole: Whether the flow goes through the whole chain, to the report.
 
     Raises:
         UserError: Configuration, folder or tracking cannot be used.
     """
     config = configure(preset, overrides)
     folder = Path(output) if output else default_folder(config)
-    with open_run(config, folder, from_stage) as run:
+    with open_run(config, folder, from_stage, whole) as run:
         ref = _tracked(run)
         with tracking.system_metrics(ref.tracking_uri, ref.mlflow_run_id, config.tracking.system_metrics):
             try:
                 yield ref
             except BaseException as error:
                 with _beside(error):
-                    _finish(ref, "failed" if isinstance(error, Exception) else "cancelled")
+                    _finish(ref, "failed" if isinstance(error, Exception) else "cancelled", whole)
                 raise
-            _finish(ref, "done")
+            _finish(ref, "done", whole)
 
 
 @contextmanager
@@ -85,11 +90,12 @@ def _tracked(run: Run) -> RunRef:
     return RunRef(folder=str(run.folder), flow_run_id=flow_run_id, mlflow_run_id=parent, tracking_uri=uri)
 
 
-def _finish(ref: RunRef, status: RunStatus) -> None:
+def _finish(ref: RunRef, status: RunStatus, whole: bool) -> None:
     """Writes down how the run ended, and its report."""
     run = ref.open()
     run.update(status=status, wall_seconds=run.elapsed())
-    publish_report(ref, run)
+    if whole:
+        publish_report(ref, run)
     if ref.mlflow_run_id:
         ended = {"done": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}[status]
         tracking.end_run(ref.tracking_uri, ref.mlflow_run_id, ended)

@@ -33,7 +33,7 @@ def train(
     Returns:
         The run folder.
     """
-    with run_session(preset, overrides or (), output, from_stage) as run:
+    with run_session(preset, overrides or (), output, from_stage, whole=False) as run:
         data = stages.data(run)
         traces = stages.traces(run, data)
         structures = stages.structures(run, data, traces)

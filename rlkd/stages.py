@@ -101,10 +101,19 @@ def stage_spec(name: str) -> StageSpec:
     raise KeyError(name)
 
 
-def downstream(name: str) -> tuple[str, ...]:
+def downstream(name: str) -> tuple[StageName, ...]:
     """A stage and every stage that depends on it, in order."""
-    affected = {name}
+    affected: set[str] = {name}
     for spec in STAGES:
         if affected.intersection(spec.inputs):
             affected.add(spec.name)
     return tuple(spec.name for spec in STAGES if spec.name in affected)
+
+
+def upstream(name: str) -> tuple[StageName, ...]:
+    """A stage and every stage that it depends on, in order."""
+    needed: set[str] = {name}
+    for spec in reversed(STAGES):
+        if spec.name in needed:
+            needed.update(spec.inputs)
+    return tuple(spec.name for spec in STAGES if spec.name in needed)

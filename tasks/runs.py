@@ -111,7 +111,9 @@ def default_folder(config: PipelineConfig) -> Path:
 
 
 @contextmanager
-def open_run(config: PipelineConfig, folder: Path, from_stage: StageName | None = None) -> Iterator[Run]:
+def open_run(
+    config: PipelineConfig, folder: Path, from_stage: StageName | None = None, whole: bool = True
+) -> Iterator[Run]:
     """Starts a run, or goes on with it, in its folder; only one process at a time works in a folder.
 
     Who opens it says how it ended (:meth:`Run.update`); a run that ends without a word has failed.
@@ -121,6 +123,8 @@ def open_run(config: PipelineConfig, folder: Path, from_stage: StageName | None 
         folder: The run folder; made where it is missing.
         from_stage: This stage and what follows are made again even where they are finished. What of this an
             interrupted run with the same setting has already made again is not made a third time.
+        whole: Whether the run goes through the whole chain; a run of some stages keeps what the folder says of
+            the others, if it is of the same configuration.
 
     Raises:
         UserError: The folder cannot be written, or holds something that is not a run.
@@ -129,7 +133,7 @@ def open_run(config: PipelineConfig, folder: Path, from_stage: StageName | None 
     folder = folder.resolve()
     with _held(folder):
         with disk_faults("start", folder):
-            run = _begin(config, folder, from_stage)
+            run = _begin(config, folder, from_stage, whole)
         try:
             yield run
         finally:
@@ -139,21 +143,22 @@ def open_run(config: PipelineConfig, folder: Path, from_stage: StageName | None 
                     run.update(status="failed", wall_seconds=run.elapsed())
 
 
-def _begin(config: PipelineConfig, folder: Path, from_stage: StageName | None) -> Run:
+def _begin(config: PipelineConfig, folder: Path, from_stage: StageName | None, whole: bool) -> Run:
     """Writes the first manifest and the resolved configuration."""
     before = read_run(folder) if (folder / RUN_FILE).exists() else None
     digest = config_digest(config)
     owed: tuple[StageName, ...] = ()
     if from_stage is not None:
-        affected = downstream(from_stage)
-        owed = tuple(spec.name for spec in STAGES if spec.name in affected)
+        owed = downstream(from_stage)
         if before is not None and _continues(before, digest, from_stage):
             owed = before.owed
+    keep = not whole and before is not None and before.config_digest == digest
     manifest = RunManifest(
         name=config.name,
         config=config.model_dump(mode="json"),
         config_digest=digest,
         store=str(store_root(folder)),
+        stages=before.stages if keep and before is not None else (),
         started_at=datetime.now(UTC).isoformat(),
         from_stage=from_stage,
         owed=owed,
@@ -167,6 +172,19 @@ def _continues(before: RunManifest, digest: str, from_stage: StageName) -> bool:
     """Whether an interrupted run asked for the same again, and part of it is still owed."""
     same = before.config_digest == digest and before.from_stage == from_stage
     return same and before.status != "done" and bool(before.owed)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process works in a run folder right now."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
 
 
 @contextmanager

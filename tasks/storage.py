@@ -59,7 +59,7 @@ class Clock:
         self.path = folder / WORK / "clock.json"
         before = self._read()
         self.earlier_s = float(before.get("seconds", 0.0))
-        self.earlier_mb = float(before.get("peak_rss_mb", 0.0))
+        self.peak_mb = float(before.get("peak_rss_mb", 0.0))
         self.attempt = int(before.get("attempts", 0)) + 1
         self.started = time.monotonic()
         self._saved = self.started
@@ -78,8 +78,8 @@ class Clock:
         return self.earlier_s + time.monotonic() - self.started
 
     def peak(self, mb: float) -> float:
-        """The larger of this attempt's peak memory and the earlier ones'."""
-        return max(mb, self.earlier_mb)
+        """The larger of a figure and the peak memory so far, earlier attempts included."""
+        return max(mb, self.peak_mb)
 
     def tick(self, every_s: float = 5.0) -> None:
         """Saves now and then, so that a killed attempt still counts."""
@@ -89,9 +89,10 @@ class Clock:
     def save(self, peak_rss_mb: float = 0.0) -> None:
         """Writes the figures."""
         self._saved = time.monotonic()
+        self.peak_mb = self.peak(peak_rss_mb)
         write_json_atomic(
             self.path,
-            {"seconds": self.seconds, "peak_rss_mb": self.peak(peak_rss_mb), "attempts": self.attempt},
+            {"seconds": self.seconds, "peak_rss_mb": self.peak_mb, "attempts": self.attempt},
         )
 
 

@@ -1,0 +1,188 @@
+"""The ``rlkd`` command. Every import of weight waits until a command needs it: ``rlkd --help`` is immediate."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from typing import Annotated, Any
+
+import typer
+
+EXIT_FAILED, EXIT_USER, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
+
+app = typer.Typer(
+    name="rlkd",
+    help="Distil the reasoning of a large model into a small one, by RL with a structure reward.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Config = Annotated[str, typer.Argument(metavar="PRESET_OR_YAML", help="Name of a preset (see `rlkd presets`), or path of a YAML file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replaces a setting, e.g. --set rl.steps=50. May be repeated.")
+]
+Output = Annotated[
+    str | None, typer.Option("--output", "-o", metavar="RUN_FOLDER", help="The run folder. Default: runs/<name of the configuration>.")
+]
+RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, e.g. runs/demo.")]
+
+
+@app.command()
+def run(
+    config: Config,
+    overrides: Overrides = None,
+    output: Output = None,
+    from_stage: Annotated[
+        str | None, typer.Option("--from", metavar="STAGE", help="Make this stage and all that follow again, even if finished.")
+    ] = None,
+) -> None:
+    """Distil a student end to end. Finished stages are reused; the same command goes on after a failure."""
+    from flows.commands import run_pipeline
+
+    run_pipeline(config, overrides or [], output, from_stage)
+
+
+@app.command()
+def stage(
+    name: Annotated[str, typer.Argument(metavar="STAGE", help="data, traces, structures, warm_start, rl, evaluate or report.")],
+    config: Config,
+    overrides: Overrides = None,
+    output: Output = None,
+    again: Annotated[bool, typer.Option("--again", help="Make the stage again even if it is finished.")] = False,
+) -> None:
+    """Make one stage and, only where they are not finished yet, those that it needs."""
+    from flows.commands import run_one_stage
+
+    run_one_stage(name, config, overrides or [], output, again)
+
+
+@app.command()
+def status(
+    run: RunFolder,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run's manifest as JSON.")] = False,
+) -> None:
+    """Show a run: its stages, what they cost, and where everything is."""
+    from flows.inspection import show_status
+
+    show_status(run, as_json)
+
+
+@app.command()
+def check(config: Config, overrides: Overrides = None, output: Output = None) -> None:
+    """Check a configuration before running it: settings, files, student, space, estimated memory and time."""
+    from flows.preflight import check_configuration
+
+    check_configuration(config, overrides or [], output)
+
+
+@app.command()
+def generate(
+    run: RunFolder,
+    problem: Annotated[str, typer.Argument(metavar="PROBLEM", help="The problem to solve; - reads it from standard input.")],
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", metavar="NAME", help="base, warm_start or rlkd. Default: the last one that the run has.")
+    ] = None,
+    samples: Annotated[int, typer.Option("--samples", "-n", min=1, help="Completions; more than one are sampled.")] = 1,
+    temperature: Annotated[float | None, typer.Option("--temperature", min=0.0, help="Sampling temperature; 0 is greedy.")] = None,
+) -> None:
+    """Let a run's student solve a problem."""
+    from flows.talk import generate_completions
+
+    generate_completions(run, problem, checkpoint, samples, temperature)
+
+
+@app.command()
+def presets() -> None:
+    """List the configurations that ship with rlkd."""
+    from flows.inspection import show_presets
+
+    show_presets()
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a configuration file, for editors."""
+    from flows.inspection import show_schema
+
+    show_schema()
+
+
+@app.command()
+def ui(
+    runs: Annotated[str, typer.Argument(metavar="RUNS", help="Folder that holds the runs.")] = "runs",
+    prefect_port: Annotated[int, typer.Option(help="Port of Prefect; the next free one where it is taken.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow; the next free one where it is taken.")] = 5000,
+) -> None:
+    """Open Prefect and MLflow on a folder of runs, on this machine only, until Ctrl-C."""
+    from flows.services import serve
+
+    serve(runs, prefect_port, mlflow_port)
+
+
+def main() -> None:
+    """Entry point: runs the command and turns errors into messages and exit codes."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Runs a command line.
+
+    Returns:
+        0 done; 1 a stage failed or refused; 2 a user error; 130 interrupted; 143 terminated.
+    """
+    from rlkd.errors import RLKDError, UserError
+
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=arguments, prog_name="rlkd", standalone_mode=False)
+    except UserError as error:
+        _say(f"error: {error}")
+        return EXIT_USER
+    except RLKDError as error:
+        _say(str(error) if str(error).startswith("stage ") else f"failed: {error}")
+        _say(f"resume with: {_resume(arguments)}")
+        return EXIT_FAILED
+    except Exception as error:
+        shown = _usage_error(error)
+        if shown is None:
+            raise
+        return shown
+    except KeyboardInterrupt:
+        _say(f"interrupted; resume with: {_resume(arguments)}")
+        return EXIT_INTERRUPTED
+    except BaseException as error:
+        if type(error).__name__ != "TerminationSignal":  # how Prefect says that SIGTERM came
+            raise
+        _say(f"terminated; resume with: {_resume(arguments)}")
+        return EXIT_TERMINATED
+    return code if isinstance(code, int) else 0
+
+
+def _usage_error(error: Exception) -> int | None:
+    """Shows what the command-line parser objects to; ``None`` for any other error."""
+    show: Any = getattr(error, "show", None)
+    code = getattr(error, "exit_code", None)
+    if show is None or code is None:
+        return EXIT_INTERRUPTED if type(error).__name__ == "Abort" else None
+    _say(f"error: {getattr(error, 'message', error)}; see `rlkd --help`")
+    return EXIT_USER
+
+
+def _resume(arguments: list[str]) -> str:
+    return shlex.join(["rlkd", *arguments])
+
+
+def _say(text: str) -> None:
+    print(f"rlkd: {text}", file=sys.stderr, flush=True)
+    if os.environ.get("RLKD_TRACEBACK"):
+        import traceback
+
+        traceback.print_exc()
+
+
+if __name__ == "__main__":
+    main()

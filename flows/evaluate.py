@@ -1,0 +1,45 @@
+"""The flow of the third stage family: how good a student is as it stands, without training it."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.session import configure, run_session
+from schemas.artifact import StageName
+from tasks import stages
+
+
+@flow(
+    name="evaluate",
+    flow_run_name="evaluate-{preset}",
+    description="Evaluates and reports on a student as it stands (accuracy, pass@k, structure), without training it.",
+    persist_result=True,
+    result_serializer="json",
+)
+def evaluate(
+    preset: str = "demo",
+    overrides: list[str] | None = None,
+    output: str | None = None,
+    from_stage: StageName | None = None,
+) -> str:
+    """Evaluates a student as it stands: warm start and RL are switched off.
+
+    Args:
+        preset: Name of a preset (`rlkd presets`), or path of a YAML configuration.
+        overrides: Settings that replace those of the preset, each as `key=value`, for example
+            `student.model.path=Qwen/Qwen2.5-1.5B-Instruct`.
+        output: The run folder; by default `runs/<name of the configuration>-evaluate`.
+        from_stage: This stage and all that follow are made again even where they are finished.
+
+    Returns:
+        The run folder.
+    """
+    settings = [*(overrides or ()), "warm_start.enabled=false", "rl.enabled=false"]
+    name = f"{configure(preset, settings).name}-evaluate"
+    with run_session(preset, [*settings, f"name={name}"], output, from_stage) as run:
+        data = stages.data(run)
+        traces = stages.traces(run, data)
+        structures = stages.structures(run, data, traces)
+        scores = stages.evaluate(run, data, traces, structures, None, None)
+        stages.report(run, data, traces, structures, None, None, scores)
+    return run.folder

@@ -1,0 +1,82 @@
+"""``rlkd status``, ``rlkd presets``, ``rlkd schema``: what there is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from flows.terminal import print_table
+from schemas.artifact import RunManifest, StageEntry
+
+
+def show_status(run: str, as_json: bool) -> None:
+    """Prints a run's stages, what they cost, and where everything is.
+
+    Raises:
+        UserError: The folder holds no run.
+    """
+    from tasks.display import duration
+    from tasks.runs import is_held, read_run
+
+    folder = Path(run).resolve()
+    manifest = read_run(folder)
+    state = manifest.status
+    if state == "running" and not is_held(folder):
+        manifest = manifest.model_copy(update={"status": "failed"})
+        state_text = "interrupted: its process is gone; the command that started it goes on from there"
+    else:
+        state_text = state
+    if as_json:
+        print(json.dumps({**manifest.model_dump(mode="json"), "folder": str(folder)}, indent=2))
+        return
+    print(f"{manifest.name}: {state_text}, {duration(manifest.wall_seconds)}")
+    rows = [_row(entry, folder, Path(manifest.store)) for entry in _all_stages(manifest)]
+    print_table("", ["stage", "status", "time", "memory", "made by", "folder"], rows)
+    report = folder / "report.html"
+    for label, value in (
+        ("report", str(report) if report.exists() else ""),
+        ("store", manifest.store),
+        ("MLflow run", manifest.mlflow_run_id),
+    ):
+        if value:
+            print(f"{label}: {value}")
+    for entry in manifest.stages:
+        if entry.status == "failed":
+            print(f"{entry.name} failed: {entry.error}")
+
+
+def _all_stages(manifest: RunManifest) -> list[StageEntry | str]:
+    from rlkd.stages import STAGES
+
+    known = {entry.name: entry for entry in manifest.stages}
+    return [known.get(spec.name, spec.name) for spec in STAGES]
+
+
+def _row(entry: StageEntry | str, folder: Path, store: Path) -> list[str]:
+    from tasks.display import duration
+    from tasks.storage import MANIFEST
+
+    if isinstance(entry, str):
+        return [entry, "not yet", "", "", "", ""]
+    if entry.status == "skipped":
+        return [entry.name, "skipped", "", "", "", ""]
+    status: str = entry.status
+    if status in ("done", "reused") and not (Path(entry.uri) / MANIFEST).exists():
+        status = "gone from the store"
+    memory = f"{entry.peak_rss_mb:.0f} MiB" if entry.peak_rss_mb else ""
+    return [entry.name, status, duration(entry.seconds), memory, entry.made_by, entry.uri]
+
+
+def show_presets() -> None:
+    """Prints every preset with its description."""
+    from flows.session import preset_folder
+    from rlkd.config import presets
+
+    print_table("", ["preset", "what it does"], [[name, text] for name, text in presets(preset_folder()).items()])
+
+
+def show_schema() -> None:
+    """Prints the JSON Schema of a configuration."""
+    from rlkd.config import config_json_schema
+
+    print(json.dumps(config_json_schema(), indent=2))

@@ -1,0 +1,46 @@
+"""One stage alone: it and, only where they are not finished yet, those that it needs."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.session import run_session
+from rlkd.stages import STAGES, upstream
+from schemas.artifact import ArtifactRef, StageName
+from tasks import stages
+
+
+@flow(
+    name="stage",
+    flow_run_name="stage-{name}-{preset}",
+    description="Makes one stage and, only where they are not finished yet, those that it needs.",
+    persist_result=True,
+    result_serializer="json",
+)
+def stage(
+    name: StageName,
+    preset: str = "demo",
+    overrides: list[str] | None = None,
+    output: str | None = None,
+    again: bool = False,
+) -> str:
+    """Makes one stage and, only where they are not finished yet, those that it needs.
+
+    Args:
+        name: The stage.
+        preset: Name of a preset (`rlkd presets`), or path of a YAML configuration.
+        overrides: Settings that replace those of the preset, each as `key=value`.
+        output: The run folder; by default `runs/<name of the configuration>`.
+        again: Make the stage again even where it is finished.
+
+    Returns:
+        The run folder.
+    """
+    needed = upstream(name)
+    made: dict[StageName, ArtifactRef | None] = {}
+    with run_session(preset, overrides or (), output, name if again else None, whole=False) as run:
+        for spec in STAGES:
+            if spec.name in needed:
+                task = getattr(stages, spec.name)
+                made[spec.name] = task(run, **{item: made.get(item) for item in spec.inputs})
+    return run.folder

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rlkd.config import parse_config
+from rlkd.stages import STAGES, stage_spec
+from schemas.config.pipeline import PipelineConfig
+from tasks.identity import digest_path, identify, local_path
+
+WORLD = {"name": "t", "data": {"type": "world"}}
+
+
+def _config(**changes: object) -> PipelineConfig:
+    return parse_config({**WORLD, **changes})
+
+
+def _keys(config: PipelineConfig) -> dict[str, str]:
+    """Identities of all stages; the content of each is taken to be its identity."""
+    keys: dict[str, str] = {}
+    for spec in STAGES:
+        keys[spec.name] = identify(spec, config, {name: keys[name] for name in spec.inputs}).key
+    return keys
+
+
+def _changed(before: PipelineConfig, after: PipelineConfig) -> set[str]:
+    first, second = _keys(before), _keys(after)
+    return {name for name in first if first[name] != second[name]}
+
+
+ALL = {spec.name for spec in STAGES}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"rl": {"steps": 7}}, {"rl", "evaluate", "report"}),
+        ({"rewards": {"alpha": 0.25}}, {"rl", "evaluate", "report"}),
+        ({"warm_start": {"traces": 3}}, {"warm_start", "rl", "evaluate", "report"}),
+        ({"evaluate": {"samples": 9}}, {"evaluate", "report"}),
+        ({"report": {"samples": 1}}, {"report"}),
+        ({"traces": {"problems": 5}}, ALL - {"data"}),
+        ({"structures": {"alignment": {"type": "prefix"}}}, {"rl", "evaluate", "report"}),
+        ({"seed": 1}, ALL),
+        ({"tracking": {"enabled": False}}, set()),
+        ({"launch": {"processes": 2}}, set()),
+        ({"name": "other"}, {"report"}),
+    ],
+)
+def test_a_setting_changes_exactly_the_stages_that_depend_on_it(changes: dict[str, object], expected: set[str]) -> None:
+    assert _changed(_config(), _config(**changes)) == expected
+
+
+def test_a_dotted_section_covers_only_its_part() -> None:
+    other = _config(structures={"decomposer": {"type": "rules", "max_steps": 99}})
+    assert _changed(_config(structures={"decomposer": {"type": "rules"}}), other) == {"structures", "rl", "evaluate", "report"}
+
+
+def test_stage_version_and_inputs_count() -> None:
+    from dataclasses import replace
+
+    config, spec = _config(), stage_spec("traces")
+    base = identify(spec, config, {"data": "a"})
+    assert identify(spec, config, {"data": "b"}).key != base.key
+    assert identify(replace(spec, version=spec.version + 1), config, {"data": "a"}).key != base.key
+    assert identify(spec, config, {"data": "a"}) == base
+
+
+def test_the_same_default_written_out_is_the_same_identity() -> None:
+    assert _changed(_config(), _config(rl={"steps": _config().rl.steps})) == set()
+
+
+def test_an_edited_data_file_is_another_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "train.jsonl").write_text('{"question": "1+1?", "answer": "2"}\n')
+    (tmp_path / "other.jsonl").write_text("not used\n")
+    monkeypatch.setenv("HERE", str(tmp_path))
+    config = _config(
+        data={"type": "file", "path": "$HERE", "files": {"train": "train.jsonl"}, "columns": {"traces": ["answer"]}},
+        traces={"teacher": {"type": "column"}},
+        structures={"decomposer": {"type": "rules"}},
+    )
+    before = identify(stage_spec("data"), config, {}).key
+    (tmp_path / "other.jsonl").write_text("still not used\n")
+    assert identify(stage_spec("data"), config, {}).key == before
+    (tmp_path / "train.jsonl").write_text('{"question": "1+1?", "answer": "3"}\n')
+    assert identify(stage_spec("data"), config, {}).key != before
+
+
+def test_an_edited_student_checkpoint_is_another_identity(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    config = _config(student={"model": {"type": "checkpoint", "path": str(tmp_path)}})
+    before = identify(stage_spec("warm_start"), config, {}).key
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "x").write_text("ignored")
+    assert identify(stage_spec("warm_start"), config, {}).key == before
+    (tmp_path / "model.safetensors").write_bytes(b"Weights")
+    assert identify(stage_spec("warm_start"), config, {}).key != before
+
+
+def test_hub_ids_have_no_local_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert local_path("Qwen/Qwen2.5-1.5B") is None
+    config = _config(student={"model": {"type": "checkpoint", "path": "Qwen/Qwen2.5-1.5B"}})
+    assert identify(stage_spec("warm_start"), config, {}).config["external"] == {}
+
+
+def test_folder_digests_see_names_and_contents(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    first = digest_path(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert digest_path(tmp_path) != first
+    (tmp_path / "b").rename(tmp_path / "a")
+    assert digest_path(tmp_path) == first

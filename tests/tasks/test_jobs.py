@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from rlkd.config import parse_config
+from rlkd.errors import DataError, StageError, TrainingError, UserError
+from rlkd.jobs import Job
+from rlkd.stages import stage_spec
+from schemas.config.training import LaunchConfig
+from tasks.jobs import command, run_job
+
+LAUNCH = LaunchConfig(grace_s=5.0)
+
+
+class Heard:
+    """Collects what a job says."""
+
+    def __init__(self) -> None:
+        self.said: list[object] = []
+
+    def progress(self, done: int, total: int, what: str = "") -> None:
+        self.said.append((done, total, what))
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        self.said.append((step, dict(values)))
+
+    def message(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.fixture()
+def job(fakes: Path, tmp_path: Path) -> Job:
+    folder = tmp_path / "stage"
+    (folder / "work").mkdir(parents=True)
+    config = parse_config({"name": "t", "data": {"type": "world"}})
+    return Job(stage="rl", function=stage_spec("rl").function, config=config, folder=str(folder))
+
+
+def _go(job: Job, heard: Heard | None = None) -> object:
+    folder = Path(job.folder)
+    return run_job(job, folder / "work", folder.parent / "logs" / "rl.log", LAUNCH, heard or Heard())
+
+
+def test_a_job_is_followed_and_its_result_read(job: Job, tmp_path: Path) -> None:
+    heard = Heard()
+    done = _go(job, heard)
+    assert done.result.metrics == {"loss": 0.1}
+    assert (1, 8, "steps") in heard.said
+    assert (0, {"loss": 1.0, "pass@4": 0.5}) in heard.said
+    assert heard.said[-1] == "trained"
+    assert (tmp_path / "logs" / "rl.log").read_text().startswith("--- rl: ")
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "text"),
+    [
+        ("user", DataError, "line 3: answer is missing"),
+        ("stage", TrainingError, "stage rl: the loss is NaN"),
+        ("crash", StageError, "stage rl: ZeroDivisionError: something nobody foresaw"),
+        ("exit", StageError, "ended without a result"),
+        ("killed", StageError, "killed by signal SIGKILL; perhaps the machine ran out of memory"),
+        ("full", OSError, "No space left"),
+    ],
+)
+def test_every_kind_of_end_is_told_apart(job: Job, monkeypatch: pytest.MonkeyPatch, fault: str, kind: type, text: str) -> None:
+    monkeypatch.setenv("FAKE_FAIL", "rl")
+    monkeypatch.setenv("FAKE_FAULT", fault)
+    with pytest.raises(kind, match=text):
+        _go(job)
+
+
+def test_results_of_an_earlier_attempt_are_not_read(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    _go(job)
+    monkeypatch.setenv("FAKE_FAIL", "rl")
+    monkeypatch.setenv("FAKE_FAULT", "exit")
+    (Path(job.folder) / "work" / "state.json").unlink()
+    with pytest.raises(StageError, match="without a result"):
+        _go(job)
+
+
+def test_an_interrupt_stops_the_whole_group(job: Job, fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_DELAY", "30")
+    threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        _go(job)
+    pid = int(fakes.read_text().split()[1])
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "stubborn.py").write_text(
+        "import os, signal, time\n"
+        "def stage(ctx):\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "    (ctx.folder / 'pid').write_text(str(os.getpid()))\n"
+        "    time.sleep(60)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}")
+    stubborn = job.model_copy(update={"function": "stubborn:stage"})
+    folder = Path(job.folder)
+
+    def interrupt() -> None:
+        while not (folder / "pid").exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        run_job(stubborn, folder / "work", tmp_path / "log", LaunchConfig(grace_s=0.5), Heard())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((folder / "pid").read_text()), 0)
+
+
+def test_one_process_is_plain_python_and_several_are_accelerate(tmp_path: Path) -> None:
+    path = tmp_path / "job.json"
+    assert command(path, LaunchConfig()) == [sys.executable, "-m", "rlkd.jobs", str(path)]
+    several = command(path, LaunchConfig(processes=4))
+    assert several[:4] == [sys.executable, "-m", "rlkd.jobs", "--exec"]
+    assert "accelerate.commands.launch" in several
+    assert several[several.index("--num_processes") + 1] == "4"
+    assert several[-3:] == ["--module", "rlkd.jobs", str(path)]
+    (tmp_path / "fsdp.yaml").write_text("")
+    configured = command(path, LaunchConfig(accelerate_config=str(tmp_path / "fsdp.yaml")))
+    assert configured[configured.index("--config_file") + 1] == str(tmp_path / "fsdp.yaml")
+    with pytest.raises(UserError, match="launch.accelerate_config"):
+        command(path, LaunchConfig(accelerate_config=str(tmp_path / "absent.yaml")))
