@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rlkd.io import recover_rows, sha256_text, write_rows
+from rlkd.io import read_rows, recover_rows, sha256_text, write_rows
 from schemas.config.evaluation import EvaluateConfig
 from schemas.evaluation import CheckpointName, EvalSplit, ProblemOutput, SampleStep
 from schemas.problem import Problem
@@ -33,12 +35,17 @@ class Grade:
 
 @dataclass(frozen=True)
 class PathComparison:
-    """A student's path beside the teacher's: the steps of both and which belong together."""
+    """Student paths beside one teacher path: the steps of each, and which belong together.
+
+    Attributes:
+        teacher_path: The teacher's path; empty where there is none.
+        teacher_steps: Its steps; their partners are steps of the last student path.
+        student_steps: The steps of each student path, in order.
+    """
 
     teacher_path: str
     teacher_steps: tuple[SampleStep, ...]
-    student_steps: tuple[SampleStep, ...]
-    structure: float | None
+    student_steps: tuple[tuple[SampleStep, ...], ...]
 
 
 class Examiner(Protocol):
@@ -56,13 +63,31 @@ class Examiner(Protocol):
     def right(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[bool | None]:
         """Whether each completion's answer is the reference answer, in order; ``None`` where that is unknown."""
 
-    def compare(self, problem: Problem, text: str) -> PathComparison:
-        """A completion beside the teacher's path, for showing."""
+    def compare(self, problem: Problem, texts: Sequence[str]) -> PathComparison:
+        """Completions of a problem beside the teacher's path that the last one follows best, for showing."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """This process among those that share the work (``RANK`` and ``WORLD_SIZE``, as launchers set them)."""
+
+    rank: int
+    world: int
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the process that collects and writes."""
+        return self.rank == 0
+
+
+def shares() -> Shares:
+    """Who this process is."""
+    return Shares(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
 
 @dataclass(frozen=True)
 class Part:
-    """One checkpoint on one split.
+    """One checkpoint on one split, or one process's share of it.
 
     Attributes:
         checkpoint: The checkpoint.
@@ -122,6 +147,26 @@ def run_part(
     return rows
 
 
+def gather_parts(parts: Sequence[Part], poll_s: float = 0.5) -> dict[str, ProblemOutput]:
+    """Rows of all processes' shares by problem id; waits until the others have finished theirs.
+
+    Through the files, not through a process group: the launcher ends every process when one fails, and no
+    collective's time-out limits how unequal the shares may be.
+    """
+    rows: dict[str, ProblemOutput] = {}
+    for part in parts:
+        if not part.problems:
+            continue
+        while _lines(part.path) < len(part.problems):
+            time.sleep(poll_s)
+        rows.update((row.problem_id, row) for row in read_rows(part.path, ProblemOutput))
+    return rows
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
 def _run_chunk(
     part: Part, problems: Sequence[Problem], examiner: Examiner, settings: EvaluateConfig, seed: int
 ) -> list[ProblemOutput]:
@@ -160,4 +205,5 @@ def _run_chunk(
 
 def _chunk_seed(part: Part, start: int, seed: int) -> int:
     """A seed of its own for each chunk; the same for every checkpoint, so that luck is shared."""
-    return int(sha256_text(f"evaluate/{seed}/{part.split}/{start}")[:8], 16)
+    first = part.problems[start].id
+    return int(sha256_text(f"evaluate/{seed}/{part.split}/{start}/{first}")[:8], 16)

@@ -63,7 +63,7 @@ def pick_samples(
 def _sample(
     problem: Problem, split: EvalSplit, kind: Kind, rows: Sequence[ProblemOutput], examiner: Examiner
 ) -> SampleProblem:
-    compared = [examiner.compare(problem, row.completion) for row in rows]
+    compared = examiner.compare(problem, [row.completion for row in rows])
     return SampleProblem(
         problem_id=problem.id,
         split=split,
@@ -72,17 +72,12 @@ def _sample(
         kind=kind,
         domain=problem.domain,
         difficulty=problem.difficulty,
-        # Every comparison is with the same teacher path; the last one belongs to the final student.
-        teacher_path=compared[-1].teacher_path,
-        teacher_steps=compared[-1].teacher_steps,
+        teacher_path=compared.teacher_path,
+        teacher_steps=compared.teacher_steps,
         completions=tuple(
             SampleCompletion(
-                checkpoint=row.checkpoint,
-                text=row.completion,
-                correct=row.correct,
-                structure=row.structure,
-                steps=comparison.student_steps,
+                checkpoint=row.checkpoint, text=row.completion, correct=row.correct, structure=row.structure, steps=steps
             )
-            for row, comparison in zip(rows, compared, strict=True)
+            for row, steps in zip(rows, compared.student_steps, strict=True)
         ),
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import closing
 
 from rlkd.errors import ConfigError, DataError, MissingScoreError
 from rlkd.evaluation.metrics import CHECKPOINTS, SPLITS, Resampling, build_report, headline
-from rlkd.evaluation.parts import Examiner, Part, run_part
+from rlkd.evaluation.parts import Examiner, Part, gather_parts, run_part, shares
 from rlkd.evaluation.samples import pick_samples
 from rlkd.io import read_rows, write_json_atomic, write_rows
 from rlkd.stages import StageContext
@@ -26,8 +26,9 @@ def evaluate(ctx: StageContext, examiner: Examiner | None = None) -> StageResult
 
     Greedy accuracy, structure score, format and length over all held-out problems; pass@k over a subset;
     95% bootstrap intervals over problems; paired differences between checkpoints. Checkpoints whose stage was
-    switched off are left out. Rows are kept chunk by chunk under ``work/``, and a part that is finished is not
-    done again after a kill.
+    switched off are left out. Rows are kept chunk by chunk under ``work/``, and a chunk that is finished is not
+    done again after a kill. Several processes (``accelerate launch``) share the problems; the first one collects
+    and writes the results.
 
     Args:
         ctx: The stage's context; inputs ``data``, ``traces``, ``structures``, and ``warm_start`` and ``rl``
@@ -40,16 +41,28 @@ def evaluate(ctx: StageContext, examiner: Examiner | None = None) -> StageResult
         MissingScoreError: The verifier failed on more than a tenth of the answers.
         CheckpointError: A checkpoint cannot be loaded.
     """
-    settings = ctx.config.evaluate
     problems = {split: found for split in SPLITS if (found := _problems(ctx, split))}
     if not problems:
         raise DataError("there are no held-out problems to evaluate on; set data.sizes.test or add a test file")
     checkpoints = _checkpoints(ctx)
-    if examiner is None:
-        from rlkd.evaluation.examiner import StudentExaminer
+    if examiner is not None:
+        return _evaluate(ctx, problems, checkpoints, examiner)
+    from rlkd.evaluation.examiner import StudentExaminer
 
-        examiner = StudentExaminer(ctx.config, ctx.inputs)
+    with closing(StudentExaminer(ctx.config, ctx.inputs)) as own:
+        return _evaluate(ctx, problems, checkpoints, own)
+
+
+def _evaluate(
+    ctx: StageContext,
+    problems: dict[EvalSplit, list[Problem]],
+    checkpoints: tuple[CheckpointName, ...],
+    examiner: Examiner,
+) -> StageResult:
+    settings = ctx.config.evaluate
     outputs = _run_parts(ctx, problems, checkpoints, examiner)
+    if not shares().first:
+        return StageResult()
     how = Resampling(settings.resamples, settings.confidence, ctx.config.seed)
     report = build_report(outputs, [k for k in settings.pass_at if k <= settings.samples], how)
     samples = pick_samples(problems, outputs, checkpoints, examiner, ctx.config.seed)
@@ -92,11 +105,11 @@ def _run_parts(
     checkpoints: Sequence[CheckpointName],
     examiner: Examiner,
 ) -> list[ProblemOutput]:
-    settings = ctx.config.evaluate
+    settings, share = ctx.config.evaluate, shares()
     work = ctx.folder / "work"
     work.mkdir(parents=True, exist_ok=True)
     sampled = {split: _sampled(rows, settings, ctx.config.seed) for split, rows in problems.items()}
-    total = len(checkpoints) * sum(len(rows) for rows in problems.values())
+    total = len(checkpoints) * sum(len(rows[share.rank :: share.world]) for rows in problems.values())
     done = 0
 
     def advance(count: int) -> None:
@@ -104,14 +117,22 @@ def _run_parts(
         done += count
         ctx.events.progress(done, total, "problems")
 
-    outputs: list[ProblemOutput] = []
+    def part_of(checkpoint: CheckpointName, split: EvalSplit, rank: int) -> Part:
+        name = f"{checkpoint}-{split}" + (f"-{rank}of{share.world}" if share.world > 1 else "")
+        mine = tuple(problems[split][rank :: share.world])
+        return Part(checkpoint, split, mine, sampled[split], work / f"{name}.jsonl")
+
     for checkpoint in checkpoints:
-        for split, rows in problems.items():
-            part = Part(checkpoint, split, tuple(rows), sampled[split], _part_path(work, checkpoint, split))
-            made = run_part(part, examiner, settings, ctx.config.seed, advance)
+        for split in problems:
+            run_part(part_of(checkpoint, split, share.rank), examiner, settings, ctx.config.seed, advance)
+    outputs: list[ProblemOutput] = []
+    for checkpoint in checkpoints if share.first else ():
+        for split, asked in problems.items():
+            rows = gather_parts([part_of(checkpoint, split, rank) for rank in range(share.world)])
+            made = [rows[problem.id] for problem in asked]
+            _check_missing(made, checkpoint, split)
             right = sum(row.correct is True for row in made)
             ctx.events.message(f"{checkpoint} on {split}: {right} of {len(made)} right")
-            _check_missing(made, checkpoint, split)
             outputs.extend(made)
     return outputs
 
@@ -124,10 +145,6 @@ def _check_missing(rows: Sequence[ProblemOutput], checkpoint: str, split: str) -
             f"evaluate: the verifier gave no verdict on {missing} of {len(rows)} answers of {checkpoint} on {split}; "
             "check the verifier (math-verify, reasoning-gym) and run the stage again"
         )
-
-
-def _part_path(work: Path, checkpoint: CheckpointName, split: EvalSplit) -> Path:
-    return work / f"{checkpoint}-{split}.jsonl"
 
 
 def _sampled(problems: Sequence[Problem], settings: EvaluateConfig, seed: int) -> frozenset[str]:

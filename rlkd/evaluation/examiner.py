@@ -1,0 +1,245 @@
+"""The real examiner: students on this machine, and the scores that the configuration asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rlkd.evaluation.parts import Grade, PathComparison
+from rlkd.formats import read_output
+from rlkd.io import iter_rows
+from rlkd.rewards.format import format_reward
+from rlkd.rewards.outcome import outcome_reward
+from rlkd.structure.base import PathItem
+from rlkd.structure.factory import make_scorer
+from rlkd.structure.score import ScoreItem
+from schemas.alignment import StepMatch, StructureScore
+from schemas.config.pipeline import PipelineConfig
+from schemas.config.structure import PrefixAlignmentConfig, StructuresConfig
+from schemas.evaluation import CheckpointName, SampleStep
+from schemas.problem import Problem
+from schemas.rollout import Completion, StepVerdict
+from schemas.structure import Structure
+from schemas.trace import TeacherTrace
+
+if TYPE_CHECKING:
+    from rlkd.completion.local import LocalSampler
+    from rlkd.training.prompts import PromptBook
+
+
+class StudentExaminer:
+    """Samples from a run's checkpoints and scores what they write.
+
+    The structure score is the configured one, against all teacher paths of the problem, and always in [0, 1]: the
+    paper's unbounded sum is divided by the teacher's number of steps here, or it could not be averaged.
+
+    Args:
+        config: The configuration; sections ``student``, ``structures`` and ``evaluate`` are read.
+        inputs: Folders of the stages ``traces`` and ``structures``, and of ``warm_start`` and ``rl`` where there are.
+    """
+
+    def __init__(self, config: PipelineConfig, inputs: Mapping[str, Path]) -> None:
+        self.config = config
+        self.inputs = inputs
+        self.scorer = make_scorer(_bounded(config.structures))
+        self.teachers = _teachers(inputs["structures"])
+        self._runner = asyncio.Runner()
+        self._paths: dict[str, str] | None = None
+        self._sampler: LocalSampler | None = None
+        self._book: PromptBook | None = None
+
+    def close(self) -> None:
+        """Lets go of the student and ends the event loop."""
+        self._sampler = self._book = None
+        self._runner.close()
+
+    def open(self, checkpoint: CheckpointName) -> None:
+        """Loads a checkpoint, in place of the one before.
+
+        Raises:
+            CheckpointError: It cannot be loaded.
+        """
+        import torch
+
+        from rlkd.completion.local import LocalSampler
+        from rlkd.training.prompts import PromptBook
+        from rlkd.training.student import load_student
+
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        self._sampler = None  # before the next one is loaded: two large students may not fit
+        student = load_student(self.config.student, self._folder(checkpoint))
+        self._book = PromptBook(self.config.student, student.tokenizer)
+        self._sampler = LocalSampler(student.model, student.tokenizer)
+
+    def complete(self, problems: Sequence[Problem], temperature: float | None, seed: int) -> list[Completion]:
+        """One completion per problem, in order; greedy where ``temperature`` is ``None``.
+
+        A prompt over ``student.max_prompt_tokens`` gets an empty completion: the student cannot be asked, and that
+        counts against it.
+        """
+        if self._sampler is None or self._book is None:
+            raise RuntimeError("no checkpoint is open")
+        prompts = [self._book.encode(problem.question) for problem in problems]
+        fits = [i for i, ids in enumerate(prompts) if self._book.fits(ids)]
+        made = self._sampler.generate(
+            [prompts[i] for i in fits],
+            self.config.student.max_completion_tokens,
+            temperature,
+            self.config.evaluate.batch_size,
+            seed,
+            problem_ids=[problems[i].id for i in fits],
+        )
+        found = dict(zip(fits, made, strict=True))
+        return [
+            found.get(i) or Completion(problem_id=problem.id, text="", tokens=0, finish_reason="length")
+            for i, problem in enumerate(problems)
+        ]
+
+    def grade(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[Grade]:
+        """All scores of completions, in order."""
+        output = self.config.student.output
+        structures = self._structure(problems, completions)
+        return [
+            Grade(
+                answer=read_output(completion.text, output).answer,
+                correct=right,
+                format=format_reward(completion.text, output, completion.finish_reason == "stop"),
+                structure=structure,
+            )
+            for completion, right, structure in zip(
+                completions, self.right(problems, completions), structures, strict=True
+            )
+        ]
+
+    def right(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[bool | None]:
+        """Whether each completion's answer is right, in order; equal answers to a problem are verified once."""
+        output = self.config.student.output
+        known: dict[tuple[str, str | None], bool | None] = {}
+        found: list[bool | None] = []
+        for problem, completion in zip(problems, completions, strict=True):
+            key = problem.id, read_output(completion.text, output).answer
+            if key not in known:
+                score = outcome_reward(completion.text, problem.answer, output, problem)
+                known[key] = None if score is None else score >= 1.0
+            found.append(known[key])
+        return found
+
+    def compare(self, problem: Problem, texts: Sequence[str]) -> PathComparison:
+        """Completions beside the teacher's path that the last of them follows best, by its steps."""
+        teachers = self.teachers.get(problem.id, [])
+        if not teachers:
+            return PathComparison("", (), ((),) * len(texts))
+        best = self._score([_item(problem, teachers, texts[-1])])[0]
+        shown = teachers[_teacher_of(best)]
+        scores = self._score([_item(problem, [shown], text) for text in texts])
+        structures = self._runner.run(
+            self.scorer.decomposer.decompose([PathItem(problem.question, text, problem.domain) for text in texts])
+        )
+        followers = {} if scores[-1] is None else {m.teacher_step: m.index for m in scores[-1].steps if m.teacher_step is not None}
+        return PathComparison(
+            teacher_path=self._trace_path(shown.trace_id),
+            teacher_steps=_steps(shown, followers),
+            student_steps=tuple(
+                () if structure is None else _marked(structure, score)
+                for structure, score in zip(structures, scores, strict=True)
+            ),
+        )
+
+    def _folder(self, checkpoint: CheckpointName) -> Path | None:
+        if checkpoint == "warm_start":
+            return self.inputs["warm_start"] / "model"
+        if checkpoint == "rlkd":
+            return self.inputs["rl"] / "model"
+        if self.config.student.model.type == "checkpoint":
+            return None
+        # A fresh student was made by the first stage that trained it.
+        made = [self.inputs[stage] / "base" for stage in ("warm_start", "rl") if stage in self.inputs]
+        return made[0] if made else None
+
+    def _structure(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[float | None]:
+        """Structure scores; missing where the problem has no teacher path."""
+        taught = [i for i, problem in enumerate(problems) if problem.id in self.teachers]
+        scores = self._score(
+            [_item(problems[i], self.teachers[problems[i].id], completions[i].text) for i in taught]
+        )
+        found: list[float | None] = [None] * len(problems)
+        for i, score in zip(taught, scores, strict=True):
+            found[i] = None if score is None else score.structure
+        return found
+
+    def _score(self, items: Sequence[ScoreItem]) -> list[StructureScore | None]:
+        return self._runner.run(self.scorer.score(items)) if items else []
+
+    def _trace_path(self, trace_id: str) -> str:
+        if self._paths is None:
+            rows = iter_rows(self.inputs["traces"] / "accepted.jsonl", TeacherTrace)
+            self._paths = {row.id: row.path for row in rows}
+        return self._paths.get(trace_id, "")
+
+
+def _bounded(config: StructuresConfig) -> StructuresConfig:
+    if isinstance(config.alignment, PrefixAlignmentConfig):
+        return config.model_copy(update={"alignment": config.alignment.model_copy(update={"normalize": True})})
+    return config
+
+
+def _teachers(folder: Path) -> dict[str, list[Structure]]:
+    """Teacher structures that have steps, by problem id."""
+    found: dict[str, list[Structure]] = {}
+    for row in iter_rows(folder / "structures.jsonl", Structure):
+        if row.steps:
+            found.setdefault(row.problem_id, []).append(row)
+    return found
+
+
+def _item(problem: Problem, teachers: Sequence[Structure], text: str) -> ScoreItem:
+    return ScoreItem(problem.question, tuple(teachers), text, problem.domain)
+
+
+def _teacher_of(score: StructureScore | None) -> int:
+    """The teacher path that most steps go with; the first one where none does."""
+    if score is None:
+        return 0
+    votes = [match.teacher_path for match in score.steps if match.teacher_path is not None]
+    return max(sorted(set(votes)), key=votes.count, default=0)
+
+
+def _steps(structure: Structure, partners: Mapping[int, int]) -> tuple[SampleStep, ...]:
+    return tuple(
+        SampleStep(
+            index=step.index,
+            start=step.start,
+            end=step.end,
+            sub_problem=step.sub_problem,
+            answer=step.answer,
+            partner=partners.get(step.index),
+        )
+        for step in structure.steps
+    )
+
+
+def _marked(structure: Structure, score: StructureScore | None) -> tuple[SampleStep, ...]:
+    """A student's steps with partners and verdicts."""
+    matches = {} if score is None else {match.index: match for match in score.steps if match.teacher_step is not None}
+    steps = _steps(structure, {index: match.teacher_step or 0 for index, match in matches.items()})
+    return tuple(
+        step.model_copy(update={"verdict": _verdict(matches[step.index])}) if step.index in matches else step
+        for step in steps
+    )
+
+
+def _verdict(match: StepMatch) -> StepVerdict:
+    return StepVerdict(
+        step=match.index,
+        sub_problem=match.sub_problem,
+        answer=match.answer,
+        teacher_path=match.teacher_path,
+        teacher_step=match.teacher_step,
+        p_intent=match.p_intent,
+        p_sub_problem=match.p_sub_problem,
+        p_answer=match.p_answer,
+    )
