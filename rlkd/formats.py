@@ -26,12 +26,8 @@ _ANSWER_LINE = re.compile(r"\bthe (?:final )?answer is\b[ \t]*:?[ \t]*([^\n]*)",
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t]*([^\n]*)")
 _BRACES = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s{0,8}\{|\\.|[{}]", re.DOTALL)
 _MARKS = re.compile(r"<<[^<>\n]{0,200}>>")
-_LEAD = (
-    r"(?:(?:so|thus|hence|therefore)[ ,]{1,3})?"
-    r"(?:the )?(?:final )?answer(?: is)?[ \t]{0,4}[:=]?"
-)
-_BOX_LINE_LEAD = re.compile(rf"(?:{_LEAD})?[ \t*$\\(\[]*", re.IGNORECASE)
-_BOX_LINE_TAIL = re.compile(r"[ \t*$.\\)\]]*")
+_MARKUP = re.compile(r"[*$\\()\[\]:=,.#_]+")
+_ONLY_ANSWER = re.compile(r"(?:so|thus|hence|therefore)? ?(?:the )?(?:final )?(?:answer)?(?: is)?|a")
 _SHORT_LINE = re.compile(r"(?:A[ \t]{0,4}:|(?:final )?answer[ \t]{0,4}[:=])[ \t]*(\S[^\n]*)\Z", re.IGNORECASE)
 _TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 _PLAIN: tuple[OutputFormat, ...] = ("boxed", "answer_line", "gsm8k")
@@ -192,7 +188,8 @@ def _read_boxed(text: str) -> ParsedOutput:
     line_end = len(text) if line_end < 0 else line_end
     at_end = not text[line_end:].strip()
     lead = text[line_start:start].strip()
-    only = bool(_BOX_LINE_LEAD.fullmatch(lead)) and bool(_BOX_LINE_TAIL.fullmatch(text[end:line_end].strip()))
+    around = " ".join(_MARKUP.sub(" ", f"{lead} {text[end:line_end]}").casefold().split())
+    only = len(around) < 40 and _ONLY_ANSWER.fullmatch(around) is not None
     outer = sum(1 for box in boxes if not start <= box[0] < end) == 0
     if only:
         path = text[:line_start].rstrip()

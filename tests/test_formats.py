@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import get_args
 
 import pytest
@@ -76,7 +75,13 @@ def test_a_box_inside_a_sentence_leaves_its_content_in_the_path() -> None:
 
 
 def test_a_line_that_only_boxes_the_answer_leaves_the_path() -> None:
-    assert read_output("9 * 2 = 18\n**Final answer:** $\\boxed{18}$.", "boxed").path == "9 * 2 = 18"
+    for line in (
+        "**Final answer:** $\\boxed{18}$.",
+        "So the answer is \\boxed{18}",
+        "\\[ \\boxed{18} \\]",
+        "A: \\boxed{18}",
+    ):
+        assert read_output(f"9 * 2 = 18\n{line}", "boxed").path == "9 * 2 = 18"
 
 
 def test_unknown_convention_is_refused() -> None:
@@ -129,21 +134,29 @@ def test_no_text_is_refused(text: str, output: OutputFormat) -> None:
     assert not (parsed.well_formed and parsed.answer is None)
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "unit",
-    ["\\boxed{", "}{", "#", "####  ", "The answer is ", "<think>", "</think>", "<<", "\\boxed ", " ", "A: "],
+    [
+        "\\boxed{",
+        "}{",
+        "#",
+        "####  ",
+        "The answer is ",
+        "<think>",
+        "</think>",
+        "<<",
+        "\\boxed ",
+        " ",
+        "A: ",
+        "\n",
+        ".",
+    ],
 )
 @pytest.mark.parametrize("output", FORMATS)
-def test_time_grows_linearly_with_adversarial_text(unit: str, output: OutputFormat) -> None:
-    def cost(size: int) -> float:
-        text = (unit * (size // len(unit) + 1))[:size]
-        best = float("inf")
-        for _ in range(3):
-            start = time.process_time()
-            read_output(text, output)
-            read_any(text)
-            best = min(best, time.process_time() - start)
-        return best
-
-    # Quadratic reading would cost 64 times as much for 8 times the text; linear costs 8 times.
-    assert cost(80_000) < 30 * max(cost(10_000), 1e-3)
+def test_adversarial_text_is_read_in_linear_time(unit: str, output: OutputFormat) -> None:
+    # 300,000 characters: a quadratic pattern would take minutes, a linear one some milliseconds.
+    text = unit * (300_000 // len(unit))
+    read_output(text, output)
+    read_any(text)
+    write_output(text, "7", output)

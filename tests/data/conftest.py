@@ -18,7 +18,28 @@ from schemas.artifact import StageResult
 from schemas.config.pipeline import PipelineConfig
 from schemas.problem import Problem
 
-SUBJECTS = ["anna", "bert", "cleo", "dora", "emil", "fred", "gina", "hugo", "ivan", "jane", "karl", "lena", "mara", "nils", "olga", "paul", "rosa", "sven", "tina", "ulla"]
+SUBJECTS = [
+    "anna",
+    "bert",
+    "cleo",
+    "dora",
+    "emil",
+    "fred",
+    "gina",
+    "hugo",
+    "ivan",
+    "jane",
+    "karl",
+    "lena",
+    "mara",
+    "nils",
+    "olga",
+    "paul",
+    "rosa",
+    "sven",
+    "tina",
+    "ulla",
+]
 
 
 class Messages(NullSink):

@@ -155,37 +155,34 @@ def test_malformed_rows_past_the_share_stop_the_stage(tmp_path: Path, kit: Any, 
         run_data(kit.file_config(path, max_malformed_share=0.01))
 
 
+def two_files(folder: Path, kit: Any, train: list[Any], test: list[Any], **data: Any) -> Any:
+    kit.write_jsonl(folder / "train.jsonl", train)
+    kit.write_jsonl(folder / "test.jsonl", test)
+    return kit.file_config(folder, files={"train": "train.jsonl", "test": "test.jsonl"}, **data)
+
+
 def test_nothing_left_is_an_error_that_says_why(tmp_path: Path, kit: Any, run_data: Any) -> None:
+    config = two_files(tmp_path / "d", kit, [kit.rows(1)[0]] * 30, kit.rows(2, start=100))
     with pytest.raises(DataError, match=r"2 validation problems are to be taken out of 1 training problems"):
-        same = [kit.rows(1)[0]] * 30
-        kit.write_jsonl(tmp_path / "d" / "train.jsonl", same)
-        kit.write_jsonl(tmp_path / "d" / "test.jsonl", kit.rows(2, start=100))
-        run_data(kit.file_config(tmp_path / "d", files={"train": "train.jsonl", "test": "test.jsonl"}))
+        run_data(config)
+    config = two_files(tmp_path / "e", kit, kit.rows(10), [])
     with pytest.raises(DataError, match="no test problem is left"):
-        kit.write_jsonl(tmp_path / "e" / "train.jsonl", kit.rows(10))
-        kit.write_jsonl(tmp_path / "e" / "test.jsonl", [])
-        run_data(kit.file_config(tmp_path / "e", files={"train": "train.jsonl", "test": "test.jsonl"}))
+        run_data(config)
+    words = " ".join(f"w{i}" for i in range(20))
+    same = [{"question": f"{kit.question(i)} {words}", "answer": f"#### {i}"} for i in range(3)]
+    test = [{"question": words, "answer": "#### 1"}]
+    config = two_files(tmp_path / "f", kit, same, test, sizes={"validation": 0})
     with pytest.raises(DataError, match=r"no train problem is left \(3 overlaps evaluation\)"):
-        words = " ".join(f"w{i}" for i in range(20))
-        kit.write_jsonl(
-            tmp_path / "f" / "train.jsonl",
-            [{"question": f"{kit.question(i)} {words}", "answer": f"#### {i}"} for i in range(3)],
-        )
-        kit.write_jsonl(tmp_path / "f" / "test.jsonl", [{"question": words, "answer": "#### 1"}])
-        run_data(
-            kit.file_config(
-                tmp_path / "f", files={"train": "train.jsonl", "test": "test.jsonl"}, sizes={"validation": 0}
-            )
-        )
+        run_data(config)
 
 
 def test_an_empty_file_is_an_error(tmp_path: Path, kit: Any, run_data: Any) -> None:
-    with pytest.raises(DataError, match="leaves none to train on|no train problem is left"):
+    with pytest.raises(DataError, match=r"leaves none to train on|no train problem is left"):
         run_data(kit.file_config(kit.write_jsonl(tmp_path / "a.jsonl", [])))
 
 
 def test_ood_that_the_source_does_not_have_is_an_error(tmp_path: Path, kit: Any, run_data: Any) -> None:
-    with pytest.raises(DataError, match="data.sizes.ood is 5, but the source has no ood split"):
+    with pytest.raises(DataError, match=r"data\.sizes\.ood is 5, but the source has no ood split"):
         run_data(kit.file_config(kit.write_jsonl(tmp_path / "a.jsonl", kit.rows(30)), sizes={"ood": 5}))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,10 +35,12 @@ class GymSource:
         }
         loaded = Loaded(disjoint=True)
         seen: set[str] = set()
-        for stream, (split, size) in enumerate(wanted.items()):
+        for split, size in wanted.items():
             loaded.splits[split], loaded.where[split] = [], []
             if size:
-                self._draw(split, size, seed * len(wanted) + stream, seen, loaded)
+                # Problem i of a dataset is drawn with seed + i: seeds that are close would repeat problems.
+                stream = random.Random(f"{seed}:{split}").getrandbits(31)
+                self._draw(split, size, stream, seen, loaded)
         malformed = [row for row in loaded.dropped if row.reason != "exact duplicate"]
         check_malformed(malformed, loaded.rows, config.max_malformed_share, f"reasoning-gym {config.dataset}")
         return loaded
