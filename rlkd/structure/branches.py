@@ -1,37 +1,69 @@
-"""Open branches: what a path could find next, from what it has found and has not used yet.
+"""Where a path stands in the tree of sub-problems: what it has found and not used yet, and what can come next.
 
-The paper's idea is that a written path is one walk through a tree of sub-problems that could come next. Two paths
-that got to the same place by other steps (``3 x 3`` then ``x 60``, or ``3 x 60`` then ``x 3``) have the same
-continuations. So the results that are one operation away are listed for both, and compared.
+The paper's idea is that a written path is one walk through a tree of sub-problems that could come next (section 1). Two
+paths that got to the same place by other steps (``3 x 3`` then ``x 60``, or ``3 x 60`` then ``x 3``) have the same
+continuations. So the results that are one operation away are listed for both paths, and compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlkd.structure.graph import Graph, left_over
+from rlkd.structure.graph import Graph, find_value, left_over
 
 MAX_FRONTIER = 6
 MAX_LEFT = 8
+MAX_FOLD = 6
+"""Open quantities that are combined exhaustively; 2 ** (MAX_FOLD - 1) sums at most."""
 _LIMIT = 1e12
-_CONSTANTS = (2.0, 7.0, 12.0, 24.0, 30.0, 52.0, 60.0, 100.0, 365.0, 4.0, 3.0, 10.0)
+_CONSTANTS = (2.0, 3.0, 4.0, 7.0, 10.0, 12.0, 24.0, 30.0, 52.0, 60.0, 100.0, 365.0)
 
 
-def open_results(frontier: Sequence[float], left: Sequence[float], stop: bool) -> set[float]:
+def place_agreement(teacher: Graph, student: Graph, problem: Sequence[float]) -> tuple[float, float, float]:
+    """How far two paths stand at the same place of the tree.
+
+    Args:
+        teacher: The teacher's graph.
+        student: The student's graph.
+        problem: Quantities of the problem.
+
+    Returns:
+        Three shares in [0, 1], all 1 for identical paths: of the results that the student could find next, those
+        that the teacher could find next too; the overlap of the results that nothing uses yet; and 1 where all that
+        is open on both sides can be combined into one and the same result.
+    """
+    ours, theirs = teacher.frontier(), student.frontier()
+    if not ours or not theirs:
+        return 0.0, 0.0, 0.0
+    left_t, left_s = left_over(teacher, problem, student), left_over(student, problem, teacher)
+    if len(ours) == len(theirs) and sorted(ours) == sorted(theirs) and sorted(left_t) == sorted(left_s):
+        return 1.0, 1.0, 1.0
+    next_t, next_s = next_results(ours, left_t), next_results(theirs, left_s)
+    branches = len(next_t & next_s) / len(next_s) if next_s else 0.0
+    rest = list(theirs)
+    shared = 0
+    for value in ours:
+        i = find_value(value, rest)
+        if i >= 0:
+            del rest[i]
+            shared += 1
+    overlap = shared / (len(ours) + len(theirs) - shared)
+    meet = 1.0 if not combined_results(ours, left_t).isdisjoint(combined_results(theirs, left_s)) else 0.0
+    return branches, overlap, meet
+
+
+def next_results(frontier: Sequence[float], left: Sequence[float]) -> set[float]:
     """Results that are one operation away, using everything that is open.
 
     Args:
         frontier: Results that nothing uses yet.
         left: Quantities not used yet.
-        stop: Whether a single open result counts as a result itself (the path may be over).
     """
     found: set[float] = set()
-    f = list(frontier[-MAX_FRONTIER:])
-    r = list(left[:MAX_LEFT])
+    f = frontier[-MAX_FRONTIER:]
+    r = left[:MAX_LEFT]
     if len(f) == 1:
         a = f[0]
-        if stop:
-            found.add(a)
         for x in r:
             _binary(found, a, x)
         for x in _CONSTANTS:
@@ -47,10 +79,10 @@ def open_results(frontier: Sequence[float], left: Sequence[float], stop: bool) -
             found.update((a + b + x, x - a - b, a + b - x, (a + b) * x, abs(a - b) * x))
             if x:
                 found.update(((a + b) / x, abs(a - b) / x))
-    elif f:
+    else:
         total = sum(f)
         found.add(total)
-        found.update(2 * x - total for x in f)
+        found.update([2 * x - total for x in f])
         for x in r:
             found.update((total + x, x - total, total * x, total - x))
             if x:
@@ -66,26 +98,30 @@ def _binary(found: set[float], a: float, b: float) -> None:
         found.add(b / a)
 
 
-def branch_agreement(teacher: Graph, student: Graph, problem: Sequence[float]) -> tuple[float, float]:
-    """How far two paths stand at the same place of the tree.
+def combined_results(frontier: Sequence[float], left: Sequence[float]) -> set[float]:
+    """Results that combine everything open: as a sum with signs, a product with quotients, or a sum times the rest."""
+    items = [*frontier, *left]
+    if len(items) > MAX_FOLD:
+        return set()
+    sums = _signed_sums(items)
+    products = [items[0]] if not items[0] else [items[0], 1.0 / items[0]]
+    for x in items[1:]:
+        products = [p * x for p in products] + ([p / x for p in products] if x else [])
+    found = {abs(s) for s in sums}
+    found.update(products)
+    if len(frontier) >= 2 and left:
+        factor = 1.0
+        for x in left:
+            factor *= x
+        for s in _signed_sums(frontier):
+            found.add(abs(s) * factor)
+            if len(left) == 1 and left[0]:
+                found.add(abs(s) / left[0])
+    return {round(v, 3) for v in found if v < _LIMIT}
 
-    Returns:
-        Shares of the teacher's and of the student's open results that the other has too, each in [0, 1].
-    """
-    ours = open_results(teacher.frontier(), left_over(teacher, problem, student), stop=False)
-    theirs = open_results(student.frontier(), left_over(student, problem, teacher), stop=False)
-    if not ours or not theirs:
-        return 0.0, 0.0
-    shared = len(ours & theirs)
-    return shared / len(ours), shared / len(theirs)
 
-
-def frontier_agreement(teacher: Graph, student: Graph) -> float:
-    """Jaccard overlap of the two frontiers."""
-    from rlkd.structure.rules_judge import operand_overlap
-
-    a, b = teacher.frontier(), student.frontier()
-    if not a or not b:
-        return 0.0
-    shared = operand_overlap(a, b) * max(len(a), len(b))
-    return shared / (len(a) + len(b) - shared)
+def _signed_sums(items: Sequence[float]) -> list[float]:
+    sums = [items[0]]
+    for x in items[1:]:
+        sums = [s + x for s in sums] + [s - x for s in sums]
+    return sums

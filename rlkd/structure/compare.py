@@ -12,17 +12,23 @@ from dataclasses import dataclass
 
 from rlkd.structure.align import Matching, align_structure
 from rlkd.structure.base import PairVerdict
-from rlkd.structure.branches import branch_agreement
+from rlkd.structure.branches import place_agreement
 from rlkd.structure.graph import Graph
 from rlkd.structure.prepare import Prepared
-from rlkd.structure.rules_judge import judge_units, wording
+from rlkd.structure.rules_judge import content_words, judge_units
 
-COST_MISSING = 0.20
+COST_MISSING = 0.30
 """For each teacher step that the student neither took nor merged into another."""
-COST_EXTRA = 0.10
+COST_EXTRA = 0.08
 """For each student step that is neither a teacher's nor split off from one."""
-COST_PLACE = 1.2
-"""For ending at another place of the tree: other continuations are open."""
+COST_BRANCHES = 0.60
+"""For other results being one operation away (see :mod:`rlkd.structure.branches`)."""
+COST_OPEN = 0.30
+"""For other results being open (found and not used yet)."""
+COST_MEET = 0.45
+"""For there being no result in which everything that is open on both sides could meet."""
+COST_WORDING = 0.02
+"""For other words in the steps that both take; below ``COST_EXTRA``, so that no added step pays through its words."""
 WRONG_ANSWER = 0.25
 """Credit of a step that solves the teacher's sub-problem with another result."""
 
@@ -62,18 +68,34 @@ def compare_numeric(teacher: Prepared, student: Prepared, problem: Sequence[floa
         known = steps[index]
         if known is None or verdict3[2] >= known[1].p_answer:
             steps[index] = (ours.units[t].step, PairVerdict(*verdict3))
-    return Comparison(_numeric_score(matching, ours, theirs, problem), matching, steps)
+    return Comparison(_numeric_score(matching, teacher, student, problem), matching, steps)
 
 
-def _numeric_score(matching: Matching, ours: Graph, theirs: Graph, problem: Sequence[float]) -> float:
+def _numeric_score(matching: Matching, teacher: Prepared, student: Prepared, problem: Sequence[float]) -> float:
     if not matching.covered or not matching.explained:
         return 0.0
+    ours, theirs = teacher.graph, student.graph
     if not matching.pairs and not _share_numbers(ours, theirs):
         return 0.0
     missing = len(matching.covered) - sum(matching.covered)
     extra = len(matching.explained) - sum(matching.explained)
-    place = 1.0 - branch_agreement(ours, theirs, problem)[1]
-    return float(2.0 ** -(COST_MISSING * missing + COST_EXTRA * extra + COST_PLACE * place))
+    branches, overlap, meet = place_agreement(ours, theirs, problem)
+    cost = COST_MISSING * missing + COST_EXTRA * extra
+    cost += COST_BRANCHES * (1 - branches) + COST_OPEN * (1 - overlap) + COST_MEET * (1 - meet)
+    cost += COST_WORDING * (1 - _shared_wording(matching, teacher, student))
+    return float(2.0**-cost)
+
+
+def _shared_wording(matching: Matching, teacher: Prepared, student: Prepared) -> float:
+    """Overlap in content words between the teacher's path and the student's steps that follow it."""
+    ours: set[str] = set()
+    for step in {unit.step for unit in teacher.graph.units}:
+        ours |= content_words(teacher.views[step].text)
+    theirs: set[str] = set()
+    units = student.graph.units
+    for step in {units[s].step for s, credit in enumerate(matching.explained) if credit > 0}:
+        theirs |= content_words(student.views[step].text)
+    return 2 * len(ours & theirs) / (len(ours) + len(theirs)) if ours or theirs else 1.0
 
 
 def _share_numbers(a: Graph, b: Graph) -> bool:
@@ -105,6 +127,3 @@ def compare_verdicts(
     for t, s in matching.pairs.items():
         steps[s] = (t, matrix[t][s])
     return Comparison(matching.f1(), matching, steps)
-
-
-__all__ = ["Comparison", "compare_numeric", "compare_verdicts", "wording"]
