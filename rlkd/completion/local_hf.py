@@ -20,6 +20,8 @@ TOP_LOGPROBS = 64
 """First-token alternatives that are handed back."""
 _SAMPLE = 1 << 20
 """Bytes at either end of a weights file that its digest reads."""
+_TAIL = 64
+"""Last tokens in which a stop is looked for at every step."""
 _Waiting = tuple[CompletionRequest, "asyncio.Future[CompletionResult]"]
 
 
@@ -161,9 +163,9 @@ class LocalCompleter:
 
         first = requests[0]
         inputs = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt", padding_side="left").to(self._model.device)
-        sampling = {"do_sample": True, "temperature": first.temperature} if first.temperature > 0 else {"do_sample": False}
+        sampling: dict[str, Any] = {"do_sample": True, "temperature": first.temperature} if first.temperature > 0 else {"do_sample": False}
         if first.stop:
-            sampling |= {"stop_strings": list(first.stop), "tokenizer": self._tokenizer}
+            sampling["stopping_criteria"] = [self._stops(first.stop, inputs["input_ids"].shape[1])]
         with torch.inference_mode():
             output = self._model.generate(
                 **{name: inputs[name] for name in ("input_ids", "attention_mask")},
@@ -181,6 +183,16 @@ class LocalCompleter:
             alternatives = self._alternatives(logits[row]) if request.logprobs and logits is not None else None
             results.append(self._read(request, len(ids[row]), tokens, ends, alternatives))
         return results
+
+    def _stops(self, stop: tuple[str, ...], prompt_tokens: int) -> Any:
+        """A criterion that ends a row whose text holds a stop (the library's own fails on word-level tokenizers)."""
+        import torch
+
+        def ended(sequences: Any, scores: Any, **_: Any) -> Any:
+            texts = [self._tokenizer.decode(row[prompt_tokens:][-_TAIL:]) for row in sequences]
+            return torch.tensor([any(text in tail for text in stop) for tail in texts], device=sequences.device)
+
+        return ended
 
     def _read(
         self, request: CompletionRequest, prompt_tokens: int, tokens: list[int], ends: set[int], alternatives: Any

@@ -30,6 +30,8 @@ QuestionName = Literal["intent", "sub_problem", "answer"]
 VerdictMode = Literal["auto", "logprobs", "exact"]
 MIN_MASS = 0.5
 """Probability that the first token is some form of yes or no, below which a verdict is missing."""
+MAX_BATCH = 64
+"""Most questions in one request; the six steps of a sample against six of a teacher's make 36."""
 _MARGINS = " \t\r\n.,!:;*_`'\"()[]{}#\u2581\u0120"
 
 
@@ -55,7 +57,7 @@ class LLMJudge:
         completer: The model.
         mode: ``logprobs`` asks for one token and reads its probabilities; ``exact`` reads the word; ``auto`` (the
             default) reads probabilities where they come and the word where they do not.
-        batch: Ask all of a sample's questions of one kind in one request (read as exact words).
+        batch: Ask questions of one kind together, up to ``MAX_BATCH`` in one request (read as exact words).
         gate: Probability of the same intent below which sub-problem and answer are not asked and count as 0,
             as in the paper; ``None`` asks all three always.
         max_chars: Characters of a step that are shown.
@@ -148,9 +150,11 @@ class LLMJudge:
 
         async def make(wanted: list[int]) -> Sequence[float | None]:
             asked = [cut[unsure[i]] for i in wanted]
-            if self.batch and len(asked) > 1:
-                return await self._request_batch(asked)
-            return await gather([self._request(q) for q in asked])
+            if not self.batch or len(asked) == 1:
+                return await gather([self._request(q) for q in asked])
+            parts = [asked[i : i + MAX_BATCH] for i in range(0, len(asked), MAX_BATCH)]
+            answered = await gather([self._request_batch(part) for part in parts])
+            return [answer for part in answered for answer in part]
 
         for i, answer in zip(unsure, await self._shared.get(keys, make), strict=True):
             answers[i] = answer
