@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from rlkd.structure.backends import build_judge, model_decomposer
 from rlkd.structure.base import Decomposer, Judge
 from rlkd.structure.rules import RulesDecomposer
-from rlkd.structure.rules_judge import RulesJudge
 from rlkd.structure.score import StructureScorer
-from schemas.config.structure import DecomposerConfig, JudgeConfig, StructuresConfig, WorldDecomposerConfig
+from schemas.config.structure import (
+    CacheConfig,
+    DecomposerConfig,
+    GenerativeDecomposerConfig,
+    JudgeConfig,
+    StructuresConfig,
+    WorldDecomposerConfig,
+)
 
 
-def make_decomposer(config: DecomposerConfig) -> Decomposer:
-    """The decomposer that a configuration names."""
+def make_decomposer(config: DecomposerConfig, cache: CacheConfig | None = None) -> Decomposer:
+    """The decomposer that a configuration names; one that needs a model keeps what it said in the cache."""
+    if isinstance(config, GenerativeDecomposerConfig):
+        return model_decomposer(config, cache or CacheConfig())
     if isinstance(config, WorldDecomposerConfig):
         from rlkd.structure.world import WorldDecomposer
 
@@ -18,12 +27,12 @@ def make_decomposer(config: DecomposerConfig) -> Decomposer:
     return RulesDecomposer(config)
 
 
-def make_judge(config: JudgeConfig) -> Judge:
-    """The judge that a configuration names."""
-    return RulesJudge(config)
+def make_judge(config: JudgeConfig, cache: CacheConfig | None = None) -> Judge:
+    """The judge that a configuration names; one that needs a model keeps what it said in the cache."""
+    return build_judge(config, cache or CacheConfig())
 
 
 def make_scorer(config: StructuresConfig | None = None) -> StructureScorer:
     """The scorer that a configuration describes; without one, rules and our default alignment."""
     config = config or StructuresConfig()
-    return StructureScorer(make_decomposer(config.decomposer), make_judge(config.judge), config.alignment)
+    return StructureScorer(make_decomposer(config.decomposer, config.cache), make_judge(config.judge, config.cache), config.alignment)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rlkd.structure.align import align_prefix
 from rlkd.structure.base import Decomposer, Judge, PairVerdict, PathItem, StepPair
 from rlkd.structure.compare import Comparison, compare_numeric, compare_verdicts
+from rlkd.structure.prefix import PrefixSample, score_prefix
 from rlkd.structure.prepare import Prepared, prepare_raw, prepare_structure
 from rlkd.structure.quantities import problem_quantities
 from rlkd.structure.reading import read_path
@@ -64,9 +65,11 @@ class StructureScorer:
         by_rules = isinstance(self.decomposer, RulesDecomposer) and isinstance(self.judge, RulesJudge)
         if by_rules:
             return [self._score_by_rules(item) for item in items]
-        structures = await self.decomposer.decompose(
-            [PathItem(item.problem, item.student_path, item.domain) for item in items]
-        )
+        paths = [PathItem(item.problem, item.student_path, item.domain) for item in items]
+        if isinstance(self.alignment, PrefixAlignmentConfig) and not isinstance(self.judge, RulesJudge):
+            samples = [PrefixSample(path, item.teachers) for path, item in zip(paths, items, strict=True)]
+            return await score_prefix(samples, self.decomposer, self.judge, self.alignment)
+        structures = await self.decomposer.decompose(paths)
         return await self._score_structures(items, structures)
 
     # -- rules only ---------------------------------------------------------------------------------

@@ -85,7 +85,8 @@ def decompose_file(source: Path, target: Path, config: StructuresConfig | None =
     Raises:
         DataError: The input cannot be read.
     """
-    decomposer = make_decomposer((config or StructuresConfig()).decomposer)
+    config = config or StructuresConfig()
+    decomposer = make_decomposer(config.decomposer, config.cache)
     return _process(source, target, lambda rows: asyncio.run(_decompose_rows(rows, decomposer)))
 
 
