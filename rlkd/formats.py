@@ -111,7 +111,7 @@ def write_output(path: str, answer: str, output: OutputFormat) -> str:
         and (output == "gsm8k" or not _MARKS.search(path))
     ):
         return path
-    body = read_any(path).path
+    body = _without_statements(read_any(path).path, output)
     if output != "gsm8k":
         body = _MARKS.sub("", body)
     body, answer = body.strip(), answer.strip()
@@ -125,6 +125,33 @@ def write_output(path: str, answer: str, output: OutputFormat) -> str:
     return f"{body}\n{statement}" if body else statement
 
 
+def _without_statements(body: str, output: OutputFormat) -> str:
+    """A path without what would read as a second statement in a convention."""
+    if output == "gsm8k":
+        return re.sub(r"(?m)^([ \t]*)####(?!#)", r"\1###", body)
+    if output == "boxed":
+        cuts = [
+            cut
+            for start, inside, inner_end, end in _boxes(body)
+            for cut in ((start, inside), (inner_end, end))
+        ]
+        kept, at = [], 0
+        for start, end in sorted(cuts):
+            kept.append(body[at:start])
+            at = end
+        return "".join([*kept, body[at:]])
+    if output == "think_boxed":
+        return re.sub(r"</?(?:think|answer)>", "", body)
+    lines = []
+    for line in body.split("\n"):
+        parsed = read_output(line, output)
+        while parsed.well_formed:
+            line = parsed.path
+            parsed = read_output(line, output)
+        lines.append(line)
+    return "\n".join(lines)
+
+
 def _first_sentence(rest: str) -> str:
     """The answer in what follows ``The answer is``: up to the full stop that ends the sentence."""
     end = re.search(r"\.(?=\s|\Z)", rest)
@@ -136,15 +163,19 @@ def _read_line(text: str, pattern: re.Pattern[str], trim: Callable[[str], str]) 
     found = list(pattern.finditer(text))
     if not found:
         return ParsedOutput(text.rstrip(), None, False)
+    own_line = [match for match in found if _starts_line(text, match.start(), pattern is _ANSWER_LINE)]
     last = found[-1]
     answer = trim(last[1]) or None
-    before = text[: last.start()]
-    fresh = before.rstrip(" \t")
-    own_line = not fresh or fresh[-1] in ("\n" if pattern is _HASHES else "\n.!?")
     exact = last[1].strip() in (answer, f"{answer}.")
     at_end = not text[last.end() :].strip()
-    well_formed = answer is not None and len(found) == 1 and own_line and exact and at_end
-    return ParsedOutput(before.rstrip(), answer, well_formed)
+    well_formed = answer is not None and own_line == [last] and exact and at_end
+    return ParsedOutput(text[: last.start()].rstrip(), answer, well_formed)
+
+
+def _starts_line(text: str, start: int, or_sentence: bool) -> bool:
+    """Whether a statement is a line of its own (or, where that is enough, a sentence), not a remark inside one."""
+    before = text[max(0, start - 8) : start].rstrip(" \t")
+    return before[-1] in ("\n.!?" if or_sentence else "\n") if before else start <= 8
 
 
 def _boxes(text: str) -> list[tuple[int, int, int, int]]:

@@ -111,6 +111,20 @@ def test_calculator_marks_stay_in_gsm8k_only() -> None:
     assert write_output(path, "6", "boxed") == "He has 2*3=6 eggs.\nThe answer is \\boxed{6}."
 
 
+def test_a_statement_in_words_is_not_repeated() -> None:
+    path = "Since 3 > 2, the answer is B.\nHe needs 8. The answer is 8.\nThe answer is 8.\n#### 8"
+    assert (
+        write_output(path, "8", "answer_line")
+        == "Since 3 > 2, the answer is B.\nHe needs 8.\nThe answer is 8."
+    )
+    assert read_output(write_output(path, "8", "answer_line"), "answer_line").well_formed
+
+
+def test_boxes_inside_a_path_are_opened() -> None:
+    path = "so \\boxed{a \\boxed{b} c} and {d}\n#### 8"
+    assert write_output(path, "8", "boxed") == "so a b c and {d}\nThe answer is \\boxed{8}."
+
+
 def test_an_empty_path_is_only_the_statement() -> None:
     assert write_output("", "7", "gsm8k") == "#### 7"
 
@@ -125,6 +139,29 @@ def test_what_is_written_reads_back(path: str, answer: str, output: OutputFormat
     parsed = read_output(written, output)
     assert (parsed.path, parsed.answer, parsed.well_formed) == (path.strip(), answer, True)
     assert write_output(written, answer, output) == written
+
+
+PIECES = [
+    "The answer is 3.",
+    "the answer is 4",
+    "#### 5\n",
+    "\\boxed{6}",
+    "\\boxed{",
+    "}",
+    "<think>",
+    "</think>",
+    "<answer>",
+    "</answer>",
+]
+
+
+@given(
+    st.lists(st.sampled_from([*PIECES, "\n", " ", "a b. ", "<<1+1=2>>"]), max_size=8).map("".join),
+    st.sampled_from(FORMATS),
+)
+def test_any_path_becomes_well_formed(path: str, output: OutputFormat) -> None:
+    parsed = read_output(write_output(path, "7", output), output)
+    assert (parsed.answer, parsed.well_formed) == ("7", True)
 
 
 @given(text=st.text(max_size=200), output=st.sampled_from(FORMATS))
