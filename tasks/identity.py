@@ -7,12 +7,13 @@ agree on all of these share one folder in the store; an edited data file or chec
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlkd.data.paths import expand_path
+from rlkd.errors import DataError
 from rlkd.io import sha256_file, sha256_json
 from rlkd.stages import StageSpec
 from schemas.artifact import StageName
@@ -105,7 +106,10 @@ def local_path(text: str) -> Path | None:
 
         path = Path(str(rlkd.__file__)).parent / "models" / text.removeprefix(BUILTIN).replace("-", "_")
     else:
-        path = Path(os.path.expandvars(text)).expanduser()
+        try:
+            path = expand_path(text)
+        except DataError:
+            return None
     return path if path.exists() else None
 
 
