@@ -48,7 +48,9 @@ def evaluate(ctx: StageContext, examiner: Examiner | None = None) -> StageResult
     if examiner is not None:
         return _evaluate(ctx, problems, checkpoints, examiner)
     from rlkd.evaluation.examiner import StudentExaminer
+    from rlkd.training.guard import quiet_libraries
 
+    quiet_libraries()
     with closing(StudentExaminer(ctx.config, ctx.inputs)) as own:
         return _evaluate(ctx, problems, checkpoints, own)
 
