@@ -19,23 +19,27 @@ _LIMIT = 1e12
 _CONSTANTS = (2.0, 3.0, 4.0, 7.0, 10.0, 12.0, 24.0, 30.0, 52.0, 60.0, 100.0, 365.0)
 
 
-def place_agreement(teacher: Graph, student: Graph, problem: Sequence[float]) -> tuple[float, float, float]:
+def place_agreement(
+    teacher: Graph, student: Graph, problem: Sequence[float], relevant: Sequence[bool]
+) -> tuple[float, float, float]:
     """How far two paths stand at the same place of the tree.
 
     Args:
         teacher: The teacher's graph.
         student: The student's graph.
         problem: Quantities of the problem.
+        relevant: For each unit of the student whether it has to do with the problem; the others stand nowhere.
 
     Returns:
         Three shares in [0, 1], all 1 for identical paths: of the results that the student could find next, those
         that the teacher could find next too; the overlap of the results that nothing uses yet; and 1 where all that
         is open on both sides can be combined into one and the same result.
     """
-    ours, theirs = teacher.frontier(), student.frontier()
+    ours, theirs = teacher.frontier(), student.frontier(relevant)
     if not ours or not theirs:
         return 0.0, 0.0, 0.0
-    left_t, left_s = left_over(teacher, problem, student), left_over(student, problem, teacher)
+    base_t, base_s = teacher.base(), student.base(relevant)
+    left_t, left_s = left_over(base_t, problem, base_s), left_over(base_s, problem, base_t)
     if len(ours) == len(theirs) and sorted(ours) == sorted(theirs) and sorted(left_t) == sorted(left_s):
         return 1.0, 1.0, 1.0
     next_t, next_s = next_results(ours, left_t), next_results(theirs, left_s)

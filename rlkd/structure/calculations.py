@@ -46,10 +46,12 @@ class Calc:
         symbolic: Whether a variable takes part.
         eq: Where the equals sign (or mark) stands; a calculation belongs to the sentence that holds it.
         items: The expression.
+        source: Its LaTeX, where it cannot be written down from ``items``.
     """
 
     __slots__ = (
         "start", "end", "value", "operands", "ops", "holds", "computed", "stated", "percent", "symbolic", "eq", "items",
+        "source",
     )  # fmt: skip
 
     def __init__(self, start: int, end: int, value: float, operands: tuple[float, ...], ops: str) -> None:
@@ -65,17 +67,28 @@ class Calc:
         self.symbolic = False
         self.eq = start
         self.items: list[Item] = []
+        self.source = ""
 
     def __repr__(self) -> str:
         return f"Calc({self.operands}{self.ops}={self.value}{'' if self.holds else ' FALSE'})"
 
+    def quantities(self) -> list[str]:
+        """Its operands as canonical text; variables by name."""
+        if self.source:
+            return _SOURCE_QUANTITY.findall(self.source)
+        return [_symbol(x) for x in self.operands]
 
     def render(self) -> str:
         """Canonical text that reads back as the same calculation: ``16-3-4=9``."""
+        if self.source:
+            return f"${self.source}$"
         value = f"{canonical(self.value * 100)}%" if self.percent else _symbol(self.value)
         if not self.items:
-            return f"x={value}" if self.symbolic or not self.operands else value
+            return f"x={value}" if self.symbolic else f"${value}$"
         return f"{''.join(_symbol(i) if isinstance(i, float) else i for i in self.items)}={value}"
+
+
+_SOURCE_QUANTITY = re.compile(r"(?<![\\A-Za-z])[A-Za-z](?:_\w)?(?![A-Za-z])|\d+(?:\.\d+)?")
 
 
 def _symbol(value: float) -> str:
@@ -216,8 +229,8 @@ def _drop_unclosed(items: list[Item]) -> None:
 
 
 def _leaves(items: list[Item]) -> tuple[tuple[float, ...], str]:
-    if len(items) == 3:
-        return (items[0], items[2]), items[1]  # type: ignore[return-value]
+    if len(items) == 3 and isinstance(items[0], float) and isinstance(items[2], float):
+        return (items[0], items[2]), str(items[1])
     ops = ""
     operands: list[float] = []
     for item in items:

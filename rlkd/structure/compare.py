@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from rlkd.structure.align import Matching, align_structure
 from rlkd.structure.base import PairVerdict
 from rlkd.structure.branches import place_agreement
-from rlkd.structure.graph import Graph
+from rlkd.structure.graph import Graph, find_value
 from rlkd.structure.prepare import Prepared
+from rlkd.structure.quantities import UNIT_CONSTANTS
 from rlkd.structure.rules_judge import content_words, judge_units
 
 COST_MISSING = 0.30
@@ -27,6 +28,8 @@ COST_OPEN = 0.30
 """For other results being open (found and not used yet)."""
 COST_MEET = 0.45
 """For there being no result in which everything that is open on both sides could meet."""
+COST_ORDER = 0.15
+"""For each result that a step uses before it is found."""
 COST_WORDING = 0.02
 """For other words in the steps that both take; below ``COST_EXTRA``, so that no added step pays through its words."""
 WRONG_ANSWER = 0.25
@@ -79,11 +82,22 @@ def _numeric_score(matching: Matching, teacher: Prepared, student: Prepared, pro
         return 0.0
     missing = len(matching.covered) - sum(matching.covered)
     extra = len(matching.explained) - sum(matching.explained)
-    branches, overlap, meet = place_agreement(ours, theirs, problem)
+    relevant = _relevant(matching, ours, theirs, problem)
+    branches, overlap, meet = place_agreement(ours, theirs, problem, relevant)
     cost = COST_MISSING * missing + COST_EXTRA * extra
     cost += COST_BRANCHES * (1 - branches) + COST_OPEN * (1 - overlap) + COST_MEET * (1 - meet)
+    cost += COST_ORDER * sum(len(u.ahead) for s, u in enumerate(theirs.units) if not matching.explained[s])
     cost += COST_WORDING * (1 - _shared_wording(matching, teacher, student))
     return float(2.0**-cost)
+
+
+def _relevant(matching: Matching, teacher: Graph, student: Graph, problem: Sequence[float]) -> list[bool]:
+    """Which student units have to do with the problem: explained ones, and those on known quantities only."""
+    known = [*problem, *UNIT_CONSTANTS, *(x for u in teacher.units for x in (*u.base, u.value))]
+    relevant: list[bool] = []
+    for credit, unit in zip(matching.explained, student.units, strict=True):
+        relevant.append(credit > 0 or (all(relevant[d] for d in unit.deps) and all(find_value(x, known) >= 0 for x in unit.base)))
+    return relevant
 
 
 def _shared_wording(matching: Matching, teacher: Prepared, student: Prepared) -> float:

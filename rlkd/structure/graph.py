@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlkd.structure.calculations import same_value
+from rlkd.structure.quantities import UNIT_CONSTANTS
 
 
 class Unit:
@@ -24,10 +25,11 @@ class Unit:
         percent: Whether the value was stated as a percentage.
         symbolic: Whether a variable takes part.
         deps: Earlier units whose values it uses.
-        base: Operands that no earlier unit gave.
+        ahead: Later units whose values it uses already (out of order).
+        base: Operands that no unit gave.
     """
 
-    __slots__ = ("step", "value", "operands", "ops", "holds", "percent", "symbolic", "deps", "base", "key")
+    __slots__ = ("step", "value", "operands", "ops", "holds", "percent", "symbolic", "deps", "ahead", "base", "key")
 
     def __init__(
         self, step: int, value: float, operands: tuple[float, ...], ops: str, holds: bool = True, percent: bool = False,
@@ -41,6 +43,7 @@ class Unit:
         self.percent = percent
         self.symbolic = symbolic
         self.deps: list[int] = []
+        self.ahead: list[int] = []
         self.base: list[float] = []
         self.key = round(value, 6)
 
@@ -51,21 +54,29 @@ class Graph:
     Attributes:
         units: Distinct units: a repeated calculation is kept once.
         uses: For each unit, the later units that use its value.
-        base: Every base quantity that the path used, repeats kept.
-        copies: For each dropped unit ``(step, unit that it repeats or -1)``.
+        dropped: For each dropped unit ``(step, unit that it repeats or -1)``.
     """
 
-    __slots__ = ("units", "uses", "base", "dropped")
+    __slots__ = ("units", "uses", "dropped")
 
     def __init__(self) -> None:
         self.units: list[Unit] = []
         self.uses: list[list[int]] = []
-        self.base: list[float] = []
         self.dropped: list[tuple[int, int]] = []
 
-    def frontier(self) -> list[float]:
-        """Values that no later unit uses."""
-        return [u.value for u, used in zip(self.units, self.uses, strict=True) if not used]
+    def frontier(self, relevant: Sequence[bool] | None = None) -> list[float]:
+        """Values that no (relevant) unit uses."""
+        if relevant is None:
+            return [u.value for u, used in zip(self.units, self.uses, strict=True) if not used]
+        return [
+            u.value
+            for i, (u, used) in enumerate(zip(self.units, self.uses, strict=True))
+            if relevant[i] and not any(relevant[j] for j in used)
+        ]
+
+    def base(self, relevant: Sequence[bool] | None = None) -> list[float]:
+        """Base quantities that the (relevant) units use, repeats kept."""
+        return [x for i, u in enumerate(self.units) if relevant is None or relevant[i] for x in u.base]
 
 
 def find_value(value: float, values: Sequence[float]) -> int:
@@ -92,7 +103,7 @@ def build_graph(units: Sequence[Unit], problem: Sequence[float]) -> Graph:
     values: list[float] = []
     previous_symbolic = -1
     for unit in units:
-        repeat = _repeat_of(unit, kept)
+        repeat = _repeat_of(unit, kept, problem)
         if repeat is not None:
             graph.dropped.append((unit.step, repeat))
             continue
@@ -118,17 +129,35 @@ def build_graph(units: Sequence[Unit], problem: Sequence[float]) -> Graph:
         kept.append(unit)
         values.append(unit.value)
         graph.uses.append([])
-        graph.base.extend(base)
+    _link_ahead(graph, values, problem)
     return graph
 
 
-def _repeat_of(unit: Unit, kept: list[Unit]) -> int | None:
+def _link_ahead(graph: Graph, values: list[float], problem: Sequence[float]) -> None:
+    """Links operands that neither the problem nor an earlier unit gives to the later unit that does."""
+    for i, unit in enumerate(graph.units):
+        for operand in unit.base:
+            if operand in UNIT_CONSTANTS or find_value(operand, problem) >= 0:
+                continue
+            j = find_value(operand, values[i + 1 :])
+            if j >= 0 and i + 1 + j not in unit.ahead:
+                unit.ahead.append(i + 1 + j)
+                graph.uses[i + 1 + j].append(i)
+        if unit.ahead:
+            given = [values[j] for j in unit.ahead]
+            unit.base = [x for x in unit.base if find_value(x, given) < 0]
+
+
+def _repeat_of(unit: Unit, kept: list[Unit], problem: Sequence[float]) -> int | None:
+    """The unit that one repeats; -1 where it restates a given number, ``None`` where it is new."""
     operands = unit.operands
     value = unit.value
     if not unit.symbolic and len(operands) == 2 and unit.ops in "*/+-" and (operands[0] == value or operands[1] == value):
         other = operands[1] if operands[0] == value else operands[0]
         if (unit.ops in "*/" and other == 1) or (unit.ops in "+-" and other == 0):
             return next((j for j, u in enumerate(kept) if u.key == unit.key), -1)
+    if not operands and not unit.symbolic and find_value(value, problem) >= 0:
+        return next((j for j, u in enumerate(kept) if u.key == unit.key), -1)
     for j in range(len(kept) - 1, -1, -1):
         earlier = kept[j]
         if earlier.key == unit.key and (
@@ -139,13 +168,19 @@ def _repeat_of(unit: Unit, kept: list[Unit]) -> int | None:
     return None
 
 
-def left_over(graph: Graph, problem: Sequence[float], other: Graph) -> list[float]:
-    """Quantities that a path has not used yet: those of the problem, and those that the other path brought in."""
+def left_over(base: Sequence[float], problem: Sequence[float], other: Sequence[float]) -> list[float]:
+    """Quantities that a path has not used yet: those of the problem, and those that the other path brought in.
+
+    Args:
+        base: Base quantities that the path used.
+        problem: Quantities of the problem.
+        other: Base quantities that the other path used.
+    """
     pool = list(problem)
-    for quantity in other.base:
+    for quantity in other:
         if find_value(quantity, pool) < 0:
             pool.append(quantity)
-    for quantity in graph.base:
+    for quantity in base:
         i = find_value(quantity, pool)
         if i >= 0:
             del pool[i]

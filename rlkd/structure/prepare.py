@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlkd.structure.calculations import Calc, find_calculations
+
 from rlkd.structure.graph import Graph, Unit, build_graph
+from rlkd.structure.latex import find_latex_calculations
 from rlkd.structure.reading import RawStep
 from schemas.structure import ReasoningStep, Structure
 
@@ -92,7 +94,8 @@ def view_of(step: ReasoningStep) -> View:
 def _units_of(step: ReasoningStep) -> list[Unit]:
     found: list[Unit] = []
     for text in step.calculations:
-        found += [_unit(step.index, calc) for calc in find_calculations(text)]
+        find = find_latex_calculations if text.startswith("$") else find_calculations
+        found += [_unit(step.index, calc) for calc in find(text)]
     return found
 
 

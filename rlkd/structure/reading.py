@@ -58,7 +58,9 @@ def read_path(path: str, max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS)
                 inside.append(calcs[position])
             position += 1
         if segment.kind == "final":
-            continue
+            if not any(calc.operands for calc in inside):
+                continue
+            segment.kind = "step"  # "so the answer is 9 * 2 = 18" is a calculation
         if not inside and segment.kind in ("heading", "question"):
             if lead is None:
                 lead = segment

@@ -72,7 +72,7 @@ def _step(path: str, index: int, step: RawStep, depends: list[int]) -> Reasoning
             index=index, meta=meta, sub_problem=sub_problem, answer=sub_problem if not lead.endswith("?") else text,
             depends_on=tuple(depends), start=step.start, end=step.end, kind=step.kind,
         )  # fmt: skip
-    operands = tuple(dict.fromkeys(canonical(o) for c in step.calcs for o in c.operands))
+    operands = tuple(dict.fromkeys(q for c in step.calcs for q in c.quantities()))
     return ReasoningStep(
         index=index,
         meta=meta,
@@ -93,6 +93,8 @@ def _clean(text: str) -> str:
 
 
 def _answer(path: str, calc: Calc) -> str:
+    if calc.source:
+        return calc.source
     value = f"{canonical(calc.value * 100)}%" if calc.percent else canonical(calc.value)
     at = calc.end
     if path.startswith(">>", at - 2):
