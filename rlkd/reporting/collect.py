@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkd.io import iter_rows, read_rows
+from rlkd.reporting.notes import data_notes, training_notes
 from rlkd.reporting.plots import (
     checkpoints_plot,
     curves_plot,
@@ -52,8 +53,10 @@ def collect(config: PipelineConfig, inputs: Mapping[str, Path]) -> ReportContent
             traces_accepted=accepted,
             traces_rejected=sum(rejected.values()),
         ),
-        kept=summary.get("kept", {}),
+        kept=_kept(summary),
         rejected=_most(rejected),
+        data_notes=data_notes(inputs, summary),
+        training_notes=training_notes(inputs),
         plots=tuple(_plots(inputs, evaluation, outputs, ledger)),
         quadrants=_quadrants(outputs, ledger),
         rewards=ledger.health,
@@ -130,6 +133,12 @@ def _traces(inputs: Mapping[str, Path]) -> tuple[Counter[str], int]:
     with (folder / "accepted.jsonl").open("rb") as file:
         accepted = sum(1 for line in file if line.strip())
     return rejected, accepted
+
+
+def _kept(summary: Mapping[str, Any]) -> dict[str, int]:
+    kept: dict[str, int] = dict(summary.get("kept", {}))
+    unused = summary.get("unused", 0)
+    return {**kept, "unused": unused} if unused else kept
 
 
 def _most(counts: Counter[str]) -> dict[str, int]:

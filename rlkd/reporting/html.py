@@ -24,6 +24,7 @@ _SPLIT_WORDS = {
     "test": "the test in distribution",
     "ood": "the test out of distribution",
 }
+_KEPT_WORDS = {name: f"Kept for {words}" for name, words in _SPLIT_WORDS.items()} | {"unused": "Not asked for"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def render_html(content: ReportContent, run: RunManifest) -> str:
         "config": config_yaml(run),
         "reason": reason,
         "share": lambda part, whole: percent(part / whole if whole else 0.0),
-        "split_words": _SPLIT_WORDS,
+        "kept_words": _KEPT_WORDS,
     }
     if report is not None:
         splits = [(split, label, checkpoint_rows(report, split)) for split, label in SPLIT_LABELS.items()]

@@ -28,8 +28,8 @@ def render_markdown(content: ReportContent, run: RunManifest) -> str:
     ]
     if content.evaluation is not None:
         parts += _evaluation(content.evaluation)
-    if content.rewards:
-        parts += _rewards(content)
+    if content.rewards or content.training_notes:
+        parts += ["## Training", *(cell(note) for note in content.training_notes), *_rewards(content)]
     if content.quadrants:
         parts += _quadrants(content)
     if content.samples:
@@ -142,8 +142,9 @@ def _rewards(content: ReportContent) -> list[str]:
     def number(value: float | None) -> str:
         return "\N{EN DASH}" if value is None else f"{value:.3f}"
 
+    if not content.rewards:
+        return []
     return [
-        "## Rewards in training",
         table(
             ("RL steps", "Completions", "Reward", "Structure", "Outcome", "Groups", "No difference in reward", "Cut at the limit", "Missing"),
             [
@@ -182,6 +183,7 @@ def _data(content: ReportContent) -> list[str]:
                 *((f"rejected: {reason(name)}", count) for name, count in content.rejected.items()),
             ],
         ),
+        "\n".join(f"- {cell(note)}" for note in content.data_notes),
     ]
 
 

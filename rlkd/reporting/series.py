@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STRUCTURED = 0.5
 """Structure score from which a path counts as following the teacher's."""
 
-_SAME = 1e-9
+_SAME = 1e-8
 _COLUMNS = ("step", "group", "reward", "structure", "outcome", "format", "tokens", "finish_reason")
 
 

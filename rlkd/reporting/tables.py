@@ -253,7 +253,7 @@ def _stage_note(entry: StageEntry, run: str) -> str:
     if entry.status == "skipped":
         return "switched off, or not reached" if not entry.error else entry.error
     if entry.status == "reused":
-        return "figures of the run that made it" + (f", {entry.made_by}" if entry.made_by not in ("", run) else "")
+        return f"made by the run {entry.made_by}" if entry.made_by not in ("", run) else "made earlier by this run"
     return ""
 
 

@@ -183,7 +183,7 @@ def manifest(folder: Path, stage: str, seconds: float, peak: float) -> None:
             files={},
             inputs={},
             config={},
-            result=StageResult(),
+            result=StageResult(summary=FACTS.get(stage, {})),
             seconds=seconds,
             peak_rss_mb=peak,
             created_at="2026-01-01T00:00:00Z",
@@ -192,6 +192,12 @@ def manifest(folder: Path, stage: str, seconds: float, peak: float) -> None:
     )
 
 
+FACTS: dict[str, dict[str, Any]] = {
+    "traces": {"teacher": "world"},
+    "structures": {"decomposer": "world@1", "structures": 20, "missing": 0, "without_steps": 1, "steps_mean": 3.25},
+    "warm_start": {"traces": 64, "validation_traces": 100, "steps": 60, "best_step": 60, "long_prompts": 1, "long_completions": 2},
+    "rl": {"problems": 64, "steps": 100, "completions": 12800, "without_structure": 0},
+}
 COSTS = {
     "data": (1.4, 310.0),
     "traces": (2.2, 320.0),
@@ -213,6 +219,9 @@ def make_stages(root: Path, skill: dict[str, float] | None = None, test: int = 6
             "loaded": 2412,
             "dropped": {"near_duplicate": 31, "overlaps_evaluation": 9, "malformed": 2},
             "kept": {"train": 1770, "validation": 100, "test": test, "ood": ood},
+            "unused": 40,
+            "source": "world",
+            "notes": ["problems are made by a generator that repeats none"],
         },
     )
     accepted = [TeacherTrace(id=f"t-{i}/0", problem_id=f"t-{i}", teacher="world", path=TEACHER, answer="9", accepted=True) for i in range(20)]

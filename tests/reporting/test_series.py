@@ -51,7 +51,7 @@ def test_ledger_by_step_and_group(tmp_path: Path) -> None:
 
 def test_early_and_late_are_a_fifth_of_the_steps() -> None:
     steps = np.arange(20, dtype=float)
-    columns = {name: steps / 20 for name in ("reward", "structure", "outcome", "format", "tokens", "truncated")}
+    columns = dict.fromkeys(("reward", "structure", "outcome", "format", "tokens", "truncated"), steps / 20)
     found = summarise({**columns, "step": steps, "group": np.zeros(20)})
     assert [part.label for part in found.health] == ["first 4 steps", "last 4 steps", "all 20 steps"]
     assert found.health[0].reward == pytest.approx((0 + 1 + 2 + 3) / 4 / 20)

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from rlkd.reporting.notes import data_notes, training_notes
+
+
+def test_training_in_words(stages: dict[str, Path]) -> None:
+    warm, rl = training_notes(stages)
+    assert warm == (
+        "Warm start: SFT on 64 teacher traces, 60 steps; the checkpoint of step 60 goes on, the best on 100 validation "
+        "traces. Left out: 1 trace (the prompt is too long), 2 traces (the completion is too long)."
+    )
+    assert rl == "RL: 100 steps on 64 problems, 12,800 completions."
+
+
+def test_skipped_stages_say_nothing(stages: dict[str, Path]) -> None:
+    assert training_notes({"data": stages["data"]}) == ()
+    (stages["rl"] / "manifest.json").unlink()
+    assert len(training_notes(stages)) == 1
+
+
+def test_data_in_words(stages: dict[str, Path]) -> None:
+    assert data_notes(stages, {"source": "world", "notes": ["made by a generator"]}) == (
+        "Problems from: world.",
+        "Made by a generator.",
+        "Teacher: world.",
+        "Steps of the teacher's paths read by world@1, 3.2 a path on average; none found in 1 of 20 paths.",
+    )
+    assert data_notes({}, {}) == ()
