@@ -179,6 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments[:1] == ["--exec"] and len(arguments) > 1:
         die_with_parent()
+        os.environ["RLKD_PARENT_PID"] = str(os.getpid())  # the launcher keeps this process's id
         _replace_process(arguments[1:])
     if len(arguments) != 1 or arguments[0].startswith("-"):
         print("usage: python -m rlkd.jobs JOB.json", file=sys.stderr)

@@ -66,20 +66,21 @@ def command(path: Path, launch: LaunchConfig) -> list[str]:
     """The command that runs a job file."""
     if launch.processes == 1 and launch.accelerate_config is None:
         return [sys.executable, "-m", "rlkd.jobs", str(path)]
-    launcher = [sys.executable, "-m", "rlkd.jobs", "--exec"]
-    accelerate = [sys.executable, "-m", "accelerate.commands.launch"]
+    tied = [sys.executable, "-m", "rlkd.jobs", "--exec", sys.executable, "-m"]
+    accelerate = [*tied, "accelerate.commands.launch"]
     if launch.accelerate_config is not None:
         config = Path(os.path.expandvars(launch.accelerate_config)).expanduser()
         if not config.is_file():
             raise UserError(f"launch.accelerate_config: there is no file {config}; write one with `accelerate config`")
-        accelerate += ["--config_file", str(config)]
-        if launch.processes > 1:
-            accelerate += ["--num_processes", str(launch.processes)]
-    else:
-        accelerate += ["--multi_gpu" if _has_gpu() else "--cpu", "--num_processes", str(launch.processes)]
-        accelerate += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-        accelerate += ["--main_process_port", "0"]
-    return [*launcher, *accelerate, "--module", "rlkd.jobs", str(path)]
+        count = ["--num_processes", str(launch.processes)] if launch.processes > 1 else []
+        return [*accelerate, "--config_file", str(config), *count, "--module", "rlkd.jobs", str(path)]
+    if _has_gpu():
+        options = ["--multi_gpu", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+        options += ["--main_process_port", "0", "--num_processes", str(launch.processes)]
+        return [*accelerate, *options, "--module", "rlkd.jobs", str(path)]
+    # `accelerate launch --cpu` starts one process only; this is what it uses for several.
+    options = ["--standalone", "--nproc_per_node", str(launch.processes)]
+    return [*tied, "torch.distributed.run", *options, "--module", "rlkd.jobs", str(path)]
 
 
 def _has_gpu() -> bool:

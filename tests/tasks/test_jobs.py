@@ -120,16 +120,29 @@ def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(job: Job, tmp_path
         os.kill(int((folder / "pid").read_text()), 0)
 
 
-def test_one_process_is_plain_python_and_several_are_accelerate(tmp_path: Path) -> None:
+def test_one_process_is_plain_python_and_several_have_a_launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "job.json"
     assert command(path, LaunchConfig()) == [sys.executable, "-m", "rlkd.jobs", str(path)]
+    monkeypatch.setattr("tasks.jobs._has_gpu", lambda: True)
     several = command(path, LaunchConfig(processes=4))
     assert several[:4] == [sys.executable, "-m", "rlkd.jobs", "--exec"]
     assert "accelerate.commands.launch" in several
     assert several[several.index("--num_processes") + 1] == "4"
     assert several[-3:] == ["--module", "rlkd.jobs", str(path)]
+    monkeypatch.setattr("tasks.jobs._has_gpu", lambda: False)
+    assert "torch.distributed.run" in command(path, LaunchConfig(processes=4))
     (tmp_path / "fsdp.yaml").write_text("")
     configured = command(path, LaunchConfig(accelerate_config=str(tmp_path / "fsdp.yaml")))
     assert configured[configured.index("--config_file") + 1] == str(tmp_path / "fsdp.yaml")
     with pytest.raises(UserError, match="launch.accelerate_config"):
         command(path, LaunchConfig(accelerate_config=str(tmp_path / "absent.yaml")))
+
+
+def test_several_processes_run_one_stage_and_one_of_them_speaks(job: Job, fakes: Path) -> None:
+    pytest.importorskip("torch")
+    heard = Heard()
+    folder = Path(job.folder)
+    done = run_job(job, folder / "work", folder.parent / "log", LaunchConfig(processes=2), heard)
+    assert done.result.rows == 8
+    assert len({line.split()[1] for line in fakes.read_text().splitlines()}) == 2
+    assert heard.said.count("trained") == 1

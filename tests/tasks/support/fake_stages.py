@@ -1,7 +1,7 @@
 """Stage functions without models, for tests of what surrounds them.
 
 Environment: ``FAKE_LOG`` (a file that gets one line per unit of work: stage, attempt's process, unit),
-``FAKE_FAIL`` (name of a stage that fails), ``FAKE_FAULT`` (how), ``FAKE_DELAY`` (seconds per unit of traces and rl).
+``FAKE_FAIL`` (name of a stage that fails, or @ and a file that holds it), ``FAKE_FAULT`` (how), ``FAKE_DELAY`` (seconds per unit of traces and rl).
 """
 
 from __future__ import annotations
@@ -49,7 +49,11 @@ def _note(stage: str, unit: object) -> None:
 
 
 def _perhaps_fail(stage: str) -> None:
-    if os.environ.get("FAKE_FAIL") != stage:
+    chosen = os.environ.get("FAKE_FAIL", "")
+    if chosen.startswith("@"):  # a file that says it, so that a test can change its mind
+        path = Path(chosen[1:])
+        chosen = path.read_text().strip() if path.exists() else ""
+    if chosen != stage:
         return
     fault = os.environ.get("FAKE_FAULT", "crash")
     if fault == "user":
