@@ -96,6 +96,18 @@ def generate(
 
 
 @app.command()
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="[LABEL=]RUN...", help="Run folders; runs with one label are seeds of one method.")
+    ],
+) -> None:
+    """Put the final students of runs side by side, with differences over the same problems, as Markdown."""
+    from rlkd.reporting.compare import compare_runs
+
+    print(compare_runs(runs))
+
+
+@app.command()
 def presets() -> None:
     """List the configurations that ship with rlkd."""
     from flows.inspection import show_presets
