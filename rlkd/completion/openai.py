@@ -7,13 +7,14 @@ light modules where the package is hundreds, and retries, time-outs and what may
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import math
 import os
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
+import ssl
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
@@ -42,13 +43,37 @@ class _Retry(Exception):
         self.after_s = after_s
 
 
-@dataclass(slots=True)
 class _Session:
-    """Connections and the bound on concurrency; both belong to one event loop."""
+    """The connections of one event loop; holding one is what bounds concurrency.
 
-    loop: asyncio.AbstractEventLoop
-    client: httpx.AsyncClient
-    slots: asyncio.Semaphore
+    Each connection is a client of its own, made when first needed and handed out again while it is warm: a pool shared
+    by n requests looks at all n connections for each of them, which at 40 at once was most of the client's time.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, concurrency: int, secure: bool) -> None:
+        self.loop = loop
+        self._slots = asyncio.Semaphore(concurrency)
+        self._idle: list[httpx.AsyncClient] = []
+        self._verify: ssl.SSLContext | bool = httpx.create_ssl_context() if secure else False
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[httpx.AsyncClient]:
+        """A connection, when one is free."""
+        async with self._slots:
+            client = self._idle.pop() if self._idle else self._new()
+            try:
+                yield client
+            finally:
+                self._idle.append(client)
+
+    def _new(self) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+        return httpx.AsyncClient(limits=limits, timeout=None, verify=self._verify)
+
+    async def aclose(self) -> None:
+        """Closes the connections that are not in use."""
+        while self._idle:
+            await self._idle.pop().aclose()
 
 
 class OpenAICompleter:
@@ -99,7 +124,7 @@ class OpenAICompleter:
         """Closes the connections."""
         session, self._session = self._session, None
         if session is not None and session.loop is asyncio.get_running_loop():
-            await session.client.aclose()
+            await session.aclose()
 
     def _key(self) -> str | None:
         name = self.config.api_key_env
@@ -114,9 +139,7 @@ class OpenAICompleter:
         """The session of the running loop; one of a loop that has ended is dropped."""
         loop = asyncio.get_running_loop()
         if self._session is None or self._session.loop is not loop:
-            limits = httpx.Limits(max_connections=self.config.concurrency, max_keepalive_connections=self.config.concurrency)
-            client = httpx.AsyncClient(limits=limits, timeout=None, trust_env=True)
-            self._session = _Session(loop, client, asyncio.Semaphore(self.config.concurrency))
+            self._session = _Session(loop, self.config.concurrency, self.config.base_url.startswith("https"))
         return self._session
 
     async def _attempts(
@@ -150,14 +173,13 @@ class OpenAICompleter:
     async def _attempt(
         self, path: str, body: Mapping[str, Any], key: str | None, request: CompletionRequest
     ) -> CompletionResult:
-        session = self._here()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         where = f"{self.config.model} at {self.config.base_url}"
-        async with session.slots:
+        async with self._here().connection() as client:
             try:
                 # One bound over the whole exchange: a server that drips a byte now and then never trips a read time-out.
                 async with asyncio.timeout(self.config.timeout_s):
-                    status, reply_headers, raw = await _post(session.client, self.config.base_url + path, body, headers)
+                    status, reply_headers, raw = await _post(client, self.config.base_url + path, body, headers)
             except TimeoutError:
                 fault = CompletionFault("timeout", f"{where}: no answer within {self.config.timeout_s:g} s")
                 raise _Retry(fault) from None

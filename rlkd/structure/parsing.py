@@ -178,6 +178,8 @@ def locate(quotes: list[str], path: str) -> list[tuple[int, int]]:
     Quotes are looked for in order, each after the one before it, then anywhere; (0, 0) where a quote is
     empty or not found.
     """
+    if not any(quotes):
+        return [(0, 0)] * len(quotes)
     words = [(match.group().casefold(), match.start(), match.end()) for match in _WORDS.finditer(path)]
     flat, starts, ends = _flatten(words)
     spans: list[tuple[int, int]] = []
