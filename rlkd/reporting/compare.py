@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rlkd.errors import UserError
 from rlkd.evaluation.metrics import CHECKPOINTS, METRICS, SPLITS
 from rlkd.evaluation.stats import bootstrap_interval
-from rlkd.io import read_rows
+from rlkd.io import read_rows, sha256_json
 from rlkd.reporting.markdown import cell, table
 from rlkd.reporting.words import METRIC_LABELS, SPLIT_LABELS, interval, points, signed
 from schemas.artifact import RunManifest
@@ -31,6 +31,7 @@ class ComparedRun:
         name: Name of the run.
         seed: Its seed.
         problems: Digest of the data stage: only runs on the same data are paired.
+        structures: Digest of what its structure scores are made with.
         checkpoint: The last checkpoint that it has.
         values: Its scores.
     """
@@ -39,6 +40,7 @@ class ComparedRun:
     name: str
     seed: int
     problems: str
+    structures: str
     checkpoint: str
     values: Values = field(repr=False)
 
@@ -62,6 +64,8 @@ def compare_runs(arguments: Sequence[str], *, resamples: int = 2000, confidence:
         "the seeds' values of a problem averaged first where the seeds share their problems.",
         _methods(runs, labels, resamples, confidence),
     ]
+    if len({run.structures for run in runs}) > 1:
+        parts.append("**The structure scores do not compare**: the runs made them with different settings (section `structures`).")
     if len(runs) > len(labels):
         parts += ["Every run:", _every_run(runs, resamples, confidence)]
     for other in labels[1:]:
@@ -99,6 +103,7 @@ def load_run(argument: str) -> ComparedRun:
         name=run.name,
         seed=int(run.config.get("seed", 0)),
         problems=entries["data"].sha256 if "data" in entries else "",
+        structures=sha256_json(run.config.get("structures")),
         checkpoint=last,
         values=_values([row for row in rows if row.checkpoint == last]),
     )

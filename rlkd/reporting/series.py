@@ -80,16 +80,17 @@ def read_ledger(folder: Path) -> RewardCurves:
     if not folder.is_dir() or not any(folder.glob("*.parquet")):
         return RewardCurves()
     import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     table = pq.read_table(folder, columns=list(_COLUMNS))
     if table.num_rows == 0:
         return RewardCurves()
     columns: dict[str, NDArray[np.float64]] = {
-        name: np.array([math.nan if v is None else v for v in table[name].to_pylist()], dtype=np.float64)
-        for name in _COLUMNS[:-1]
+        name: table[name].cast(pa.float64()).to_numpy() for name in _COLUMNS if name != "finish_reason"
     }
-    columns["truncated"] = np.array([v == "length" for v in table["finish_reason"].to_pylist()], dtype=np.float64)
+    columns["truncated"] = pc.equal(table["finish_reason"], "length").to_numpy().astype(np.float64)
     return summarise(columns)
 
 

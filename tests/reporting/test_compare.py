@@ -91,6 +91,12 @@ def test_other_data_or_seeds_are_not_paired(make: Make) -> None:
     assert "nothing can be paired" in compare_runs([first, str(make("c", [1, 0], data="other"))], resamples=100)
 
 
+def test_structure_scores_by_other_settings_do_not_compare(make: Make) -> None:
+    one, other = make("a", [1]), make("b", [1], config={"seed": 0, "structures": {"alignment": {"type": "prefix"}}})
+    assert "structure scores do not compare" in compare_runs([str(one), str(other)], resamples=100)
+    assert "do not compare" not in compare_runs([str(one), str(one)], resamples=100)
+
+
 def test_same_run_has_no_difference(make: Make) -> None:
     first = make("a", [1, 0, 1])
     text = compare_runs([f"x={first}", f"y={first}"], resamples=100)
