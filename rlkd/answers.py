@@ -50,6 +50,7 @@ _EXPLOSIVE = re.compile(
     re.DOTALL,
 )
 _MAX_DEPTH = 10
+_VERDICT = re.compile(r"\(?([A-Z])[).:](?=\s)|(yes|no|true|false)(?=[,;])", re.IGNORECASE)
 _TRUTH = {"true": "yes", "false": "no"}
 
 _UNIT_TABLE: tuple[tuple[str, str, Fraction], ...] = (
@@ -183,6 +184,12 @@ def _as_words(text: str) -> str:
     return _TRUTH.get(text, text)
 
 
+def _verdict(text: str) -> str | None:
+    """The choice or verdict that an answer begins with: ``(B) 5 eggs``, ``Yes, because ...``."""
+    match = _VERDICT.match(text)
+    return _as_words(match[1] or match[2]) if match else None
+
+
 def _is_words(text: str) -> bool:
     if not _WORDS.fullmatch(text):
         return False
@@ -224,7 +231,7 @@ def answers_equal(reference: str, answer: str, timeout_s: float = 5.0) -> bool |
     wanted, stated = clean_answer(reference), clean_answer(answer)
     if not stated:
         return False
-    if _as_words(wanted) == _as_words(stated):
+    if _as_words(wanted) == _as_words(stated) or _as_words(wanted) == _verdict(stated):
         return True
     number = parse_quantity(reference)
     if number is not None:

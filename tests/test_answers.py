@@ -18,14 +18,14 @@ EQUAL = [
     ("50", "50%"), ("50%", "0.5"), ("50\\%", "50 percent"), ("$0.50", "50 cents"), ("2 hours", "120 minutes"),
     ("5 cm", "0.05 m"), ("18", "18\\text{ cm}"), ("3 million", "3000000"), ("1e3", "1000"), ("1/3", "0.333333"),
     ("5", "x = 5"), ("90^\\circ", "90"), ("yes", "True"), ("no", "false"), ("Monday", "monday."), ("B", "(B)"),
-    ("the cat", "cat"), ("\\text{Monday}", "Monday"),
+    ("B", "(B) 5 eggs"), ("b", "B. 5"), ("yes", "Yes, because 5 > 3"), ("no", "False; it is not"), ("the cat", "cat"), ("\\text{Monday}", "Monday"),
 ]  # fmt: skip
 DIFFERENT = [
     ("18", "19"), ("18", "-18"), ("18", "18.5"), ("18", "1.8"), ("18", ""), ("18", "eighteen"), ("18", "8"),
     ("5", "5 or 7"), ("5", "5, 7"), ("5", "not 5"), ("5", "I think it is 5 or maybe 7"), ("16", "8+8"), ("12", "3*4"),
     ("0.33", "1/3"), ("1000000", "1000001"), ("5", "5/0"), ("2", "2 pi"), ("5", "5x"), ("5", "5xy"), ("5 cm", "5 hours"),
     ("50%", "0.05"), ("yes", "no"), ("Monday", "Tuesday"), ("Monday", "Monday or Tuesday"), ("B", "A"), ("18", "18 18"),
-    ("5!", "5"), ("7", "\\text{7 is wrong}"),
+    ("B", "A) B"), ("B", "Bob"), ("yes", "no, not yes"), ("yes", "yes and no"), ("5!", "5"), ("7", "\\text{7 is wrong}"),
 ]  # fmt: skip
 SYMBOLIC_EQUAL = [
     ("x+1", "1+x"),
@@ -101,6 +101,16 @@ def test_every_number_equals_itself_however_written(value: Fraction) -> None:
 @given(st.integers(), st.integers())
 def test_whole_numbers_are_equal_exactly_when_they_are(a: int, b: int) -> None:
     assert answers_equal(f"{a:,}", str(b)) is (a == b)
+
+
+NUMBERS = st.decimals(-(10**6), 10**6, places=2, allow_nan=False).map(str)
+UNITS = st.sampled_from(["", "%", " eggs", " cm", " m", " hours", " minutes", " dollars", " cents"])
+
+
+@given(st.tuples(NUMBERS, UNITS).map("".join), st.tuples(NUMBERS, UNITS).map("".join))
+def test_equality_of_quantities_is_symmetric(a: str, b: str) -> None:
+    assert answers_equal(a, b) is answers_equal(b, a)
+    assert answers_equal(a, a) is True
 
 
 @given(st.text(max_size=60))
