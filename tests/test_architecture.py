@@ -1,0 +1,79 @@
+"""Promises about the whole tree: what imports what, what stays light, what is never used."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = ("torch", "transformers", "trl", "datasets", "prefect", "mlflow", "pandas", "matplotlib", "sympy")
+SOURCES = sorted(path for room in ("schemas", "rlkd", "tasks", "flows") for path in (ROOT / room).rglob("*.py"))
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("blocked", ["torch", "prefect", "mlflow"])
+@pytest.mark.parametrize("package", ["rlkd.structure", "rlkd.rewards"])
+def test_reward_packages_import_without_the_pipeline(package: str, blocked: str) -> None:
+    # None in sys.modules makes `import torch` raise ImportError, as on a machine that lacks it.
+    code = f"""
+import sys, importlib, pkgutil
+sys.modules[{blocked!r}] = None
+package = importlib.import_module({package!r})
+for module in pkgutil.iter_modules(package.__path__):
+    importlib.import_module({package!r} + "." + module.name)
+"""
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_module_import_is_light() -> None:
+    # Heavy libraries are imported inside functions; only flows and tasks may import Prefect and MLflow on top.
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in SOURCES if path.parts[-2] != "tasks"
+    ]
+    light = [name for name in modules if name.startswith(("schemas", "rlkd")) and not name.endswith("__main__")]
+    code = f"""
+import sys, importlib
+for name in {light!r}:
+    importlib.import_module(name.removesuffix(".__init__"))
+    heavy = [h for h in {HEAVY!r} if h in sys.modules]
+    assert not heavy, f"importing {{name}} pulls in {{heavy}}"
+"""
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = f"""
+import sys
+from flows.cli import main
+sys.argv = ["rlkd", "--help"]
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+heavy = [h for h in {HEAVY!r} if h in sys.modules]
+assert not heavy, heavy
+"""
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+    assert "run" in done.stdout
+
+
+def test_no_pickle_anywhere() -> None:
+    pattern = re.compile(r"^\s*(import|from) (pickle|cloudpickle|dill|joblib)\b|pickle\.(load|dump)|weights_only\s*=\s*False", re.M)
+    guilty = [str(path.relative_to(ROOT)) for path in SOURCES if pattern.search(path.read_text(encoding="utf-8"))]
+    assert guilty == []
+
+
+def test_torch_is_constrained_without_a_local_version() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("torch==")] == ["torch==2.13.*"]
+    assert not [line for line in lines if "+" in line or "@" in line or "--hash" in line]
