@@ -28,6 +28,7 @@ _WORD_OPS = {"times": "*", "plus": "+", "minus": "-", "divided by": "/", "multip
 _OPERAND_AHEAD = re.compile(r"\s{0,3}[$£€(]{0,3}\s?-?[$(]{0,2}(?:\.?\d|[A-Za-z](?![A-Za-z'’]))")
 _NUMBER_AHEAD = re.compile(r"(?: only| about| just| equal to)?\s{0,3}[$£€(]{0,2}\s?-?\$?\.?\d")
 _DECLARED = re.compile(r"\b[Ll]et(?:'s)? (?:\w{1,9} ){0,3}?([A-Za-z])(?= )")
+_ALGEBRA_AHEAD = re.compile(r" ?[-+*/=^–−]")
 _MARK_TOKEN = re.compile(r"(\d+(?:\.\d*)?|\.\d+)|([-+*/^()])|([A-Za-z])")
 
 
@@ -343,24 +344,17 @@ def find_calculations(text: str, base: int = 0) -> list[Calc]:
                     reader.operand_token(value / 100.0, start, end, percent=True)
                 else:
                     reader.operand_token(value, start, end)
-        elif kind == 7:
-            symbol = match.group(7)
-            symbol = _OPS.get(symbol, symbol)
-            if symbol == "=":
-                reader.equals(start, end)
-            elif symbol == "(":
-                _open(reader, start, end)
-            elif symbol == ")":
-                _close(reader, end)
-            else:
-                reader.operator(symbol, start, end)
         elif kind == 9:
             if reader.items or reader.parts:
                 reader.finish()
         elif kind == 8:
-            _word(reader, match.group(8), start, end)
+            if reader.operand:
+                _word(reader, match.group(8), start, end)
+        elif kind == 7:
+            _sign(reader, match.group(7), start, end)
         elif kind == 10:
-            _letter(reader, match.group(10), start, end)
+            if reader.items or reader.parts or _ALGEBRA_AHEAD.match(text, end):
+                _letter(reader, match.group(10), start, end)
         elif kind == 1:
             _mark(reader, match.group(1), start, end)
         elif kind == 4:
@@ -369,6 +363,18 @@ def find_calculations(text: str, base: int = 0) -> list[Calc]:
                 reader.operand_token(whole + top / bottom, start, end)
     reader.finish()
     return reader.found
+
+
+def _sign(reader: _Reader, symbol: str, start: int, end: int) -> None:
+    symbol = _OPS.get(symbol, symbol)
+    if symbol == "=":
+        reader.equals(start, end)
+    elif symbol == "(":
+        _open(reader, start, end)
+    elif symbol == ")":
+        _close(reader, end)
+    elif reader.operand or symbol == "-":
+        reader.operator(symbol, start, end)
 
 
 def _open(reader: _Reader, start: int, end: int) -> None:

@@ -58,6 +58,8 @@ def compare_numeric(teacher: Prepared, student: Prepared, problem: Sequence[floa
     candidates: list[tuple[float, int, int]] = []
     for t, a in enumerate(ours.units):
         for s, b in enumerate(theirs.units):
+            if a.key != b.key and a.whole and b.whole and (a.signature is None or a.signature != b.signature):
+                continue  # nothing in common, said without a call
             verdict = judge_units(a, b)
             if verdict is not None:
                 verdicts[t, s] = verdict

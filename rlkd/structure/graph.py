@@ -27,16 +27,22 @@ class Unit:
         deps: Earlier units whose values it uses.
         ahead: Later units whose values it uses already (out of order).
         base: Operands that no unit gave.
+        key: The value, rounded for quick comparison.
+        whole: Whether the value is a whole number.
+        signature: Operation and sorted operands; ``None`` where there are not at least two.
     """
 
-    __slots__ = ("step", "value", "operands", "ops", "holds", "percent", "symbolic", "deps", "ahead", "base", "key")
+    __slots__ = (
+        "step", "value", "operands", "ops", "holds", "percent", "symbolic", "deps", "ahead", "base", "key", "whole", "signature",
+    )  # fmt: skip
 
     def __init__(
         self, step: int, value: float, operands: tuple[float, ...], ops: str, holds: bool = True, percent: bool = False,
         symbolic: bool = False,
     ) -> None:  # fmt: skip
         self.step = step
-        self.value = value
+        key = round(value, 6)
+        self.value = value = key if key else value
         self.operands = operands
         self.ops = ops
         self.holds = holds
@@ -45,7 +51,9 @@ class Unit:
         self.deps: list[int] = []
         self.ahead: list[int] = []
         self.base: list[float] = []
-        self.key = round(value, 6)
+        self.key = key
+        self.whole = value == int(value)
+        self.signature = (ops, sorted(operands)) if len(operands) > 1 else None
 
 
 class Graph:
@@ -80,10 +88,15 @@ class Graph:
 
 
 def find_value(value: float, values: Sequence[float]) -> int:
-    """Index of the last value equal to ``value``, or -1."""
-    for i in range(len(values) - 1, -1, -1):
-        if same_value(value, values[i]):
-            return i
+    """Index of the last value equal to ``value``, or -1; whole numbers exactly, others up to rounding."""
+    if value in values:
+        for i in range(len(values) - 1, -1, -1):
+            if values[i] == value:
+                return i
+    if value % 1.0:
+        for i in range(len(values) - 1, -1, -1):
+            if values[i] % 1.0 and same_value(value, values[i]):
+                return i
     return -1
 
 
@@ -161,9 +174,10 @@ def _repeat_of(unit: Unit, kept: list[Unit], problem: Sequence[float]) -> int | 
     for j in range(len(kept) - 1, -1, -1):
         earlier = kept[j]
         if earlier.key == unit.key and (
-            earlier.operands == operands or (not operands and not unit.symbolic)
-            or (earlier.ops == unit.ops and sorted(earlier.operands) == sorted(operands))
-        ):  # fmt: skip
+            earlier.operands == operands
+            or (not operands and not unit.symbolic)
+            or (unit.signature is not None and earlier.signature == unit.signature)
+        ):
             return j
     return None
 

@@ -53,12 +53,11 @@ def judge_units(teacher: Unit, student: Unit) -> tuple[float, float, float] | No
         ``(p_intent, p_sub_problem, p_answer)``, or ``None`` where they have nothing in common: neither the
         result, nor the same operation on the same quantities.
     """
-    if teacher.key == student.key or same_number(teacher, student):
-        overlap = operand_overlap(teacher.operands, student.operands)
+    same = teacher.signature is not None and teacher.signature == student.signature
+    if teacher.key == student.key or (not (teacher.whole and student.whole) and same_number(teacher, student)):
+        overlap = 1.0 if same else operand_overlap(teacher.operands, student.operands)
         return 1.0, 0.6 + 0.4 * overlap, 1.0
-    if teacher.ops == student.ops and len(teacher.operands) > 1 and operand_overlap(teacher.operands, student.operands) == 1.0:
-        return 1.0, 1.0, 0.0
-    return None
+    return (1.0, 1.0, 0.0) if same else None
 
 
 @lru_cache(maxsize=20_000)

@@ -64,7 +64,7 @@ class StructureScorer:
         """
         by_rules = isinstance(self.decomposer, RulesDecomposer) and isinstance(self.judge, RulesJudge)
         if by_rules:
-            return [self._score_by_rules(item) for item in items]
+            return [self.score_now(item) for item in items]
         paths = [PathItem(item.problem, item.student_path, item.domain) for item in items]
         if isinstance(self.alignment, PrefixAlignmentConfig) and not isinstance(self.judge, RulesJudge):
             samples = [PrefixSample(path, item.teachers) for path, item in zip(paths, items, strict=True)]
@@ -74,7 +74,8 @@ class StructureScorer:
 
     # -- rules only ---------------------------------------------------------------------------------
 
-    def _score_by_rules(self, item: ScoreItem) -> StructureScore | None:
+    def score_now(self, item: ScoreItem) -> StructureScore | None:
+        """Scores one item by rules, at once (see :meth:`score`)."""
         assert isinstance(self.decomposer, RulesDecomposer)
         problem = problem_quantities(item.problem)
         teachers = self._prepared(item, problem)
@@ -255,4 +256,4 @@ def score_paths(
     """
     scorer = scorer or StructureScorer()
     structures = tuple(decompose_text(teacher, domain, problem) for teacher in teachers)
-    return scorer._score_by_rules(ScoreItem(problem, structures, student, domain))
+    return scorer.score_now(ScoreItem(problem, structures, student, domain))
