@@ -1,7 +1,7 @@
 """A lean sampling loop for small Llama models on the CPU.
 
 Shapes: U distinct prompts, G samples of each, B = U * G rows, P prompt tokens (left-padded), H heads,
-K key-value heads, D head size, E hidden size, T tokens so far.
+K key-value heads, D head size, E hidden size, T tokens so far, R rows still being written.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from rlkd.completion.decode import Sampling, choose
+
+
+_COMPACT_EVERY = 4
+_COMPACT_SHARE = 0.1
+"""Every few tokens, rows that have ended are dropped where they are at least this share."""
 
 
 @dataclass
@@ -91,26 +96,31 @@ class _Llama:
 
 @dataclass
 class _State:
-    """What the loop carries: per layer, prompt keys/values (U, K, P, D) and sample keys/values (B, K, T, D)."""
+    """What the loop carries, for the R rows that are still being written.
 
-    prompt_k: list[Tensor]
+    A grid of U x G slots holds a row or nothing, so that the samples of a group read their prompt together.
+    """
+
+    prompt_k: list[Tensor]  # per layer (U, K, P, D)
     prompt_v: list[Tensor]
-    sample_k: list[Tensor]
+    sample_k: list[Tensor]  # per layer (R, K, T, D)
     sample_v: list[Tensor]
     bias: Tensor  # (U, 1, 1, P): 0 for prompt tokens, -inf for padding
-    length: Tensor  # (U,)
+    length: Tensor  # (R,) tokens of the row's prompt
     cos: Tensor  # (P + T, 1, D), by position
     sin: Tensor
-    rows: Tensor  # (B,) row of the output
+    rows: Tensor  # (R,) row of the output
+    slots: Tensor  # (R,) place in the grid
+    group: int
 
 
 def lean_generate(model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[int]]:
     """See :func:`rlkd.completion.decode.generate_ids`. Neighbouring equal prompts are computed once."""
-    runs = [(list(key), len(list(group))) for key, group in groupby(tuple(p) for p in prompts)]
-    results: list[list[int]] = []
+    runs = [(list(key), len(list(same))) for key, same in groupby(tuple(p) for p in prompts)]
     llama = _Llama(model)
-    for size, same in groupby(runs, key=lambda run: run[1]):
-        results.extend(_generate_groups(llama, [ids for ids, _ in same], size, sampling))
+    results: list[list[int]] = []
+    for size, equal in groupby(runs, key=lambda run: run[1]):
+        results.extend(_generate_groups(llama, [ids for ids, _ in equal], size, sampling))
     return results
 
 
@@ -120,32 +130,23 @@ def _generate_groups(
     """``group`` completions of each prompt, group after group."""
     state, hidden = _prefill(llama, prompts, group, sampling)
     tokens = torch.full((len(prompts) * group, sampling.max_new_tokens), sampling.pad_id, dtype=torch.long)
+    lengths = torch.full((len(prompts) * group,), sampling.max_new_tokens)
     eos = torch.tensor(sampling.eos_ids)
     ended = torch.zeros(len(prompts) * group, dtype=torch.bool)
     logits = llama.logits(hidden).repeat_interleave(group, 0)
     for step in range(sampling.max_new_tokens):
         chosen = choose(logits, sampling)
-        chosen = torch.where(ended, sampling.pad_id, chosen)
         tokens[state.rows, step] = chosen
-        ended |= torch.isin(chosen, eos)
+        ends_now = torch.isin(chosen, eos) & ~ended
+        lengths[state.rows[ends_now]] = step + 1
+        ended |= ends_now
         if step + 1 == sampling.max_new_tokens or ended.all():
             break
-        if step % 8 == 7:
-            keep = ~ended.view(-1, group).all(1)
-            if keep.sum() <= 0.9 * len(keep):
-                _compact(state, keep, group, step)
-                rows = keep.repeat_interleave(group)
-                chosen, ended = chosen[rows], ended[rows]
-        logits = _step(llama, state, chosen, step, group)
-    output = tokens.tolist()
-    return [_cut(row, set(sampling.eos_ids)) for row in output]
-
-
-def _cut(row: list[int], eos: set[int]) -> list[int]:
-    for i, token in enumerate(row):
-        if token in eos:
-            return row[: i + 1]
-    return row
+        if step % _COMPACT_EVERY == 0 and ended.sum() >= _COMPACT_SHARE * len(ended):
+            _compact(state, ~ended, step)
+            chosen, ended = chosen[~ended], ended[~ended]
+        logits = _step(llama, state, chosen, step)
+    return [row[:length] for row, length in zip(tokens.tolist(), lengths.tolist(), strict=True)]
 
 
 def _prefill(
@@ -163,9 +164,12 @@ def _prefill(
     table = llama.rope(torch.arange(width + sampling.max_new_tokens))
     positions = (torch.arange(width) - (width - length)[:, None]).clamp(min=0)
     cos, sin = table[0][positions], table[1][positions]
-    x = llama.embedding[ids]
-    state = _State([], [], [], [], bias, length, *table, torch.arange(count * group))
+    rows = torch.arange(count * group)
+    state = _State(
+        [], [], [], [], bias, length.repeat_interleave(group), *table, rows=rows, slots=rows, group=group
+    )
     shape = (count * group, llama.kv_heads, sampling.max_new_tokens, llama.size)
+    x = llama.embedding[ids]
     for layer in llama.layers:
         q, k, v = llama.project(layer, x, cos, sin)
         k, v = k.transpose(1, 2).contiguous(), v.transpose(1, 2).contiguous()
@@ -180,45 +184,52 @@ def _prefill(
     return state, x[:, -1]
 
 
-def _step(llama: _Llama, state: _State, chosen: Tensor, step: int, group: int) -> Tensor:
-    """Logits (B, V) after the tokens chosen at ``step``."""
-    count = len(state.length)
-    repeats = llama.heads // llama.kv_heads
-    positions = (state.length + step).repeat_interleave(group)
+def _step(llama: _Llama, state: _State, chosen: Tensor, step: int) -> Tensor:
+    """Logits (R, V) after the tokens chosen at ``step``."""
+    positions = state.length + step
     cos, sin = state.cos[positions], state.sin[positions]
     x = llama.embedding[chosen]
-    scale = llama.size**-0.5
+    repeats = llama.heads // llama.kv_heads
     for i, layer in enumerate(llama.layers):
         q, k, v = llama.project(layer, x, cos, sin)
         state.sample_k[i][:, :, step] = k
         state.sample_v[i][:, :, step] = v
-        q = q * scale
-        # (U, K, G*R, D): the samples of a group read the prompt's keys together.
-        grouped = q.view(count, group, llama.kv_heads, repeats, llama.size).transpose(1, 2).flatten(2, 3)
-        on_prompt = grouped @ state.prompt_k[i].transpose(-1, -2) + state.bias
-        own = q.view(-1, llama.kv_heads, repeats, llama.size) @ state.sample_k[i][:, :, : step + 1].transpose(
-            -1, -2
-        )
-        own = own.view(count, group, llama.kv_heads, repeats, step + 1).transpose(1, 2).flatten(2, 3)
-        weights = torch.cat([on_prompt, own], -1).softmax(-1)
-        from_prompt = weights[..., : on_prompt.shape[-1]] @ state.prompt_v[i]
-        own_weights = (
-            weights[..., on_prompt.shape[-1] :].unflatten(2, (group, repeats)).transpose(1, 2).flatten(0, 1)
-        )
-        from_own = own_weights @ state.sample_v[i][:, :, : step + 1]
-        attended = from_prompt.unflatten(2, (group, repeats)).transpose(1, 2).flatten(0, 1) + from_own
+        own_k, own_v = state.sample_k[i][:, :, : step + 1], state.sample_v[i][:, :, : step + 1]
+        q = q.view(-1, llama.kv_heads, repeats, llama.size) * llama.size**-0.5
+        prompt_k = state.prompt_k[i].transpose(-1, -2)
+        on_prompt = _from_grid(_to_grid(q, state) @ prompt_k + state.bias, state, repeats)
+        weights = torch.cat([on_prompt, q @ own_k.transpose(-1, -2)], -1).softmax(-1)
+        width = on_prompt.shape[-1]
+        attended = _from_grid(_to_grid(weights[..., :width], state) @ state.prompt_v[i], state, repeats)
+        attended = attended + weights[..., width:] @ own_v
         x = llama.finish(layer, x, attended.flatten(1))
     return llama.logits(x)
 
 
-def _compact(state: _State, keep: Tensor, group: int, step: int) -> None:
-    """Drops groups whose samples have all ended."""
-    rows = keep.repeat_interleave(group)
+def _to_grid(x: Tensor, state: _State) -> Tensor:
+    """(R, K, H/K, N) rows into (U, K, G * H/K, N), by prompt."""
+    count = len(state.bias)
+    grid = x.new_zeros(count * state.group, *x.shape[1:])
+    grid[state.slots] = x
+    return grid.unflatten(0, (count, state.group)).transpose(1, 2).flatten(2, 3)
+
+
+def _from_grid(x: Tensor, state: _State, repeats: int) -> Tensor:
+    """The inverse of :func:`_to_grid`."""
+    return x.unflatten(2, (state.group, repeats)).transpose(1, 2).flatten(0, 1)[state.slots]
+
+
+def _compact(state: _State, alive: Tensor, step: int) -> None:
+    """Drops rows that have ended, and prompts without any row left."""
+    slots = state.slots[alive]
+    used = torch.zeros(len(state.bias), dtype=torch.bool)
+    used[slots // state.group] = True
+    place = used.cumsum(0) - 1
+    state.slots = place[slots // state.group] * state.group + slots % state.group
+    state.bias, state.length, state.rows = state.bias[used], state.length[alive], state.rows[alive]
     for i in range(len(state.prompt_k)):
-        state.prompt_k[i] = state.prompt_k[i][keep]
-        state.prompt_v[i] = state.prompt_v[i][keep]
+        state.prompt_k[i], state.prompt_v[i] = state.prompt_k[i][used], state.prompt_v[i][used]
         for cache in (state.sample_k, state.sample_v):
-            shrunk = torch.empty(int(rows.sum()), *cache[i].shape[1:])
-            shrunk[:, :, : step + 1] = cache[i][rows, :, : step + 1]
+            shrunk = torch.empty(len(state.rows), *cache[i].shape[1:])
+            shrunk[:, :, : step + 1] = cache[i][alive, :, : step + 1]
             cache[i] = shrunk
-    state.bias, state.length, state.rows = state.bias[keep], state.length[keep], state.rows[rows]
