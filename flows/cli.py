@@ -108,6 +108,32 @@ def compare(
 
 
 @app.command()
+def decompose(
+    source: Annotated[str, typer.Argument(metavar="IN.jsonl", help="Rows {id, problem, path}.")],
+    target: Annotated[str, typer.Argument(metavar="OUT.jsonl", help="Gets rows {id, steps, error}; replaced atomically.")],
+    config: Annotated[str | None, typer.Option("--config", metavar="YAML", help="Its section `structures` chooses the decomposer.")] = None,
+) -> None:
+    """Read the steps off reasoning paths. Exit code 1 if a row was malformed."""
+    from flows.scoring import decompose_rows
+
+    raise typer.Exit(decompose_rows(source, target, config))
+
+
+@app.command()
+def score(
+    source: Annotated[str, typer.Argument(metavar="IN.jsonl", help="Rows {id, problem, teacher, student, answer?}.")],
+    target: Annotated[str, typer.Argument(metavar="OUT.jsonl", help="Gets a row of scores for each; replaced atomically.")],
+    config: Annotated[
+        str | None, typer.Option("--config", metavar="YAML", help="Its sections `structures` and `rewards` choose how. Default: rules only.")
+    ] = None,
+) -> None:
+    """Score how well student paths follow their teachers'. Exit code 1 if a row was malformed."""
+    from flows.scoring import score_rows
+
+    raise typer.Exit(score_rows(source, target, config))
+
+
+@app.command()
 def presets() -> None:
     """List the configurations that ship with rlkd."""
     from flows.inspection import show_presets

@@ -1,0 +1,193 @@
+"""Rough estimates of memory, disk and time before a run: from sizes and a measured speed, within a factor of two or three."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from rlkd.errors import UserError
+from schemas.config.pipeline import PipelineConfig
+from tasks.display import duration
+
+_LIBRARIES_MB = 900.0
+"""Resident memory of a process that has imported torch, transformers and TRL."""
+_DECODE_LAYER_S = 0.0005
+"""Overhead of one layer in one decoding step, whatever its size (CPU; a GPU is no faster at it)."""
+_START_S = 12.0
+"""Start of a training or evaluation process."""
+_WARM_START_TRACES = 500
+"""Traces assumed where a stage takes all there are and their number is not known."""
+
+
+@dataclass(frozen=True)
+class Student:
+    """The sizes that cost memory and time."""
+
+    parameters: int
+    layers: int
+    width: int
+    vocabulary: int
+    context: int | None
+
+    @classmethod
+    def of(cls, config: Any, parameters: int) -> Student:
+        """From a transformers configuration."""
+        text = config.get_text_config()
+        return cls(
+            parameters=parameters,
+            layers=int(text.num_hidden_layers),
+            width=int(text.hidden_size),
+            vocabulary=int(text.vocab_size),
+            context=getattr(text, "max_position_embeddings", None),
+        )
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Estimates of a run.
+
+    Attributes:
+        memory_mb: Largest process.
+        disk_mb: Store, with the checkpoints of unfinished training.
+        seconds: By stage.
+        device: What trains.
+    """
+
+    memory_mb: float
+    disk_mb: float
+    seconds: dict[str, float]
+    device: str
+
+    @property
+    def memory_text(self) -> str:
+        """For people."""
+        return f"about {self.memory_mb / 1024:.1f} GiB for the largest process ({self.device})"
+
+    @property
+    def time_text(self) -> str:
+        """For people."""
+        parts = ", ".join(f"{name} {duration(value)}" for name, value in self.seconds.items())
+        return f"about {duration(sum(self.seconds.values()))} on {self.device} if nothing is finished ({parts})"
+
+
+def describe(config: PipelineConfig, path: str) -> Student:
+    """A checkpoint's sizes, from its configuration alone (no weights are read).
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    model = config.student.model
+    options = {"revision": model.revision, "trust_remote_code": model.trust_remote_code} if model.type == "checkpoint" else {}
+    try:
+        found = AutoConfig.from_pretrained(path, **options)
+        with torch.device("meta"):
+            empty = AutoModelForCausalLM.from_config(found, trust_remote_code=bool(options.get("trust_remote_code")))
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"student.model.path: {path} is not a causal LM that can be loaded ({first[:200]})") from None
+    return Student.of(found, sum(weights.numel() for weights in empty.parameters()))
+
+
+def flops_per_second() -> tuple[float, str]:
+    """Measured speed of a matrix product, and the device's name."""
+    import torch
+
+    cuda = torch.cuda.is_available()
+    device = "cuda" if cuda else "cpu"
+    n = 4096 if cuda else 512
+    a = torch.ones(n, n, device=device, dtype=torch.bfloat16 if cuda else torch.float32)
+    for _ in range(2):
+        a @ a
+    if cuda:
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    repeats = 10
+    for _ in range(repeats):
+        a @ a
+    if cuda:
+        torch.cuda.synchronize()
+    speed = repeats * 2 * n**3 / (time.perf_counter() - started)
+    return 0.4 * speed, torch.cuda.get_device_name() if cuda else f"{torch.get_num_threads()} CPU threads"
+
+
+def estimate(config: PipelineConfig, student: Student, problems: int, held_out: int) -> Costs:
+    """Estimates a run.
+
+    Args:
+        config: The configuration.
+        student: The student's sizes.
+        problems: Problems that the source has.
+        held_out: Those of them that are evaluated on.
+    """
+    speed, device = flops_per_second()
+    seconds = {"preparation": 2.0 + problems * 0.004}
+    if config.warm_start.enabled:
+        seconds["warm_start"] = _START_S + _warm_start_s(config, student, speed)
+    if config.rl.enabled:
+        seconds["rl"] = _START_S + config.rl.steps * _rl_step_s(config, student, speed)
+    seconds["evaluate"] = _START_S + _evaluate_s(config, student, held_out, speed)
+    return Costs(_memory_mb(config, student), _disk_mb(config, student), seconds, device)
+
+
+def _decode_s(student: Student, completions: int, tokens: int, speed: float) -> float:
+    """Sampling: one pass over the weights per token, and each step's overhead."""
+    return tokens * (student.layers * _DECODE_LAYER_S + 2 * student.parameters * completions / speed)
+
+
+def _train_s(student: Student, tokens: float, speed: float) -> float:
+    """Forward and backward: 6 operations per weight and token."""
+    return 6 * student.parameters * tokens / speed
+
+
+def _length(config: PipelineConfig) -> float:
+    """Tokens of a typical row: most are shorter than the limits."""
+    return 0.6 * (config.student.max_prompt_tokens + config.student.max_completion_tokens)
+
+
+def _warm_start_s(config: PipelineConfig, student: Student, speed: float) -> float:
+    rows = (config.warm_start.traces or config.traces.problems or _WARM_START_TRACES) * config.warm_start.max_epochs
+    return _train_s(student, rows * _length(config), speed) * 1.5
+
+
+def _rl_step_s(config: PipelineConfig, student: Student, speed: float) -> float:
+    completions = config.rl.prompts_per_step * config.rl.group_size
+    sampling = _decode_s(student, completions, config.student.max_completion_tokens, speed) / config.rl.steps_per_generation
+    return sampling + _train_s(student, completions * _length(config), speed) + completions / 2000
+
+
+def _evaluate_s(config: PipelineConfig, student: Student, problems: int, speed: float) -> float:
+    settings = config.evaluate
+    held_out = min(problems, 2 * (settings.max_problems or problems))
+    sampled = min(settings.pass_problems or held_out, held_out) * settings.samples
+    rows = (held_out + sampled) * len(settings.checkpoints)
+    batches = -(-rows // settings.batch_size)
+    return batches * _decode_s(student, settings.batch_size, config.student.max_completion_tokens, speed)
+
+
+def _memory_mb(config: PipelineConfig, student: Student) -> float:
+    """Weights, gradients, optimiser and activations of the larger of training and sampling."""
+    bytes_per_weight = 2 if config.student.dtype == "bfloat16" else 4
+    trained = student.parameters
+    if config.student.lora is not None:
+        trained = min(student.parameters, 14 * student.layers * student.width * config.student.lora.rank)
+    weights = student.parameters * (bytes_per_weight if config.student.lora is not None else 4) + trained * 12
+    if config.rl.kl > 0:
+        weights += student.parameters * bytes_per_weight
+    completions = config.rl.prompts_per_step * config.rl.group_size
+    micro = config.rl.micro_batch or -(-completions // max(1, config.launch.processes))
+    tokens = micro * _length(config)
+    kept = 2 if config.rl.optimizer.gradient_checkpointing else 18
+    activations = tokens * student.layers * student.width * kept * bytes_per_weight
+    logits = micro * config.student.max_completion_tokens * student.vocabulary * 4 * 3
+    return _LIBRARIES_MB + (weights + activations + logits) / 2**20
+
+
+def _disk_mb(config: PipelineConfig, student: Student) -> float:
+    """Two published students, up to three private checkpoints with optimiser state, the ledger."""
+    weights = student.parameters * 4 / 2**20
+    ledger = config.rl.steps * config.rl.prompts_per_step * config.rl.group_size * 1.5 / 1024
+    return 50 + weights * (2 + 3 * 3) + ledger

@@ -1,0 +1,205 @@
+"""``rlkd check``: everything that can be known before a run starts, in one list."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flows.session import configure
+from flows.terminal import print_table
+from rlkd.errors import RLKDError, UserError
+from schemas.config.pipeline import PipelineConfig
+from schemas.problem import Problem
+
+_PROBED = 500
+"""Problems whose prompts are measured."""
+
+
+@dataclass
+class Findings:
+    """What the checks found, in order.
+
+    Attributes:
+        rows: (what, verdict, details); the verdict is ``ok``, ``note`` or ``wrong``.
+    """
+
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+
+    @property
+    def wrong(self) -> list[str]:
+        """What must be mended before a run."""
+        return [details for _, verdict, details in self.rows if verdict == "wrong"]
+
+    def add(self, what: str, details: str, verdict: str = "ok") -> None:
+        """One more line."""
+        self.rows.append((what, verdict, details))
+
+    @contextmanager
+    def checking(self, what: str) -> Iterator[None]:
+        """A check whose user errors become findings."""
+        try:
+            yield
+        except RLKDError as error:
+            self.add(what, str(error), "wrong")
+
+
+def check_configuration(preset: str, overrides: list[str], output: str | None) -> None:
+    """Prints what a run of a configuration would find.
+
+    Raises:
+        UserError: Something must be mended; the message says what.
+    """
+    config = configure(preset, overrides)
+    found = examine(config, output)
+    print_table("", ["check", "", "found"], [[what, verdict, details] for what, verdict, details in found.rows])
+    if len(found.wrong) == 1:
+        raise UserError(found.wrong[0])
+    if found.wrong:
+        raise UserError(f"{len(found.wrong)} things must be mended first: " + "; ".join(found.wrong))
+
+
+def examine(config: PipelineConfig, output: str | None = None) -> Findings:
+    """All checks.
+
+    Args:
+        config: The configuration.
+        output: The run folder; by default ``runs/<name>``.
+    """
+    from flows.estimates import Student, estimate
+
+    found = Findings()
+    found.add("configuration", f"{config.name}: {config.description or 'no description'}")
+    problems: list[Problem] = []
+    with found.checking("data"):
+        problems = _data(config, found)
+    student: Student | None = None
+    with found.checking("student"):
+        student = _student(config, problems, found)
+    costs = None
+    if student is not None:
+        held_out = sum(problem.split in ("test", "ood") for problem in problems)
+        costs = estimate(config, student, len(problems), held_out)
+    with found.checking("output"):
+        _output(config, output, costs.disk_mb if costs is not None else 200.0, found)
+    _finished(config, output, found)
+    if costs is not None:
+        found.add("memory", costs.memory_text)
+        found.add("time", costs.time_text)
+    return found
+
+
+def _data(config: PipelineConfig, found: Findings) -> list[Problem]:
+    """Loads the source as the data stage will."""
+    from rlkd.data.sources import open_source
+
+    loaded = open_source(config.data).load(config.seed)
+    counts = ", ".join(f"{len(rows)} {split}" for split, rows in loaded.splits.items() if rows)
+    bad = f"; {len(loaded.dropped)} rows cannot be used" if loaded.dropped else ""
+    found.add("data", f"{loaded.rows} rows from {config.data.type}: {counts}{bad}")
+    return [problem for rows in loaded.splits.values() for problem in rows]
+
+
+def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -> Any:
+    """Checks weights, tokenizer, template and lengths without loading the weights."""
+    from flows.estimates import Student, describe
+    from rlkd.training.prompts import PromptBook
+    from rlkd.training.student import fresh_student, prepare_tokenizer, resolve_model_path
+
+    if config.student.model.type == "fresh":
+        texts = [text for problem in problems[:_PROBED] for text in (problem.question, *problem.traces)] or ["1 2 3"]
+        made = fresh_student(config.student, texts, config.seed)
+        student = Student.of(made.model.config, sum(p.numel() for p in made.model.parameters()))
+        tokenizer = made.tokenizer
+    else:
+        path = resolve_model_path(config.student.model.path)
+        tokenizer = _tokenizer(config, path)
+        prepare_tokenizer(tokenizer, path)
+        student = describe(config, path)
+    found.add("student", f"{student.parameters / 1e6:.1f} M parameters, {len(tokenizer)} tokens, context {student.context or 'unknown'}")
+    book = PromptBook(config.student, tokenizer)
+    lengths = [len(book.encode(problem.question)) for problem in problems[:_PROBED]]
+    long = sum(length > config.student.max_prompt_tokens for length in lengths)
+    if lengths:
+        text = f"{sum(lengths) / len(lengths):.0f} tokens on average, {max(lengths)} at most (limit {config.student.max_prompt_tokens})"
+        found.add("prompts", text + (f"; {long} of {len(lengths)} are too long" if long else ""), "note" if long else "ok")
+    budget = config.student.max_prompt_tokens + config.student.max_completion_tokens
+    if student.context is not None and budget > student.context:
+        raise UserError(
+            f"student.max_prompt_tokens + student.max_completion_tokens = {budget} exceed the student's context of {student.context} tokens; lower one of them"
+        )
+    return student
+
+
+def _tokenizer(config: PipelineConfig, path: str) -> Any:
+    from transformers import AutoTokenizer
+
+    model = config.student.model
+    options = {"revision": model.revision, "trust_remote_code": model.trust_remote_code} if model.type == "checkpoint" else {}
+    try:
+        return AutoTokenizer.from_pretrained(path, padding_side="left", **options)
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"student.model.path: the tokenizer of {path} cannot be loaded ({first[:200]}); check the name and the connection, or name a local folder"
+        ) from None
+
+
+def _output(config: PipelineConfig, output: str | None, needed_mb: float, found: Findings) -> None:
+    """Checks that run folder and store can be written and have room."""
+    from tasks.runs import RUN_FILE, default_folder
+    from tasks.storage import store_root
+
+    folder = (Path(output) if output else default_folder(config)).resolve()
+    if folder.is_file():
+        raise UserError(f"{folder} is a file; choose another --output")
+    for place in (folder, store_root(folder)):
+        existing = next(parent for parent in (place, *place.parents) if parent.exists())
+        if not os.access(existing, os.W_OK):
+            raise UserError(f"{place} cannot be written (no permission for {existing}); choose another --output or RLKD_STORE")
+    existing = next(parent for parent in (store_root(folder), *store_root(folder).parents) if parent.exists())
+    free_mb = shutil.disk_usage(existing).free / 2**20
+    text = f"{folder}: {size(free_mb)} free, about {size(needed_mb)} needed"
+    if free_mb < needed_mb:
+        raise UserError(f"{text}; free some space or choose another --output")
+    found.add("output", text + ("; goes on with the run that is there" if (folder / RUN_FILE).exists() else ""))
+
+
+def _finished(config: PipelineConfig, output: str | None, found: Findings) -> None:
+    """Which stages a run would find finished."""
+    done = finished_stages(config, output)
+    if done:
+        found.add("finished", ", ".join(done) + " (would be reused)")
+
+
+def finished_stages(config: PipelineConfig, output: str | None = None) -> list[str]:
+    """Names of the stages that the store holds already for a configuration, in order."""
+    from rlkd.stages import STAGES
+    from tasks.identity import identify
+    from tasks.running import is_enabled
+    from tasks.runs import default_folder
+    from tasks.storage import Store, store_root
+
+    root = store_root(Path(output) if output else default_folder(config))
+    if not root.is_dir():
+        return []
+    store, digests = Store(root), dict[str, str]()
+    for spec in STAGES:
+        wanted = [name for name in spec.inputs if is_enabled(config, name)]
+        if not is_enabled(config, spec.name) or any(name not in digests for name in wanted):
+            continue
+        manifest = store.find(identify(spec, config, {name: digests[name] for name in wanted}))
+        if manifest is not None:
+            digests[spec.name] = manifest.sha256
+    return list(digests)
+
+
+def size(mb: float) -> str:
+    """Mebibytes as a person writes them."""
+    return f"{mb / 1024:.1f} GiB" if mb >= 1024 else f"{mb:.0f} MiB"
+
+

@@ -1,0 +1,148 @@
+"""``rlkd ui``: Prefect and MLflow over a folder of runs, on this machine only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from flows.environment import use_local_services
+from rlkd.errors import StageError, UserError
+
+HOST = "127.0.0.1"
+_START_S = 120.0
+_STOP_S = 10.0
+
+
+def serve(runs: str, prefect_port: int, mlflow_port: int) -> None:
+    """Starts both servers, prints their addresses, and stops them at Ctrl-C.
+
+    A server that ``PREFECT_API_URL`` or ``MLFLOW_TRACKING_URI`` names runs already: its address is printed instead.
+
+    Raises:
+        UserError: There is no such folder.
+        StageError: A server did not start.
+    """
+    folder = Path(runs)
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; name the one that holds your runs, or make a run first")
+    servers: dict[str, subprocess.Popen[bytes]] = {}
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        for name, address in {
+            "Prefect": _start_prefect(folder, prefect_port, servers),
+            "MLflow": _start_mlflow(folder, mlflow_port, servers),
+        }.items():
+            print(f"{name}: {address}", flush=True)
+        if servers:
+            _wait_until_up(servers, folder)
+            print("ready; Ctrl-C stops both" if len(servers) == 2 else "ready; Ctrl-C stops it", flush=True)
+            _watch(servers)
+    except KeyboardInterrupt:
+        print("stopped")
+    finally:
+        _stop(list(servers.values()))
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _start_prefect(runs: Path, port: int, servers: dict[str, subprocess.Popen[bytes]]) -> str:
+    if url := os.environ.get("PREFECT_API_URL"):
+        return url.removesuffix("/api")
+    use_local_services(runs)
+    chosen = free_port(port)
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(chosen)]
+    # Schedules and late runs belong to a server that stays up; a run's own private one goes without.
+    kept = {k: v for k, v in os.environ.items() if not (k.startswith("PREFECT_SERVER_SERVICES_") and v == "false")}
+    kept |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_UI_API_URL": f"http://{HOST}:{chosen}/api"}
+    servers[f"http://{HOST}:{chosen}/api/health"] = _start(command, kept, runs / ".prefect" / "server.log")
+    return f"http://{HOST}:{chosen}"
+
+
+def _start_mlflow(runs: Path, port: int, servers: dict[str, subprocess.Popen[bytes]]) -> str:
+    from tasks.tracking import tracking_uri
+
+    if url := os.environ.get("MLFLOW_TRACKING_URI"):
+        return url
+    home = runs.resolve() / ".mlflow"
+    home.mkdir(exist_ok=True)
+    chosen = free_port(port)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(chosen), "--workers", "1"]
+    command += ["--backend-store-uri", tracking_uri(runs), "--artifacts-destination", (home / "artifacts").as_uri()]
+    servers[f"http://{HOST}:{chosen}/health"] = _start(command, dict(os.environ), home / "server.log")
+    return f"http://{HOST}:{chosen}"
+
+
+def _start(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command, env=environment, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+
+
+def free_port(first: int) -> int:
+    """The first free port from a number on.
+
+    Raises:
+        UserError: None of the next hundred is free.
+    """
+    for port in range(first, first + 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise UserError(f"no port from {first} to {first + 99} is free; name another with --prefect-port or --mlflow-port")
+
+
+def _wait_until_up(servers: dict[str, subprocess.Popen[bytes]], runs: Path) -> None:
+    end = time.monotonic() + _START_S
+    waiting = dict(servers)
+    while waiting:
+        for url, process in list(waiting.items()):
+            if process.poll() is not None or time.monotonic() > end:
+                raise StageError(f"the server behind {url} did not start; its log is in {runs}/.prefect or {runs}/.mlflow")
+            if _answers(url):
+                del waiting[url]
+        time.sleep(0.3)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def _watch(servers: dict[str, subprocess.Popen[bytes]]) -> None:
+    while True:
+        for url, process in servers.items():
+            if process.poll() is not None:
+                raise StageError(f"the server behind {url} ended by itself (exit code {process.returncode})")
+        time.sleep(1)
+
+
+def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+    end = time.monotonic() + _STOP_S
+    for process in processes:
+        try:
+            process.wait(max(0.1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

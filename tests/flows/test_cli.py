@@ -1,0 +1,218 @@
+"""The command line on fake stages: a real Prefect and a real MLflow, no models."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STAGES = ["data", "traces", "structures", "warm_start", "rl", "evaluate", "report"]
+DONE = dict.fromkeys(STAGES, "done")
+
+
+def _statuses(folder: Path) -> dict[str, str]:
+    run = json.loads((folder / "run.json").read_text())
+    return {entry["name"]: entry["status"] for entry in run["stages"]}
+
+
+def _until(condition: Any, process: subprocess.Popen[str], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_run_its_rerun_and_what_a_changed_setting_reruns(cli: Any, tmp_path: Path) -> None:
+    first = cli("run", "tiny.yaml")
+    assert first.returncode == 0, first.stderr
+    folder = tmp_path / "runs" / "tiny"
+    assert _statuses(folder) == DONE
+    for name in STAGES:
+        assert f"{name}: done in " in first.stdout
+    assert {"report.html", "report.md", "report.json", "run.json", "config.yaml", "logs"} <= {p.name for p in folder.iterdir()}
+    assert not (tmp_path / "home" / ".prefect").exists()
+    assert {".store", ".prefect", ".mlflow"} <= {p.name for p in (tmp_path / "runs").iterdir()}
+
+    again = cli("run", "tiny.yaml")
+    assert again.returncode == 0, again.stderr
+    assert _statuses(folder) == dict.fromkeys(STAGES, "reused")
+    assert cli.work("data") == ["start"]
+    assert cli.work("rl") == ["start", *map(str, range(8))]
+    report = json.loads((folder / "report.json").read_text())
+    assert {row["name"]: row["status"] for row in report["stages"]} == dict.fromkeys(STAGES, "reused")
+
+    changed = cli("run", "tiny.yaml", "--set", "rewards.alpha=0.25", "--output", "runs/other")
+    assert changed.returncode == 0, changed.stderr
+    reused = dict.fromkeys(["data", "traces", "structures", "warm_start"], "reused")
+    assert _statuses(tmp_path / "runs" / "other") == {**DONE, **reused}
+    shown = cli("status", "runs/other")
+    assert shown.returncode == 0
+    assert "tiny: done" in shown.stdout
+    assert json.loads(cli("status", "runs/other", "--json").stdout)["status"] == "done"
+
+
+def test_from_makes_a_stage_and_what_follows_again(cli: Any, tmp_path: Path) -> None:
+    assert cli("run", "tiny.yaml").returncode == 0
+    again = cli("run", "tiny.yaml", "--from", "evaluate")
+    assert again.returncode == 0, again.stderr
+    assert _statuses(tmp_path / "runs" / "tiny") == {**dict.fromkeys(STAGES, "reused"), "evaluate": "done", "report": "done"}
+    assert len(cli.work("evaluate")) == 2
+    assert len(cli.work("data")) == 1
+    # What an interrupted `--from` has made again is not made a third time by the same command.
+    failed = cli("run", "tiny.yaml", "--from", "evaluate", FAKE_FAIL="report")
+    assert failed.returncode == 1
+    assert cli("run", "tiny.yaml", "--from", "evaluate").returncode == 0
+    assert len(cli.work("evaluate")) == 3
+    assert len(cli.work("report")) == 4
+
+
+def test_a_failed_stage_says_which_why_and_how_to_resume(cli: Any, tmp_path: Path) -> None:
+    failed = cli("run", "tiny.yaml", "--set", "rl.steps=9", FAKE_FAIL="rl", FAKE_FAULT="stage")
+    assert failed.returncode == 1
+    assert "stage rl: the loss is NaN at step 4" in failed.stderr
+    assert "resume with: rlkd run tiny.yaml --set rl.steps=9" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    folder = tmp_path / "runs" / "tiny"
+    assert _statuses(folder)["rl"] == "failed"
+    assert "the loss is NaN" in cli("status", "runs/tiny").stdout
+    assert (folder / "report.html").exists()
+
+    resumed = cli("run", "tiny.yaml", "--set", "rl.steps=9")
+    assert resumed.returncode == 0, resumed.stderr
+    # 4 of 8 steps were saved when it failed; they are not done twice.
+    assert cli.work("rl") == ["start", "0", "1", "2", "3", "start", "4", "5", "6", "7"]
+
+
+@pytest.mark.parametrize("stage", ["data", "rl"])
+def test_a_user_error_in_a_stage_is_one_sentence_and_exit_code_2(cli: Any, stage: str) -> None:
+    failed = cli("run", "tiny.yaml", FAKE_FAIL=stage, FAKE_FAULT="user")
+    assert failed.returncode == 2
+    assert failed.stderr.strip() == "rlkd: error: rows.jsonl, line 3: answer is missing; add it"
+
+
+def test_a_full_disk_is_told_and_nothing_finished_is_lost(cli: Any, tmp_path: Path) -> None:
+    failed = cli("run", "tiny.yaml", FAKE_FAIL="rl", FAKE_FAULT="full")
+    assert failed.returncode == 1
+    assert "the disk that holds" in failed.stderr
+    assert "is full" in failed.stderr
+    assert cli("run", "tiny.yaml").returncode == 0
+    assert cli.work("warm_start") == ["start", *map(str, range(8))]
+
+
+@pytest.mark.parametrize("stage", ["traces", "rl"])
+def test_a_run_killed_in_a_stage_is_finished_by_the_same_command(cli: Any, tmp_path: Path, stage: str) -> None:
+    process = cli.start("run", "tiny.yaml", FAKE_DELAY="0.4")
+    _until(lambda: len(cli.work(stage)) > 4, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    shown = cli("status", "runs/tiny")
+    assert "interrupted" in shown.stdout
+    done = cli("run", "tiny.yaml")
+    assert done.returncode == 0, done.stderr
+    units = [unit for unit in cli.work(stage) if unit != "start"]
+    # The unit in hand when the kill came may be done again; no other is, and none is left out.
+    assert sorted(set(units), key=int) == [str(i) for i in range(8)]
+    assert len(units) <= 9
+    before = STAGES[: STAGES.index(stage)]
+    assert all(cli.work(name).count("start") == 1 for name in before)
+    assert {name: _statuses(tmp_path / "runs" / "tiny")[name] for name in before} == dict.fromkeys(before, "reused")
+
+
+def test_an_interrupt_stops_the_run_and_exits_130(cli: Any, tmp_path: Path) -> None:
+    process = cli.start("run", "tiny.yaml", FAKE_DELAY="0.5")
+    _until(lambda: len(cli.work("rl")) > 2, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "interrupted; resume with: rlkd run tiny.yaml" in errors
+    assert "Traceback" not in errors
+    assert json.loads((tmp_path / "runs" / "tiny" / "run.json").read_text())["status"] == "cancelled"
+    count = len(cli.work("rl"))
+    time.sleep(1)
+    assert len(cli.work("rl")) == count  # its process is gone too
+
+
+def test_two_runs_at_once_neither_harm_nor_repeat_each_other(cli: Any, tmp_path: Path) -> None:
+    runs = [cli.start("run", "tiny.yaml", "--output", f"runs/{name}", FAKE_DELAY="0.2") for name in ("a", "b")]
+    for process in runs:
+        _, errors = process.communicate(timeout=180)
+        assert process.returncode == 0, errors
+    for stage in STAGES:
+        assert cli.work(stage).count("start") == 1, stage
+    merged = [_statuses(tmp_path / "runs" / name) for name in ("a", "b")]
+    assert all({merged[0][stage], merged[1][stage]} == {"done", "reused"} for stage in STAGES)
+
+
+def test_one_stage_makes_only_what_it_needs(cli: Any, tmp_path: Path) -> None:
+    done = cli("stage", "structures", "tiny.yaml")
+    assert done.returncode == 0, done.stderr
+    assert _statuses(tmp_path / "runs" / "tiny") == dict.fromkeys(["data", "traces", "structures"], "done")
+    again = cli("stage", "traces", "tiny.yaml", "--again")
+    assert again.returncode == 0, again.stderr
+    statuses = _statuses(tmp_path / "runs" / "tiny")
+    assert statuses == {"data": "reused", "traces": "done", "structures": "done"}
+    assert cli.work("traces").count("start") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "absent.yaml"], "there is no such file"),
+        (["run", "nonsense"], "neither a preset nor a file"),
+        (["run", "tiny.yaml", "--set", "rl.stepz=3"], "did you mean rl.steps?"),
+        (["run", "tiny.yaml", "--set", "rl.steps=many", "--set", "seed=-1"], "2 faults"),
+        (["run", "tiny.yaml", "--from", "training"], "there is no stage 'training'"),
+        (["run", "tiny.yaml", "--output", "tiny.yaml"], "choose another --output"),
+        (["run"], "Missing argument"),
+        (["run", "tiny.yaml", "--bogus"], "No such option"),
+        (["fly"], "No such command"),
+        (["stage", "training", "tiny.yaml"], "the stages are data, traces"),
+        (["status", "nowhere"], "is not a run folder"),
+        (["generate", "nowhere", "1+1?"], "is not a run folder"),
+        (["ui", "nowhere"], "there is no folder nowhere"),
+        (["check", "tiny.yaml", "--set", "rl.steps=0"], "rl.steps"),
+    ],
+)
+def test_user_errors_are_one_message_and_exit_code_2(cli: Any, arguments: list[str], words: str) -> None:
+    failed = cli(*arguments)
+    assert failed.returncode == 2, failed.stderr
+    assert words in failed.stderr
+    assert failed.stderr.startswith("rlkd: error: ")
+    assert "Traceback" not in failed.stderr
+
+
+def test_presets_and_schema(cli: Any) -> None:
+    assert cli("presets").returncode == 0
+    shown = cli("schema")
+    assert shown.returncode == 0
+    assert "rl" in json.loads(shown.stdout)["properties"]
+
+
+def test_help_is_light() -> None:
+    code = (
+        "import sys\n"
+        "from flows.cli import run_command\n"
+        "assert run_command(['--help']) == 0\n"
+        "heavy = {'torch', 'transformers', 'prefect', 'mlflow', 'pandas', 'matplotlib', 'pydantic', 'yaml', 'rich', 'sympy'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+    for command in ("run", "stage", "status", "check", "generate", "presets", "schema", "ui", "decompose", "score"):
+        assert f"  {command} " in done.stdout
+
+
+def test_a_run_without_tracking_makes_no_mlflow(cli: Any, tmp_path: Path) -> None:
+    done = cli("run", "tiny.yaml", "--set", "tracking.enabled=false", "--set", "rl.enabled=false")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "runs" / ".mlflow").exists()
+    assert _statuses(tmp_path / "runs" / "tiny")["rl"] == "skipped"
+    assert "rl: skipped" in done.stdout

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rlkd.config import load_config, parse_config
+from rlkd.errors import UserError
+from schemas.artifact import StageEntry
+from tasks.runs import RunRef, default_folder, is_held, open_run, read_run
+
+CONFIG = parse_config({"name": "t", "data": {"type": "world"}})
+
+
+def _done(name: str) -> StageEntry:
+    return StageEntry(name=name, status="done", seconds=1.0)
+
+
+def test_a_run_folder_says_what_happened(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with open_run(CONFIG, folder) as run:
+        assert is_held(folder)
+        assert read_run(folder).status == "running"
+        run.record(_done("traces"))
+        run.record(_done("data"))
+        run.record(StageEntry(name="traces", status="reused"))
+        run.update(status="done")
+    assert not is_held(folder)
+    manifest = read_run(folder)
+    assert [(entry.name, entry.status) for entry in manifest.stages] == [("data", "done"), ("traces", "reused")]
+    assert manifest.status == "done"
+    assert manifest.store == str(tmp_path / ".store")
+    assert load_config(str(folder / "config.yaml")) == CONFIG
+    assert RunRef(folder=str(folder)).open().config == CONFIG
+
+
+def test_a_run_that_ends_without_a_word_has_failed(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), open_run(CONFIG, tmp_path / "run"):
+        raise RuntimeError
+    assert read_run(tmp_path / "run").status == "failed"
+
+
+def test_stages_that_are_owed_are_remembered_until_they_are_made(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(RuntimeError), open_run(CONFIG, folder, "rl") as run:
+        assert run.manifest.owed == ("rl", "evaluate", "report")
+        run.record(_done("rl"))
+        run.record(StageEntry(name="evaluate", status="failed"))
+        raise RuntimeError
+    with open_run(CONFIG, folder, "rl") as run:
+        assert run.manifest.owed == ("evaluate", "report")
+        run.update(status="done")
+    with open_run(CONFIG, folder, "rl") as run:
+        assert run.manifest.owed == ("rl", "evaluate", "report")  # that one was done: this asks anew
+
+
+def test_a_run_of_some_stages_keeps_what_is_known_of_the_others(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with open_run(CONFIG, folder) as run:
+        run.record(_done("rl"))
+    with open_run(CONFIG, folder, whole=False) as run:
+        assert [entry.name for entry in run.manifest.stages] == ["rl"]
+    other = parse_config({"name": "t", "seed": 1, "data": {"type": "world"}})
+    with open_run(other, folder, whole=False) as run:
+        assert run.manifest.stages == ()
+
+
+def test_bad_folders_are_user_errors(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="choose another --output"), open_run(CONFIG, tmp_path / "file"):
+        pass
+    with pytest.raises(UserError, match="is not a run folder"):
+        read_run(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps({"name": "t"}))
+    with pytest.raises(UserError, match="cannot be read"):
+        read_run(tmp_path)
+    assert default_folder(CONFIG) == Path("runs/t")

@@ -1,0 +1,141 @@
+"""Against a real MLflow on SQLite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mlflow")
+
+from rlkd.config import config_digest, parse_config
+from rlkd.errors import UserError
+from schemas.artifact import StageManifest, StageResult
+from tasks import tracking
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        return tracking.tracking_uri(tmp_path_factory.mktemp("runs"))
+
+
+CONFIG = parse_config({"name": "tracked", "data": {"type": "world"}, "tracking": {"experiment": "test"}})
+
+
+def _begin(uri: str, tmp_path: Path, flow_run: str = "") -> str:
+    file = tmp_path / "config.yaml"
+    file.write_text("name: tracked\n")
+    return tracking.begin_run(uri, CONFIG, config_digest(CONFIG), flow_run, file)
+
+
+def test_the_parent_run_holds_the_resolved_configuration(uri: str, tmp_path: Path) -> None:
+    run = tracking.client(uri).get_run(_begin(uri, tmp_path))
+    assert run.info.run_name == "tracked"
+    assert run.data.params["rl.steps"] == str(CONFIG.rl.steps)
+    assert run.data.params["student.model.type"] == CONFIG.student.model.type
+    assert run.data.tags["rlkd.config_digest"] == config_digest(CONFIG)
+    assert [item.path for item in tracking.client(uri).list_artifacts(run.info.run_id)] == ["config.yaml"]
+    assert run.info.artifact_uri.startswith("file://")
+
+
+def test_a_retry_goes_on_in_the_same_parent_run(uri: str, tmp_path: Path) -> None:
+    first = _begin(uri, tmp_path, "flow-1")
+    tracking.end_run(uri, first, "FAILED")
+    assert _begin(uri, tmp_path, "flow-1") == first
+    assert tracking.client(uri).get_run(first).info.status == "RUNNING"
+    assert _begin(uri, tmp_path, "flow-2") != first
+
+
+def test_each_attempt_of_a_stage_is_a_child_of_its_own(uri: str, tmp_path: Path) -> None:
+    parent = _begin(uri, tmp_path)
+    with pytest.raises(ValueError, match="broken"), tracking.stage_run(uri, parent, "rl", 1, {"rl": {"steps": 3}}, {}):
+        raise ValueError("broken")
+    with pytest.raises(KeyboardInterrupt), tracking.stage_run(uri, parent, "rl", 2, {}, {}):
+        raise KeyboardInterrupt
+    with tracking.stage_run(uri, parent, "rl", 3, {}, {"rlkd.run": "tracked"}) as child:
+        assert child is not None
+        child.metrics(0, {"loss": 2.0, "pass@4": 0.25})
+        child.metrics(1, {"loss": 1.0})
+    client = tracking.client(uri)
+    found = client.search_runs([client.get_run(parent).info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
+    assert {run.data.tags["rlkd.attempt"]: run.info.status for run in found} == {"1": "FAILED", "2": "KILLED", "3": "FINISHED"}
+    history = client.get_metric_history(child.run_id, "loss")
+    assert [(point.step, point.value) for point in history] == [(0, 2.0), (1, 1.0)]
+    assert client.get_metric_history(child.run_id, "pass_at_4")[0].value == 0.25
+    first = next(run for run in found if run.data.tags["rlkd.attempt"] == "1")
+    assert first.data.params == {"rl.steps": "3"}
+
+
+def test_without_a_parent_nothing_is_tracked(uri: str) -> None:
+    with tracking.stage_run("", "", "rl", 1, {}, {}) as child:
+        assert child is None
+
+
+def test_a_student_is_registered_once_with_its_evaluation(uri: str, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.safetensors").write_bytes(b"weights")
+    parent = _begin(uri, tmp_path)
+    version, how = tracking.register_student(uri, parent, "student", model, "d" * 64, {"test_accuracy_rlkd": "0.75"})
+    assert (version, how) == ("1", "new")
+    other = _begin(uri, tmp_path)
+    assert tracking.register_student(uri, other, "student", model, "d" * 64, {"test_accuracy_rlkd": "0.80"}) == ("1", "found")
+    assert tracking.register_student(uri, other, "student", model, "e" * 64, {}) == ("2", "new")
+    found = tracking.client(uri).get_model_version("student", "1")
+    assert found.tags["test_accuracy_rlkd"] == "0.80"
+    assert found.run_id == parent
+    assert Path(found.source.removeprefix("file://"), "model.safetensors").read_bytes() == b"weights"
+
+
+def test_datasets_are_inputs_of_the_run(uri: str, tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text("{}\n")
+    (tmp_path / "test.jsonl").write_text("{}\n")
+    (tmp_path / "ood.jsonl").write_text("")
+    manifest = StageManifest(
+        stage="data", identity="i", stage_version=1, sha256="s",
+        files={"train.jsonl": "a" * 64, "test.jsonl": "b" * 64, "ood.jsonl": "c" * 64},
+        inputs={}, config={}, result=StageResult(), seconds=0, peak_rss_mb=0, created_at="",
+    )  # fmt: skip
+    parent = _begin(uri, tmp_path)
+    tracking.log_datasets(uri, parent, tmp_path, manifest, "world")
+    inputs = tracking.client(uri).get_run(parent).inputs.dataset_inputs
+    found = {item.dataset.name: (item.dataset.digest, item.tags[0].value) for item in inputs}
+    assert found == {"world/train": ("a" * 32, "training"), "world/test": ("b" * 32, "evaluation")}
+
+
+def test_no_secret_reaches_a_parameter() -> None:
+    flat = tracking.flatten(
+        {"judge": {"api_key": "sk-1", "url": "https://me:pw@host/v1", "max_tokens": 7, "api_key_env": "OPENAI_API_KEY"}, "a": [1, 2]}
+    )
+    assert flat == {"judge.url": "https://***@host/v1", "judge.max_tokens": "7", "judge.api_key_env": "OPENAI_API_KEY", "a": "[1, 2]"}
+
+
+def test_metric_names_fit_mlflow() -> None:
+    assert tracking.metric_name("pass@4") == "pass_at_4"
+    assert tracking.metric_name("reward[0]") == "reward_0_"
+
+
+def test_the_users_tracking_uri_is_honoured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert tracking.tracking_uri(tmp_path) == "http://127.0.0.1:9"
+
+
+def test_a_server_that_does_not_answer_is_a_user_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match="MLflow does not answer at http://\\*\\*\\*@127.0.0.1:9"):
+        tracking.client("http://me:pw@127.0.0.1:9")
+
+
+def test_system_metrics_reach_the_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "1")
+    parent = _begin(uri, tmp_path)
+    end = time.monotonic() + 60
+    with tracking.system_metrics(uri, parent, True):
+        while not any(n.startswith("system/") for n in tracking.client(uri).get_run(parent).data.metrics):
+            assert time.monotonic() < end
+            time.sleep(0.3)
