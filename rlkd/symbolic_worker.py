@@ -2,8 +2,9 @@
 
 It reads one JSON request a line and answers each with one line. SymPy can be made to work for ever
 (``10**10**10``) and no thread can be stopped, so each request runs under the operating system's
-timer, whose default action ends this process; :mod:`rlkd.symbolic` then starts another. Run as a
-script; started only by :mod:`rlkd.symbolic`.
+timer, whose default action ends this process; :mod:`rlkd.symbolic` then starts another. The timer
+counts processor time, so that a busy machine changes no verdict. Run as a script; started only by
+:mod:`rlkd.symbolic`.
 """
 
 from __future__ import annotations
@@ -67,12 +68,12 @@ def main() -> None:
                 warm_up(request["warm_up"])
                 reply = {"value": True}
             else:
-                signal.setitimer(signal.ITIMER_REAL, request["timeout_s"])
+                signal.setitimer(signal.ITIMER_PROF, request["timeout_s"])
                 reply = {"value": OPERATIONS[request["operation"]](request)}
         except Exception as error:  # the parent decides: it is told what went wrong, never a value
             reply = {"error": f"{type(error).__name__}: {error}"[:500]}
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import pytest
 
 import rlkd.rewards.outcome as outcome
 from rlkd.rewards.outcome import GYM_KEY, gym_score, outcome_reward, verify_answer
-from rlkd.symbolic import VerifierError
+from rlkd.symbolic import VerifierError, symbolically_equal
 from schemas.config.world import WorldSettings
 from schemas.problem import Problem
+
+
+@pytest.fixture(autouse=True)
+def _no_remembered_verdicts() -> Iterator[None]:
+    symbolically_equal.cache_clear()
+    yield
+    symbolically_equal.cache_clear()
 
 
 def test_right_wrong_and_absent() -> None:
@@ -64,6 +72,13 @@ def test_a_verifier_that_runs_out_of_time_is_missing(monkeypatch: pytest.MonkeyP
     assert outcome_reward("The answer is 10.", "10", "answer_line", gym_problem()) is None
     assert outcome_reward("The answer is x+1.", "y+1", "answer_line") is None
     assert verify_answer(gym_problem(), "10") is None
+
+
+def test_a_group_that_states_the_same_hard_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(outcome.WORKER, "ask", lambda *_, **fields: asked.append(fields["answer"]))
+    rewards = [outcome_reward("The answer is x+1.", "y+1", "answer_line") for _ in range(8)]
+    assert (rewards, asked) == ([None] * 8, ["x+1"])
 
 
 def test_huge_completions_are_wrong() -> None:
