@@ -31,7 +31,7 @@ class Reply:
         headers: More headers.
         delay_s: Further seconds before the answer.
         raw: Sent as the body instead of all this.
-        hang_up: Close the connection without an answer.
+        hang_up: Close the connection without an answer, or in the middle of ``raw``.
     """
 
     text: str = ""
@@ -160,13 +160,14 @@ class SimulatedServer:
                 await asyncio.sleep(self.base_s + self.token_s * reply.completion_tokens + reply.delay_s)
             finally:
                 self._working -= 1
-        if reply.hang_up:
+        if reply.hang_up and reply.raw is None:
             return False
         self.prompt_tokens += reply.prompt_tokens
         self.completion_tokens += reply.completion_tokens
         content = reply.body()
         lines = [f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Other')}", "content-type: application/json"]
-        lines += [f"{name}: {value}" for name, value in ({"content-length": str(len(content))} | dict(reply.headers)).items()]
+        promised = len(content) * (2 if reply.hang_up else 1)
+        lines += [f"{name}: {value}" for name, value in ({"content-length": str(promised)} | dict(reply.headers)).items()]
         writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + content)
         await writer.drain()
-        return True
+        return not reply.hang_up

@@ -32,6 +32,8 @@ MIN_MASS = 0.5
 """Probability that the first token is some form of yes or no, below which a verdict is missing."""
 MAX_BATCH = 64
 """Most questions in one request; the six steps of a sample against six of a teacher's make 36."""
+LOOK_AHEAD = 2
+"""Intents of a prefix that go into one request: the second is wasted where the first fails, but a round trip is saved."""
 _MARGINS = " \t\r\n.,!:;*_`'\"()[]{}#\u2581\u0120"
 
 
@@ -103,11 +105,11 @@ class LLMJudge:
     async def judge_prefix(self, pairs: Sequence[StepPair], threshold: float) -> list[PairVerdict | None]:
         """Judges a sample's pairs until its first step with another intent; see :mod:`rlkd.structure.gating`."""
         intents: list[float | None] = []
-        for pair in pairs:
-            [intent] = await self._ask([question("intent", pair)])
-            intents.append(intent)
-            if intent is None or intent < threshold:
-                break
+        ahead = LOOK_AHEAD if self.batch else 1
+        while len(intents) < len(pairs) and all(p is not None and p >= threshold for p in intents):
+            intents += await self._ask([question("intent", pair) for pair in pairs[len(intents) : len(intents) + ahead]])
+        left = next((i for i, p in enumerate(intents) if p is None or p < threshold), len(intents))
+        intents = intents[: left + 1]
         if intents and intents[-1] is None:  # the sample's score is missing whatever the rest would say
             return [None] * len(intents)
         passing = [i for i, intent in enumerate(intents) if intent is not None and intent >= threshold]

@@ -24,7 +24,7 @@ SECRET = "sk-" + "verysecret" * 3
 
 
 def settings(url: str, **changes: Any) -> OpenAIEndpoint:
-    values = {"type": "openai", "base_url": url, "model": "judge", "timeout_s": 5.0, "attempts": 3, "max_wait_s": 0.02}
+    values = {"type": "openai", "base_url": url, "model": "judge", "timeout_s": 30.0, "attempts": 3, "max_wait_s": 0.02}
     return OpenAIEndpoint.model_validate(values | changes)
 
 
@@ -131,16 +131,16 @@ def test_what_makes_no_sense_is_an_error_at_once_and_never_tried_again(reply: Re
         (Reply("oops", status=500), "server_error"),
         (Reply("oops", status=503), "server_error"),
         (Reply(hang_up=True), "unreachable"),
-        (Reply("yes", headers={"content-length": "4000"}, hang_up=False), "timeout"),
+        (Reply(raw=b'{"choices": [', hang_up=True), "unreachable"),
     ],
 )
 def test_passing_faults_are_tried_again_and_lasting_ones_are_errors(first: Reply, kind: str) -> None:
     with server([first, first, Reply("yes")]) as running:
-        assert ask(running.url, timeout_s=0.3).text == "yes"
+        assert ask(running.url).text == "yes"
         assert len(running.seen) == 3
     with server(first) as running:
         with pytest.raises(CompletionFault) as caught:
-            ask(running.url, timeout_s=0.3)
+            ask(running.url)
         assert len(running.seen) == 3
     assert caught.value.kind == kind
     assert "3 attempts" in str(caught.value)

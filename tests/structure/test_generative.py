@@ -103,7 +103,7 @@ def test_a_huge_path_is_cut(scripted: Any) -> None:
     "reply",
     [
         Reply("down", status=503),
-        Reply("slow", delay_s=5),
+        Reply("slow", delay_s=30),
         Reply("wait", status=429),
         Reply(raw=b"{"),
         Reply(GOOD[:40], finish_reason="length"),
@@ -115,7 +115,7 @@ def test_a_huge_path_is_cut(scripted: Any) -> None:
 )
 def test_no_fault_of_an_endpoint_ever_makes_a_structure(reply: Reply) -> None:
     with SimulatedServer(lambda body: reply) as server:
-        config = OpenAIEndpoint(type="openai", base_url=server.url, model="m", timeout_s=0.1, attempts=2, max_wait_s=0.01)
+        config = OpenAIEndpoint(type="openai", base_url=server.url, model="m", timeout_s=0.1 if reply.delay_s else 30.0, attempts=2, max_wait_s=0.01)
         completer = OpenAICompleter(config)
         decomposer = GenerativeDecomposer(completer)
         assert run(decomposer, ITEM) == [None]

@@ -213,7 +213,7 @@ def test_a_prefix_stops_at_the_first_other_intent(scripted: Any, pair: MakePair)
     def answer(request: CompletionRequest) -> str:
         texts = json.loads(request.messages[1].content.split("\n")[1])
         if isinstance(texts, list):
-            return json.dumps({"answers": ["yes"] * len(texts)})
+            return json.dumps({"answers": ["no" if text["B"] == "left" else "yes" for text in texts]})
         return "no" if texts["B"] == "left" else "yes"
 
     pairs = [pair("t0", "s0", ("1", "2")), pair("t1", "s1", ("3", "4")), pair("t2", "left"), pair("t3", "s3"), pair("t4", "s4")]
@@ -222,8 +222,9 @@ def test_a_prefix_stops_at_the_first_other_intent(scripted: Any, pair: MakePair)
         judge = LLMJudge(completer, batch=batch)
         verdicts = asyncio.run(judge.judge_prefix(pairs, 0.5))
         assert verdicts == [PairVerdict(1.0, 1.0, 1.0)] * 2 + [PairVerdict(0.0, 0.0, 0.0)]
-        # intents of t0, t1, t2; then sub-problem and answer of t0 and t1, one by one or in one request
-        assert len(completer.requests) == (4 if batch else 7)
+        # Intents of t0, t1, t2, then sub-problem and answer of t0 and t1: 3 + 4. Batched: intents of t0 and t1, of t2 and
+        # t3 (looked ahead in vain), then the four others together
+        assert len(completer.requests) == (3 if batch else 7)
     missing = LLMJudge(scripted(lambda request: "eh"))
     assert asyncio.run(missing.judge_prefix(pairs, 0.5)) == [None]
 
@@ -232,7 +233,7 @@ def test_a_prefix_stops_at_the_first_other_intent(scripted: Any, pair: MakePair)
     "reply",
     [
         Reply("down", status=500),
-        Reply("slow", delay_s=5),
+        Reply("slow", delay_s=30),
         Reply("wait", status=429),
         Reply(raw=b"yes"),
         Reply("yes", finish_reason="length"),
@@ -248,7 +249,7 @@ def test_a_prefix_stops_at_the_first_other_intent(scripted: Any, pair: MakePair)
 @pytest.mark.parametrize("batch", [False, True])
 def test_no_fault_of_an_endpoint_ever_makes_a_number(reply: Reply, batch: bool, pair: MakePair) -> None:
     with SimulatedServer(lambda body: reply) as server:
-        config = OpenAIEndpoint(type="openai", base_url=server.url, model="m", timeout_s=0.1, attempts=2, max_wait_s=0.01)
+        config = OpenAIEndpoint(type="openai", base_url=server.url, model="m", timeout_s=0.1 if reply.delay_s else 30.0, attempts=2, max_wait_s=0.01)
         judge = LLMJudge(OpenAICompleter(config), batch=batch)
         assert run(judge, pair("q1", "q2"), pair("q3", "q4")) == [None, None]
     assert sum(judge.faults.values()) == 2

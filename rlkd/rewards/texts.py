@@ -1,0 +1,95 @@
+"""Structure scores from plain texts: teacher paths, student path, problem; each path read once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rlkd.completion.base import gather
+from rlkd.structure.base import PathItem
+from rlkd.structure.cached import CachedDecomposer
+from rlkd.structure.score import ScoreItem, StructureScorer
+from schemas.alignment import StructureScore
+from schemas.structure import Structure
+
+
+@dataclass(frozen=True, slots=True)
+class TextSample:
+    """One completion to score.
+
+    Attributes:
+        problem: The problem's text; may be empty.
+        teachers: The teacher's paths; none makes the score missing.
+        student: The student's path.
+        domain: Reasoning domain.
+    """
+
+    problem: str
+    teachers: tuple[str, ...]
+    student: str
+    domain: str = "math"
+
+
+class TextScorer:
+    """Scores texts with a :class:`~rlkd.structure.score.StructureScorer`.
+
+    Teacher paths are decomposed once and remembered. With backends that wait for a model, students are read while the
+    teachers still are, and each group of completions is judged as soon as its own teacher is known.
+
+    Args:
+        scorer: What scores.
+    """
+
+    def __init__(self, scorer: StructureScorer) -> None:
+        self.scorer = scorer
+        self._overlaps = isinstance(scorer.decomposer, CachedDecomposer)
+        self._teachers = scorer.decomposer if self._overlaps else CachedDecomposer(scorer.decomposer)
+
+    async def score(self, samples: Sequence[TextSample]) -> list[StructureScore | None]:
+        """Scores samples, in order; ``None`` where no teacher path has a step or a backend failed."""
+        groups: dict[tuple[str, tuple[str, ...], str], list[int]] = {}
+        for i, sample in enumerate(samples):
+            groups.setdefault((sample.problem, sample.teachers, sample.domain), []).append(i)
+        scores: list[StructureScore | None] = [None] * len(samples)
+        if not self._overlaps:
+            paths = [PathItem(problem, path, domain) for problem, teachers, domain in groups for path in teachers]
+            known = dict(zip(paths, await self._teachers.decompose(paths), strict=True))
+            items = [_item(sample, [known[path] for path in _paths(sample)]) for sample in samples]
+            wanted = [i for i, item in enumerate(items) if item.teachers]
+            for i, score in zip(wanted, await self.scorer.score([items[i] for i in wanted]), strict=True):
+                scores[i] = score
+            return scores
+        # Teachers are asked for first, so that they are first in the queue of a bounded endpoint.
+        teachers = [asyncio.ensure_future(self._teachers.decompose(_paths(samples[own[0]]))) for own in groups.values()]
+        students = asyncio.ensure_future(self._read_students(samples))
+
+        async def judge(own: list[int], structures: asyncio.Future[list[Structure | None]]) -> None:
+            found = await structures
+            items = [_item(samples[i], found) for i in own]
+            if items[0].teachers:
+                for i, score in zip(own, await self.scorer.score(items), strict=True):
+                    scores[i] = score
+
+        try:
+            await gather([judge(own, future) for own, future in zip(groups.values(), teachers, strict=True)])
+            await students
+        finally:
+            for future in (*teachers, students):
+                future.cancel()
+        return scores
+
+    async def _read_students(self, samples: Sequence[TextSample]) -> None:
+        """Sends every student path on its way; whoever needs one later joins it."""
+        items = dict.fromkeys(PathItem(sample.problem, sample.student, sample.domain) for sample in samples if sample.teachers)
+        await gather([self.scorer.decomposer.decompose([item]) for item in items])
+
+
+def _paths(sample: TextSample) -> list[PathItem]:
+    return [PathItem(sample.problem, path, sample.domain) for path in sample.teachers]
+
+
+def _item(sample: TextSample, teachers: Sequence[Structure | None]) -> ScoreItem:
+    """A missing teacher is left out; the others still say what the score is."""
+    known = tuple(teacher for teacher in teachers if teacher is not None)
+    return ScoreItem(sample.problem, known, sample.student, sample.domain)
