@@ -109,6 +109,8 @@ def replay(
     before = inputs.config
     changed = _differences(before, after)
     rescore = before.structures.model_dump(exclude={"cache"}) != after.structures.model_dump(exclude={"cache"})
+    if not before.rewards.observe_structure:  # where alpha was 0, structure was never looked at
+        rescore = rescore or any(row.structure is None and "structure" not in row.missing for row in rows)
     parts: Sequence[RewardRecord] = rows
     if rescore:
         parts = _rescore(rows, inputs, after)

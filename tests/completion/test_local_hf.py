@@ -15,7 +15,7 @@ from rlkd.errors import CheckpointError, EndpointError
 from schemas.config.endpoint import LocalEndpoint
 
 torch = pytest.importorskip("torch")
-WORDS = ["<pad>", "<eos>", "<unk>", *"yes no is it one two three the a b c d".split()]
+WORDS = ["<pad>", "<eos>", "<unk>", "yes", "no", "is", "it", "one", "two", "three", "the", "a", "b", "c", "d"]
 
 
 @pytest.fixture(scope="module")

@@ -163,6 +163,22 @@ def test_only_the_traces_that_the_student_saw_teach(run: Path, tmp_path: Path) -
     assert [row.structure for row in read_ledger(tmp_path / "new")][:2] == [0.0, 0.0]  # nobody follows 1 + 1 = 2
 
 
+def test_structure_that_was_never_looked_at_is_scored_now(run: Path, tmp_path: Path) -> None:
+    settings = config(alpha=0.0, observe_structure=False)
+    (run / "config.yaml").write_text(resolved_yaml(settings))
+    ledger = tmp_path / "store" / "rl" / "ledger"
+    shutil.rmtree(ledger)
+    blind = Ledger(ledger)
+    blind.add(ledger_rows(settings, [None] * 8))
+    blind.flush()
+    assert not any(row.missing for row in read_ledger(ledger))
+    report = replay_run(run, ["rewards.alpha=0.5"])
+    assert report.rescored
+    assert report.before.structure is None
+    assert report.after.structure is not None
+    assert report.after.missing == 0.0
+
+
 def test_a_cache_setting_is_no_other_score(run: Path) -> None:
     assert not replay_run(run, ["structures.cache.enabled=false"]).rescored
 
