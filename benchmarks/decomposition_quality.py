@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rlkd.structure.calculations import same_value
+from rlkd.structure.calc import same_value
 from rlkd.structure.reading import read_path
 from rlkd.structure.rules_judge import content_words
 

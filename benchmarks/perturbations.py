@@ -6,7 +6,8 @@ import random
 import re
 
 from rlkd.structure.arithmetic import ExpressionError, canonical, evaluate
-from rlkd.structure.calculations import find_calculations, same_value
+from rlkd.structure.calc import same_value
+from rlkd.structure.calculations import find_calculations
 
 _FINAL = re.compile(r"\s*(?:A:|####)")
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+")

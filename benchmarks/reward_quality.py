@@ -76,7 +76,7 @@ def load_pairs(data: Path, half: str, hidden: bool, style: str) -> list[Pair]:
         teacher = _style(cut(row["ground_truth"], hidden), style)
         if not teacher.strip():
             continue
-        for name, solution in row.items():
+        for solution in row.values():
             if isinstance(solution, dict):
                 student = _style(cut(solution["solution"], hidden), style)
                 pairs.append(Pair(index, row["question"], teacher, student, bool(solution["is_correct"])))

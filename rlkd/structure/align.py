@@ -61,7 +61,7 @@ class Matching:
         order_breaks: Matched student items that come before what they depend on.
     """
 
-    __slots__ = ("pairs", "covered", "explained", "order_breaks")
+    __slots__ = ("covered", "explained", "order_breaks", "pairs")
 
     def __init__(self, pairs: dict[int, int], covered: list[float], explained: list[float], order_breaks: int) -> None:
         self.pairs = pairs

@@ -22,7 +22,7 @@ class ExpressionError(ValueError):
 
 
 def parse_number(text: str) -> float | None:
-    """Reads ``1,234.5``, ``.5`` or ``12`` as a float.
+    """Reads ``1,234.5``, ``.5``, ``12`` or the hour ``5:00`` as a float.
 
     Args:
         text: Digits with optional thousands commas and one point.
@@ -33,7 +33,7 @@ def parse_number(text: str) -> float | None:
     if len(text) > MAX_DIGITS:
         return None
     try:
-        return float(text.replace(",", ""))
+        return float(text.replace(",", "").replace(" ", "").removesuffix(":00"))
     except ValueError:
         return None
 

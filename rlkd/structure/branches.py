@@ -33,11 +33,16 @@ def place_agreement(
     Returns:
         Three shares in [0, 1], all 1 for identical paths: of the results that the student could find next, those
         that the teacher could find next too; the overlap of the results that nothing uses yet; and 1 where all that
-        is open on both sides can be combined into one and the same result.
+        is open on both sides can be combined into one and the same result. Where more than ``MAX_FRONTIER`` results
+        or equations are open, all three are the share of the teacher's open results that the student found.
     """
     ours, theirs = teacher.frontier(), student.frontier(relevant)
     if not ours or not theirs:
         return 0.0, 0.0, 0.0
+    if len(ours) > MAX_FRONTIER or len(theirs) > MAX_FRONTIER or teacher.ends_in_algebra() or student.ends_in_algebra():
+        values = [unit.value for unit, counts in zip(student.units, relevant, strict=True) if counts]
+        known = sum(find_value(value, values) >= 0 for value in ours) / len(ours)
+        return known, known, known  # too much is open, or equations are
     base_t, base_s = teacher.base(), student.base(relevant)
     left_t, left_s = left_over(base_t, problem, base_s), left_over(base_s, problem, base_t)
     if len(ours) == len(theirs) and sorted(ours) == sorted(theirs) and sorted(left_t) == sorted(left_s):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from rlkd.structure.arithmetic import ExpressionError, Item, canonical, evaluate, parse_number
+from rlkd.structure.arithmetic import ExpressionError, Item, evaluate, parse_number
+from rlkd.structure.calc import Calc, same_value, variable_value
 
 MAX_GAP = 48
 """Characters of unit words that may stand between an operand and the operator after it."""
@@ -16,7 +17,8 @@ MAX_GAP = 48
 _TOKEN = re.compile(
     r"<<([^<>\n]{1,200})>>"  # 1 mark
     r"|(\d{1,9}) (\d{1,9})/(\d{1,9})(?![\d/.])"  # 2-4 mixed number
-    r"|(\d{1,3}(?:,\d{3}){1,6}(?!\d)(?:\.\d{1,20})?|\d{1,24}(?:\.\d{1,20})?(?!\d)|\.\d{1,20})"  # 5 number
+    r"|((?<=[$£€])\d{1,3}(?: \d{3}){1,4}(?!\d)|\d{1,3}(?:,\d{3}){1,6}(?!\d)(?:\.\d{1,20})?"
+    r"|\d{1,2}:00\b|\d{1,24}(?:\.\d{1,20})?(?!\d)|\.\d{1,20})"  # 5 number
     r"( ?%| percent\b)?(?!(?:st|nd|rd|th)\b)"  # 6 percent
     r"|([-+*/×÷−–^=≈()·∙])"  # 7 operator
     r"|\b(times|plus|minus|divided by|multiplied by|equals|is equal to|is|of)\b"  # 8 word
@@ -30,90 +32,6 @@ _NUMBER_AHEAD = re.compile(r"(?: only| about| just| equal to)?\s{0,3}[$£€(]{0
 _DECLARED = re.compile(r"\b[Ll]et(?:'s)? (?:\w{1,9} ){0,3}?([A-Za-z])(?= )")
 _ALGEBRA_AHEAD = re.compile(r" ?[-+*/=^–−]")
 _MARK_TOKEN = re.compile(r"(\d+(?:\.\d*)?|\.\d+)|([-+*/^()])|([A-Za-z])")
-
-
-class Calc:
-    """One calculation: the operands, the operation, and the value that the text states for it.
-
-    Attributes:
-        start, end: Span in the text, in code points.
-        value: The stated value (computed where none is stated).
-        operands: The numbers (and stand-ins for variables) of the expression, signs dropped.
-        ops: The distinct operators in order of appearance, e.g. ``"*-"``.
-        holds: Whether the stated value is the value of the expression.
-        computed: The value of the expression.
-        stated: Whether a result was stated.
-        percent: Whether the result was stated as a percentage (the value is then the fraction).
-        symbolic: Whether a variable takes part.
-        eq: Where the equals sign (or mark) stands; a calculation belongs to the sentence that holds it.
-        items: The expression.
-        source: Its LaTeX, where it cannot be written down from ``items``.
-    """
-
-    __slots__ = (
-        "start", "end", "value", "operands", "ops", "holds", "computed", "stated", "percent", "symbolic", "eq", "items",
-        "source",
-    )  # fmt: skip
-
-    def __init__(self, start: int, end: int, value: float, operands: tuple[float, ...], ops: str) -> None:
-        self.start = start
-        self.end = end
-        self.value = value
-        self.operands = operands
-        self.ops = ops
-        self.holds = True
-        self.computed = value
-        self.stated = True
-        self.percent = False
-        self.symbolic = False
-        self.eq = start
-        self.items: list[Item] = []
-        self.source = ""
-
-    def __repr__(self) -> str:
-        return f"Calc({self.operands}{self.ops}={self.value}{'' if self.holds else ' FALSE'})"
-
-    def quantities(self) -> list[str]:
-        """Its operands as canonical text; variables by name."""
-        if self.source:
-            return _SOURCE_QUANTITY.findall(self.source)
-        return [_symbol(x) for x in self.operands]
-
-    def render(self) -> str:
-        """Canonical text that reads back as the same calculation: ``16-3-4=9``."""
-        if self.source:
-            return f"${self.source}$"
-        value = f"{canonical(self.value * 100)}%" if self.percent else _symbol(self.value)
-        if not self.items:
-            return f"x={value}" if self.symbolic else f"${value}$"
-        return f"{''.join(_symbol(i) if isinstance(i, float) else i for i in self.items)}={value}"
-
-
-_SOURCE_QUANTITY = re.compile(r"(?<![\\A-Za-z])[A-Za-z](?:_\w)?(?![A-Za-z])|\d+(?:\.\d+)?")
-
-
-def _symbol(value: float) -> str:
-    return _NAMES.get(value) or canonical(value)
-
-
-def same_value(a: float, b: float) -> bool:
-    """Whether two stated values are the same number: exact for whole numbers, up to rounding otherwise."""
-    if a == b:
-        return True
-    difference = abs(a - b)
-    if difference < 1e-9:
-        return True
-    if a == int(a) and b == int(b):
-        return False
-    return difference <= 2e-3 * max(abs(a), abs(b)) or (difference < 0.0051 and abs(a) > 0.1)
-
-
-def variable_value(name: str) -> float:
-    """A fixed stand-in for a variable, so that equal expressions have equal values (never a round number)."""
-    return 1.0 + (ord(name[0]) * 0.618033988749895 * (1 + 0.001 * len(name))) % 1.0 * 7.3 + 0.0123456
-
-
-_NAMES = {variable_value(letter): letter for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
 class _Reader:
@@ -413,13 +331,13 @@ def _word(reader: _Reader, word: str, start: int, end: int) -> None:
             reader.operator(op, start, end)
         return
     if word == "of":
-        if reader.operand and start - reader.last_end <= 2 and _NUMBER_AHEAD.match(reader.text, end):
-            if reader.percent or (len(reader.items) >= 3 and reader.items[-2] == "/"):
-                reader.operator("*", start, end)
+        share = reader.percent or (len(reader.items) >= 3 and reader.items[-2] == "/")  # 20% of 25, 2/3 of 12
+        if share and start - reader.last_end <= 2 and _NUMBER_AHEAD.match(reader.text, end):
+            reader.operator("*", start, end)
         return
-    if reader.operand and len(reader.items) > 2 and not reader.depth and _NUMBER_AHEAD.match(reader.text, end):
-        if word != "is" or start - reader.last_end <= MAX_GAP:
-            reader.equals(start, end)
+    worked = len(reader.items) > 2 and not reader.depth and start - reader.last_end <= MAX_GAP
+    if worked and _NUMBER_AHEAD.match(reader.text, end):
+        reader.equals(start, end)
 
 
 def _letter(reader: _Reader, letter: str, start: int, end: int) -> None:
@@ -434,7 +352,7 @@ def _letter(reader: _Reader, letter: str, start: int, end: int) -> None:
         reader.last_end = end  # a unit: 1600g
         return
     following_text = text[end : end + 2].lstrip()[:1]
-    after_operator = bool(reader.items) and not reader.operand or bool(reader.parts) and not reader.items
+    after_operator = (bool(reader.items) and not reader.operand) or (bool(reader.parts) and not reader.items)
     glued = reader.operand and start == reader.last_end
     if after_operator or glued or (following_text and following_text in "+*/=^-–−" and letter not in "aAI"):
         reader.operand_token(variable_value(letter), start, end, variable=True)

@@ -14,7 +14,7 @@ from rlkd.structure.align import Matching, align_structure
 from rlkd.structure.base import PairVerdict
 from rlkd.structure.branches import place_agreement
 from rlkd.structure.graph import Graph, find_value
-from rlkd.structure.prepare import Prepared
+from rlkd.structure.prepare import Prepared, View
 from rlkd.structure.quantities import UNIT_CONSTANTS
 from rlkd.structure.rules_judge import content_words, judge_units
 
@@ -41,14 +41,36 @@ class Comparison:
     """A student path against one teacher path.
 
     Attributes:
-        score: In [0, 1].
         matching: At the level of units (calculations), or of steps in words.
         steps: For each student step the teacher's step that it follows with the verdict, or ``None``.
+        cost: Of the departures that a step of another teacher path cannot make good; ``None`` for steps in words.
+        nothing: Whether the two paths have nothing in common.
     """
 
-    score: float
     matching: Matching
     steps: list[tuple[int, PairVerdict] | None]
+    cost: float | None = None
+    nothing: bool = False
+
+    def score(self) -> float:
+        """The score in [0, 1]."""
+        if self.nothing or not self.matching.covered or not self.matching.explained:
+            return 0.0
+        if self.cost is None:
+            return self.matching.f1()
+        extra = len(self.matching.explained) - sum(self.matching.explained)
+        return float(2.0 ** -(self.cost + COST_EXTRA * extra))
+
+
+def merge_explained(comparisons: Sequence[Comparison]) -> None:
+    """Merges several teacher paths into one graph of sub-problems: a step that any of them takes is nothing extra."""
+    for numeric in (True, False):  # calculations and steps in words are counted apart
+        same = [c for c in comparisons if (c.cost is not None or c.nothing) == numeric and c.matching.explained]
+        if len(same) < 2:
+            continue
+        best = [max(credits) for credits in zip(*(c.matching.explained for c in same), strict=True)]
+        for comparison in same:
+            comparison.matching.explained[:] = best
 
 
 def compare_numeric(teacher: Prepared, student: Prepared, problem: Sequence[float]) -> Comparison:
@@ -66,6 +88,7 @@ def compare_numeric(teacher: Prepared, student: Prepared, problem: Sequence[floa
                 credit = (1.0 + verdict[1]) / 2 if verdict[2] else WRONG_ANSWER
                 candidates.append((credit, t, s))
     matching = align_structure(candidates, [u.deps for u in ours.units], [u.deps for u in theirs.units])
+    _explain_solutions(matching, ours, theirs)
     steps: list[tuple[int, PairVerdict] | None] = [None] * len(student.views)
     for t, s in matching.pairs.items():
         index = theirs.units[s].step
@@ -73,24 +96,32 @@ def compare_numeric(teacher: Prepared, student: Prepared, problem: Sequence[floa
         known = steps[index]
         if known is None or verdict3[2] >= known[1].p_answer:
             steps[index] = (ours.units[t].step, PairVerdict(*verdict3))
-    return Comparison(_numeric_score(matching, teacher, student, problem), matching, steps)
+    nothing = not matching.pairs and not _share_numbers(ours, theirs)
+    if nothing or not matching.covered or not matching.explained:
+        return Comparison(matching, steps, nothing=True)
+    return Comparison(matching, steps, _cost(matching, teacher, student, problem))
 
 
-def _numeric_score(matching: Matching, teacher: Prepared, student: Prepared, problem: Sequence[float]) -> float:
-    if not matching.covered or not matching.explained:
-        return 0.0
+def _explain_solutions(matching: Matching, teacher: Graph, student: Graph) -> None:
+    """A solution (``x = 3``) of an equation that the teacher has is nothing extra."""
+    known: set[float] | None = None
+    for s, unit in enumerate(student.units):
+        if unit.alias and not matching.explained[s]:
+            if known is None:
+                known = {u.alias or u.key for u in teacher.units if u.symbolic}
+            if unit.alias in known:
+                matching.explained[s] = 1.0
+
+
+def _cost(matching: Matching, teacher: Prepared, student: Prepared, problem: Sequence[float]) -> float:
+    """Cost of all departures except extra steps."""
     ours, theirs = teacher.graph, student.graph
-    if not matching.pairs and not _share_numbers(ours, theirs):
-        return 0.0
-    missing = len(matching.covered) - sum(matching.covered)
-    extra = len(matching.explained) - sum(matching.explained)
     relevant = _relevant(matching, ours, theirs, problem)
     branches, overlap, meet = place_agreement(ours, theirs, problem, relevant)
-    cost = COST_MISSING * missing + COST_EXTRA * extra
+    early = sum(len(u.ahead) for s, u in enumerate(theirs.units) if not matching.explained[s])
+    cost = COST_MISSING * (len(matching.covered) - sum(matching.covered)) + COST_ORDER * early
     cost += COST_BRANCHES * (1 - branches) + COST_OPEN * (1 - overlap) + COST_MEET * (1 - meet)
-    cost += COST_ORDER * sum(len(u.ahead) for s, u in enumerate(theirs.units) if not matching.explained[s])
-    cost += COST_WORDING * (1 - _shared_wording(matching, teacher, student))
-    return float(2.0**-cost)
+    return cost + COST_WORDING * (1 - _shared_wording(matching, teacher, student))
 
 
 def _relevant(matching: Matching, teacher: Graph, student: Graph, problem: Sequence[float]) -> list[bool]:
@@ -120,7 +151,7 @@ def _share_numbers(a: Graph, b: Graph) -> bool:
 
 
 def compare_verdicts(
-    teacher: Prepared, student: Prepared, matrix: Sequence[Sequence[PairVerdict]], threshold: float
+    teacher: Prepared, student: Prepared, matrix: Sequence[Sequence[PairVerdict]], threshold: float, problem: str = ""
 ) -> Comparison:
     """Compares two paths through a judge's verdicts on their steps (any decomposer, any judge).
 
@@ -129,11 +160,14 @@ def compare_verdicts(
         student: The student's path.
         matrix: ``matrix[i][j]`` is the verdict on teacher step i and student step j.
         threshold: Probability of the same intent from which two steps may be aligned.
+        problem: The problem's text; a student's step that only copies from it is never the teacher's.
     """
+    prompt = " ".join(problem.lower().split())
+    copied = [_copied(view, prompt) for view in student.views]
     candidates: list[tuple[float, int, int]] = []
     for i, row in enumerate(matrix):
         for j, verdict in enumerate(row):
-            if verdict.p_intent >= threshold:
+            if verdict.p_intent >= threshold and (not copied[j] or _copied(teacher.views[i], prompt)):
                 credit = verdict.p_intent * (1 + verdict.p_sub_problem) / 2
                 credit *= WRONG_ANSWER + (1 - WRONG_ANSWER) * verdict.p_answer
                 if credit > 0:
@@ -142,4 +176,12 @@ def compare_verdicts(
     steps: list[tuple[int, PairVerdict] | None] = [None] * len(student.views)
     for t, s in matching.pairs.items():
         steps[s] = (t, matrix[t][s])
-    return Comparison(matching.f1(), matching, steps)
+    return Comparison(matching, steps)
+
+
+def _copied(view: View, prompt: str) -> bool:
+    """Whether a step in words only repeats the problem's text."""
+    if view.units or (view.answer and view.answer != view.text):
+        return False
+    text = " ".join(view.text.lower().split()).rstrip(".")
+    return len(text) >= 12 and text in prompt

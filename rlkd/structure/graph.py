@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlkd.structure.calculations import same_value
+from rlkd.structure.calc import same_value
 from rlkd.structure.quantities import UNIT_CONSTANTS
 
 
@@ -30,10 +30,24 @@ class Unit:
         key: The value, rounded for quick comparison.
         whole: Whether the value is a whole number.
         signature: Operation and sorted operands; ``None`` where there are not at least two.
+        alias: For ``x = 3`` the key of that equation; else 0.
     """
 
     __slots__ = (
-        "step", "value", "operands", "ops", "holds", "percent", "symbolic", "deps", "ahead", "base", "key", "whole", "signature",
+        "ahead",
+        "alias",
+        "base",
+        "deps",
+        "holds",
+        "key",
+        "operands",
+        "ops",
+        "percent",
+        "signature",
+        "step",
+        "symbolic",
+        "value",
+        "whole",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +67,7 @@ class Unit:
         self.base: list[float] = []
         self.key = key
         self.whole = value == int(value)
+        self.alias = 0.0
         self.signature = (ops, sorted(operands)) if len(operands) > 1 else None
 
 
@@ -65,7 +80,7 @@ class Graph:
         dropped: For each dropped unit ``(step, unit that it repeats or -1)``.
     """
 
-    __slots__ = ("units", "uses", "dropped")
+    __slots__ = ("dropped", "units", "uses")
 
     def __init__(self) -> None:
         self.units: list[Unit] = []
@@ -81,6 +96,10 @@ class Graph:
             for i, (u, used) in enumerate(zip(self.units, self.uses, strict=True))
             if relevant[i] and not any(relevant[j] for j in used)
         ]
+
+    def ends_in_algebra(self) -> bool:
+        """Whether an equation in variables is open."""
+        return any(u.symbolic and u.ops[-1:] == "=" and not used for u, used in zip(self.units, self.uses, strict=True))
 
     def base(self, relevant: Sequence[bool] | None = None) -> list[float]:
         """Base quantities that the (relevant) units use, repeats kept."""
@@ -175,6 +194,7 @@ def _repeat_of(unit: Unit, kept: list[Unit], problem: Sequence[float]) -> int | 
         earlier = kept[j]
         if earlier.key == unit.key and (
             earlier.operands == operands
+            or (unit.symbolic and unit.ops[-1:] == earlier.ops[-1:] == "=")  # the same equation, transformed
             or (not operands and not unit.symbolic)
             or (unit.signature is not None and earlier.signature == unit.signature)
         ):

@@ -11,7 +11,8 @@ import math
 import re
 
 from rlkd.structure.arithmetic import ExpressionError, Item, evaluate
-from rlkd.structure.calculations import Calc, find_calculations, same_value, variable_value
+from rlkd.structure.calc import Calc, same_value, variable_value
+from rlkd.structure.calculations import find_calculations
 
 MAX_REGION = 2_000
 """Characters of a stretch of math that are read."""
@@ -21,9 +22,9 @@ _LATEX = re.compile(
     r"|(?<![\w$\\])\$(?=[^$\n]{0,80}[\^_=])(?:\w(?!\w\w)|[^\w$\n]){1,80}\$(?![\d<])"  # $x = 3$, but not $9 * 2 = $18
 )
 _REGION = re.compile(
-    r"(?<!\\)\$\$([^$]{1,2000})\$\$|(?<!\\)\$([^$\n]{1,1000})(?<!\\)\$|\\\[((?:[^\\]|\\(?!\])){1,2000})\\\]"
-    r"|\\\(((?:[^\\]|\\(?!\))){1,1000})\\\)"
-    r"|\\begin\{(?:align|equation|gather|eqnarray|aligned|multline)\*?\}((?:[^\\]|\\(?!end\b)){1,2000})\\end\{"
+    r"(?<!\\)\$\$([^$]{1,2000})\$\$|(?<!\\)\$([^$\n]{1,1000})(?<!\\)\$|\\\[((?:[^\\]|\\(?![\[\]])){1,2000})\\\]"
+    r"|\\\(((?:[^\\]|\\(?![()])){1,1000})\\\)"
+    r"|\\begin\{(?:align|equation|gather|eqnarray|aligned|multline)\*?\}((?:[^\\]|\\(?!end\b|begin\{[aegm])){1,2000})\\end\{"
 )
 _TOKEN = re.compile(
     r"(\d{1,3}(?:(?:,|\{,\}|\\,|\\!,\\!|,\\!)\d{3}){1,5}(?!\d)(?:\.\d{1,20})?|\d{1,24}(?:\.\d{1,20})?|\.\d{1,20})"  # 1
@@ -32,13 +33,12 @@ _TOKEN = re.compile(
     r"|(\\\\)|(\\[%$])|\\[,;:! ]|(<=|>=|[-+*/^=(){}\[\]|,;!&<>~:.])"  # 4 new line, 5 sign, 6 operator
 )
 _SKIP = frozenset(
-    "left right big Big bigg Bigg bigl bigr Bigl Bigr displaystyle textstyle quad qquad limits nolimits hspace vspace mathrm "
-    "mathbf mathit operatorname rm bf it phantom".split()
+    ["left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "displaystyle", "textstyle", "quad", "qquad", "limits", "nolimits", "hspace", "vspace", "mathrm", "mathbf", "mathit", "operatorname", "rm", "bf", "it", "phantom"]
 )
-_TEXT = frozenset("text textbf textit mbox textrm hbox".split())
+_TEXT = frozenset(["text", "textbf", "textit", "mbox", "textrm", "hbox"])
 _TIMES = frozenset(("cdot", "times", "ast"))
-_RELATIONS = frozenset("approx equiv leq le geq ge neq ne lt gt sim cong".split())
-_BREAKS = frozenset("implies Rightarrow rightarrow to iff Longrightarrow longrightarrow therefore because and or qquad".split())
+_RELATIONS = frozenset(["approx", "equiv", "leq", "le", "geq", "ge", "neq", "ne", "lt", "gt", "sim", "cong"])
+_BREAKS = frozenset(["implies", "Rightarrow", "rightarrow", "to", "iff", "Longrightarrow", "longrightarrow", "therefore", "because", "and", "or", "qquad"])
 _BRACED = re.compile(r"\s{0,4}\{([^{}]{0,200})\}")
 _SECOND_POINT = 0.7548776662466927
 _TUPLE = 1.6180339887498949
@@ -93,13 +93,13 @@ def _region_calculations(body: str, base: int) -> list[Calc]:
             chain = [([found[-1].value], [found[-1].value], False)]  # "&= 5" goes on from the line above
         if items:
             if not chain:
-                start = begin
+                start = begin + len(part) - len(part.lstrip())
             chain.append((items, second, symbolic))
         if joint == "<":
             ops = "<"
         if joint == "":
             calc = _calculation(chain, body[start:end], base + start, base + end, ops)
-            if calc is not None and not calc.items and not calc.source and "\\boxed" in body[start:end]:
+            if calc is not None and not calc.operands and "\\boxed" in body[start:end]:
                 calc = None  # the stated final answer
             if calc is not None:
                 found.append(calc)
@@ -155,14 +155,17 @@ def _calculation(
         return None
     first, last = values[0], values[-1]
     if len(values) == 1:
-        if first[3]:
-            return None  # an expression that is only named
+        if first[3] or _TUPLE in first[0]:
+            return None  # an expression that is only named, a pair
         return _make(start, end, first[1], first, ops, stated=_size(first[0]) == 1)
     numeric = [v for v in values if not v[3]]
-    if numeric and (len(numeric) > 1 or len(values) > 2 or all(len(v[0]) == 1 for v in values)):
+    if numeric and (len(numeric) > 1 or len(values) > 2 or all(_size(v[0]) == 1 for v in values)):
         worked = next((v for v in values if not v[3] and _size(v[0]) > 1), None)
         calc = _make(start, end, numeric[-1][1], worked or numeric[-1], ops, stated=True)
         calc.symbolic = worked is None and len(numeric) < len(values)
+        if calc.symbolic and len(values) == 2:
+            calc.alias = _fingerprint(first, last)
+            calc.source = source.strip()
         return calc
     calc = _make(start, end, _fingerprint(first, last), first, ops + "=", stated=True)
     calc.symbolic = True
@@ -296,6 +299,10 @@ class _Translator:
             self.items.append("*")
         elif name == "div":
             self.items.append("/")
+        elif name in ("lfloor", "lceil", "lbrace", "langle"):
+            self.items.append("(")
+        elif name in ("rfloor", "rceil", "rbrace", "rangle"):
+            self.sign(")")
         elif name == "pi":
             self.items.append(_Variable("pi"))
         elif name in _TEXT:
@@ -335,10 +342,10 @@ class _Translator:
             self.items.append(")")
         elif number is not None and len(number) > 1 and number.isdigit():
             self.items.append(float(number[0]))  # \frac12
-            if len(number) == 2:
-                self.tokens[self.at] = _TOKEN.match(number[1])  # type: ignore[call-overload]
-            else:
+            rest = _TOKEN.match(number[1:])
+            if rest is None:
                 raise _Unreadable
+            self.tokens[self.at] = rest
         else:
             self.token()
 

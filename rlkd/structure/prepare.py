@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlkd.structure.calculations import Calc, find_calculations
-
+from rlkd.structure.calc import Calc
+from rlkd.structure.calculations import find_calculations
 from rlkd.structure.graph import Graph, Unit, build_graph
 from rlkd.structure.latex import find_latex_calculations
 from rlkd.structure.reading import RawStep
@@ -25,7 +25,7 @@ class View:
         kind: ``step`` or ``check``.
     """
 
-    __slots__ = ("index", "units", "text", "meta", "answer", "quantities", "operation", "kind", "words")
+    __slots__ = ("answer", "index", "kind", "meta", "operation", "quantities", "text", "units", "words")
 
     def __init__(
         self, index: int, units: list[Unit], text: str, meta: str = "", answer: str = "", quantities: tuple[str, ...] = (),
@@ -51,7 +51,7 @@ class Prepared:
         depends: For each step, the earlier steps whose answers it uses.
     """
 
-    __slots__ = ("views", "graph", "depends")
+    __slots__ = ("depends", "graph", "views")
 
     def __init__(self, views: list[View], graph: Graph, depends: list[list[int]]) -> None:
         self.views = views
@@ -60,7 +60,9 @@ class Prepared:
 
 
 def _unit(step: int, calc: Calc) -> Unit:
-    return Unit(step, calc.value, calc.operands, calc.ops, calc.holds, calc.percent, calc.symbolic)
+    unit = Unit(step, calc.value, calc.operands, calc.ops, calc.holds, calc.percent, calc.symbolic)
+    unit.alias = calc.alias
+    return unit
 
 
 def prepare_raw(path: str, steps: Sequence[RawStep], problem: Sequence[float]) -> Prepared:

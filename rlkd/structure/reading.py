@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rlkd.structure.calculations import Calc, find_calculations
+from rlkd.structure.calc import Calc
+from rlkd.structure.calculations import find_calculations
 from rlkd.structure.latex import find_latex_calculations, has_latex
 from rlkd.structure.segments import Segment, sentence_ends, split_lines
 
@@ -20,7 +21,7 @@ class RawStep:
         lead_start, lead_end: Span of a heading or question that introduces it; equal where there is none.
     """
 
-    __slots__ = ("start", "end", "calcs", "kind", "lead_start", "lead_end")
+    __slots__ = ("calcs", "end", "kind", "lead_end", "lead_start", "start")
 
     def __init__(self, start: int, end: int, calcs: list[Calc], kind: str) -> None:
         self.start = start
@@ -62,10 +63,7 @@ def read_path(path: str, max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS)
                 continue
             segment.kind = "step"  # "so the answer is 9 * 2 = 18" is a calculation
         if not inside and segment.kind in ("heading", "question"):
-            if lead is None:
-                lead = segment
-            else:
-                lead = Segment(lead.start, segment.end, "heading")
+            lead = segment if lead is None else Segment(lead.start, segment.end, "heading")
             continue
         new = _steps_of(text, segment, inside)
         if lead is not None:
@@ -86,7 +84,7 @@ def _steps_of(text: str, segment: Segment, calcs: list[Calc]) -> list[RawStep]:
     if len(bounds) == 2:
         return [RawStep(segment.start, segment.end, calcs, kind)]
     steps: list[RawStep] = []
-    begin, inside, position = bounds[0], [], 0
+    begin, position = bounds[0], 0
     for stop in bounds[1:]:
         here: list[Calc] = []
         while position < len(calcs) and calcs[position].eq < stop:

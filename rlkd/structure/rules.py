@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rlkd.structure.arithmetic import canonical
 from rlkd.structure.base import PathItem
-from rlkd.structure.calculations import Calc
+from rlkd.structure.calc import Calc
 from rlkd.structure.prepare import prepare_raw
 from rlkd.structure.quantities import problem_quantities
 from rlkd.structure.reading import MAX_CHARS, MAX_STEPS, RawStep, read_path
@@ -25,8 +25,6 @@ _META = re.compile(
 )
 _UNIT = re.compile(r"\s?([A-Za-z]{2,20})")
 _RESULT = re.compile(r"\s*[$£€]?-?\d[\d,]*(?:\.\d+)?\s?%?")
-
-__all__ = ["RulesDecomposer", "VERSION", "decompose_text"]
 
 
 def decompose_text(
@@ -46,17 +44,22 @@ def decompose_text(
     """
     raw = read_path(path, max_chars, max_steps)
     prepared = prepare_raw(path, raw, problem_quantities(problem))
-    steps = tuple(
-        _step(path, i, step, prepared.depends[i]) for i, step in enumerate(raw)
-    )
     return Structure(
-        steps=steps,
+        steps=tuple(describe_step(path, i, step, prepared.depends[i]) for i, step in enumerate(raw)),
         decomposer=VERSION,
         path_sha256=hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest(),
     )
 
 
-def _step(path: str, index: int, step: RawStep, depends: list[int]) -> ReasoningStep:
+def describe_step(path: str, index: int, step: RawStep, depends: list[int]) -> ReasoningStep:
+    """The full form of a step that was read.
+
+    Args:
+        path: The path that it was read from.
+        index: Its position.
+        step: The step.
+        depends: Earlier steps that it uses.
+    """
     lead = path[step.lead_start : step.lead_end]
     text = _clean(path[content_start(path, step.start, step.end) : step.end])
     meta, sub_problem = lead, text

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from rlkd.structure.base import PairVerdict, StepPair
-from rlkd.structure.calculations import same_value
+from rlkd.structure.calc import same_value
 from rlkd.structure.graph import Unit
 from rlkd.structure.prepare import View, view_of
 from schemas.config.structure import RulesJudgeConfig
 
 _WORD = re.compile(r"[^\W\d_]{2,24}|\d{1,24}(?:[.,]\d{1,20})*")
-_STOP = frozenset(
-    "the and has have had for that this with from are was were will each much many how she her his him they there then than "
-    "into per after who what when which all its their them also would can could does did you your our not but one out "
-    "is it he to of in on at be by an as or so if we my do".split()
-)
+_STOP_WORDS = """the and has have had for that this with from are was were will each much many how she her his him they there
+then than into per after who what when which all its their them also would can could does did you your our not but one out
+is it he to of in on at be by an as or so if we my do"""
+_STOP = frozenset(_STOP_WORDS.split())
 _WORDING_SAME = 0.85
 """Word overlap from which two texts are the same sub-problem for certain."""
 

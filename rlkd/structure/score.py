@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from rlkd.structure.align import align_prefix
 from rlkd.structure.base import Decomposer, Judge, PairVerdict, PathItem, StepPair
-from rlkd.structure.compare import Comparison, compare_numeric, compare_verdicts
+from rlkd.structure.compare import Comparison, compare_numeric, compare_verdicts, merge_explained
 from rlkd.structure.prefix import PrefixSample, score_prefix
 from rlkd.structure.prepare import Prepared, prepare_raw, prepare_structure
 from rlkd.structure.quantities import problem_quantities
-from rlkd.structure.reading import read_path
-from rlkd.structure.rules import RulesDecomposer, decompose_text
+from rlkd.structure.reading import RawStep, read_path
+from rlkd.structure.rules import RulesDecomposer, decompose_text, describe_step
 from rlkd.structure.rules_judge import RulesJudge, judge_views
 from schemas.alignment import StepMatch, StructureScore
 from schemas.config.structure import PrefixAlignmentConfig, RulesJudgeConfig, StructureAlignmentConfig
@@ -76,20 +76,21 @@ class StructureScorer:
 
     def score_now(self, item: ScoreItem) -> StructureScore | None:
         """Scores one item by rules, at once (see :meth:`score`)."""
-        assert isinstance(self.decomposer, RulesDecomposer)
-        problem = problem_quantities(item.problem)
-        teachers = self._prepared(item, problem)
-        if not any(teacher.views for teacher in teachers):
+        found = self._by_rules(item)
+        if found is None:
             return None
-        limits = self.decomposer.config
-        raw = read_path(item.student_path, limits.max_chars, limits.max_steps)
-        student = prepare_raw(item.student_path, raw, problem)
-        result = self._compare(teachers, student, problem, None)
-        return self._report(result, teachers, student, decompose_text(item.student_path, item.domain, item.problem).steps)
+        result, teachers, student, raw = found
+        steps = [describe_step(item.student_path, i, step, student.depends[i]) for i, step in enumerate(raw)]
+        return report(result, teachers, student, steps)
 
     def quick_score(self, item: ScoreItem) -> float | None:
         """The score alone, by rules, without the report of steps (see :meth:`score`)."""
-        assert isinstance(self.decomposer, RulesDecomposer)
+        found = self._by_rules(item)
+        return None if found is None else found[0].structure
+
+    def _by_rules(self, item: ScoreItem) -> tuple[Result, list[Prepared], Prepared, list[RawStep]] | None:
+        if not isinstance(self.decomposer, RulesDecomposer) or not isinstance(self.judge, RulesJudge):
+            raise TypeError("scoring at once needs the rules decomposer and judge; use score")
         problem = problem_quantities(item.problem)
         teachers = self._prepared(item, problem)
         if not any(teacher.views for teacher in teachers):
@@ -97,7 +98,7 @@ class StructureScorer:
         limits = self.decomposer.config
         raw = read_path(item.student_path, limits.max_chars, limits.max_steps)
         student = prepare_raw(item.student_path, raw, problem)
-        return self._compare(teachers, student, problem, None).structure
+        return self._compare(teachers, student, item.problem, None), teachers, student, raw
 
     # -- any backend --------------------------------------------------------------------------------
 
@@ -110,11 +111,11 @@ class StructureScorer:
             starts.append(len(pairs))
             if structure is None:
                 continue
-            for teacher in item.teachers:
+            for teacher in () if isinstance(self.judge, RulesJudge) else item.teachers:
                 pairs += [
                     StepPair(t, s, item.problem, item.domain) for t in teacher.steps for s in structure.steps
                 ]
-        verdicts = await self.judge.judge(pairs) if pairs else []
+        verdicts = [] if isinstance(self.judge, RulesJudge) or not pairs else await self.judge.judge(pairs)
         scores: list[StructureScore | None] = []
         for item, structure, start in zip(items, structures, starts, strict=True):
             scores.append(None if structure is None else self._score_item(item, structure, verdicts, start))
@@ -128,8 +129,8 @@ class StructureScorer:
         if not any(teacher.views for teacher in teachers):
             return None
         student = prepare_structure(structure, problem)
-        matrices: list[list[list[PairVerdict]]] = []
-        for teacher in teachers:
+        matrices: list[list[list[PairVerdict]]] | None = None if isinstance(self.judge, RulesJudge) else []
+        for teacher in teachers if matrices is not None else ():
             matrix: list[list[PairVerdict]] = []
             for _ in teacher.views:
                 row = verdicts[start : start + len(student.views)]
@@ -137,9 +138,10 @@ class StructureScorer:
                 if any(verdict is None for verdict in row):
                     return None
                 matrix.append([verdict for verdict in row if verdict is not None])
-            matrices.append(matrix)
-        result = self._compare(teachers, student, problem, matrices)
-        return self._report(result, teachers, student, structure.steps)
+            if matrices is not None:
+                matrices.append(matrix)
+        result = self._compare(teachers, student, item.problem, matrices)
+        return report(result, teachers, student, structure.steps)
 
     # -- shared -------------------------------------------------------------------------------------
 
@@ -160,28 +162,32 @@ class StructureScorer:
         self,
         teachers: Sequence[Prepared],
         student: Prepared,
-        problem: tuple[float, ...],
+        problem: str,
         matrices: Sequence[Sequence[Sequence[PairVerdict]]] | None,
-    ) -> _Result:
-        best = _Result(-1.0, 0.0, 0, None)
+    ) -> Result:
+        quantities = problem_quantities(problem)
+        found: list[tuple[int, float, float, Comparison]] = []
         for k, teacher in enumerate(teachers):
             if not teacher.views:
                 continue
             matrix = matrices[k] if matrices is not None else None
             prefix, unbounded = self._prefix(teacher, student, matrix)
-            numeric = matrix is None and bool(teacher.graph.units)
-            if numeric:
-                comparison = compare_numeric(teacher, student, problem)
+            if matrix is None and teacher.graph.units:
+                comparison = compare_numeric(teacher, student, quantities)
             else:
                 full = matrix if matrix is not None else self._matrix(teacher, student)
-                comparison = compare_verdicts(teacher, student, full, self.alignment.threshold)
-            score = comparison.score
+                comparison = compare_verdicts(teacher, student, full, self.alignment.threshold, problem)
+            found.append((k, prefix, unbounded, comparison))
+        merge_explained([comparison for _, _, _, comparison in found])
+        best: Result | None = None
+        for k, prefix, unbounded, comparison in found:
+            score = comparison.score()
             if isinstance(self.alignment, PrefixAlignmentConfig):
                 score = prefix if self.alignment.normalize else unbounded
-            if score > best.structure:
-                best = _Result(score, max(prefix, best.prefix), k, comparison)
-            else:
-                best.prefix = max(prefix, best.prefix)
+            if best is None or score > best.structure:
+                best = Result(score, 0.0, k, comparison)
+        assert best is not None  # the caller made sure that some teacher has steps
+        best.prefix = max(prefix for _, prefix, _, _ in found)
         return best
 
     def _matrix(self, teacher: Prepared, student: Prepared) -> list[list[PairVerdict]]:
@@ -203,40 +209,52 @@ class StructureScorer:
         total, _ = align_prefix(rows, threshold, normalize=False)
         return total / len(teacher.views), total
 
-    def _report(
-        self, result: _Result, teachers: Sequence[Prepared], student: Prepared, steps: Sequence[ReasoningStep]
-    ) -> StructureScore:
-        matched = result.comparison.steps if result.comparison is not None else [None] * len(student.views)
-        rows = []
-        for step, match in zip(steps, matched, strict=True):
-            known = match is not None
-            rows.append(
-                StepMatch(
-                    index=step.index,
-                    sub_problem=step.sub_problem,
-                    answer=step.answer,
-                    teacher_path=result.teacher if known else None,
-                    teacher_step=match[0] if match else None,
-                    p_intent=match[1].p_intent if match else None,
-                    p_sub_problem=match[1].p_sub_problem if match else None,
-                    p_answer=match[1].p_answer if match else None,
-                )
-            )
-        return StructureScore(
-            structure=max(result.structure, 0.0),
-            prefix=result.prefix,
-            teacher_steps=len(teachers[result.teacher].views),
-            student_steps=len(student.views),
-            steps=tuple(rows),
-        )
-
 
 @dataclass(slots=True)
-class _Result:
+class Result:
+    """The best comparison.
+
+    Attributes:
+        structure: The score.
+        prefix: The paper's rule.
+        teacher: Index of the teacher path that it was reached with.
+        comparison: How the steps were matched.
+    """
+
     structure: float
     prefix: float
     teacher: int
-    comparison: Comparison | None
+    comparison: Comparison
+
+
+def report(
+    result: Result, teachers: Sequence[Prepared], student: Prepared, steps: Sequence[ReasoningStep]
+) -> StructureScore:
+    """Writes a result out, step by step."""
+    rows: list[StepMatch] = []
+    for step, match in zip(steps, result.comparison.steps, strict=True):
+        if match is None:
+            rows.append(StepMatch(index=step.index, sub_problem=step.sub_problem, answer=step.answer))
+            continue
+        rows.append(
+            StepMatch(
+                index=step.index,
+                sub_problem=step.sub_problem,
+                answer=step.answer,
+                teacher_path=result.teacher,
+                teacher_step=match[0],
+                p_intent=match[1].p_intent,
+                p_sub_problem=match[1].p_sub_problem,
+                p_answer=match[1].p_answer,
+            )
+        )
+    return StructureScore(
+        structure=result.structure,
+        prefix=result.prefix,
+        teacher_steps=len(teachers[result.teacher].views),
+        student_steps=len(student.views),
+        steps=tuple(rows),
+    )
 
 
 def score_paths(

@@ -24,6 +24,7 @@ _SENTENCE_END = re.compile(
     r"|(?<=[a-z0-9%)>])\s{1,4}(?=(?:So|The|He|She|They|It|If|Then|There|Now|Therefore|Thus|Hence|Since|In|On|After"
     r"|Each|And|This|That|To|First|Next|Finally|We|You|But|Also|Their|His|Her|Next|When|With|For|Because) )"
 )
+_FRAME = re.compile(r"(?:\\(?:begin|end)\{[a-z]{1,12}\*?\}|\\[\[\]]|\$\$|[\s.,])*\Z")
 _TAG = re.compile(r"</?(?:think|thinking|reasoning|answer|solution)>")
 _TOKENS = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|vs|etc|e\.g|i\.e|approx|lbs?|oz|no)\.\s\Z")
 
@@ -31,7 +32,7 @@ _TOKENS = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|vs|etc|e\.g|i\.e|approx|lbs?|oz|no)\
 class Segment:
     """A stretch of the path: ``kind`` is ``step``, ``check``, ``heading``, ``question`` or ``final``."""
 
-    __slots__ = ("start", "end", "kind")
+    __slots__ = ("end", "kind", "start")
 
     def __init__(self, start: int, end: int, kind: str) -> None:
         self.start = start
@@ -56,6 +57,8 @@ def split_lines(path: str) -> list[Segment]:
             if tag and tag.group().strip("</>") != "answer":
                 start = tag.end()
         if start >= end or not any(c.isalnum() for c in path[start : start + 400]):
+            continue
+        if path[start] == "\\" and end - start < 60 and _FRAME.match(path, start, end):
             continue
         segments.append(Segment(start, end, kind_of(path, start, end)))
     return segments

@@ -243,14 +243,15 @@ def _score_input(row: _Row) -> tuple[str, list[str], str, str | None, str]:
         raise row
     teacher = row.get("teacher")
     paths = teacher if isinstance(teacher, list) else [teacher]
-    if not paths or not all(isinstance(path, str) for path in paths):
+    texts = [path for path in paths if isinstance(path, str)]
+    if not paths or len(texts) != len(paths):
         raise _RowError("teacher: must be a path or a list of paths, each a text")
     answer = row.get("answer")
     if isinstance(answer, int | float) and not isinstance(answer, bool):
         answer = str(answer)
     if answer is not None and not isinstance(answer, str):
         raise _RowError("answer: must be text or a number")
-    clean = [path.encode("utf-8", "replace").decode("utf-8") for path in paths]
+    clean = [path.encode("utf-8", "replace").decode("utf-8") for path in texts]
     domain = _text(row, "domain", required=False) or "math"
     return _text(row, "problem", required=False), clean, _text(row, "student"), answer, domain
 
