@@ -28,7 +28,7 @@ class EmbeddingJudge:
         slope: Steepness of the curve from similarity to probability.
     """
 
-    def __init__(self, embed: Embed, model: str, answers: Judge, midpoint: float = 0.7, slope: float = 15.0) -> None:
+    def __init__(self, embed: Embed, model: str, answers: Judge, midpoint: float = 0.8, slope: float = 15.0) -> None:
         self._embed = embed
         self.answers = answers
         self.midpoint = midpoint

@@ -54,7 +54,7 @@ class EmbeddingJudgeConfig(Schema):
 
     type: Literal["embedding"] = Field(description="A sentence-embedding model (needs the extra `embedding`).")
     model: str = Field(min_length=1, description="Folder or Hugging Face id of a sentence-transformers model.")
-    midpoint: float = Field(default=0.7, ge=-1, le=1, description="Cosine similarity at which a verdict is 0.5.")
+    midpoint: float = Field(default=0.8, ge=-1, le=1, description="Cosine similarity at which a verdict is 0.5.")
     slope: float = Field(default=15.0, gt=0, description="Steepness of the logistic curve from similarity to probability.")
     device: str = Field(default="cpu", description="Torch device.")
     batch_size: int = Field(default=64, ge=1, description="Texts embedded at once.")

@@ -26,7 +26,7 @@ DECOMPOSER: TypeAdapter[Any] = TypeAdapter(DecomposerConfig)
         ({"type": "rules"}, "rules@1"),
         ({"type": "llm", "endpoint": SERVER}, "llm:qwen@1:auto:2000:gate0.5"),
         ({"type": "llm", "endpoint": SERVER, "batch": True, "gate": None}, "llm:qwen@1:batch:2000"),
-        ({"type": "embedding", "model": "mini"}, "embedding:mini:0.7:15+rules@1"),
+        ({"type": "embedding", "model": "mini"}, "embedding:mini:0.8:15+rules@1"),
         ({"type": "cascade", "then": {"type": "llm", "endpoint": SERVER}}, "cascade(rules@1,llm:qwen@1:auto:2000:gate0.5,0.2,0.8)"),
     ],
 )
