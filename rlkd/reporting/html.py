@@ -37,6 +37,7 @@ class _Column:
     tone: str
     score: str
     pieces: list[Piece]
+    empty: str
 
 
 def render_html(content: ReportContent, run: RunManifest) -> str:
@@ -95,7 +96,8 @@ def _sample(sample: SampleProblem) -> dict[str, Any]:
             verdict=f"answer {sample.answer}",
             tone="",
             score="",
-            pieces=pieces(sample.teacher_path, sample.teacher_steps, "student"),
+            pieces=pieces(sample.teacher_path.rstrip(), sample.teacher_steps, "student"),
+            empty="no teacher path",
         )
     ]
     columns.extend(_column(completion) for completion in sample.completions)
@@ -115,5 +117,6 @@ def _column(completion: SampleCompletion) -> _Column:
         verdict=verdict,
         tone=tone,
         score="" if completion.structure is None else f"structure {completion.structure:.2f}",
-        pieces=pieces(completion.text, completion.steps, "teacher"),
+        pieces=pieces(completion.text.rstrip(), completion.steps, "teacher"),
+        empty="only white space" if completion.text else "empty",
     )

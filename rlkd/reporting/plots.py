@@ -163,7 +163,7 @@ def curves_plot(curves: dict[str, Series], validation: Series) -> Plot:
         right.set_ylim(-0.02, 1.04)
         _as_percent(right.yaxis)
         for axis in (left, right):
-            axis.set_xlabel("optimiser step")
+            _step_axis(axis)
             _legend_below(axis)
 
     return draw(
@@ -187,7 +187,7 @@ def loss_plot(train: Series, validation: Series) -> Plot:
             axis.plot([validation.steps[where]], [validation.values[where]], "o", color=COLOURS["rlkd"], markersize=9, markerfacecolor="none", markeredgewidth=2, label="Best: goes on")
         axis.set_ylim(bottom=0)
         axis.set_title("Loss per token of the teacher's traces")
-        axis.set_xlabel("optimiser step")
+        _step_axis(axis)
         figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
     return draw("warm_start_loss", "Warm start", "The checkpoint with the best validation loss goes on to RL.", (6, 3.3), paint)
@@ -329,6 +329,13 @@ def _curve(axis: Axes, series: Series, label: str, colour: str) -> None:
     line = smooth(series, window)
     marker = "o" if len(series.steps) < 4 else ""
     axis.plot(line.steps, line.values, color=colour, label=label, marker=marker, markersize=5)
+
+
+def _step_axis(axis: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_xlabel("optimiser step")
+    axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
 
 def _as_percent(axis: Any) -> None:

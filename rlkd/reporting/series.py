@@ -110,7 +110,7 @@ def summarise(columns: dict[str, NDArray[np.float64]]) -> RewardCurves:
     parts: tuple[tuple[str, NDArray[np.float64]], ...] = (
         (f"first {_steps(share)}", steps[:share]),
         (f"last {_steps(share)}", steps[-share:]),
-        (f"all {_steps(len(steps))}", steps),
+        ("the only step" if len(steps) == 1 else f"all {_steps(len(steps))}", steps),
     )
     if len(steps) < 2:
         parts = parts[-1:]
@@ -155,7 +155,7 @@ def smooth(series: Series, window: int) -> Series:
 
 
 def _steps(count: int) -> str:
-    return f"{count} step" if count == 1 else f"{count} steps"
+    return "step" if count == 1 else f"{count} steps"
 
 
 def _means(keys: NDArray[np.float64], values: NDArray[np.float64]) -> Series:

@@ -41,7 +41,7 @@ def test_ledger_by_step_and_group(tmp_path: Path) -> None:
     assert found.curves["no_difference"].values == (0.5, 1.0)
     assert found.curves["missing"].values == (0.0, 0.75)
     assert found.curves["truncated"].values == (0.0, 0.25)
-    assert [part.label for part in found.health] == ["first 1 step", "last 1 step", "all 2 steps"]
+    assert [part.label for part in found.health] == ["first step", "last step", "all 2 steps"]
     total = found.health[-1]
     assert (total.completions, total.groups, total.no_difference, total.missing, total.truncated) == (8, 4, 3, 3, 1)
     # Rewards that are missing are left out: (0.2 + 0.6 + 0.5 + 0.5 + 1) / 5.
@@ -56,6 +56,15 @@ def test_early_and_late_are_a_fifth_of_the_steps() -> None:
     assert [part.label for part in found.health] == ["first 4 steps", "last 4 steps", "all 20 steps"]
     assert found.health[0].reward == pytest.approx((0 + 1 + 2 + 3) / 4 / 20)
     assert found.health[1].reward == pytest.approx((16 + 17 + 18 + 19) / 4 / 20)
+
+
+def test_one_step_has_no_early_and_late(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.add([record(0, 0, 0.2)])
+    ledger.flush()
+    found = read_ledger(tmp_path)
+    assert [part.label for part in found.health] == ["the only step"]
+    assert [part.label for part in found.quadrants] == ["the only step"]
 
 
 def test_a_step_without_any_reward_leaves_a_gap() -> None:
