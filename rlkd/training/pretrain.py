@@ -17,30 +17,33 @@ from typing import TYPE_CHECKING, Any
 
 from rlkd.errors import ConfigError, TrainingError
 from schemas.config.pretrain import PretrainSettings
+from schemas.config.world import WorldSettings
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerFast
 
-_BUCKET = 12
+_BUCKET = 12  # batches that are sorted by length together
+_PAD_TO = 16  # few different shapes: memory is reused
 
 
-def wandering_solutions(settings: PretrainSettings, seed: int) -> Iterator[tuple[str, str]]:
-    """An endless stream of (prompt, wandering path), never the same problem by design of chance.
+def wandering_solutions(settings: PretrainSettings, world: WorldSettings, seed: str) -> Iterator[tuple[str, str]]:
+    """An endless stream of (prompt, wandering path); a problem hardly ever comes twice.
 
     Args:
-        settings: The world, how solutions wander, and the prompt template.
+        settings: How solutions wander, and the prompt template.
+        world: The problems.
         seed: The same seed gives the same stream.
     """
     from rlkd.data.worlds import get_world
 
-    rng = random.Random(f"pretrain:{seed}")
-    worlds = [(get_world(name), share) for name, share in sorted(settings.world.domains.items()) if share]
+    rng = random.Random(seed)
+    worlds = [(get_world(name), share) for name, share in sorted(world.domains.items()) if share]
     while True:
-        world = rng.choices([w for w, _ in worlds], [share for _, share in worlds])[0]
-        problem = world.to_problem(world.generate(rng, settings.world))
-        yield prompt_of(settings, problem), world.wander(problem, rng, settings.wander)
+        domain = rng.choices([w for w, _ in worlds], [share for _, share in worlds])[0]
+        problem = domain.to_problem(domain.generate(rng, world))
+        yield prompt_of(settings, problem), domain.wander(problem, rng, settings.wander)
 
 
 def prompt_of(settings: PretrainSettings, problem: Problem) -> str:
@@ -51,13 +54,19 @@ def prompt_of(settings: PretrainSettings, problem: Problem) -> str:
 def batches(
     settings: PretrainSettings, tokenizer: PreTrainedTokenizerFast
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Right-padded batches of similar length: input ids and labels, both (B, T); prompts carry no loss."""
+    """Right-padded batches of similar length: input ids and labels, both (B, T); prompts carry no loss.
+
+    The first ``easy_share`` of the steps are of easy problems: reading the text is learnt sooner on short ones.
+    """
     import torch
 
-    stream = wandering_solutions(settings, settings.seed)
+    easy = wandering_solutions(settings, settings.easy_world, f"easy:{settings.seed}")
+    hard = wandering_solutions(settings, settings.world, f"full:{settings.seed}")
+    left = round(settings.steps * settings.easy_share)
     rng = random.Random(f"order:{settings.seed}")
     pad, eos = tokenizer.pad_token_id, tokenizer.eos_token_id
     while True:
+        stream, left = (easy if left > 0 else hard), left - _BUCKET
         pairs = [next(stream) for _ in range(settings.batch_size * _BUCKET)]
         prompts = tokenizer([p for p, _ in pairs])["input_ids"]
         paths = tokenizer([t for _, t in pairs])["input_ids"]
@@ -65,7 +74,7 @@ def batches(
         groups = [rows[i : i + settings.batch_size] for i in range(0, len(rows), settings.batch_size)]
         rng.shuffle(groups)
         for group in groups:
-            longest = max(len(p) + len(t) + 1 for p, t in group)
+            longest = -(-max(len(p) + len(t) + 1 for p, t in group) // _PAD_TO) * _PAD_TO
             ids = torch.full((len(group), longest), pad)
             labels = torch.full((len(group), longest), -100)
             for i, (p, t) in enumerate(group):
@@ -168,6 +177,7 @@ def train(settings: PretrainSettings, *, log_every: int = 100) -> tuple[Any, Pre
 
     from rlkd.training.tiny_model import build_model, build_tokenizer
 
+    torch.set_flush_denormal(True)  # attention that has settled is full of denormals: many times slower
     torch.set_num_threads(settings.threads)
     tokenizer = build_tokenizer()
     model = build_model(settings.model, tokenizer, settings.seed)
@@ -261,6 +271,7 @@ def run(settings: PretrainSettings, output: Path) -> dict[str, Any]:
     output.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(output)
     tokenizer.padding_side = "right"
+    tokenizer.model_max_length = settings.model.max_positions
     tokenizer.save_pretrained(output)
     summary = {
         "figures": figures(model, tokenizer, settings),

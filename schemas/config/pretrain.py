@@ -20,6 +20,10 @@ class TinyModelSettings(Schema):
     max_positions: int = Field(default=512, ge=16, description="Longest text, in tokens.")
 
 
+DOMAINS = {"arithmetic": 0.6, "logic": 0.2, "relations": 0.2}
+"""Shares of the domains in pre-training."""
+
+
 class PretrainSettings(Schema):
     """How the base student is pre-trained on wandering solutions of the built-in world."""
 
@@ -48,9 +52,18 @@ class PretrainSettings(Schema):
         default="{question}\n", description="How a question becomes a prompt; RL must use the same."
     )
     world: WorldSettings = Field(
-        default_factory=lambda: WorldSettings(steps=StepRange(min=1, max=7), n_ood=0),
+        default_factory=lambda: WorldSettings(domains=DOMAINS, steps=StepRange(min=1, max=7), n_ood=0),
         description="The problems; their step range covers the out-of-distribution test, so that single "
         "steps are right there too.",
+    )
+    easy_share: float = Field(
+        default=0.3, ge=0, le=1, description="Share of the steps, at the start, that takes easy problems."
+    )
+    easy_world: WorldSettings = Field(
+        default_factory=lambda: WorldSettings(
+            domains=DOMAINS, steps=StepRange(min=1, max=3), distractors=1, spare_facts=0, n_ood=0
+        ),
+        description="The easy problems.",
     )
     wander: WanderSettings = Field(default_factory=WanderSettings, description="How the solutions go astray.")
     model: TinyModelSettings = Field(default_factory=TinyModelSettings, description="Shape of the student.")
