@@ -17,7 +17,6 @@ from torch.nn import functional
 
 from rlkd.completion.decode import Sampling, choose
 
-
 _COMPACT_EVERY = 4
 _COMPACT_SHARE = 0.1
 """Every few tokens, rows that have ended are dropped where they are at least this share."""

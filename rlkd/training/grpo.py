@@ -106,6 +106,8 @@ def make_trainer_class() -> type:
     from accelerate.utils import gather_object
     from trl import GRPOTrainer
 
+    from rlkd.training.shared_prompt import log_probabilities, pack, supports
+
     class StructureTrainer(WatchedTrainer, GRPOTrainer):  # type: ignore[misc]
         """GRPO (Shao et al. 2024) on the combined reward."""
 
@@ -115,9 +117,13 @@ def make_trainer_class() -> type:
         ledger: Ledger | None
         last_records: list[RewardRecord]
         last_time: float
+        share_prompts: bool
 
-        def attach(self, book: PromptBook, reward: GroupReward, ledger: Ledger | None) -> None:
+        def attach(
+            self, book: PromptBook, reward: GroupReward, ledger: Ledger | None, *, share_prompts: bool
+        ) -> None:
             """Sets what the trainer works with."""
+            self.share_prompts = share_prompts and supports(self.accelerator.unwrap_model(self.model))
             self.book, self.reward, self.ledger = book, reward, ledger
             self.reward.process_index = self.accelerator.process_index
             self.last_records, self.last_time = [], time.perf_counter()
@@ -138,6 +144,29 @@ def make_trainer_class() -> type:
                 pad_id=self._tokenizer.pad_token_id,
             )
             return generate_ids(model, prompt_ids, sampling), None
+
+        def _get_per_token_logps_and_entropies(
+            self,
+            model: Any,
+            input_ids: torch.Tensor,
+            attention_mask: torch.Tensor,
+            logits_to_keep: int,
+            *args: Any,
+            **kwargs: Any,
+        ) -> Any:
+            packed = None
+            if self.share_prompts and not kwargs.get("compute_aux_loss"):
+                width = self.model.config.get_text_config().hidden_size
+                packed = pack(input_ids, attention_mask, logits_to_keep, width)
+            if packed is None:
+                return super()._get_per_token_logps_and_entropies(
+                    model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
+                )
+            with self.accelerator.autocast():
+                logps, entropies = log_probabilities(
+                    model, packed, entropy=bool(kwargs.get("compute_entropy"))
+                )
+            return logps, entropies, None
 
         def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
             output: dict[str, Any] = super()._generate_and_score_completions(inputs)

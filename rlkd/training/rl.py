@@ -267,7 +267,7 @@ def build_trainer(
     trainer.session = session
     ledger = Ledger(ctx.folder / "ledger") if trainer.is_world_process_zero() else None
     session.before_mark = ledger.flush if ledger else None
-    trainer.attach(book, reward, ledger)
+    trainer.attach(book, reward, ledger, share_prompts=config.rl.share_prompts)
     return trainer
 
 

@@ -118,6 +118,7 @@ def load_student(config: StudentConfig, folder: Path | None = None, *, train: bo
 
 def _load(config: StudentConfig, path: str, revision: str | None, *, train: bool, trust: bool) -> Student:
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     where = {"revision": revision, "trust_remote_code": trust}
@@ -131,7 +132,7 @@ def _load(config: StudentConfig, path: str, revision: str | None, *, train: bool
         raise CheckpointError(
             f"{path}: {_first_line(error)}; install what it names, or set student.attention to sdpa"
         ) from None
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             f"{path}: the checkpoint cannot be loaded ({_first_line(error)}); name a folder or a Hugging Face id of a causal LM"
         ) from None

@@ -53,6 +53,9 @@ class RLConfig(Schema):
     mask_truncated: bool = Field(default=False, description="Leave completions that hit the length limit out of the loss.")
     generation: Literal["transformers", "vllm"] = Field(default="transformers", description="Sampler; vllm runs inside the training processes.")
     vllm_memory: float = Field(default=0.3, gt=0, lt=1, description="Share of GPU memory for vLLM.")
+    share_prompts: bool = Field(
+        default=True, description="Compute a group's prompt once for all its completions where that is cheaper (Llama and Qwen with sdpa attention)."
+    )
     save_every: int = Field(default=20, ge=1, description="Optimiser steps between checkpoints; rounded up to a generation boundary.")
     max_missing_share: float = Field(default=0.1, ge=0, le=1, description="Share of missing rewards in a step past which training stops.")
     optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="Optimiser.")

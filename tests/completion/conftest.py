@@ -14,7 +14,14 @@ def tiny() -> Any:
 
     config = StudentConfig.model_validate(
         {
-            "model": {"type": "fresh", "vocabulary": 64, "layers": 2, "width": 32, "heads": 4, "context": 128},
+            "model": {
+                "type": "fresh",
+                "vocabulary": 64,
+                "layers": 2,
+                "width": 32,
+                "heads": 4,
+                "context": 128,
+            },
             "max_prompt_tokens": 40,
             "max_completion_tokens": 40,
         }

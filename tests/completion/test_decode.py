@@ -13,7 +13,13 @@ PROMPTS = [[5, 6, 7, 8, 9]] * 3 + [[11, 12]] * 3 + [[20, 21, 22]] + [[30] * 9] *
 
 
 def sampling(**changes: Any) -> Sampling:
-    base: dict[str, Any] = {"max_new_tokens": 24, "temperature": None, "top_p": 1.0, "eos_ids": (2,), "pad_id": 0}
+    base: dict[str, Any] = {
+        "max_new_tokens": 24,
+        "temperature": None,
+        "top_p": 1.0,
+        "eos_ids": (2,),
+        "pad_id": 0,
+    }
     return Sampling(**{**base, **changes})
 
 

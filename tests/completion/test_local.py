@@ -50,7 +50,9 @@ def test_token_ids_and_text_are_the_same_prompt(sampler: LocalSampler, tiny: Any
 
 
 def test_a_prompt_longer_than_the_context_is_an_error(sampler: LocalSampler) -> None:
-    with pytest.raises(ConfigError, match=r"prompt 1 has \d+ tokens; with 12 new ones it exceeds the model's context of 128"):
+    with pytest.raises(
+        ConfigError, match=r"prompt 1 has \d+ tokens; with 12 new ones it exceeds the model's context of 128"
+    ):
         sampler.generate(["a", "word " * 100], 12)
     with pytest.raises(ConfigError, match="prompt 0 is empty"):
         sampler.generate([""], 12)

@@ -25,9 +25,19 @@ ROOT = Path(__file__).parents[2]
 FAST = {"learning_rate": 5e-3}
 
 
-def run_until_killed(stage: str, folder: Path, config: PipelineConfig, inputs: Mapping[str, Path], step: int) -> None:
+def run_until_killed(
+    stage: str, folder: Path, config: PipelineConfig, inputs: Mapping[str, Path], step: int
+) -> None:
     paths = json.dumps({name: str(path) for name, path in inputs.items()})
-    command = [sys.executable, str(Path(__file__).with_name("killer.py")), stage, str(folder), config.model_dump_json(), paths, str(step)]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("killer.py")),
+        stage,
+        str(folder),
+        config.model_dump_json(),
+        paths,
+        str(step),
+    ]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
@@ -61,7 +71,9 @@ def warm(inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
-WARM = make_config(warm_start={"batch_size": 4, "max_epochs": 6, "eval_every": 4, "patience": 2, "optimizer": FAST})
+WARM = make_config(
+    warm_start={"batch_size": 4, "max_epochs": 6, "eval_every": 4, "patience": 2, "optimizer": FAST}
+)
 
 
 def test_warm_start_killed_and_continued(inputs: dict[str, Path], warm: Path, tmp_path: Path) -> None:
@@ -84,7 +96,15 @@ def test_warm_start_killed_and_continued(inputs: dict[str, Path], warm: Path, tm
 def test_rl_killed_and_continued(
     inputs: dict[str, Path], warm: Path, tmp_path: Path, settings: dict[str, Any], kill_at: int, kept: int
 ) -> None:
-    config = make_config(rl={"steps": 9, "prompts_per_step": 2, "group_size": 4, "optimizer": {"learning_rate": 1e-3}, **settings})
+    config = make_config(
+        rl={
+            "steps": 9,
+            "prompts_per_step": 2,
+            "group_size": 4,
+            "optimizer": {"learning_rate": 1e-3},
+            **settings,
+        }
+    )
     given = {**inputs, "warm_start": warm}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run("rl", whole, config, given)
@@ -97,7 +117,9 @@ def test_rl_killed_and_continued(
     assert read_ledger(whole / "ledger") == read_ledger(killed / "ledger")
 
 
-def test_a_finished_stage_that_lost_only_its_model_does_not_train_again(inputs: dict[str, Path], warm: Path, tmp_path: Path) -> None:
+def test_a_finished_stage_that_lost_only_its_model_does_not_train_again(
+    inputs: dict[str, Path], warm: Path, tmp_path: Path
+) -> None:
     config = make_config(rl={"steps": 2, "prompts_per_step": 2, "group_size": 4, "save_every": 2})
     given = {**inputs, "warm_start": warm}
     folder = tmp_path / "rl"

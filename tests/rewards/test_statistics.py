@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from rlkd.rewards.statistics import group_records, missing_share, step_statistics, without_difference
+from schemas.rollout import RewardRecord
+
+
+def record(group: int, reward: float | None, **changes: object) -> RewardRecord:
+    base = {
+        "step": 3,
+        "group": group,
+        "problem_id": "p",
+        "completion": "",
+        "tokens": 10,
+        "finish_reason": "stop",
+        "reward": reward,
+    }
+    return RewardRecord.model_validate({**base, **changes})
+
+
+def test_figures_of_a_step() -> None:
+    rows = [
+        record(0, 1.0, structure=0.5, outcome=1.0, tokens=10),
+        record(0, 0.0, structure=0.0, outcome=0.0, tokens=20, finish_reason="length"),
+        record(1, None, structure=None, outcome=1.0, tokens=30, missing=("structure",)),
+        record(1, 0.5, structure=1.0, outcome=0.0, tokens=40),
+    ]
+    figures = step_statistics(rows)
+    assert figures["reward"] == pytest.approx(0.5)  # (1 + 0 + 0.5) / 3
+    assert figures["reward_std"] == pytest.approx(math.sqrt(0.5 / 3))  # squares 0.25 + 0.25 + 0
+    assert figures["structure"] == pytest.approx(0.5)
+    assert figures["outcome"] == 0.5
+    assert figures["structure_right"] == 0.5  # only the first: the third has none
+    assert figures["structure_wrong"] == 0.5  # (0 + 1) / 2
+    assert figures["tokens"] == 25
+    assert figures["tokens_sampled"] == 100
+    assert figures["truncated"] == 0.25
+    assert figures["missing"] == 0.25
+    assert figures["groups"] == 2
+    assert figures["groups_without_difference"] == 0.5  # group 1 has one reward only
+    assert "format" not in figures  # never measured: left out, not NaN
+    assert step_statistics([]) == {}
+
+
+def test_groups_keep_their_order_and_a_difference_is_needed_to_learn() -> None:
+    rows = [record(1, 0.2), record(0, 0.3), record(1, 0.2)]
+    assert [[r.reward for r in group] for group in group_records(rows)] == [[0.2, 0.2], [0.3]]
+    assert without_difference(group_records(rows)[0])
+    assert not without_difference([record(0, 0.2), record(0, 0.3), record(0, None)])
+    assert missing_share([]) == 0.0

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from trl.trainer.utils import add_fused_lm_head
+
+from rlkd.training import shared_prompt
+from rlkd.training.shared_prompt import log_probabilities, pack, supports
+
+SHAPE: dict[str, Any] = {
+    "vocab_size": 40,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 128,
+    "initializer_range": 0.3,
+}
+
+
+def model(kind: str = "llama") -> Any:
+    torch.manual_seed(0)
+    made = (
+        LlamaForCausalLM(LlamaConfig(**SHAPE)) if kind == "llama" else Qwen2ForCausalLM(Qwen2Config(**SHAPE))
+    )
+    add_fused_lm_head(made, temperature=0.7, outputs=("log_probs", "entropy"))
+    return made
+
+
+def batch(groups: int = 3, size: int = 4, prompt: int = 12, completion: int = 9) -> tuple[Tensor, Tensor]:
+    """Shuffled rows of ``groups`` prompts of different lengths, completions of 1 to 9 tokens."""
+    torch.manual_seed(1)
+    rows = groups * size
+    prompts = torch.randint(1, 40, (groups, prompt)).repeat_interleave(size, 0)
+    left = torch.randint(3, prompt + 1, (groups,)).repeat_interleave(size)
+    right = torch.randint(1, completion + 1, (rows,))
+    right[0] = completion
+    mask = torch.cat(
+        [torch.arange(prompt) >= (prompt - left)[:, None], torch.arange(completion) < right[:, None]], 1
+    ).long()
+    ids = torch.cat([prompts, torch.randint(1, 40, (rows, completion))], 1) * mask
+    order = torch.randperm(rows)
+    return ids[order], mask[order]
+
+
+def plain(made: Any, ids: Tensor, mask: Tensor, completion: int) -> tuple[Tensor, Tensor]:
+    """What TRL computes."""
+    labels = ids.masked_fill(mask == 0, -100)
+    labels[:, :-completion] = -100
+    output = made(input_ids=ids, attention_mask=mask, labels=labels, fused_lm_head=True)
+    return output.log_probs[:, -completion:], output.entropy[:, -completion:]
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2"])
+@pytest.mark.parametrize("longest", [2048, 30])
+def test_same_values_and_gradients_as_separate_rows(
+    kind: str, longest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_prompt, "LONGEST", longest)
+    made = model(kind)
+    assert supports(made)
+    ids, mask = batch()
+    packed = pack(ids, mask, 9, 32)
+    assert packed is not None
+    # 30 is too short for a whole group (11 + 4 completions), so that groups are cut into several rows.
+    assert packed.input_ids.shape[1] <= longest
+    assert (packed.input_ids.shape[0] > 3) == (longest == 30)
+    weight = torch.randn(ids.shape[0], 9)
+    expected, expected_entropy = plain(made, ids, mask, 9)
+    (expected * weight).sum().backward()
+    gradients = [p.grad.clone() for p in made.parameters()]
+    made.zero_grad()
+    logps, entropy = log_probabilities(made, packed, entropy=True)
+    (logps * weight).sum().backward()
+    assert entropy is not None
+    torch.testing.assert_close(logps, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(entropy, expected_entropy, rtol=1e-4, atol=1e-5)
+    for name, (p, gradient) in zip(
+        dict(made.named_parameters()), zip(made.parameters(), gradients, strict=True), strict=True
+    ):
+        torch.testing.assert_close(p.grad, gradient, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_a_completion_masked_whole_has_no_value_and_no_gradient() -> None:
+    made = model()
+    ids, mask = batch()
+    mask[2, 12:] = 0
+    packed = pack(ids, mask, 9, 32)
+    assert packed is not None
+    logps, _ = log_probabilities(made, packed, entropy=False)
+    assert logps[2].abs().sum() == 0
+    assert torch.isfinite(logps).all()
+
+
+def test_rows_that_share_nothing_are_left_as_they_are() -> None:
+    ids, mask = batch(groups=12, size=1, completion=9)
+    mask[:] = 1
+    assert pack(ids, mask, 9, 32) is None
+
+
+def test_only_plain_rotary_models_are_packed() -> None:
+    eager = LlamaForCausalLM(LlamaConfig(**SHAPE, attn_implementation="eager"))
+    assert not supports(eager)
+    sliding = Qwen2ForCausalLM(Qwen2Config(**SHAPE, use_sliding_window=True, sliding_window=8))
+    assert not supports(sliding)
