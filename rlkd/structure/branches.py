@@ -126,7 +126,7 @@ def combined_results(frontier: Sequence[float], left: Sequence[float]) -> set[fl
             found.add(abs(s) * factor)
             if len(left) == 1 and left[0]:
                 found.add(abs(s) / left[0])
-    return {round(v, 3) for v in found if v < _LIMIT}
+    return {round(v, 3) for v in found if -_LIMIT < v < _LIMIT}
 
 
 def _signed_sums(items: Sequence[float]) -> list[float]:

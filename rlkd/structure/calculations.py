@@ -75,7 +75,7 @@ class _Reader:
         if self.operand:
             if start - self.last_end > MAX_GAP or ahead is None:
                 return
-            if op == "-" and start > 0 and self.text[start - 1].isalpha() and not self.text[end : end + 1].isspace():
+            if op == "-" and start > 1 and self.text[start - 2 : start].isalpha() and not self.text[end : end + 1].isspace():
                 return  # a hyphen inside a word
             self.items.append(op)
             self.operand = False
@@ -173,7 +173,7 @@ def _keep(
             return  # "1 dozen = 12": a conversion; stated, nothing calculated
         calc = Calc(base + start, base + end, last[1], (), "")
         calc.items = named[0]
-        calc.symbolic = last[3]
+        calc.symbolic = True
         calc.percent = last[2]
         calc.eq = base + eq
         found.append(calc)

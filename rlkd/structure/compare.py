@@ -15,7 +15,7 @@ from rlkd.structure.base import PairVerdict
 from rlkd.structure.branches import place_agreement
 from rlkd.structure.graph import Graph, find_value
 from rlkd.structure.prepare import Prepared, View
-from rlkd.structure.quantities import UNIT_CONSTANTS
+from rlkd.structure.quantities import UNIT_CONSTANTS, problem_quantities
 from rlkd.structure.rules_judge import content_words, judge_units
 
 COST_MISSING = 0.30
@@ -73,8 +73,8 @@ def merge_explained(comparisons: Sequence[Comparison]) -> None:
             comparison.matching.explained[:] = best
 
 
-def compare_numeric(teacher: Prepared, student: Prepared, problem: Sequence[float]) -> Comparison:
-    """Compares two paths through the calculations that they make."""
+def compare_numeric(teacher: Prepared, student: Prepared, problem: str) -> Comparison:
+    """Compares two paths through the calculations that they make, given the problem's text."""
     ours, theirs = teacher.graph, student.graph
     verdicts: dict[tuple[int, int], tuple[float, float, float]] = {}
     candidates: list[tuple[float, int, int]] = []
@@ -113,11 +113,12 @@ def _explain_solutions(matching: Matching, teacher: Graph, student: Graph) -> No
                 matching.explained[s] = 1.0
 
 
-def _cost(matching: Matching, teacher: Prepared, student: Prepared, problem: Sequence[float]) -> float:
+def _cost(matching: Matching, teacher: Prepared, student: Prepared, problem: str) -> float:
     """Cost of all departures except extra steps."""
     ours, theirs = teacher.graph, student.graph
-    relevant = _relevant(matching, ours, theirs, problem)
-    branches, overlap, meet = place_agreement(ours, theirs, problem, relevant)
+    quantities = problem_quantities(problem)
+    relevant = _relevant(matching, ours, theirs, quantities)
+    branches, overlap, meet = place_agreement(ours, theirs, quantities, relevant)
     early = sum(len(u.ahead) for s, u in enumerate(theirs.units) if not matching.explained[s])
     cost = COST_MISSING * (len(matching.covered) - sum(matching.covered)) + COST_ORDER * early
     cost += COST_BRANCHES * (1 - branches) + COST_OPEN * (1 - overlap) + COST_MEET * (1 - meet)
@@ -160,14 +161,17 @@ def compare_verdicts(
         student: The student's path.
         matrix: ``matrix[i][j]`` is the verdict on teacher step i and student step j.
         threshold: Probability of the same intent from which two steps may be aligned.
-        problem: The problem's text; a student's step that only copies from it is never the teacher's.
+        problem: The problem's text; steps that only copy from it do not count on either side.
     """
     prompt = " ".join(problem.lower().split())
-    copied = [_copied(view, prompt) for view in student.views]
+    ours = [not _copied(view, prompt) for view in teacher.views]
+    theirs = [not _copied(view, prompt) for view in student.views]
+    if not any(ours):  # the teacher says nothing of its own: then copies are all there is
+        ours, theirs = [True] * len(ours), [True] * len(theirs)
     candidates: list[tuple[float, int, int]] = []
     for i, row in enumerate(matrix):
         for j, verdict in enumerate(row):
-            if verdict.p_intent >= threshold and (not copied[j] or _copied(teacher.views[i], prompt)):
+            if verdict.p_intent >= threshold and ours[i] and theirs[j]:
                 credit = verdict.p_intent * (1 + verdict.p_sub_problem) / 2
                 credit *= WRONG_ANSWER + (1 - WRONG_ANSWER) * verdict.p_answer
                 if credit > 0:
@@ -176,6 +180,8 @@ def compare_verdicts(
     steps: list[tuple[int, PairVerdict] | None] = [None] * len(student.views)
     for t, s in matching.pairs.items():
         steps[s] = (t, matrix[t][s])
+    matching.covered = [credit for credit, own in zip(matching.covered, ours, strict=True) if own]
+    matching.explained = [credit for credit, own in zip(matching.explained, theirs, strict=True) if own]
     return Comparison(matching, steps)
 
 

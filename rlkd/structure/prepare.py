@@ -8,7 +8,7 @@ from rlkd.structure.calc import Calc
 from rlkd.structure.calculations import find_calculations
 from rlkd.structure.graph import Graph, Unit, build_graph
 from rlkd.structure.latex import find_latex_calculations
-from rlkd.structure.reading import RawStep
+from rlkd.structure.reading import RawStep, step_texts
 from schemas.structure import ReasoningStep, Structure
 
 
@@ -65,14 +65,15 @@ def _unit(step: int, calc: Calc) -> Unit:
     return unit
 
 
-def prepare_raw(path: str, steps: Sequence[RawStep], problem: Sequence[float]) -> Prepared:
+def prepare_raw(path: str, steps: Sequence[RawStep], problem: Sequence[float], problem_text: str = "") -> Prepared:
     """Prepares a path read by :func:`rlkd.structure.reading.read_path` (the fast way: no pydantic)."""
     views: list[View] = []
     units: list[Unit] = []
     for i, step in enumerate(steps):
         own = [_unit(i, calc) for calc in step.calcs]
         units += own
-        views.append(View(i, own, path[step.start : step.end], kind=step.kind))
+        meta, sub_problem, text = step_texts(path, step, problem_text)
+        views.append(View(i, own, sub_problem, meta, "" if own else text, kind=step.kind))
     graph = build_graph(units, problem)
     return Prepared(views, graph, _step_dependencies(graph, len(views)))
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from rlkd.structure.calc import Calc
 from rlkd.structure.calculations import find_calculations
 from rlkd.structure.latex import find_latex_calculations, has_latex
-from rlkd.structure.segments import Segment, sentence_ends, split_lines
+from rlkd.structure.segments import Segment, content_start, sentence_ends, split_lines
 
 MAX_CHARS = 50_000
 MAX_STEPS = 256
+_MARK = re.compile(r"<<[^<>\n]{0,200}>>")
+_META = re.compile(
+    r"(?:since|because|if|as|given that|first|firstly|next|now|then|finally|to find|to get|to calculate|to determine|in order to"
+    r"|when|after|before|out of)\b[^,:.]{0,200}[,:]\s+",
+    re.IGNORECASE,
+)
 
 
 class RawStep:
@@ -104,3 +112,31 @@ def _trim(text: str, start: int, end: int) -> int:
     while end > start and text[end - 1].isspace():
         end -= 1
     return end
+
+
+def step_texts(path: str, step: RawStep, problem: str = "") -> tuple[str, str, str]:
+    """A step in words.
+
+    Args:
+        path: The path that it was read from.
+        step: The step.
+        problem: The problem's text; what only repeats it leads to nothing.
+
+    Returns:
+        The meta-reasoning (what leads to it: a heading, "Since ...", "To find ..."; may be empty), the sub-problem (a
+        question before it, else the rest of its text), and its text without the meta-reasoning.
+    """
+    text = path[content_start(path, step.start, step.end) : step.end]
+    if "<<" in text:
+        text = _MARK.sub("", text)
+    meta = path[step.lead_start : step.lead_end]
+    question = ""
+    if meta and problem and " ".join(meta.split()) in " ".join(problem.split()):
+        meta = ""
+    if meta.endswith("?"):
+        meta, question = "", meta
+    match = _META.match(text)
+    if match:
+        meta = f"{meta} {match.group().strip(' ,:')}".strip()
+        text = text[match.end() :]
+    return meta, question or text, text

@@ -11,20 +11,13 @@ from rlkd.structure.base import PathItem
 from rlkd.structure.calc import Calc
 from rlkd.structure.prepare import prepare_raw
 from rlkd.structure.quantities import problem_quantities
-from rlkd.structure.reading import MAX_CHARS, MAX_STEPS, RawStep, read_path
-from rlkd.structure.segments import content_start
+from rlkd.structure.reading import MAX_CHARS, MAX_STEPS, RawStep, read_path, step_texts
 from schemas.config.structure import RulesDecomposerConfig
 from schemas.structure import ReasoningStep, Structure
 
 VERSION = "rules@1"
-_MARK = re.compile(r"<<[^<>\n]{0,200}>>")
-_META = re.compile(
-    r"(?:since|because|if|as|given that|first|firstly|next|now|then|finally|to find|to get|to calculate|to determine|in order to"
-    r"|when|after|before|out of)\b[^,:.]{0,200}[,:]\s+",
-    re.IGNORECASE,
-)
-_UNIT = re.compile(r"\s?([A-Za-z]{2,20})")
-_RESULT = re.compile(r"\s*[$£€]?-?\d[\d,]*(?:\.\d+)?\s?%?")
+_UNIT = re.compile(r" ?([A-Za-z]{2,20})")
+_RESULT = re.compile(r" *[$£€]?-?\d[\d,]*(?:\.\d+)?\s?%?")
 
 
 def decompose_text(
@@ -45,13 +38,13 @@ def decompose_text(
     raw = read_path(path, max_chars, max_steps)
     prepared = prepare_raw(path, raw, problem_quantities(problem))
     return Structure(
-        steps=tuple(describe_step(path, i, step, prepared.depends[i]) for i, step in enumerate(raw)),
+        steps=tuple(describe_step(path, i, step, prepared.depends[i], problem) for i, step in enumerate(raw)),
         decomposer=VERSION,
         path_sha256=hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest(),
     )
 
 
-def describe_step(path: str, index: int, step: RawStep, depends: list[int]) -> ReasoningStep:
+def describe_step(path: str, index: int, step: RawStep, depends: list[int], problem: str = "") -> ReasoningStep:
     """The full form of a step that was read.
 
     Args:
@@ -59,20 +52,13 @@ def describe_step(path: str, index: int, step: RawStep, depends: list[int]) -> R
         index: Its position.
         step: The step.
         depends: Earlier steps that it uses.
+        problem: The problem's text; may be empty.
     """
-    lead = path[step.lead_start : step.lead_end]
-    text = _clean(path[content_start(path, step.start, step.end) : step.end])
-    meta, sub_problem = lead, text
-    match = _META.match(text)
-    if match:
-        meta = f"{lead} {match.group().strip(' ,:')}".strip()
-        sub_problem = text[match.end() :]
-    if lead.endswith("?"):
-        meta, sub_problem = meta.replace(lead, "").strip() or "", lead
+    meta, sub_problem, claim = step_texts(path, step, problem)
     calc = step.calcs[-1] if step.calcs else None
     if calc is None:
         return ReasoningStep(
-            index=index, meta=meta, sub_problem=sub_problem, answer=sub_problem if not lead.endswith("?") else text,
+            index=index, meta=meta, sub_problem=sub_problem, answer=claim,
             depends_on=tuple(depends), start=step.start, end=step.end, kind=step.kind,
         )  # fmt: skip
     operands = tuple(dict.fromkeys(q for c in step.calcs for q in c.quantities()))
@@ -89,10 +75,6 @@ def describe_step(path: str, index: int, step: RawStep, depends: list[int]) -> R
         kind=step.kind,
         calculations=tuple(c.render() for c in step.calcs),
     )
-
-
-def _clean(text: str) -> str:
-    return _MARK.sub("", text).strip()
 
 
 def _answer(path: str, calc: Calc) -> str:

@@ -80,7 +80,7 @@ class StructureScorer:
         if found is None:
             return None
         result, teachers, student, raw = found
-        steps = [describe_step(item.student_path, i, step, student.depends[i]) for i, step in enumerate(raw)]
+        steps = [describe_step(item.student_path, i, step, student.depends[i], item.problem) for i, step in enumerate(raw)]
         return report(result, teachers, student, steps)
 
     def quick_score(self, item: ScoreItem) -> float | None:
@@ -97,7 +97,7 @@ class StructureScorer:
             return None
         limits = self.decomposer.config
         raw = read_path(item.student_path, limits.max_chars, limits.max_steps)
-        student = prepare_raw(item.student_path, raw, problem)
+        student = prepare_raw(item.student_path, raw, problem, item.problem)
         return self._compare(teachers, student, item.problem, None), teachers, student, raw
 
     # -- any backend --------------------------------------------------------------------------------
@@ -165,7 +165,6 @@ class StructureScorer:
         problem: str,
         matrices: Sequence[Sequence[Sequence[PairVerdict]]] | None,
     ) -> Result:
-        quantities = problem_quantities(problem)
         found: list[tuple[int, float, float, Comparison]] = []
         for k, teacher in enumerate(teachers):
             if not teacher.views:
@@ -173,7 +172,7 @@ class StructureScorer:
             matrix = matrices[k] if matrices is not None else None
             prefix, unbounded = self._prefix(teacher, student, matrix)
             if matrix is None and teacher.graph.units:
-                comparison = compare_numeric(teacher, student, quantities)
+                comparison = compare_numeric(teacher, student, problem)
             else:
                 full = matrix if matrix is not None else self._matrix(teacher, student)
                 comparison = compare_verdicts(teacher, student, full, self.alignment.threshold, problem)
