@@ -1,0 +1,1 @@
+"""The flows, the command line and the presets: wiring only."""

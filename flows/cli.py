@@ -21,12 +21,26 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Config = Annotated[str, typer.Argument(metavar="PRESET_OR_YAML", help="Name of a preset (see `rlkd presets`), or path of a YAML file.")]
+Config = Annotated[
+    str,
+    typer.Argument(
+        metavar="PRESET_OR_YAML", help="Name of a preset (see `rlkd presets`), or path of a YAML file."
+    ),
+]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replaces a setting, e.g. --set rl.steps=50. May be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Replaces a setting, e.g. --set rl.steps=50. May be repeated."
+    ),
 ]
 Output = Annotated[
-    str | None, typer.Option("--output", "-o", metavar="RUN_FOLDER", help="The run folder. Default: runs/<name of the configuration>.")
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="RUN_FOLDER",
+        help="The run folder. Default: runs/<name of the configuration>.",
+    ),
 ]
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, e.g. runs/demo.")]
 
@@ -37,7 +51,10 @@ def run(
     overrides: Overrides = None,
     output: Output = None,
     from_stage: Annotated[
-        str | None, typer.Option("--from", metavar="STAGE", help="Make this stage and all that follow again, even if finished.")
+        str | None,
+        typer.Option(
+            "--from", metavar="STAGE", help="Make this stage and all that follow again, even if finished."
+        ),
     ] = None,
 ) -> None:
     """Distil a student end to end. Finished stages are reused; the same command goes on after a failure."""
@@ -48,11 +65,16 @@ def run(
 
 @app.command()
 def stage(
-    name: Annotated[str, typer.Argument(metavar="STAGE", help="data, traces, structures, warm_start, rl, evaluate or report.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="STAGE", help="data, traces, structures, warm_start, rl, evaluate or report."),
+    ],
     config: Config,
     overrides: Overrides = None,
     output: Output = None,
-    again: Annotated[bool, typer.Option("--again", help="Make the stage again even if it is finished.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Make the stage again even if it is finished.")
+    ] = False,
 ) -> None:
     """Make one stage and, only where they are not finished yet, those that it needs."""
     from flows.commands import run_one_stage
@@ -82,12 +104,23 @@ def check(config: Config, overrides: Overrides = None, output: Output = None) ->
 @app.command()
 def generate(
     run: RunFolder,
-    problem: Annotated[str, typer.Argument(metavar="PROBLEM", help="The problem to solve; - reads it from standard input.")],
+    problem: Annotated[
+        str, typer.Argument(metavar="PROBLEM", help="The problem to solve; - reads it from standard input.")
+    ],
     checkpoint: Annotated[
-        str | None, typer.Option("--checkpoint", metavar="NAME", help="base, warm_start or rlkd. Default: the last one that the run has.")
+        str | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="NAME",
+            help="base, warm_start or rlkd. Default: the last one that the run has.",
+        ),
     ] = None,
-    samples: Annotated[int, typer.Option("--samples", "-n", min=1, help="Completions; more than one are sampled.")] = 1,
-    temperature: Annotated[float | None, typer.Option("--temperature", min=0.0, help="Sampling temperature; 0 is greedy.")] = None,
+    samples: Annotated[
+        int, typer.Option("--samples", "-n", min=1, help="Completions; more than one are sampled.")
+    ] = 1,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", min=0.0, help="Sampling temperature; 0 is greedy.")
+    ] = None,
 ) -> None:
     """Let a run's student solve a problem."""
     from flows.talk import generate_completions
@@ -98,7 +131,10 @@ def generate(
 @app.command()
 def compare(
     runs: Annotated[
-        list[str], typer.Argument(metavar="[LABEL=]RUN...", help="Run folders; runs with one label are seeds of one method.")
+        list[str],
+        typer.Argument(
+            metavar="[LABEL=]RUN...", help="Run folders; runs with one label are seeds of one method."
+        ),
     ],
 ) -> None:
     """Put the final students of runs side by side, with differences over the same problems, as Markdown."""
@@ -110,8 +146,13 @@ def compare(
 @app.command()
 def decompose(
     source: Annotated[str, typer.Argument(metavar="IN.jsonl", help="Rows {id, problem, path}.")],
-    target: Annotated[str, typer.Argument(metavar="OUT.jsonl", help="Gets rows {id, steps, error}; replaced atomically.")],
-    config: Annotated[str | None, typer.Option("--config", metavar="YAML", help="Its section `structures` chooses the decomposer.")] = None,
+    target: Annotated[
+        str, typer.Argument(metavar="OUT.jsonl", help="Gets rows {id, steps, error}; replaced atomically.")
+    ],
+    config: Annotated[
+        str | None,
+        typer.Option("--config", metavar="YAML", help="Its section `structures` chooses the decomposer."),
+    ] = None,
 ) -> None:
     """Read the steps off reasoning paths. Exit code 1 if a row was malformed."""
     from flows.scoring import decompose_rows
@@ -121,10 +162,19 @@ def decompose(
 
 @app.command()
 def score(
-    source: Annotated[str, typer.Argument(metavar="IN.jsonl", help="Rows {id, problem, teacher, student, answer?}.")],
-    target: Annotated[str, typer.Argument(metavar="OUT.jsonl", help="Gets a row of scores for each; replaced atomically.")],
+    source: Annotated[
+        str, typer.Argument(metavar="IN.jsonl", help="Rows {id, problem, teacher, student, answer?}.")
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="OUT.jsonl", help="Gets a row of scores for each; replaced atomically.")
+    ],
     config: Annotated[
-        str | None, typer.Option("--config", metavar="YAML", help="Its sections `structures` and `rewards` choose how. Default: rules only.")
+        str | None,
+        typer.Option(
+            "--config",
+            metavar="YAML",
+            help="Its sections `structures` and `rewards` choose how. Default: rules only.",
+        ),
     ] = None,
 ) -> None:
     """Score how well student paths follow their teachers'. Exit code 1 if a row was malformed."""
@@ -152,8 +202,12 @@ def schema() -> None:
 @app.command()
 def ui(
     runs: Annotated[str, typer.Argument(metavar="RUNS", help="Folder that holds the runs.")] = "runs",
-    prefect_port: Annotated[int, typer.Option(help="Port of Prefect; the next free one where it is taken.")] = 4200,
-    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow; the next free one where it is taken.")] = 5000,
+    prefect_port: Annotated[
+        int, typer.Option(help="Port of Prefect; the next free one where it is taken.")
+    ] = 4200,
+    mlflow_port: Annotated[
+        int, typer.Option(help="Port of MLflow; the next free one where it is taken.")
+    ] = 5000,
 ) -> None:
     """Open Prefect and MLflow on a folder of runs, on this machine only, until Ctrl-C."""
     from flows.services import serve
@@ -206,7 +260,8 @@ def _usage_error(error: Exception) -> int | None:
     code = getattr(error, "exit_code", None)
     if show is None or code is None:
         return EXIT_INTERRUPTED if type(error).__name__ == "Abort" else None
-    _say(f"error: {getattr(error, 'message', error)}; see `rlkd --help`")
+    words = getattr(error, "format_message", lambda: str(error))()
+    _say(f"error: {words.rstrip('.')}; see `rlkd --help`")
     return EXIT_USER
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import cast, get_args
 
 from flows.environment import use_local_services
+from flows.server import prefect_server
 from flows.session import configure
-from flows.terminal import since, terminal
+from flows.terminal import since, spinner, terminal
 from rlkd.errors import UserError
 from schemas.artifact import StageName
 from schemas.config.pipeline import PipelineConfig
@@ -61,28 +62,31 @@ def run_one_stage(name: str, preset: str, overrides: list[str], output: str | No
 
 def _run(config: PipelineConfig, folder: Path, go: Callable[[], None]) -> None:
     started = time.monotonic()
-    use_local_services(folder.resolve().parent)
-    with _tracking_ready(config, folder), terminal() as display, shown_on(display):
-        go()
+    runs = folder.resolve().parent
+    home = use_local_services(runs)
+    with prefect_server(home) as server:
+        if config.tracking.enabled:
+            _open_tracking(runs)
+        import_module("tasks.stages")  # Prefect and all that it brings, while its server starts
+        if server is not None:
+            with spinner("starting Prefect"):
+                server.wait()
+        with terminal() as display, shown_on(display):
+            go()
     print(f"{config.name}: done in {since(started)}")
 
 
-@contextmanager
-def _tracking_ready(config: PipelineConfig, folder: Path) -> Iterator[None]:
-    """Opens MLflow's database in the background, while Prefect's server starts."""
-    if not config.tracking.enabled:
-        yield
-        return
+def _open_tracking(runs: Path) -> None:
+    """Opens MLflow's database in the background."""
     from tasks import tracking
 
     def warm_up() -> None:
         try:
-            tracking.client(tracking.tracking_uri(folder.resolve().parent))
+            tracking.client(tracking.tracking_uri(runs))
         except UserError:
             return  # the run itself meets it again, and says so
 
     threading.Thread(target=warm_up, daemon=True, name="tracking").start()
-    yield
 
 
 def _stage_name(text: str) -> StageName:

@@ -26,25 +26,31 @@ _LIGHT = {
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
 }
 
 
-def use_local_services(runs: Path) -> None:
+def use_local_services(runs: Path) -> Path:
     """Points Prefect at the runs folder, quietly; settings that the user has made win.
 
-    With ``PREFECT_API_URL`` set, that server is used; otherwise Prefect starts one for the length of the run, with
-    its database in ``<runs>/.prefect``, never in the home folder.
+    With ``PREFECT_API_URL`` set, that server is used, as the user's own Prefect profile says; otherwise everything of
+    Prefect is in ``<runs>/.prefect``, never in the home folder.
+
+    Returns:
+        Prefect's folder.
+
+    Raises:
+        UserError: It cannot be made.
     """
     home = (runs / PREFECT_FOLDER).resolve()
-    defaults = {"PREFECT_HOME": str(home), **_QUIET}
+    defaults = {"PREFECT_LOCAL_STORAGE_PATH": str(home / "storage"), **_QUIET}
     if not os.environ.get("PREFECT_API_URL"):
-        defaults |= {"PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true", **_LIGHT}
+        defaults |= {"PREFECT_HOME": str(home), **_LIGHT}
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     try:
-        Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"cannot make {os.environ['PREFECT_HOME']} for Prefect's database: {error.strerror}; choose another --output"
+            f"cannot make {home} for Prefect's database: {error.strerror}; choose another --output"
         ) from error
+    return home

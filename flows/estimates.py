@@ -68,7 +68,9 @@ class Costs:
     def time_text(self) -> str:
         """For people."""
         parts = ", ".join(f"{name} {duration(value)}" for name, value in self.seconds.items())
-        return f"about {duration(sum(self.seconds.values()))} on {self.device} if nothing is finished ({parts})"
+        return (
+            f"about {duration(sum(self.seconds.values()))} on {self.device} if nothing is finished ({parts})"
+        )
 
 
 def describe(config: PipelineConfig, path: str) -> Student:
@@ -81,14 +83,22 @@ def describe(config: PipelineConfig, path: str) -> Student:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     model = config.student.model
-    options = {"revision": model.revision, "trust_remote_code": model.trust_remote_code} if model.type == "checkpoint" else {}
+    options = (
+        {"revision": model.revision, "trust_remote_code": model.trust_remote_code}
+        if model.type == "checkpoint"
+        else {}
+    )
     try:
         found = AutoConfig.from_pretrained(path, **options)
         with torch.device("meta"):
-            empty = AutoModelForCausalLM.from_config(found, trust_remote_code=bool(options.get("trust_remote_code")))
+            empty = AutoModelForCausalLM.from_config(
+                found, trust_remote_code=bool(options.get("trust_remote_code"))
+            )
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"student.model.path: {path} is not a causal LM that can be loaded ({first[:200]})") from None
+        raise UserError(
+            f"student.model.path: {path} is not a causal LM that can be loaded ({first[:200]})"
+        ) from None
     return Student.of(found, sum(weights.numel() for weights in empty.parameters()))
 
 
@@ -149,13 +159,18 @@ def _length(config: PipelineConfig) -> float:
 
 
 def _warm_start_s(config: PipelineConfig, student: Student, speed: float) -> float:
-    rows = (config.warm_start.traces or config.traces.problems or _WARM_START_TRACES) * config.warm_start.max_epochs
+    rows = (
+        config.warm_start.traces or config.traces.problems or _WARM_START_TRACES
+    ) * config.warm_start.max_epochs
     return _train_s(student, rows * _length(config), speed) * 1.5
 
 
 def _rl_step_s(config: PipelineConfig, student: Student, speed: float) -> float:
     completions = config.rl.prompts_per_step * config.rl.group_size
-    sampling = _decode_s(student, completions, config.student.max_completion_tokens, speed) / config.rl.steps_per_generation
+    sampling = (
+        _decode_s(student, completions, config.student.max_completion_tokens, speed)
+        / config.rl.steps_per_generation
+    )
     return sampling + _train_s(student, completions * _length(config), speed) + completions / 2000
 
 

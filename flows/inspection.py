@@ -72,7 +72,9 @@ def show_presets() -> None:
     from flows.session import preset_folder
     from rlkd.config import presets
 
-    print_table("", ["preset", "what it does"], [[name, text] for name, text in presets(preset_folder()).items()])
+    print_table(
+        "", ["preset", "what it does"], [[name, text] for name, text in presets(preset_folder()).items()]
+    )
 
 
 def show_schema() -> None:

@@ -56,7 +56,9 @@ def check_configuration(preset: str, overrides: list[str], output: str | None) -
     """
     config = configure(preset, overrides)
     found = examine(config, output)
-    print_table("", ["check", "", "found"], [[what, verdict, details] for what, verdict, details in found.rows])
+    print_table(
+        "", ["check", "", "found"], [[what, verdict, details] for what, verdict, details in found.rows]
+    )
     if len(found.wrong) == 1:
         raise UserError(found.wrong[0])
     if found.wrong:
@@ -111,7 +113,9 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
     from rlkd.training.student import fresh_student, prepare_tokenizer, resolve_model_path
 
     if config.student.model.type == "fresh":
-        texts = [text for problem in problems[:_PROBED] for text in (problem.question, *problem.traces)] or ["1 2 3"]
+        texts = [text for problem in problems[:_PROBED] for text in (problem.question, *problem.traces)] or [
+            "1 2 3"
+        ]
         made = fresh_student(config.student, texts, config.seed)
         student = Student.of(made.model.config, sum(p.numel() for p in made.model.parameters()))
         tokenizer = made.tokenizer
@@ -120,13 +124,20 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
         tokenizer = _tokenizer(config, path)
         prepare_tokenizer(tokenizer, path)
         student = describe(config, path)
-    found.add("student", f"{student.parameters / 1e6:.1f} M parameters, {len(tokenizer)} tokens, context {student.context or 'unknown'}")
+    found.add(
+        "student",
+        f"{student.parameters / 1e6:.1f} M parameters, {len(tokenizer)} tokens, context {student.context or 'unknown'}",
+    )
     book = PromptBook(config.student, tokenizer)
     lengths = [len(book.encode(problem.question)) for problem in problems[:_PROBED]]
     long = sum(length > config.student.max_prompt_tokens for length in lengths)
     if lengths:
         text = f"{sum(lengths) / len(lengths):.0f} tokens on average, {max(lengths)} at most (limit {config.student.max_prompt_tokens})"
-        found.add("prompts", text + (f"; {long} of {len(lengths)} are too long" if long else ""), "note" if long else "ok")
+        found.add(
+            "prompts",
+            text + (f"; {long} of {len(lengths)} are too long" if long else ""),
+            "note" if long else "ok",
+        )
     budget = config.student.max_prompt_tokens + config.student.max_completion_tokens
     if student.context is not None and budget > student.context:
         raise UserError(
@@ -139,7 +150,11 @@ def _tokenizer(config: PipelineConfig, path: str) -> Any:
     from transformers import AutoTokenizer
 
     model = config.student.model
-    options = {"revision": model.revision, "trust_remote_code": model.trust_remote_code} if model.type == "checkpoint" else {}
+    options = (
+        {"revision": model.revision, "trust_remote_code": model.trust_remote_code}
+        if model.type == "checkpoint"
+        else {}
+    )
     try:
         return AutoTokenizer.from_pretrained(path, padding_side="left", **options)
     except (OSError, ValueError) as error:
@@ -160,13 +175,17 @@ def _output(config: PipelineConfig, output: str | None, needed_mb: float, found:
     for place in (folder, store_root(folder)):
         existing = next(parent for parent in (place, *place.parents) if parent.exists())
         if not os.access(existing, os.W_OK):
-            raise UserError(f"{place} cannot be written (no permission for {existing}); choose another --output or RLKD_STORE")
+            raise UserError(
+                f"{place} cannot be written (no permission for {existing}); choose another --output or RLKD_STORE"
+            )
     existing = next(parent for parent in (store_root(folder), *store_root(folder).parents) if parent.exists())
     free_mb = shutil.disk_usage(existing).free / 2**20
     text = f"{folder}: {size(free_mb)} free, about {size(needed_mb)} needed"
     if free_mb < needed_mb:
         raise UserError(f"{text}; free some space or choose another --output")
-    found.add("output", text + ("; goes on with the run that is there" if (folder / RUN_FILE).exists() else ""))
+    found.add(
+        "output", text + ("; goes on with the run that is there" if (folder / RUN_FILE).exists() else "")
+    )
 
 
 def _finished(config: PipelineConfig, output: str | None, found: Findings) -> None:
@@ -201,5 +220,3 @@ def finished_stages(config: PipelineConfig, output: str | None = None) -> list[s
 def size(mb: float) -> str:
     """Mebibytes as a person writes them."""
     return f"{mb / 1024:.1f} GiB" if mb >= 1024 else f"{mb:.0f} MiB"
-
-

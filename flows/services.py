@@ -9,13 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
-from flows.environment import use_local_services
+from flows.environment import PREFECT_FOLDER, use_local_services
+from flows.server import HOST, UI_FILE, answers
 from rlkd.errors import StageError, UserError
+from rlkd.io import write_text_atomic
 
-HOST = "127.0.0.1"
 _START_S = 120.0
 _STOP_S = 10.0
 
@@ -31,7 +30,9 @@ def serve(runs: str, prefect_port: int, mlflow_port: int) -> None:
     """
     folder = Path(runs)
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; name the one that holds your runs, or make a run first")
+        raise UserError(
+            f"there is no folder {folder}; name the one that holds your runs, or make a run first"
+        )
     servers: dict[str, subprocess.Popen[bytes]] = {}
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -42,13 +43,22 @@ def serve(runs: str, prefect_port: int, mlflow_port: int) -> None:
             print(f"{name}: {address}", flush=True)
         if servers:
             _wait_until_up(servers, folder)
+            _announce(folder, servers)
             print("ready; Ctrl-C stops both" if len(servers) == 2 else "ready; Ctrl-C stops it", flush=True)
             _watch(servers)
     except KeyboardInterrupt:
         print("stopped")
     finally:
+        (folder / PREFECT_FOLDER / UI_FILE).unlink(missing_ok=True)
         _stop(list(servers.values()))
         signal.signal(signal.SIGTERM, previous)
+
+
+def _announce(runs: Path, servers: dict[str, subprocess.Popen[bytes]]) -> None:
+    """Lets runs that start now use this Prefect server, so that its pages show them live."""
+    for url in servers:
+        if url.endswith("/api/health"):
+            write_text_atomic(runs / PREFECT_FOLDER / UI_FILE, url.removesuffix("/health") + "\n")
 
 
 def _interrupt(signum: int, frame: object) -> None:
@@ -62,9 +72,11 @@ def _start_prefect(runs: Path, port: int, servers: dict[str, subprocess.Popen[by
     chosen = free_port(port)
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(chosen)]
     # Schedules and late runs belong to a server that stays up; a run's own private one goes without.
-    kept = {k: v for k, v in os.environ.items() if not (k.startswith("PREFECT_SERVER_SERVICES_") and v == "false")}
+    kept = {
+        k: v for k, v in os.environ.items() if not (k.startswith("PREFECT_SERVER_SERVICES_") and v == "false")
+    }
     kept |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_UI_API_URL": f"http://{HOST}:{chosen}/api"}
-    servers[f"http://{HOST}:{chosen}/api/health"] = _start(command, kept, runs / ".prefect" / "server.log")
+    servers[f"http://{HOST}:{chosen}/api/health"] = _start(command, kept, runs / PREFECT_FOLDER / "ui.log")
     return f"http://{HOST}:{chosen}"
 
 
@@ -76,17 +88,39 @@ def _start_mlflow(runs: Path, port: int, servers: dict[str, subprocess.Popen[byt
     home = runs.resolve() / ".mlflow"
     home.mkdir(exist_ok=True)
     chosen = free_port(port)
-    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(chosen), "--workers", "1"]
-    command += ["--backend-store-uri", tracking_uri(runs), "--artifacts-destination", (home / "artifacts").as_uri()]
-    servers[f"http://{HOST}:{chosen}/health"] = _start(command, dict(os.environ), home / "server.log")
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        HOST,
+        "--port",
+        str(chosen),
+        "--workers",
+        "1",
+    ]
+    command += [
+        "--backend-store-uri",
+        tracking_uri(runs),
+        "--artifacts-destination",
+        (home / "artifacts").as_uri(),
+    ]
+    servers[f"http://{HOST}:{chosen}/health"] = _start(command, dict(os.environ), home / "ui.log")
     return f"http://{HOST}:{chosen}"
 
 
 def _start(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Starts a server that ends with this process, however that ends."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         return subprocess.Popen(
-            command, env=environment, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+            [sys.executable, "-m", "rlkd.jobs", "--exec", *command],
+            env={**environment, "RLKD_PARENT_PID": str(os.getpid())},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
 
 
@@ -104,7 +138,9 @@ def free_port(first: int) -> int:
             except OSError:
                 continue
             return port
-    raise UserError(f"no port from {first} to {first + 99} is free; name another with --prefect-port or --mlflow-port")
+    raise UserError(
+        f"no port from {first} to {first + 99} is free; name another with --prefect-port or --mlflow-port"
+    )
 
 
 def _wait_until_up(servers: dict[str, subprocess.Popen[bytes]], runs: Path) -> None:
@@ -113,18 +149,12 @@ def _wait_until_up(servers: dict[str, subprocess.Popen[bytes]], runs: Path) -> N
     while waiting:
         for url, process in list(waiting.items()):
             if process.poll() is not None or time.monotonic() > end:
-                raise StageError(f"the server behind {url} did not start; its log is in {runs}/.prefect or {runs}/.mlflow")
-            if _answers(url):
+                raise StageError(
+                    f"the server behind {url} did not start; its log is in {runs}/.prefect or {runs}/.mlflow"
+                )
+            if answers(url):
                 del waiting[url]
         time.sleep(0.3)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (URLError, ConnectionError, TimeoutError):
-        return False
 
 
 def _watch(servers: dict[str, subprocess.Popen[bytes]]) -> None:

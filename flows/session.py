@@ -85,7 +85,9 @@ def _tracked(run: Run) -> RunRef:
     if not run.config.tracking.enabled:
         return RunRef(folder=str(run.folder), flow_run_id=flow_run_id)
     uri = tracking.tracking_uri(run.folder.parent)
-    parent = tracking.begin_run(uri, run.config, run.manifest.config_digest, flow_run_id, run.folder / CONFIG_FILE)
+    parent = tracking.begin_run(
+        uri, run.config, run.manifest.config_digest, flow_run_id, run.folder / CONFIG_FILE
+    )
     run.update(mlflow_run_id=parent)
     return RunRef(folder=str(run.folder), flow_run_id=flow_run_id, mlflow_run_id=parent, tracking_uri=uri)
 
@@ -98,7 +100,8 @@ def _finish(ref: RunRef, status: RunStatus, whole: bool) -> None:
         publish_report(ref, run)
     if ref.mlflow_run_id:
         ended = {"done": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}[status]
-        tracking.end_run(ref.tracking_uri, ref.mlflow_run_id, ended)
+        with tracking.tolerated("the end of the run", current_display().message):
+            tracking.end_run(ref.tracking_uri, ref.mlflow_run_id, ended)
 
 
 def _flow_run_id() -> str:

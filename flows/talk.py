@@ -37,7 +37,9 @@ def generate_completions(
     print(f"({name} of {manifest.name})", file=sys.stderr)
 
 
-def find_checkpoint(manifest: RunManifest, config: PipelineConfig, name: str | None) -> tuple[str, Path | None]:
+def find_checkpoint(
+    manifest: RunManifest, config: PipelineConfig, name: str | None
+) -> tuple[str, Path | None]:
     """The folder of a checkpoint of a run; ``None`` for the student that the configuration starts from.
 
     Raises:
@@ -57,14 +59,18 @@ def find_checkpoint(manifest: RunManifest, config: PipelineConfig, name: str | N
     if "rl" in made:
         folders["rlkd"] = made["rl"] / "model"
     if name is not None and name not in folders:
-        raise UserError(f"run {manifest.name} has no checkpoint {name!r} yet; it has {', '.join(folders) or 'none'}")
+        raise UserError(
+            f"run {manifest.name} has no checkpoint {name!r} yet; it has {', '.join(folders) or 'none'}"
+        )
     if not folders:
         raise UserError(f"run {manifest.name} has no student yet; run it first")
     chosen = name or list(folders)[-1]
     return chosen, folders[chosen]
 
 
-def complete(config: PipelineConfig, folder: Path | None, question: str, samples: int, temperature: float) -> list[str]:
+def complete(
+    config: PipelineConfig, folder: Path | None, question: str, samples: int, temperature: float
+) -> list[str]:
     """Completions of one problem, as the student was trained to be asked.
 
     Raises:

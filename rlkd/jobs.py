@@ -171,7 +171,9 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 def _failure(error: BaseException) -> JobFailure:
     kind = "user" if isinstance(error, UserError) else "stage" if isinstance(error, RLKDError) else "crash"
     text = "".join(traceback.format_exception(error))
-    return JobFailure(kind=kind, type=type(error).__name__, message=str(error) or type(error).__name__, traceback=text)
+    return JobFailure(
+        kind=kind, type=type(error).__name__, message=str(error) or type(error).__name__, traceback=text
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -196,7 +198,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # the boundary of the process: every fault is reported to the parent
         failure = _failure(error)
         print(failure.traceback, file=sys.stderr)
-        if path.parent.is_dir() and not path.with_name(ERROR).exists():  # of several processes the first fault counts
+        if (
+            path.parent.is_dir() and not path.with_name(ERROR).exists()
+        ):  # of several processes the first fault counts
             write_json_atomic(path.with_name(ERROR), failure)
         return EXIT_USER if failure.kind == "user" else EXIT_FAILED
     return 0

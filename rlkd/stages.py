@@ -70,15 +70,44 @@ class StageSpec:
 STAGES: tuple[StageSpec, ...] = (
     StageSpec("data", 1, ("data",), (), "rlkd.data.stage:prepare_data"),
     StageSpec("traces", 1, ("traces",), ("data",), "rlkd.data.traces:collect_traces"),
-    StageSpec("structures", 1, ("structures.decomposer",), ("data", "traces"), "rlkd.structure.stage:decompose_traces"),
-    StageSpec("warm_start", 1, ("student", "warm_start"), ("data", "traces"), "rlkd.training.warm_start:warm_start", job=True),
     StageSpec(
-        "rl", 1, ("student", "structures", "rewards", "rl"), ("data", "traces", "structures", "warm_start"), "rlkd.training.rl:distil", job=True
+        "structures",
+        1,
+        ("structures.decomposer",),
+        ("data", "traces"),
+        "rlkd.structure.stage:decompose_traces",
     ),
     StageSpec(
-        "evaluate", 1, ("student", "structures", "evaluate"), ("data", "traces", "structures", "warm_start", "rl"), "rlkd.evaluation.stage:evaluate", job=True
+        "warm_start",
+        1,
+        ("student", "warm_start"),
+        ("data", "traces"),
+        "rlkd.training.warm_start:warm_start",
+        job=True,
     ),
-    StageSpec("report", 1, ("name", "report"), ("data", "traces", "structures", "warm_start", "rl", "evaluate"), "rlkd.reporting.stage:write_report"),
+    StageSpec(
+        "rl",
+        1,
+        ("student", "structures", "rewards", "rl"),
+        ("data", "traces", "structures", "warm_start"),
+        "rlkd.training.rl:distil",
+        job=True,
+    ),
+    StageSpec(
+        "evaluate",
+        1,
+        ("student", "structures", "evaluate"),
+        ("data", "traces", "structures", "warm_start", "rl"),
+        "rlkd.evaluation.stage:evaluate",
+        job=True,
+    ),
+    StageSpec(
+        "report",
+        1,
+        ("name", "report"),
+        ("data", "traces", "structures", "warm_start", "rl", "evaluate"),
+        "rlkd.reporting.stage:write_report",
+    ),
 )
 
 

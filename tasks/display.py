@@ -1,6 +1,6 @@
 """What a person sees of a run: whoever starts a run chooses a display, and tasks talk to it.
 
-Without a choice (a worker), lines go to the logger of the Prefect run.
+Lines go to the log of the Prefect run as well, or alone where nobody chose (a worker).
 """
 
 from __future__ import annotations
@@ -55,12 +55,45 @@ class LogDisplay:
         _logger().info(stage_line(entry))
 
 
+class Tee:
+    """Several displays at once."""
+
+    def __init__(self, *displays: Display) -> None:
+        self.displays = displays
+
+    def stage_started(self, name: str) -> None:
+        """Passed on."""
+        for display in self.displays:
+            display.stage_started(name)
+
+    def progress(self, name: str, done: int, total: int, what: str) -> None:
+        """Passed on."""
+        for display in self.displays:
+            display.progress(name, done, total, what)
+
+    def metrics(self, name: str, step: int, values: dict[str, float]) -> None:
+        """Passed on."""
+        for display in self.displays:
+            display.metrics(name, step, values)
+
+    def message(self, text: str) -> None:
+        """Passed on."""
+        for display in self.displays:
+            display.message(text)
+
+    def stage_finished(self, entry: StageEntry) -> None:
+        """Passed on."""
+        for display in self.displays:
+            display.stage_finished(entry)
+
+
 _current: ContextVar[Display | None] = ContextVar("display", default=None)
 
 
 def current_display() -> Display:
-    """The display that was chosen, or the log."""
-    return _current.get() or LogDisplay()
+    """The log, and the display that was chosen, if any."""
+    chosen = _current.get()
+    return LogDisplay() if chosen is None else Tee(chosen, LogDisplay())
 
 
 @contextmanager
@@ -76,7 +109,9 @@ def shown_on(display: Display) -> Iterator[None]:
 def stage_line(entry: StageEntry) -> str:
     """One line about a stage: name, what happened, time."""
     if entry.status == "reused":
-        return f"{entry.name}: reused (made in {duration(entry.seconds)} by {entry.made_by or 'an earlier run'})"
+        return (
+            f"{entry.name}: reused (made in {duration(entry.seconds)} by {entry.made_by or 'an earlier run'})"
+        )
     if entry.status == "skipped":
         return f"{entry.name}: skipped (switched off)"
     if entry.status == "failed":

@@ -46,6 +46,7 @@ def run_job(job: Job, work: Path, log: Path, launch: LaunchConfig, events: Event
         StageError: It failed, or ended without a result.
     """
     path = work / "job.json"
+    _await_orphan(job, events)
     for name in (RESULT, ERROR, EVENTS):
         (work / name).unlink(missing_ok=True)
     write_text_atomic(path, describe(job))
@@ -62,6 +63,21 @@ def run_job(job: Job, work: Path, log: Path, launch: LaunchConfig, events: Event
     return _outcome(job, process.returncode, work, log)
 
 
+def _await_orphan(job: Job, events: EventSink) -> None:
+    """Waits for the process of a killed run that is still saving its checkpoint in the same folder."""
+    if not job.lock:
+        return
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(job.lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        events.message("waiting for the process of an earlier attempt to end")
+        lock.acquire(poll_interval=0.2)
+    lock.release()
+
+
 def command(path: Path, launch: LaunchConfig) -> list[str]:
     """The command that runs a job file."""
     if launch.processes == 1 and launch.accelerate_config is None:
@@ -71,7 +87,9 @@ def command(path: Path, launch: LaunchConfig) -> list[str]:
     if launch.accelerate_config is not None:
         config = Path(os.path.expandvars(launch.accelerate_config)).expanduser()
         if not config.is_file():
-            raise UserError(f"launch.accelerate_config: there is no file {config}; write one with `accelerate config`")
+            raise UserError(
+                f"launch.accelerate_config: there is no file {config}; write one with `accelerate config`"
+            )
         count = ["--num_processes", str(launch.processes)] if launch.processes > 1 else []
         return [*accelerate, "--config_file", str(config), *count, "--module", "rlkd.jobs", str(path)]
     if _has_gpu():
@@ -133,14 +151,20 @@ def _outcome(job: Job, code: int, work: Path, log: Path) -> JobResult:
     if code == 0 and result_path.exists():
         return JobResult.model_validate_json(result_path.read_text(encoding="utf-8"))
     if failure_path.exists():
-        raise as_error(JobFailure.model_validate_json(failure_path.read_text(encoding="utf-8")), job.stage, log)
+        raise as_error(
+            JobFailure.model_validate_json(failure_path.read_text(encoding="utf-8")), job.stage, log
+        )
     if code == 0:
         raise StageError(f"stage {job.stage}: its process ended without a result; its log is {log}")
     if is_disk_full(RuntimeError(tail(log, 3))):
         raise OSError(28, f"No space left on device (log: {log})")
-    reason = f"was killed by signal {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    reason = (
+        f"was killed by signal {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    )
     hint = "; perhaps the machine ran out of memory" if code == -signal.SIGKILL else ""
-    raise StageError(f"stage {job.stage}: its process {reason}{hint}; its log is {log}, which ends: {tail(log, 1)}")
+    raise StageError(
+        f"stage {job.stage}: its process {reason}{hint}; its log is {log}, which ends: {tail(log, 1)}"
+    )
 
 
 def as_error(failure: JobFailure, stage: str, log: Path) -> Exception:
@@ -150,7 +174,9 @@ def as_error(failure: JobFailure, stage: str, log: Path) -> Exception:
     if failure.kind == "user":
         return kind(failure.message) if known and kind is not None else UserError(failure.message)
     if failure.kind == "stage":
-        text = failure.message if failure.message.startswith("stage ") else f"stage {stage}: {failure.message}"
+        text = (
+            failure.message if failure.message.startswith("stage ") else f"stage {stage}: {failure.message}"
+        )
         return kind(text) if known and kind is not None else StageError(text)
     if is_disk_full(RuntimeError(f"{failure.message}\n{failure.traceback}")):
         return OSError(28, "No space left on device")

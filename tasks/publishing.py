@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rlkd.reporting.finalise import finalise_report
 from schemas.artifact import ArtifactRef, RunManifest
 from schemas.report import PipelineReport
 from tasks import tracking
+from tasks.display import current_display
 from tasks.runs import Run, RunRef
 from tasks.storage import read_manifest
 
@@ -21,7 +23,8 @@ def publish_datasets(ref: RunRef, made: ArtifactRef | None) -> None:
     manifest, _ = read_manifest(Path(made.uri))
     if manifest is not None:
         name = str(ref.open().config.data.type)
-        tracking.log_datasets(ref.tracking_uri, ref.mlflow_run_id, Path(made.uri), manifest, name)
+        with tracking.tolerated("the dataset inputs", current_display().message):
+            tracking.log_datasets(ref.tracking_uri, ref.mlflow_run_id, Path(made.uri), manifest, name)
 
 
 def publish_headline(ref: RunRef, evaluation: ArtifactRef | None, student: ArtifactRef | None) -> None:
@@ -31,12 +34,18 @@ def publish_headline(ref: RunRef, evaluation: ArtifactRef | None, student: Artif
     manifest, _ = read_manifest(Path(evaluation.uri))
     if manifest is None:
         return
-    figures = manifest.result.metrics
-    tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, figures)
+    with tracking.tolerated("the headline figures", current_display().message):
+        tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, manifest.result.metrics)
+        if student is not None:
+            _register(ref, student, manifest.result.metrics)
+
+
+def _register(ref: RunRef, student: ArtifactRef, figures: Mapping[str, float]) -> None:
+    """Registers the final student, its evaluation as tags."""
     run = ref.open()
     name = run.config.tracking.registered_model
-    model = Path(student.uri) / "model" if student is not None else None
-    if not name or student is None or model is None or not model.is_dir():
+    model = Path(student.uri) / "model"
+    if not name or not model.is_dir():
         return
     tags = {
         "rlkd.stage": student.stage,
@@ -68,6 +77,11 @@ def publish_report(ref: RunRef, run: Run) -> None:
     report = write_report(run)
     if not ref.mlflow_run_id:
         return
+    with tracking.tolerated("the report", current_display().message):
+        _log_report(ref, run, report)
+
+
+def _log_report(ref: RunRef, run: Run, report: PipelineReport) -> None:
     costs = {f"seconds_{row.name}": row.seconds for row in report.stages}
     costs |= {f"peak_rss_mb_{row.name}": row.peak_rss_mb for row in report.stages}
     tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, {**costs, "wall_seconds": report.wall_seconds})

@@ -48,7 +48,9 @@ def run_stage(name: StageName, ref: RunRef, inputs: Inputs) -> ArtifactRef | Non
     spec = stage_spec(name)
     present = {item: reference for item in spec.inputs if (reference := inputs.get(item)) is not None}
     identity = identify(spec, run.config, {item: reference.sha256 for item, reference in present.items()})
-    maker = _Maker(run, ref, spec, identity, {item: Path(reference.uri) for item, reference in present.items()})
+    maker = _Maker(
+        run, ref, spec, identity, {item: Path(reference.uri) for item, reference in present.items()}
+    )
     return maker.run_once()
 
 
@@ -89,23 +91,23 @@ class _Maker:
         self.run.record(entry)
         self.display.stage_finished(entry)
         if reused and self.ref.mlflow_run_id:
-            self._name_origin(manifest)
+            with tracking.tolerated(f"the origin of stage {name}", self.display.message):
+                self._name_origin(manifest)
         return self.run.store.reference(self.identity, manifest, reused)
 
     def build(self, folder: Path, clock: Clock) -> Built:
         """Runs the stage's function, here or in a process of its own."""
         self.clock = clock
         self.display.stage_started(self.spec.name)
-        settings: dict[str, Any] = {key: value for key, value in self.identity.config.items() if key != "external"}
-        tags = {"rlkd.identity": self.identity.key, "rlkd.run": self.run.manifest.name}
-        with tracking.stage_run(
-            self.ref.tracking_uri, self.ref.mlflow_run_id, self.spec.name, clock.attempt, settings, tags
-        ) as child:
+        settings: dict[str, Any] = {"identity": self.identity.key, **self.identity.config}
+        uri, parent, notice = self.ref.tracking_uri, self.ref.mlflow_run_id, self.display.message
+        with tracking.stage_run(uri, parent, self.spec.name, clock.attempt, settings, notice) as child:
             sink = Listener(self.spec.name, self.display, child, clock)
             result, peak = self._call(folder, sink)
             sink.progress_artifact.finish()
             if child is not None:
-                self._track(child, result, folder)
+                with tracking.tolerated(f"what stage {self.spec.name} made", notice):
+                    self._track(child, result, folder)
             return Built(result, peak, child.run_id if child is not None else "")
 
     def _call(self, folder: Path, sink: Listener) -> tuple[StageResult, float]:
@@ -172,7 +174,9 @@ class _Maker:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as file:
             file.write("".join(traceback.format_exception(error)))
-        return StageError(f"stage {self.spec.name}: {type(error).__name__}: {error}; the full error is in {log}")
+        return StageError(
+            f"stage {self.spec.name}: {type(error).__name__}: {error}; the full error is in {log}"
+        )
 
 
 class Listener:

@@ -100,9 +100,13 @@ def read_run(folder: Path) -> RunManifest:
     try:
         return RunManifest.model_validate_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{folder} is not a run folder: it has no {RUN_FILE}; name one that `rlkd run` made") from None
+        raise UserError(
+            f"{folder} is not a run folder: it has no {RUN_FILE}; name one that `rlkd run` made"
+        ) from None
     except (ValidationError, UnicodeDecodeError):
-        raise UserError(f"{path} cannot be read (damaged, or from another version); run the configuration again") from None
+        raise UserError(
+            f"{path} cannot be read (damaged, or from another version); run the configuration again"
+        ) from None
 
 
 def default_folder(config: PipelineConfig) -> Path:

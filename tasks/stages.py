@@ -14,7 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from schemas.artifact import ArtifactRef
 from tasks.artifacts import show_report
 from tasks.publishing import publish_datasets, publish_headline, write_report
-from tasks.running import run_stage
+from tasks.running import Inputs, run_stage
 from tasks.runs import RunRef
 
 _SETTINGS: dict[str, Any] = {"persist_result": True, "result_serializer": "json", "cache_policy": NO_CACHE}
@@ -55,7 +55,7 @@ def rl(
     warm_start: ArtifactRef | None,
 ) -> ArtifactRef | None:
     """The student after RL."""
-    inputs = {"data": data, "traces": traces, "structures": structures, "warm_start": warm_start}
+    inputs: Inputs = {"data": data, "traces": traces, "structures": structures, "warm_start": warm_start}
     return run_stage("rl", run, inputs)
 
 
@@ -69,7 +69,13 @@ def evaluate(
     rl: ArtifactRef | None,
 ) -> ArtifactRef | None:
     """Figures of base, warm-started and final student."""
-    inputs = {"data": data, "traces": traces, "structures": structures, "warm_start": warm_start, "rl": rl}
+    inputs: Inputs = {
+        "data": data,
+        "traces": traces,
+        "structures": structures,
+        "warm_start": warm_start,
+        "rl": rl,
+    }
     made = run_stage("evaluate", run, inputs)
     publish_headline(run, made, rl or warm_start)
     return made
@@ -86,7 +92,7 @@ def report(
     evaluate: ArtifactRef | None,
 ) -> ArtifactRef | None:
     """The report, in the run folder and in Prefect."""
-    inputs = {
+    inputs: Inputs = {
         "data": data,
         "traces": traces,
         "structures": structures,

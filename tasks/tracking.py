@@ -13,7 +13,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,7 +116,12 @@ def begin_run(uri: str, config: PipelineConfig, digest: str, flow_run_id: str, c
             run_id = str(found[0].info.run_id)
             mlflow.update_run(run_id, status="RUNNING")
             return run_id
-    tags = {FLOW_RUN_TAG: flow_run_id, "rlkd.config_digest": digest, "rlkd.config": config.name, "rlkd.kind": "pipeline"}
+    tags = {
+        FLOW_RUN_TAG: flow_run_id,
+        "rlkd.config_digest": digest,
+        "rlkd.config": config.name,
+        "rlkd.kind": "pipeline",
+    }
     run = mlflow.create_run(where, run_name=config.name, tags={k: v for k, v in tags.items() if v})
     run_id = str(run.info.run_id)
     _log_params(mlflow, run_id, flatten(config.model_dump(mode="json")))
@@ -153,6 +158,18 @@ def redact_text(text: str) -> str:
     return _CREDENTIALS.sub("***@", text)
 
 
+@contextmanager
+def tolerated(what: str, notice: Callable[[str], None]) -> Iterator[None]:
+    """Once a run has started, tracking never costs finished work: what MLflow refuses is told, not raised."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        first = redact_text((str(error) or type(error).__name__).splitlines()[0][:200])
+        notice(f"MLflow: {what} could not be logged ({first}); the run goes on")
+
+
 @dataclass
 class StageRun:
     """The child run of one attempt of a stage; step metrics are sent in batches.
@@ -160,10 +177,12 @@ class StageRun:
     Attributes:
         uri: Tracking URI.
         run_id: The child run.
+        notice: Told what MLflow refuses.
     """
 
     uri: str
     run_id: str
+    notice: Callable[[str], None]
     _pending: list[Metric] = field(default_factory=list)
     _flushed: float = field(default_factory=time.monotonic)
 
@@ -172,35 +191,41 @@ class StageRun:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self._pending += [Metric(metric_name(name), float(value), now, step) for name, value in values.items()]
+        self._pending += [
+            Metric(metric_name(name), float(value), now, step) for name, value in values.items()
+        ]
         if len(self._pending) >= _BATCH or time.monotonic() - self._flushed >= _FLUSH_S:
             self.flush()
 
     def flush(self) -> None:
-        """Sends what is waiting."""
-        while self._pending:
-            client(self.uri).log_batch(self.run_id, metrics=self._pending[:_BATCH])
-            del self._pending[:_BATCH]
+        """Sends what is waiting; what MLflow refuses now is sent with the next."""
         self._flushed = time.monotonic()
+        with tolerated("step figures", self.notice):
+            while self._pending:
+                client(self.uri).log_batch(self.run_id, metrics=self._pending[:_BATCH])
+                del self._pending[:_BATCH]
 
 
 @contextmanager
 def stage_run(
-    uri: str, parent: str, stage: str, attempt: int, settings: Mapping[str, Any], tags: Mapping[str, str]
+    uri: str,
+    parent: str,
+    stage: str,
+    attempt: int,
+    settings: Mapping[str, Any],
+    notice: Callable[[str], None],
 ) -> Iterator[StageRun | None]:
-    """The child run of one attempt of a stage; ``None`` where the run is not tracked.
+    """The child run of one attempt of a stage; ``None`` where the run is not tracked, or MLflow refuses.
 
     It ends as FINISHED, FAILED or KILLED (interrupted) by how the context is left.
     """
-    if not parent:
+    child = None
+    if parent:
+        with tolerated(f"stage {stage}", notice):
+            child = _start_child(uri, parent, stage, attempt, settings, notice)
+    if child is None:
         yield None
         return
-    mlflow = client(uri)
-    experiment_id = mlflow.get_run(parent).info.experiment_id
-    all_tags = {_PARENT_TAG: parent, "rlkd.kind": "stage", "rlkd.stage": stage, "rlkd.attempt": str(attempt), **tags}
-    run = mlflow.create_run(experiment_id, run_name=stage if attempt == 1 else f"{stage} ({attempt})", tags=all_tags)
-    child = StageRun(uri, str(run.info.run_id))
-    _log_params(mlflow, child.run_id, flatten(settings))
     status = "FAILED"
     try:
         yield child
@@ -212,7 +237,25 @@ def stage_run(
         raise
     finally:
         child.flush()
-        mlflow.set_terminated(child.run_id, status)
+        with tolerated(f"the end of stage {stage}", notice):
+            client(uri).set_terminated(child.run_id, status)
+
+
+def _start_child(
+    uri: str,
+    parent: str,
+    stage: str,
+    attempt: int,
+    settings: Mapping[str, Any],
+    notice: Callable[[str], None],
+) -> StageRun:
+    mlflow = client(uri)
+    where = mlflow.get_run(parent).info.experiment_id
+    tags = {_PARENT_TAG: parent, "rlkd.kind": "stage", "rlkd.stage": stage, "rlkd.attempt": str(attempt)}
+    name = stage if attempt == 1 else f"{stage} ({attempt})"
+    child = StageRun(uri, str(mlflow.create_run(where, run_name=name, tags=tags).info.run_id), notice)
+    _log_params(mlflow, child.run_id, flatten(settings))
+    return child
 
 
 def log_metrics(uri: str, run_id: str, values: Mapping[str, float]) -> None:
@@ -262,7 +305,9 @@ def log_datasets(uri: str, run_id: str, folder: Path, manifest: StageManifest, n
             warnings.simplefilter("ignore")
             source = resolve_dataset_source((folder / file).as_uri())
         dataset = MetaDataset(source, name=f"{name}/{split}", digest=manifest.files[file][:32])
-        inputs.append(DatasetInput(dataset=dataset._to_mlflow_entity(), tags=[InputTag("mlflow.data.context", use)]))
+        inputs.append(
+            DatasetInput(dataset=dataset._to_mlflow_entity(), tags=[InputTag("mlflow.data.context", use)])
+        )
     if inputs:
         client(uri).log_inputs(run_id, datasets=inputs)
 

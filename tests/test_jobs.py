@@ -15,7 +15,7 @@ from rlkd.errors import UserError
 from rlkd.jobs import Job, describe, main, peak_rss_mb, read_job
 from schemas.artifact import StageResult
 
-MODULE = '''
+MODULE = """
 import os, pathlib, signal, sys, time
 from rlkd.errors import DataError, TrainingError
 from schemas.artifact import StageResult
@@ -41,10 +41,10 @@ def waits(ctx):
         time.sleep(60)
     finally:
         (ctx.folder / "checkpoint").write_text("saved")
-'''
+"""
 
 
-@pytest.fixture()
+@pytest.fixture
 def job_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "job_functions.py").write_text(MODULE)
     root = Path(__file__).parents[1]
@@ -68,7 +68,9 @@ def _write(path: Path, function: str, lock: str = "") -> Path:
 
 
 def _run(path: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "rlkd.jobs", str(path)], capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-m", "rlkd.jobs", str(path)], capture_output=True, text=True, timeout=60
+    )
 
 
 def test_a_job_leaves_its_result_and_events(job_file: Path) -> None:
@@ -87,9 +89,15 @@ def test_a_job_leaves_its_result_and_events(job_file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("function", "code", "kind", "name"),
-    [("user", 2, "user", "DataError"), ("nan", 1, "stage", "TrainingError"), ("crashes", 1, "crash", "ZeroDivisionError")],
+    [
+        ("user", 2, "user", "DataError"),
+        ("nan", 1, "stage", "TrainingError"),
+        ("crashes", 1, "crash", "ZeroDivisionError"),
+    ],
 )
-def test_a_failing_job_says_what_kind_of_error_it_was(job_file: Path, function: str, code: int, kind: str, name: str) -> None:
+def test_a_failing_job_says_what_kind_of_error_it_was(
+    job_file: Path, function: str, code: int, kind: str, name: str
+) -> None:
     done = _run(_write(job_file, function))
     assert done.returncode == code
     failure = json.loads((job_file.parent / "error.json").read_text())
@@ -115,7 +123,9 @@ def _until(path: Path, process: subprocess.Popen[bytes] | None = None) -> None:
 
 
 def test_sigterm_lets_a_job_clean_up(job_file: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-m", "rlkd.jobs", str(_write(job_file, "waits"))], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rlkd.jobs", str(_write(job_file, "waits"))], stderr=subprocess.DEVNULL
+    )
     _until(job_file.parent.parent / "started", process)
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 143
@@ -150,7 +160,9 @@ def test_two_jobs_never_write_one_folder(job_file: Path, tmp_path: Path) -> None
     with FileLock(lock):
         process = subprocess.Popen([sys.executable, "-m", "rlkd.jobs", str(path)], stderr=subprocess.DEVNULL)
         _until(job_file.parent / "events.jsonl", process)
-        assert "waiting for the process of an earlier attempt" in (job_file.parent / "events.jsonl").read_text()
+        assert (
+            "waiting for the process of an earlier attempt" in (job_file.parent / "events.jsonl").read_text()
+        )
         assert not (job_file.parent / "result.json").exists()
     assert process.wait(30) == 0
 
@@ -159,7 +171,7 @@ def test_bad_job_files_are_user_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no job file"):
         read_job(tmp_path / "absent.json")
     (tmp_path / "bad.json").write_text('{"stage": "rl"}')
-    with pytest.raises(UserError, match="bad.json: function"):
+    with pytest.raises(UserError, match=r"bad\.json: function"):
         read_job(tmp_path / "bad.json")
 
 

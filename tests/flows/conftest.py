@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from subprocess import PIPE, Popen, run
 from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 
@@ -19,10 +24,13 @@ if str(SUPPORT) not in sys.path:
 CONFIG = "name: tiny\ndata: {type: world}\ntracking: {system_metrics: false}\n"
 
 
-@pytest.fixture()
+@pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """Environment of a process on fake stages, with nothing of the caller's Prefect or MLflow."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_", "RLKD_", "FAKE_"))}
+    (tmp_path / "home").mkdir()
+    kept = {
+        k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_", "RLKD_", "FAKE_"))
+    }
     return {
         **kept,
         "PYTHONPATH": os.pathsep.join([str(SUPPORT), str(ROOT)]),
@@ -30,6 +38,55 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "HOME": str(tmp_path / "home"),
     }
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """One Prefect server and one MLflow database for many runs: starting them is most of a small run's time."""
+    folder = tmp_path_factory.mktemp("services")
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    kept = {
+        k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_", "RLKD_", "FAKE_"))
+    }
+    kept |= {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    (folder / "prefect").mkdir()
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-ui",
+    ]
+    with (folder / "server.log").open("wb") as log:
+        process = Popen(command, env=kept, stdout=log, stderr=log)
+        try:
+            _until_healthy(f"http://127.0.0.1:{port}/api/health", process)
+            yield {
+                "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+                "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+            }
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
+
+
+def _until_healthy(url: str, process: Popen[bytes]) -> None:
+    end = time.monotonic() + 180
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (URLError, ConnectionError, TimeoutError):
+            time.sleep(0.3)
+    raise AssertionError("the Prefect server did not start")
 
 
 class Cli:
@@ -69,7 +126,13 @@ class Cli:
         return [unit for name, unit in fake_stages.logged(self.folder / "notes.txt") if name == stage]
 
 
-@pytest.fixture()
-def cli(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Any]:
-    """Runs the command line on fake stages."""
+@pytest.fixture
+def lonely_cli(tmp_path: Path, environment: dict[str, str]) -> Cli:
+    """Runs the command line on fake stages, with its own Prefect and MLflow beside the runs."""
     return Cli(tmp_path, environment)
+
+
+@pytest.fixture
+def cli(tmp_path: Path, environment: dict[str, str], services: dict[str, str]) -> Cli:
+    """Runs the command line on fake stages, with a Prefect and an MLflow that the user has already."""
+    return Cli(tmp_path, {**environment, **services})

@@ -29,14 +29,17 @@ def _until(condition: Any, process: subprocess.Popen[str], seconds: float = 120)
         time.sleep(0.05)
 
 
-def test_a_run_its_rerun_and_what_a_changed_setting_reruns(cli: Any, tmp_path: Path) -> None:
+def test_a_run_its_rerun_and_what_a_changed_setting_reruns(lonely_cli: Any, tmp_path: Path) -> None:
+    cli = lonely_cli
     first = cli("run", "tiny.yaml")
     assert first.returncode == 0, first.stderr
     folder = tmp_path / "runs" / "tiny"
     assert _statuses(folder) == DONE
     for name in STAGES:
         assert f"{name}: done in " in first.stdout
-    assert {"report.html", "report.md", "report.json", "run.json", "config.yaml", "logs"} <= {p.name for p in folder.iterdir()}
+    assert {"report.html", "report.md", "report.json", "run.json", "config.yaml", "logs"} <= {
+        p.name for p in folder.iterdir()
+    }
     assert not (tmp_path / "home" / ".prefect").exists()
     assert {".store", ".prefect", ".mlflow"} <= {p.name for p in (tmp_path / "runs").iterdir()}
 
@@ -62,7 +65,11 @@ def test_from_makes_a_stage_and_what_follows_again(cli: Any, tmp_path: Path) -> 
     assert cli("run", "tiny.yaml").returncode == 0
     again = cli("run", "tiny.yaml", "--from", "evaluate")
     assert again.returncode == 0, again.stderr
-    assert _statuses(tmp_path / "runs" / "tiny") == {**dict.fromkeys(STAGES, "reused"), "evaluate": "done", "report": "done"}
+    assert _statuses(tmp_path / "runs" / "tiny") == {
+        **dict.fromkeys(STAGES, "reused"),
+        "evaluate": "done",
+        "report": "done",
+    }
     assert len(cli.work("evaluate")) == 2
     assert len(cli.work("data")) == 1
     # What an interrupted `--from` has made again is not made a third time by the same command.
@@ -107,7 +114,9 @@ def test_a_full_disk_is_told_and_nothing_finished_is_lost(cli: Any, tmp_path: Pa
 
 
 @pytest.mark.parametrize("stage", ["traces", "rl"])
-def test_a_run_killed_in_a_stage_is_finished_by_the_same_command(cli: Any, tmp_path: Path, stage: str) -> None:
+def test_a_run_killed_in_a_stage_is_finished_by_the_same_command(
+    cli: Any, tmp_path: Path, stage: str
+) -> None:
     process = cli.start("run", "tiny.yaml", FAKE_DELAY="0.4")
     _until(lambda: len(cli.work(stage)) > 4, process)
     process.send_signal(signal.SIGKILL)
@@ -122,7 +131,9 @@ def test_a_run_killed_in_a_stage_is_finished_by_the_same_command(cli: Any, tmp_p
     assert len(units) <= 9
     before = STAGES[: STAGES.index(stage)]
     assert all(cli.work(name).count("start") == 1 for name in before)
-    assert {name: _statuses(tmp_path / "runs" / "tiny")[name] for name in before} == dict.fromkeys(before, "reused")
+    assert {name: _statuses(tmp_path / "runs" / "tiny")[name] for name in before} == dict.fromkeys(
+        before, "reused"
+    )
 
 
 def test_an_interrupt_stops_the_run_and_exits_130(cli: Any, tmp_path: Path) -> None:
@@ -140,7 +151,9 @@ def test_an_interrupt_stops_the_run_and_exits_130(cli: Any, tmp_path: Path) -> N
 
 
 def test_two_runs_at_once_neither_harm_nor_repeat_each_other(cli: Any, tmp_path: Path) -> None:
-    runs = [cli.start("run", "tiny.yaml", "--output", f"runs/{name}", FAKE_DELAY="0.2") for name in ("a", "b")]
+    runs = [
+        cli.start("run", "tiny.yaml", "--output", f"runs/{name}", FAKE_DELAY="0.2") for name in ("a", "b")
+    ]
     for process in runs:
         _, errors = process.communicate(timeout=180)
         assert process.returncode == 0, errors
@@ -180,17 +193,19 @@ def test_one_stage_makes_only_what_it_needs(cli: Any, tmp_path: Path) -> None:
         (["check", "tiny.yaml", "--set", "rl.steps=0"], "rl.steps"),
     ],
 )
-def test_user_errors_are_one_message_and_exit_code_2(cli: Any, arguments: list[str], words: str) -> None:
-    failed = cli(*arguments)
+def test_user_errors_are_one_message_and_exit_code_2(
+    lonely_cli: Any, arguments: list[str], words: str
+) -> None:
+    failed = lonely_cli(*arguments)
     assert failed.returncode == 2, failed.stderr
     assert words in failed.stderr
     assert failed.stderr.startswith("rlkd: error: ")
     assert "Traceback" not in failed.stderr
 
 
-def test_presets_and_schema(cli: Any) -> None:
-    assert cli("presets").returncode == 0
-    shown = cli("schema")
+def test_presets_and_schema(lonely_cli: Any) -> None:
+    assert lonely_cli("presets").returncode == 0
+    shown = lonely_cli("schema")
     assert shown.returncode == 0
     assert "rl" in json.loads(shown.stdout)["properties"]
 
@@ -203,10 +218,27 @@ def test_help_is_light() -> None:
         "heavy = {'torch', 'transformers', 'prefect', 'mlflow', 'pandas', 'matplotlib', 'pydantic', 'yaml', 'rich', 'sympy'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).parents[2],
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("run", "stage", "status", "check", "generate", "presets", "schema", "ui", "decompose", "score"):
+    for command in (
+        "run",
+        "stage",
+        "status",
+        "check",
+        "generate",
+        "presets",
+        "schema",
+        "ui",
+        "decompose",
+        "score",
+    ):
         assert f"  {command} " in done.stdout
 
 

@@ -39,9 +39,13 @@ def test_prefect_yaml_names_every_flow_with_documented_parameters() -> None:
 
 
 @contextmanager
-def _process(arguments: list[str], environment: dict[str, str], log: Path, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _process(
+    arguments: list[str], environment: dict[str, str], log: Path, cwd: Path
+) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as output:
-        process = subprocess.Popen(arguments, cwd=cwd, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            arguments, cwd=cwd, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
         try:
             yield process
         finally:
@@ -87,7 +91,9 @@ class Api:
 def test_deploy_schedule_run_break_and_retry(tmp_path: Path, environment: dict[str, str]) -> None:
     port = _free_port()
     fault = tmp_path / "fault"
-    (tmp_path / "tiny.yaml").write_text("name: tiny\ndata: {type: world}\ntracking: {system_metrics: false}\n")
+    (tmp_path / "tiny.yaml").write_text(
+        "name: tiny\ndata: {type: world}\ntracking: {system_metrics: false}\n"
+    )
     environment |= {
         "PREFECT_HOME": str(tmp_path / "prefect"),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
@@ -101,9 +107,20 @@ def test_deploy_schedule_run_break_and_retry(tmp_path: Path, environment: dict[s
     server = [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
     with _process(server, environment, tmp_path / "server.log", tmp_path):
         _until_healthy(api, tmp_path / "server.log")
-        subprocess.run([*prefect, "work-pool", "create", "rlkd", "--type", "process"], env=environment, check=True, capture_output=True)
+        subprocess.run(
+            [*prefect, "work-pool", "create", "rlkd", "--type", "process"],
+            env=environment,
+            check=True,
+            capture_output=True,
+        )
         done = subprocess.run(
-            [*prefect, "deploy", "--all"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+            [*prefect, "deploy", "--all"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         deployments = {item["name"]: item for item in api("POST", "/deployments/filter", {})}
@@ -130,7 +147,10 @@ def _schedule(api: Api, deployment: dict[str, Any]) -> None:
     """Switches the schedule on: the server must plan runs by itself; then off again."""
     [schedule] = deployment["schedules"]
     assert schedule["active"] is False
-    wanted = {"deployments": {"id": {"any_": [deployment["id"]]}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    wanted = {
+        "deployments": {"id": {"any_": [deployment["id"]]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
     assert api("POST", "/flow_runs/count", wanted) == 0
     path = f"/deployments/{deployment['id']}/schedules/{schedule['id']}"
     api("PATCH", path, {"active": True})
@@ -143,12 +163,22 @@ def _schedule(api: Api, deployment: dict[str, Any]) -> None:
     api("PATCH", path, {"active": False})
 
 
-def _run_break_retry(api: Api, deployment: str, folder: Path, fault: Path, environment: dict[str, str]) -> None:
+def _run_break_retry(
+    api: Api, deployment: str, folder: Path, fault: Path, environment: dict[str, str]
+) -> None:
     import fake_stages
 
     def start(*overrides: str) -> str:
-        parameters = {"preset": str(folder / "tiny.yaml"), "output": str(folder / "runs" / "tiny"), "overrides": list(overrides)}
-        made = api("POST", f"/deployments/{deployment}/create_flow_run", {"parameters": parameters, "state": {"type": "SCHEDULED"}})
+        parameters = {
+            "preset": str(folder / "tiny.yaml"),
+            "output": str(folder / "runs" / "tiny"),
+            "overrides": list(overrides),
+        }
+        made = api(
+            "POST",
+            f"/deployments/{deployment}/create_flow_run",
+            {"parameters": parameters, "state": {"type": "SCHEDULED"}},
+        )
         return f"/flow_runs/{made['id']}"
 
     def statuses() -> dict[str, str]:
@@ -172,7 +202,11 @@ def _run_break_retry(api: Api, deployment: str, folder: Path, fault: Path, envir
     fault.unlink()
     run_id = broken.rsplit("/", 1)[1]
     retried = subprocess.run(
-        [sys.executable, "-m", "prefect", "flow-run", "retry", run_id], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "prefect", "flow-run", "retry", run_id],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert retried.returncode == 0, retried.stdout + retried.stderr
     assert api.until(broken, {"COMPLETED", "CRASHED"})["state_type"] == "COMPLETED", log()
@@ -196,6 +230,8 @@ def _one_parent_run(folder: Path, flow_run_id: str) -> None:
     experiments = [item.experiment_id for item in mlflow.search_experiments()]
     [parent] = mlflow.search_runs(experiments, f"tags.`rlkd.flow_run_id` = '{flow_run_id}'")
     assert parent.info.status == "FINISHED"
-    children = mlflow.search_runs(experiments, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}' and tags.`rlkd.stage` = 'rl'")
+    children = mlflow.search_runs(
+        experiments, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}' and tags.`rlkd.stage` = 'rl'"
+    )
     assert sorted(child.info.status for child in children) == ["FAILED", "FINISHED"]
     assert parent.data.metrics["test_accuracy_rlkd"] == 0.75

@@ -13,10 +13,11 @@ if str(SUPPORT) not in sys.path:
     sys.path.insert(0, str(SUPPORT))
 
 
-@pytest.fixture()
+@pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Fake stages in this process and its children; returns the file that they note their work in."""
     import fake_stages
+
     import rlkd.stages
 
     monkeypatch.setattr(rlkd.stages, "STAGES", rlkd.stages.STAGES)

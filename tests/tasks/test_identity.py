@@ -48,13 +48,20 @@ ALL = {spec.name for spec in STAGES}
         ({"name": "other"}, {"report"}),
     ],
 )
-def test_a_setting_changes_exactly_the_stages_that_depend_on_it(changes: dict[str, object], expected: set[str]) -> None:
+def test_a_setting_changes_exactly_the_stages_that_depend_on_it(
+    changes: dict[str, object], expected: set[str]
+) -> None:
     assert _changed(_config(), _config(**changes)) == expected
 
 
 def test_a_dotted_section_covers_only_its_part() -> None:
     other = _config(structures={"decomposer": {"type": "rules", "max_steps": 99}})
-    assert _changed(_config(structures={"decomposer": {"type": "rules"}}), other) == {"structures", "rl", "evaluate", "report"}
+    assert _changed(_config(structures={"decomposer": {"type": "rules"}}), other) == {
+        "structures",
+        "rl",
+        "evaluate",
+        "report",
+    }
 
 
 def test_stage_version_and_inputs_count() -> None:
@@ -76,7 +83,12 @@ def test_an_edited_data_file_is_another_identity(tmp_path: Path, monkeypatch: py
     (tmp_path / "other.jsonl").write_text("not used\n")
     monkeypatch.setenv("HERE", str(tmp_path))
     config = _config(
-        data={"type": "file", "path": "$HERE", "files": {"train": "train.jsonl"}, "columns": {"traces": ["answer"]}},
+        data={
+            "type": "file",
+            "path": "$HERE",
+            "files": {"train": "train.jsonl"},
+            "columns": {"traces": ["answer"]},
+        },
         traces={"teacher": {"type": "column"}},
         structures={"decomposer": {"type": "rules"}},
     )

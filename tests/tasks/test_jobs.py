@@ -36,7 +36,7 @@ class Heard:
         self.said.append(text)
 
 
-@pytest.fixture()
+@pytest.fixture
 def job(fakes: Path, tmp_path: Path) -> Job:
     folder = tmp_path / "stage"
     (folder / "work").mkdir(parents=True)
@@ -70,7 +70,9 @@ def test_a_job_is_followed_and_its_result_read(job: Job, tmp_path: Path) -> None
         ("full", OSError, "No space left"),
     ],
 )
-def test_every_kind_of_end_is_told_apart(job: Job, monkeypatch: pytest.MonkeyPatch, fault: str, kind: type, text: str) -> None:
+def test_every_kind_of_end_is_told_apart(
+    job: Job, monkeypatch: pytest.MonkeyPatch, fault: str, kind: type, text: str
+) -> None:
     monkeypatch.setenv("FAKE_FAIL", "rl")
     monkeypatch.setenv("FAKE_FAULT", fault)
     with pytest.raises(kind, match=text):
@@ -88,7 +90,13 @@ def test_results_of_an_earlier_attempt_are_not_read(job: Job, monkeypatch: pytes
 
 def test_an_interrupt_stops_the_whole_group(job: Job, fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_DELAY", "30")
-    threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+
+    def interrupt() -> None:
+        while not fakes.exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         _go(job)
     pid = int(fakes.read_text().split()[1])
@@ -96,7 +104,9 @@ def test_an_interrupt_stops_the_whole_group(job: Job, fakes: Path, monkeypatch: 
         os.kill(pid, 0)
 
 
-def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "stubborn.py").write_text(
         "import os, signal, time\n"
         "def stage(ctx):\n"
@@ -120,7 +130,9 @@ def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(job: Job, tmp_path
         os.kill(int((folder / "pid").read_text()), 0)
 
 
-def test_one_process_is_plain_python_and_several_have_a_launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_process_is_plain_python_and_several_have_a_launcher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "job.json"
     assert command(path, LaunchConfig()) == [sys.executable, "-m", "rlkd.jobs", str(path)]
     monkeypatch.setattr("tasks.jobs._has_gpu", lambda: True)
@@ -134,7 +146,7 @@ def test_one_process_is_plain_python_and_several_have_a_launcher(tmp_path: Path,
     (tmp_path / "fsdp.yaml").write_text("")
     configured = command(path, LaunchConfig(accelerate_config=str(tmp_path / "fsdp.yaml")))
     assert configured[configured.index("--config_file") + 1] == str(tmp_path / "fsdp.yaml")
-    with pytest.raises(UserError, match="launch.accelerate_config"):
+    with pytest.raises(UserError, match=r"launch\.accelerate_config"):
         command(path, LaunchConfig(accelerate_config=str(tmp_path / "absent.yaml")))
 
 

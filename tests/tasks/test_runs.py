@@ -28,7 +28,10 @@ def test_a_run_folder_says_what_happened(tmp_path: Path) -> None:
         run.update(status="done")
     assert not is_held(folder)
     manifest = read_run(folder)
-    assert [(entry.name, entry.status) for entry in manifest.stages] == [("data", "done"), ("traces", "reused")]
+    assert [(entry.name, entry.status) for entry in manifest.stages] == [
+        ("data", "done"),
+        ("traces", "reused"),
+    ]
     assert manifest.status == "done"
     assert manifest.store == str(tmp_path / ".store")
     assert load_config(str(folder / "config.yaml")) == CONFIG
@@ -43,11 +46,10 @@ def test_a_run_that_ends_without_a_word_has_failed(tmp_path: Path) -> None:
 
 def test_stages_that_are_owed_are_remembered_until_they_are_made(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    with pytest.raises(RuntimeError), open_run(CONFIG, folder, "rl") as run:
+    with open_run(CONFIG, folder, "rl") as run:  # it never says that it is done
         assert run.manifest.owed == ("rl", "evaluate", "report")
         run.record(_done("rl"))
         run.record(StageEntry(name="evaluate", status="failed"))
-        raise RuntimeError
     with open_run(CONFIG, folder, "rl") as run:
         assert run.manifest.owed == ("evaluate", "report")
         run.update(status="done")

@@ -129,7 +129,9 @@ def test_a_forced_stage_keeps_the_old_folder_until_the_new_one_is_complete(tmp_p
     assert not reused
     assert store.find(IDENTITY) == after
     assert set(after.files) == {"rows.jsonl"}
-    assert [path.name for path in (tmp_path / "data").iterdir() if path.is_dir()] == [store.folder(IDENTITY).name]
+    assert [path.name for path in (tmp_path / "data").iterdir() if path.is_dir()] == [
+        store.folder(IDENTITY).name
+    ]
 
 
 def test_a_swap_that_a_crash_cut_off_is_completed(tmp_path: Path) -> None:
@@ -161,7 +163,9 @@ def _slow_build(root: str, notes: str) -> None:
 def test_two_processes_at_once_build_once(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=_slow_build, args=(str(tmp_path / "store"), str(notes))) for _ in range(2)]
+    processes = [
+        context.Process(target=_slow_build, args=(str(tmp_path / "store"), str(notes))) for _ in range(2)
+    ]
     for process in processes:
         process.start()
     for process in processes:
@@ -171,7 +175,9 @@ def test_two_processes_at_once_build_once(tmp_path: Path) -> None:
     assert sorted(lines) == sorted(["built", "data: another run is making it; waiting", "made", "reused"])
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EDQUOT, "Quota exceeded")])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EDQUOT, "Quota exceeded")]
+)
 def test_a_full_disk_is_one_clear_error(tmp_path: Path, error: OSError) -> None:
     store = Store(tmp_path)
     other = StageIdentity("traces", 1, {}, {}, "cd" * 32)
@@ -180,12 +186,14 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, error: OSError) -> None:
     def full(folder: Path, clock: Clock) -> Built:
         raise error
 
-    with pytest.raises(StageError, match="stage data: the disk that holds .* is full"):
+    with pytest.raises(StageError, match=r"stage data: the disk that holds .* is full"):
         store.make(IDENTITY, full)
     assert store.find(other) == finished
 
 
-def test_a_disk_that_fills_while_sealing_leaves_no_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_while_sealing_leaves_no_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import tasks.storage
 
     store = Store(tmp_path)
@@ -203,14 +211,20 @@ def test_a_disk_that_fills_while_sealing_leaves_no_manifest(tmp_path: Path, monk
 
 
 def test_disk_full_is_recognised_in_the_words_of_libraries() -> None:
-    assert is_disk_full(RuntimeError("Error while serializing: IoError(Os { code: 28 }): No space left on device (os error 28)"))
+    assert is_disk_full(
+        RuntimeError(
+            "Error while serializing: IoError(Os { code: 28 }): No space left on device (os error 28)"
+        )
+    )
     assert is_disk_full(ValueError("database or disk is full"))
     assert not is_disk_full(OSError(errno.EACCES, "Permission denied"))
     with pytest.raises(PermissionError), disk_faults("data", Path("/")):
         raise PermissionError(errno.EACCES, "Permission denied")
 
 
-def test_the_store_is_beside_the_runs_or_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_is_beside_the_runs_or_where_the_user_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("RLKD_STORE", raising=False)
     assert store_root(tmp_path / "runs" / "demo") == tmp_path / "runs" / ".store"
     monkeypatch.setenv("RLKD_STORE", str(tmp_path / "elsewhere"))
@@ -234,7 +248,9 @@ def test_leftover_temporary_files_are_not_published(tmp_path: Path) -> None:
 
 def test_the_manifest_names_everything_it_was_made_from(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    identity = StageIdentity("traces", 3, {"seed": 5, "traces": {"problems": 2}}, {"data": "d" * 64}, "ef" * 32)
+    identity = StageIdentity(
+        "traces", 3, {"seed": 5, "traces": {"problems": 2}}, {"data": "d" * 64}, "ef" * 32
+    )
     store.make(identity, _build)
     manifest = StageManifest.model_validate_json((store.folder(identity) / "manifest.json").read_text())
     assert (manifest.stage, manifest.stage_version, manifest.identity) == ("traces", 3, "ef" * 32)

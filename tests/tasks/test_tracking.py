@@ -50,17 +50,26 @@ def test_a_retry_goes_on_in_the_same_parent_run(uri: str, tmp_path: Path) -> Non
 
 def test_each_attempt_of_a_stage_is_a_child_of_its_own(uri: str, tmp_path: Path) -> None:
     parent = _begin(uri, tmp_path)
-    with pytest.raises(ValueError, match="broken"), tracking.stage_run(uri, parent, "rl", 1, {"rl": {"steps": 3}}, {}):
+    with (
+        pytest.raises(ValueError, match="broken"),
+        tracking.stage_run(uri, parent, "rl", 1, {"rl": {"steps": 3}}, {}),
+    ):
         raise ValueError("broken")
-    with pytest.raises(KeyboardInterrupt), tracking.stage_run(uri, parent, "rl", 2, {}, {}):
+    with pytest.raises(KeyboardInterrupt), tracking.stage_run(uri, parent, "rl", 2, {}, print):
         raise KeyboardInterrupt
-    with tracking.stage_run(uri, parent, "rl", 3, {}, {"rlkd.run": "tracked"}) as child:
+    with tracking.stage_run(uri, parent, "rl", 3, {}, print) as child:
         assert child is not None
         child.metrics(0, {"loss": 2.0, "pass@4": 0.25})
         child.metrics(1, {"loss": 1.0})
     client = tracking.client(uri)
-    found = client.search_runs([client.get_run(parent).info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
-    assert {run.data.tags["rlkd.attempt"]: run.info.status for run in found} == {"1": "FAILED", "2": "KILLED", "3": "FINISHED"}
+    found = client.search_runs(
+        [client.get_run(parent).info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'"
+    )
+    assert {run.data.tags["rlkd.attempt"]: run.info.status for run in found} == {
+        "1": "FAILED",
+        "2": "KILLED",
+        "3": "FINISHED",
+    }
     history = client.get_metric_history(child.run_id, "loss")
     assert [(point.step, point.value) for point in history] == [(0, 2.0), (1, 1.0)]
     assert client.get_metric_history(child.run_id, "pass_at_4")[0].value == 0.25
@@ -69,7 +78,7 @@ def test_each_attempt_of_a_stage_is_a_child_of_its_own(uri: str, tmp_path: Path)
 
 
 def test_without_a_parent_nothing_is_tracked(uri: str) -> None:
-    with tracking.stage_run("", "", "rl", 1, {}, {}) as child:
+    with tracking.stage_run("", "", "rl", 1, {}, print) as child:
         assert child is None
 
 
@@ -78,10 +87,14 @@ def test_a_student_is_registered_once_with_its_evaluation(uri: str, tmp_path: Pa
     model.mkdir()
     (model / "model.safetensors").write_bytes(b"weights")
     parent = _begin(uri, tmp_path)
-    version, how = tracking.register_student(uri, parent, "student", model, "d" * 64, {"test_accuracy_rlkd": "0.75"})
+    version, how = tracking.register_student(
+        uri, parent, "student", model, "d" * 64, {"test_accuracy_rlkd": "0.75"}
+    )
     assert (version, how) == ("1", "new")
     other = _begin(uri, tmp_path)
-    assert tracking.register_student(uri, other, "student", model, "d" * 64, {"test_accuracy_rlkd": "0.80"}) == ("1", "found")
+    assert tracking.register_student(
+        uri, other, "student", model, "d" * 64, {"test_accuracy_rlkd": "0.80"}
+    ) == ("1", "found")
     assert tracking.register_student(uri, other, "student", model, "e" * 64, {}) == ("2", "new")
     found = tracking.client(uri).get_model_version("student", "1")
     assert found.tags["test_accuracy_rlkd"] == "0.80"
@@ -107,9 +120,22 @@ def test_datasets_are_inputs_of_the_run(uri: str, tmp_path: Path) -> None:
 
 def test_no_secret_reaches_a_parameter() -> None:
     flat = tracking.flatten(
-        {"judge": {"api_key": "sk-1", "url": "https://me:pw@host/v1", "max_tokens": 7, "api_key_env": "OPENAI_API_KEY"}, "a": [1, 2]}
+        {
+            "judge": {
+                "api_key": "sk-1",
+                "url": "https://me:pw@host/v1",
+                "max_tokens": 7,
+                "api_key_env": "OPENAI_API_KEY",
+            },
+            "a": [1, 2],
+        }
     )
-    assert flat == {"judge.url": "https://***@host/v1", "judge.max_tokens": "7", "judge.api_key_env": "OPENAI_API_KEY", "a": "[1, 2]"}
+    assert flat == {
+        "judge.url": "https://***@host/v1",
+        "judge.max_tokens": "7",
+        "judge.api_key_env": "OPENAI_API_KEY",
+        "a": "[1, 2]",
+    }
 
 
 def test_metric_names_fit_mlflow() -> None:
@@ -125,7 +151,7 @@ def test_the_users_tracking_uri_is_honoured(monkeypatch: pytest.MonkeyPatch, tmp
 def test_a_server_that_does_not_answer_is_a_user_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match="MLflow does not answer at http://\\*\\*\\*@127.0.0.1:9"):
+    with pytest.raises(UserError, match=r"MLflow does not answer at http://\*\*\*@127\.0\.0\.1:9"):
         tracking.client("http://me:pw@127.0.0.1:9")
 
 
@@ -139,3 +165,27 @@ def test_system_metrics_reach_the_run(uri: str, tmp_path: Path, monkeypatch: pyt
         while not any(n.startswith("system/") for n in tracking.client(uri).get_run(parent).data.metrics):
             assert time.monotonic() < end
             time.sleep(0.3)
+
+
+def test_mlflow_that_goes_away_costs_no_finished_work(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    parent, said = _begin(uri, tmp_path), list[str]()
+    with tracking.stage_run(uri, parent, "rl", 1, {}, said.append) as child:
+        assert child is not None
+
+        def refuse(*args: object, **kwargs: object) -> None:
+            raise MlflowException("gone away")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(tracking.client(uri), "log_batch", refuse)
+            child.metrics(0, {"loss": 2.0})
+            child.flush()
+        assert said == ["MLflow: step figures could not be logged (gone away); the run goes on"]
+    history = tracking.client(uri).get_metric_history(child.run_id, "loss")
+    assert [point.value for point in history] == [2.0]  # sent with the next
+    with tracking.stage_run(uri, "no-such-run", "rl", 1, {}, said.append) as nothing:
+        assert nothing is None
+    assert len(said) == 2

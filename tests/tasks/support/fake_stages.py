@@ -77,7 +77,10 @@ def _delay() -> None:
 def fake_data(ctx: StageContext) -> StageResult:
     _note("data", "start")
     _perhaps_fail("data")
-    problems = [Problem(id=f"p{i}", question=f"What is {i} + {ctx.config.seed}?", answer=str(i + ctx.config.seed)) for i in range(UNITS)]
+    problems = [
+        Problem(id=f"p{i}", question=f"What is {i} + {ctx.config.seed}?", answer=str(i + ctx.config.seed))
+        for i in range(UNITS)
+    ]
     write_rows(ctx.folder / "train.jsonl", problems)
     write_rows(ctx.folder / "test.jsonl", problems[:2])
     write_json_atomic(ctx.folder / "summary.json", {"loaded": UNITS, "dropped": {}, "kept": {"train": UNITS}})
@@ -92,7 +95,10 @@ def fake_traces(ctx: StageContext) -> StageResult:
         if i == UNITS // 2:
             _perhaps_fail("traces")
         _note("traces", i)
-        append_row(partial, TeacherTrace(id=f"p{i}/0", problem_id=f"p{i}", teacher="fake", path=f"{i}", accepted=True))
+        append_row(
+            partial,
+            TeacherTrace(id=f"p{i}/0", problem_id=f"p{i}", teacher="fake", path=f"{i}", accepted=True),
+        )
         ctx.events.progress(i + 1, UNITS, "traces")
         _delay()
     write_rows(ctx.folder / "accepted.jsonl", recover_rows(partial, TeacherTrace))
@@ -120,7 +126,9 @@ def fake_rl(ctx: StageContext) -> StageResult:
 
 def _train(ctx: StageContext, stage: str, settings: object) -> StageResult:
     state_path = ctx.folder / "work" / "state.json"
-    state = json.loads(state_path.read_text()) if state_path.exists() else {"step": 0, "weights": f"{settings}"}
+    state = (
+        json.loads(state_path.read_text()) if state_path.exists() else {"step": 0, "weights": f"{settings}"}
+    )
     for step in range(state["step"], UNITS):
         if stage == "rl" and step == UNITS // 2:
             _perhaps_fail("rl")
