@@ -44,10 +44,9 @@ from rlkd.structure.rules import RulesDecomposer
 from rlkd.structure.score import ScoreItem, StructureScorer
 from schemas.config.structure import StructuresConfig
 
-PROBLEMS, GROUP, STEPS, MATCHING, AT_ONCE = 32, 8, 6, 0.6, 40
+PROBLEMS, GROUP, STEPS, MATCHING, AT_ONCE, THREADS = 32, 8, 6, 0.6, 40, 32
 BASE_S, TOKEN_S = 0.3, 0.02
 PROMPT, PATH, DECOMPOSITION, QUESTION, VERDICT = 2000, 600, 400, 150, 2
-THREADS = 32
 GOALS = {"seconds": 10.0, "prompt_tokens": 2.0, "completion_tokens": 1.8}
 _ID = re.compile(r"path-(p\d+(?:c\d+)?)\b")
 _TAG = re.compile(r"tag-(\w+)")
