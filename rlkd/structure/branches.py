@@ -8,6 +8,7 @@ continuations. So the results that are one operation away are listed for both pa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rlkd.structure.graph import Graph, find_value, left_over
 
@@ -19,34 +20,54 @@ _LIMIT = 1e12
 _CONSTANTS = (2.0, 3.0, 4.0, 7.0, 10.0, 12.0, 24.0, 30.0, 52.0, 60.0, 100.0, 365.0)
 
 
-def place_agreement(
-    teacher: Graph, student: Graph, problem: Sequence[float], relevant: Sequence[bool]
-) -> tuple[float, float, float]:
-    """How far two paths stand at the same place of the tree.
+@dataclass(slots=True)
+class Place:
+    """How far two paths stand at the same place of the tree; all shares in [0, 1], for identical paths 1, 1, 1 and 0.
+
+    Attributes:
+        branches: Of the results that the student could find next, the share that the teacher could find next too.
+        overlap: Overlap of the results that nothing uses yet.
+        meet: 1 where all that is open on both sides can be combined into one and the same result.
+        reordered: How sure it is that what they do not share is the same calculation in another order.
+    """
+
+    branches: float
+    overlap: float
+    meet: float
+    reordered: float = 0.0
+
+
+def compare_places(
+    teacher: Graph,
+    student: Graph,
+    problem: Sequence[float],
+    relevant: Sequence[bool],
+    families: tuple[str, str] = ("", ""),
+) -> Place:
+    """Compares where two paths stand.
 
     Args:
         teacher: The teacher's graph.
         student: The student's graph.
         problem: Quantities of the problem.
         relevant: For each unit of the student whether it has to do with the problem; the others stand nowhere.
+        families: What the teacher's and the student's units without a match do: ``sum``, ``product``, or else.
 
     Returns:
-        Three shares in [0, 1], all 1 for identical paths: of the results that the student could find next, those
-        that the teacher could find next too; the overlap of the results that nothing uses yet; and 1 where all that
-        is open on both sides can be combined into one and the same result. Where more than ``MAX_FRONTIER`` results
-        or equations are open, all three are the share of the teacher's open results that the student found.
+        The comparison. Where more than ``MAX_FRONTIER`` results or equations are open, all its shares are the share of
+        the teacher's open results that the student found.
     """
     ours, theirs = teacher.frontier(), student.frontier(relevant)
     if not ours or not theirs:
-        return 0.0, 0.0, 0.0
+        return Place(0.0, 0.0, 0.0)
     if len(ours) > MAX_FRONTIER or len(theirs) > MAX_FRONTIER or teacher.ends_in_algebra() or student.ends_in_algebra():
         values = [unit.value for unit, counts in zip(student.units, relevant, strict=True) if counts]
         known = sum(find_value(value, values) >= 0 for value in ours) / len(ours)
-        return known, known, known  # too much is open, or equations are
+        return Place(known, known, known)  # too much is open, or equations are
     base_t, base_s = teacher.base(), student.base(relevant)
     left_t, left_s = left_over(base_t, problem, base_s), left_over(base_s, problem, base_t)
     if len(ours) == len(theirs) and sorted(ours) == sorted(theirs) and sorted(left_t) == sorted(left_s):
-        return 1.0, 1.0, 1.0
+        return Place(1.0, 1.0, 1.0)
     next_t, next_s = next_results(ours, left_t), next_results(theirs, left_s)
     branches = len(next_t & next_s) / len(next_s) if next_s else 0.0
     rest = list(theirs)
@@ -57,8 +78,25 @@ def place_agreement(
             del rest[i]
             shared += 1
     overlap = shared / (len(ours) + len(theirs) - shared)
-    meet = 1.0 if not combined_results(ours, left_t).isdisjoint(combined_results(theirs, left_s)) else 0.0
-    return branches, overlap, meet
+    meets = _meeting_kinds(combined_results(ours, left_t), combined_results(theirs, left_s))
+    left = len(left_t) + len(left_s)
+    sure = 0.0
+    if 1 <= left <= 3 and _same_kind(families, meets):
+        sure = 1.0 if left <= 2 else 0.4  # the more is free to choose, the easier it is to meet by chance
+    return Place(branches, overlap, 1.0 if meets else 0.0, sure)
+
+
+def _meeting_kinds(ours: dict[str, set[float]], theirs: dict[str, set[float]]) -> set[tuple[str, str]]:
+    return {(a, b) for a, x in ours.items() for b, y in theirs.items() if not x.isdisjoint(y)}
+
+
+def _same_kind(families: tuple[str, str], meets: set[tuple[str, str]]) -> bool:
+    """Whether two paths meet by what they do: both multiply, both add, or one takes out what the other multiplies out."""
+    if families in (("product", "product"), ("sum", "sum")):
+        return families in meets
+    if set(families) == {"sum", "product"}:
+        return bool(meets - {("sum", "sum"), ("product", "product")})
+    return False
 
 
 def next_results(frontier: Sequence[float], left: Sequence[float]) -> set[float]:
@@ -107,26 +145,30 @@ def _binary(found: set[float], a: float, b: float) -> None:
         found.add(b / a)
 
 
-def combined_results(frontier: Sequence[float], left: Sequence[float]) -> set[float]:
-    """Results that combine everything open: as a sum with signs, a product with quotients, or a sum times the rest."""
+def combined_results(frontier: Sequence[float], left: Sequence[float]) -> dict[str, set[float]]:
+    """Results that combine everything open: as ``sum`` with signs, ``product`` with quotients, or ``both``."""
     items = [*frontier, *left]
     if len(items) > MAX_FOLD:
-        return set()
-    sums = _signed_sums(items)
+        return {}
     products = [items[0]] if not items[0] else [items[0], 1.0 / items[0]]
     for x in items[1:]:
         products = [p * x for p in products] + ([p / x for p in products] if x else [])
-    found = {abs(s) for s in sums}
-    found.update(products)
+    found = {"sum": _rounded(_signed_sums(items)), "product": _rounded(products)}
+    both: list[float] = []
+    factor = 1.0
+    for x in left:
+        factor *= x
     if len(frontier) >= 2 and left:
-        factor = 1.0
-        for x in left:
-            factor *= x
-        for s in _signed_sums(frontier):
-            found.add(abs(s) * factor)
-            if len(left) == 1 and left[0]:
-                found.add(abs(s) / left[0])
-    return {round(v, 3) for v in found if -_LIMIT < v < _LIMIT}
+        sums = _signed_sums(frontier)
+        both += [s * factor for s in sums] + ([s / factor for s in sums] if factor else [])
+    if len(left) >= 2:
+        both += _signed_sums([*frontier, factor])
+    found["both"] = _rounded(both)
+    return found
+
+
+def _rounded(values: Sequence[float]) -> set[float]:
+    return {round(abs(v), 3) for v in values if -_LIMIT < v < _LIMIT}
 
 
 def _signed_sums(items: Sequence[float]) -> list[float]:

@@ -7,12 +7,12 @@ questions 1 to 330 of the development solutions (see docs/structure-reward.md).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rlkd.structure.align import Matching, align_structure
 from rlkd.structure.base import PairVerdict
-from rlkd.structure.branches import place_agreement
+from rlkd.structure.branches import compare_places
 from rlkd.structure.graph import Graph, find_value
 from rlkd.structure.prepare import Prepared, View
 from rlkd.structure.quantities import UNIT_CONSTANTS, problem_quantities
@@ -24,10 +24,12 @@ COST_EXTRA = 0.08
 """For each student step that is neither a teacher's nor split off from one."""
 COST_BRANCHES = 0.60
 """For other results being one operation away (see :mod:`rlkd.structure.branches`)."""
-COST_OPEN = 0.30
+COST_OPEN = 0.45
 """For other results being open (found and not used yet)."""
-COST_MEET = 0.45
+COST_MEET = 0.30
 """For there being no result in which everything that is open on both sides could meet."""
+FORGIVEN = 0.4
+"""Share of these costs that is forgiven where the rest is the same calculation in another order."""
 COST_ORDER = 0.15
 """For each result that a step uses before it is found."""
 COST_WORDING = 0.02
@@ -118,11 +120,22 @@ def _cost(matching: Matching, teacher: Prepared, student: Prepared, problem: str
     ours, theirs = teacher.graph, student.graph
     quantities = problem_quantities(problem)
     relevant = _relevant(matching, ours, theirs, quantities)
-    branches, overlap, meet = place_agreement(ours, theirs, quantities, relevant)
-    early = sum(len(u.ahead) for s, u in enumerate(theirs.units) if not matching.explained[s])
-    cost = COST_MISSING * (len(matching.covered) - sum(matching.covered)) + COST_ORDER * early
-    cost += COST_BRANCHES * (1 - branches) + COST_OPEN * (1 - overlap) + COST_MEET * (1 - meet)
+    families = (
+        _family(u.ops for u, credit in zip(ours.units, matching.covered, strict=True) if credit < 0.5),
+        _family(u.ops for u, credit, r in zip(theirs.units, matching.explained, relevant, strict=True) if r and credit < 0.5),
+    )
+    place = compare_places(ours, theirs, quantities, relevant, families)
+    cost = COST_MISSING * (len(matching.covered) - sum(matching.covered))
+    cost += COST_BRANCHES * (1 - place.branches) + COST_OPEN * (1 - place.overlap) + COST_MEET * (1 - place.meet)
+    cost *= 1 - FORGIVEN * place.reordered
+    cost += COST_ORDER * sum(len(u.ahead) for s, u in enumerate(theirs.units) if not matching.explained[s])
     return cost + COST_WORDING * (1 - _shared_wording(matching, teacher, student))
+
+
+def _family(ops: Iterable[str]) -> str:
+    """What calculations do: ``sum``, ``product``, or ``mixed``; empty where there are none."""
+    found = {"product" if set(op) <= {"*", "/"} else "sum" if set(op) <= {"+", "-"} else "mixed" for op in ops}
+    return found.pop() if len(found) == 1 else "mixed" if found else ""
 
 
 def _relevant(matching: Matching, teacher: Graph, student: Graph, problem: Sequence[float]) -> list[bool]:

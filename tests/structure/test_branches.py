@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkd.structure.branches import combined_results, next_results, place_agreement
+from rlkd.structure.branches import Place, combined_results, compare_places, next_results
 from rlkd.structure.graph import Graph
 from rlkd.structure.prepare import prepare_raw
 from rlkd.structure.quantities import problem_quantities
@@ -18,35 +18,38 @@ def graph_of(path: str, problem: str) -> Graph:
     return prepare_raw(path, read_path(path), problem_quantities(problem)).graph
 
 
-def place(teacher: str, student: str, problem: str) -> tuple[float, float, float]:
+def place(teacher: str, student: str, problem: str, families: tuple[str, str] = ("", "")) -> Place:
     ours, theirs = graph_of(teacher, problem), graph_of(student, problem)
-    return place_agreement(ours, theirs, problem_quantities(problem), [True] * len(theirs.units))
+    return compare_places(ours, theirs, problem_quantities(problem), [True] * len(theirs.units), families)
 
 
 def test_identical_paths_stand_at_the_same_place() -> None:
-    assert place("3 + 4 = 7", "3 + 4 = 7", "3 4 16") == (1.0, 1.0, 1.0)
+    assert place("3 + 4 = 7", "3 + 4 = 7", "3 4 16") == Place(1.0, 1.0, 1.0)
 
 
 def test_split_steps_lead_to_the_same_place() -> None:
-    assert place("16 - 3 - 4 = 9", "3 + 4 = 7\n16 - 7 = 9", "16 3 4 2") == (1.0, 1.0, 1.0)
+    assert place("16 - 3 - 4 = 9", "3 + 4 = 7\n16 - 7 = 9", "16 3 4 2") == Place(1.0, 1.0, 1.0)
 
 
 def test_other_steps_can_meet() -> None:
     # 3 * 3 = 9 then * 60, or 3 * 60 = 180 then * 3: both give 540
-    branches, overlap, meet = place("3 * 3 = 9", "3 * 60 = 180", "3 sprints 3 times, 60 meters")
-    assert meet == 1.0
-    assert overlap == 0.0
-    assert branches > 0.0  # 540 is one of the results that are one operation away on both sides
+    problem = "3 sprints 3 times, 60 meters"
+    found = place("3 * 3 = 9", "3 * 60 = 180", problem, ("product", "product"))
+    assert (found.overlap, found.meet, found.reordered) == (0.0, 1.0, 1.0)
+    assert found.branches > 0.0  # 540 is one of the results that are one operation away on both sides
+    assert place("3 * 3 = 9", "3 + 60 = 63", problem, ("product", "sum")).reordered == 0.0
+    # 5 * 5 + 6 * 5 = 55 = (5 + 6) * 5
+    assert place("5 * 5 = 25\n6 * 5 = 30", "5 + 6 = 11", "5 6 5", ("product", "sum")).reordered == 1.0
 
 
 def test_another_place() -> None:
-    assert place("16 - 4 = 12", "16 + 5 = 21", "16 4 5 8")[1] == 0.0
+    assert place("16 - 4 = 12", "16 + 5 = 21", "16 4 5 8").overlap == 0.0
 
 
 def test_too_many_open_results_fall_back_to_those_that_are_known() -> None:
     student = "\n".join(f"{i} * {i} = {i * i}" for i in range(11, 20))
-    assert place("12 * 12 = 144", student, "12") == (1.0, 1.0, 1.0)
-    assert place("5 * 5 = 25", student, "12") == (0.0, 0.0, 0.0)
+    assert place("12 * 12 = 144", student, "12") == Place(1.0, 1.0, 1.0)
+    assert place("5 * 5 = 25", student, "12") == Place(0.0, 0.0, 0.0)
 
 
 def test_results_one_operation_away() -> None:
@@ -56,12 +59,14 @@ def test_results_one_operation_away() -> None:
 
 
 def test_combined_results_use_everything() -> None:
-    assert {6.0, 0.0, 2.0, 4.0} <= combined_results([1.0, 2.0], [3.0])
-    assert 9.0 in combined_results([1.0, 2.0], [3.0])  # (1 + 2) * 3
-    assert combined_results([1.0] * 4, [1.0] * 4) == set()  # too many
+    found = combined_results([1.0, 2.0], [3.0])
+    assert found["sum"] == {6.0, 0.0, 4.0, 2.0}  # 1 + 2 + 3, 1 + 2 - 3, |1 - 2 - 3|, |1 - 2 + 3|
+    assert {6.0, 0.667, 1.5} <= found["product"]  # 1 * 2 * 3, 1 * 2 / 3, 1 / 2 * 3
+    assert {9.0, 3.0, 1.0} <= found["both"]  # (1 + 2) * 3, |1 - 2| * 3, (1 + 2) / 3
+    assert combined_results([1.0] * 4, [1.0] * 4) == {}  # too many
 
 
 @given(numbers, st.lists(st.floats(-1e6, 1e6), max_size=9))
 def test_results_are_finite(frontier: list[float], left: list[float]) -> None:
-    for value in next_results(frontier, left) | combined_results(frontier, left):
-        assert abs(value) < 1e13
+    for values in (next_results(frontier, left), *combined_results(frontier, left).values()):
+        assert all(abs(value) < 1e13 for value in values)
