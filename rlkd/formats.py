@@ -23,6 +23,8 @@ from typing import Literal
 OutputFormat = Literal["answer_line", "gsm8k", "boxed", "think_boxed"]
 
 _ANSWER_LINE = re.compile(r"\bthe (?:final )?answer is\b[ \t]*:?[ \t]*([^\n]*)", re.IGNORECASE)
+_ANSWER_WORDS = re.compile(r"\bthe (?:final )?answer is\b[ \t]*:?", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"\.(?=\s|\Z)|\n")
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t]*([^\n]*)")
 _BRACES = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s{0,8}\{|\\.|[{}]", re.DOTALL)
 _MARKS = re.compile(r"<<[^<>\n]{0,200}>>")
@@ -111,9 +113,10 @@ def write_output(path: str, answer: str, output: OutputFormat) -> str:
         and (output == "gsm8k" or not _MARKS.search(path))
     ):
         return path
-    body = _without_statements(read_any(path).path, output)
+    body = read_any(path).path
     if output != "gsm8k":
         body = _MARKS.sub("", body)
+    body = _without_statements(body, output)
     body, answer = body.strip(), answer.strip()
     if output == "think_boxed":
         return f"<think>\n{body}\n</think>\n<answer>\n\\boxed{{{answer}}}\n</answer>"
@@ -142,14 +145,13 @@ def _without_statements(body: str, output: OutputFormat) -> str:
         return "".join([*kept, body[at:]])
     if output == "think_boxed":
         return re.sub(r"</?(?:think|answer)>", "", body)
-    lines = []
-    for line in body.split("\n"):
-        parsed = read_output(line, output)
-        while parsed.well_formed:
-            line = parsed.path
-            parsed = read_output(line, output)
-        lines.append(line)
-    return "\n".join(lines)
+    kept, at = [], 0
+    for match in _ANSWER_WORDS.finditer(body):
+        if match.start() >= at and _starts_line(body, match.start(), True):
+            kept.append(body[at : match.start()])
+            stop = _SENTENCE_END.search(body, match.end())
+            at = len(body) if stop is None else stop.end() if stop[0] == "." else stop.start()
+    return "".join([*kept, body[at:]])
 
 
 def _first_sentence(rest: str) -> str:

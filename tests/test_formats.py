@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rlkd.formats import OutputFormat, ParsedOutput, read_any, read_output, write_output
@@ -155,6 +155,9 @@ PIECES = [
 ]
 
 
+@example("The answer is 3. the answer is 4 a b. The answer is 3.", "answer_line")
+@example("The final answer is: ", "answer_line")
+@example("<<1+1=2>>The answer is 3.#### 5\nThe answer is 3.", "answer_line")
 @given(
     st.lists(st.sampled_from([*PIECES, "\n", " ", "a b. ", "<<1+1=2>>"]), max_size=8).map("".join),
     st.sampled_from(FORMATS),
@@ -180,6 +183,7 @@ def test_no_text_is_refused(text: str, output: OutputFormat) -> None:
         "#",
         "####  ",
         "The answer is ",
+        "a the answer is ",
         "<think>",
         "</think>",
         "<<",
