@@ -17,7 +17,7 @@ from rlkd.errors import UserError
 from schemas.artifact import StageName
 from schemas.config.pipeline import PipelineConfig
 from tasks.display import shown_on
-from tasks.runs import default_folder
+from tasks.runs import default_folder, make_folder
 
 
 def run_pipeline(preset: str, overrides: list[str], output: str | None, from_stage: str | None) -> None:
@@ -62,6 +62,7 @@ def run_one_stage(name: str, preset: str, overrides: list[str], output: str | No
 
 def _run(config: PipelineConfig, folder: Path, go: Callable[[], None]) -> None:
     started = time.monotonic()
+    make_folder(folder)
     runs = folder.resolve().parent
     home = use_local_services(runs)
     with prefect_server(home) as server:

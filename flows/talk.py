@@ -77,13 +77,14 @@ def complete(
         UserError: The prompt is longer than ``student.max_prompt_tokens``.
         CheckpointError: The checkpoint cannot be loaded.
     """
-    import logging
+    from transformers.utils import logging
 
-    logging.getLogger("transformers").setLevel(logging.ERROR)
     from rlkd.completion.local import LocalSampler
     from rlkd.training.prompts import PromptBook
     from rlkd.training.student import load_student
 
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     student = load_student(config.student, folder)
     book = PromptBook(config.student, student.tokenizer)
     prompt = book.encode(question)

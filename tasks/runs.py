@@ -178,6 +178,20 @@ def _continues(before: RunManifest, digest: str, from_stage: StageName) -> bool:
     return same and before.status != "done" and bool(before.owed)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a run folder where there is none.
+
+    Raises:
+        UserError: It cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}; choose another --output") from error
+
+
 def is_held(folder: Path) -> bool:
     """Whether a process works in a run folder right now."""
     from filelock import FileLock, Timeout
@@ -196,12 +210,7 @@ def _held(folder: Path) -> Iterator[None]:
     """Holds the run folder's lock; waits, and says so, while another process works in it."""
     from filelock import FileLock, Timeout
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(13, "Permission denied")
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}; choose another --output") from error
+    make_folder(folder)
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)

@@ -1,0 +1,130 @@
+"""``rlkd ui`` with its real servers, and the private server of a run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from flows.server import answers
+from flows.services import free_port
+from rlkd.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_next_free_port_is_taken() -> None:
+    import socket
+
+    first = free_port(21000)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", first))
+        taken.listen()
+        assert free_port(first) > first
+
+
+def test_no_free_port_is_a_user_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Taken:
+        def __enter__(self) -> Taken:
+            return self
+
+        def __exit__(self, *args: object) -> None:
+            pass
+
+        def setsockopt(self, *args: object) -> None:
+            pass
+
+        def bind(self, address: tuple[str, int]) -> None:
+            raise OSError("in use")
+
+    monkeypatch.setattr("socket.socket", Taken)
+    with pytest.raises(UserError, match="no port from 4200 to 4299 is free"):
+        free_port(4200)
+
+
+@pytest.mark.timeout(600)
+def test_ui_serves_both_and_stops_them(tmp_path: Path, environment: dict[str, str]) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-u",
+            "-m",
+            "flows.cli",
+            "ui",
+            str(runs),
+            "--prefect-port",
+            "22200",
+            "--mlflow-port",
+            "22500",
+        ],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = [process.stdout.readline().strip() for _ in range(3)]
+    assert lines[2] == "ready; Ctrl-C stops both", process.stderr and process.stderr.read()
+    addresses = dict(line.split(": ", 1) for line in lines[:2])
+    assert set(addresses) == {"Prefect", "MLflow"}
+    for address in addresses.values():
+        assert address.startswith("http://127.0.0.1:")
+        with urlopen(address, timeout=20) as page:
+            assert b"<html" in page.read().lower()
+    # A run that starts now uses this server, so that its pages show the run live.
+    announced = (runs / ".prefect" / "ui.url").read_text().strip()
+    assert announced == f"{addresses['Prefect']}/api"
+    assert answers(f"{announced}/health")
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "stopped" in out
+    assert not (runs / ".prefect" / "ui.url").exists()
+    for address in addresses.values():
+        with pytest.raises((URLError, ConnectionError)):
+            urlopen(address, timeout=5)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's PR_SET_PDEATHSIG")
+def test_a_private_server_does_not_outlive_a_killed_run(tmp_path: Path, environment: dict[str, str]) -> None:
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from flows.environment import use_local_services\n"
+        "from flows.server import prefect_server\n"
+        f"with prefect_server(use_local_services(Path({str(tmp_path)!r}))) as server:\n"
+        "    print(server.process.pid, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    server = int(parent.stdout.readline())
+    time.sleep(1)
+    parent.kill()
+    parent.wait()
+    end = time.monotonic() + 60
+    while _alive(server):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
