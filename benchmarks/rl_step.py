@@ -27,7 +27,10 @@ def make_config(args: argparse.Namespace, student: Path) -> PipelineConfig:
     return PipelineConfig.model_validate(
         {
             "name": "rl-step",
-            "data": {"type": "world", "world": {"n_train": 200, "n_validation": 20, "n_test": 20, "n_ood": 0}},
+            "data": {
+                "type": "world",
+                "world": {"n_train": 200, "n_validation": 20, "n_test": 20, "n_ood": 0},
+            },
             "student": {"model": {"type": "checkpoint", "path": str(student)}, "dtype": args.dtype},
             "structures": {"decomposer": {"type": args.decomposer}},
             "warm_start": {"max_epochs": 6, "eval_every": 1000, "optimizer": {"learning_rate": 2e-3}},
@@ -83,14 +86,18 @@ def time_parts(clock: dict[str, float], now: Any) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--prompts", type=int, default=16)
     parser.add_argument("--group", type=int, default=8)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--decomposer", default="rules")
     parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--cpu", action="store_true", help="CPU seconds instead of wall time, for a busy machine")
+    parser.add_argument(
+        "--cpu", action="store_true", help="CPU seconds instead of wall time, for a busy machine"
+    )
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     root = Path(tempfile.mkdtemp())
@@ -115,7 +122,9 @@ def main() -> None:
             print(f"profile: {root / 'profile'}")
         else:
             result = spec.load()(context)
-        print(f"{name}: {time.perf_counter() - start:.1f} s, {time.process_time() - cpu:.1f} s CPU, {result.rows} rows")
+        print(
+            f"{name}: {time.perf_counter() - start:.1f} s, {time.process_time() - cpu:.1f} s CPU, {result.rows} rows"
+        )
         folders[name] = root / name
     rows = [json.loads(line) for line in (root / "rl" / "metrics.jsonl").read_text().splitlines()]
     seconds = sorted(row["step_seconds"] for row in rows[1:])

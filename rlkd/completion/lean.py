@@ -114,7 +114,20 @@ class _State:
 
 
 def lean_generate(model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[int]]:
-    """See :func:`rlkd.completion.decode.generate_ids`. Neighbouring equal prompts are computed once."""
+    """See :func:`rlkd.completion.decode.generate_ids`. Neighbouring equal prompts are computed once.
+
+    Runs on one thread: its matrices are too small to share (a second thread gains a tenth on an idle machine), and
+    where other processes want the cores too, threads that wait for each other thousands of times a second stall.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _generate(model, prompts, sampling)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _generate(model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[int]]:
     runs = [(list(key), len(list(same))) for key, same in groupby(tuple(p) for p in prompts)]
     llama = _Llama(model)
     results: list[list[int]] = []

@@ -32,6 +32,7 @@ def common_arguments(
         "fp16": False,
         "use_cpu": on_cpu,
         "dataloader_pin_memory": not on_cpu,
+        "ddp_find_unused_parameters": False,
         "seed": seed,
         "data_seed": seed,
         "logging_strategy": "steps",

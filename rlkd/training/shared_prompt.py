@@ -78,7 +78,7 @@ def pack(input_ids: Tensor, attention_mask: Tensor, completion: int, width: int)
     rows, total = input_ids.shape
     length = total - completion
     prompts = torch.cat([input_ids[:, :length], attention_mask[:, :length].to(input_ids.dtype)], 1)
-    distinct, group = torch.unique(prompts, dim=0, return_inverse=True)
+    group = torch.unique(prompts, dim=0, return_inverse=True)[1]
     sizes = attention_mask[:, length:].sum(1)
     best: tuple[float, Tensor, Tensor, int] | None = None
     for parts in (1, 2, 4):

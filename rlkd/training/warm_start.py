@@ -95,24 +95,21 @@ def starting_student(ctx: StageContext, pairs: Sequence[Pair]) -> tuple[Student,
     if not is_fresh(config):
         return load_student(config, train=True), None
     base = ctx.folder / "base"
-    if not base.exists() and _first_process():
+    processes = _processes()
+    if processes.is_main_process and not base.exists():
         prompts = [config.prompt.replace("{question}", problem.question) for problem, _ in pairs]
         student = fresh_student(config, [*prompts, *(trace.path for _, trace in pairs)], ctx.config.seed)
         save_student(student.model, student.tokenizer, base)
-    _wait_for_others()
+    processes.wait_for_everyone()
     return load_student(config, base, train=True), base
 
 
-def _first_process() -> bool:
+def _processes() -> Any:
+    """The processes that train together; without a GPU they talk through gloo."""
+    import torch
     from accelerate import PartialState
 
-    return bool(PartialState().is_main_process)
-
-
-def _wait_for_others() -> None:
-    from accelerate import PartialState
-
-    PartialState().wait_for_everyone()
+    return PartialState(cpu=not torch.cuda.is_available())
 
 
 def report_fit(ctx: StageContext, split: str, text: TrainingText) -> None:

@@ -169,7 +169,7 @@ def test_an_infinite_gradient_stops_too(
 
     monkeypatch.setattr(Trainer, "_clip_grad_norm", lambda self, model: torch.tensor(float("inf")))
     with pytest.raises(
-        TrainingError, match="the gradient norm became inf at step 1; .* no checkpoint had been saved yet"
+        TrainingError, match=r"the gradient norm became inf at step 1; .* no checkpoint had been saved yet"
     ):
         train(inputs, tmp_path)
 

@@ -73,7 +73,7 @@ def test_traces_that_do_not_fit_are_left_out_whole_and_counted(tokenizer: Any) -
     )
     assert (len(text.rows), text.long_prompts, text.long_completions) == (1, 1, 1)
     with pytest.raises(
-        DataError, match="no teacher trace fits: 1 have a prompt over student.max_prompt_tokens"
+        DataError, match=r"no teacher trace fits: 1 have a prompt over student.max_prompt_tokens"
     ):
         training_text(book, [(long_prompt, make_trace(long_prompt))])
 

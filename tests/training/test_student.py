@@ -91,7 +91,7 @@ def test_a_missing_shard_is_named(copy: Path) -> None:
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
     (copy / "model.safetensors.index.json").write_text(json.dumps(index))
     (copy / "model-00001-of-00002.safetensors").touch()
-    with pytest.raises(CheckpointError, match="lacks model-00002-of-00002.safetensors"):
+    with pytest.raises(CheckpointError, match=r"lacks model-00002-of-00002.safetensors"):
         check_folder(copy)
     (copy / "model.safetensors.index.json").write_text("{")
     with pytest.raises(CheckpointError, match="not a readable index"):

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlkd.errors import ConfigError, DataError
+from rlkd.io import write_rows
+from rlkd.training import rl
+from schemas.structure import Structure
+
+from .conftest import make_config, make_context
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 9), st.integers(0, 5))
+def test_every_round_is_full_and_holds_no_problem_twice(
+    count: int, per_round: int, rounds: int, seed: int
+) -> None:
+    order = rl.problem_order(count, per_round, rounds, seed)
+    assert len(order) == per_round * rounds
+    assert set(order) <= set(range(count))
+    assert order == rl.problem_order(count, per_round, rounds, seed)
+    if count >= per_round:
+        for start in range(0, len(order), per_round):
+            assert len(set(order[start : start + per_round])) == per_round
+
+
+def test_a_pass_reaches_every_problem_before_any_comes_again() -> None:
+    order = rl.problem_order(12, 4, 6, seed=2)
+    assert sorted(order[:12]) == sorted(order[12:]) == list(range(12))
+    assert order[:12] != order[12:]
+    assert rl.problem_order(12, 4, 3, seed=2) == order[:12]  # a longer run begins the same
+    assert rl.problem_order(12, 4, 6, seed=3) != order
+
+
+def test_vllm_that_is_not_installed_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"rl\.generation is vllm, which is not installed here"):
+        rl.check_settings(make_config(rl={"generation": "vllm"}))
+    rl.check_settings(make_config())
+
+
+def test_an_unbounded_structure_score_cannot_be_trained_on() -> None:
+    alignment = {"type": "prefix", "normalize": False}
+    with pytest.raises(ConfigError, match=r"structures\.alignment\.normalize is off"):
+        rl.check_settings(make_config(structures={"alignment": alignment}))
+
+
+def test_no_problem_left_is_a_clear_error(inputs: dict[str, Path], tmp_path: Path) -> None:
+    empty = tmp_path / "structures"
+    empty.mkdir()
+    write_rows(empty / "structures.jsonl", [Structure(trace_id="other")])
+    with pytest.raises(
+        DataError, match="no problem is left to practise on: of 12, 12 have no teacher path with a step"
+    ):
+        rl.distil(make_context(tmp_path / "rl", make_config(), {**inputs, "structures": empty}))
+
+
+def test_our_settings_reach_trl(inputs: dict[str, Path], tmp_path: Path) -> None:
+    from rlkd.training.mixin import Session
+
+    settings: dict[str, Any] = {
+        "steps": 10, "prompts_per_step": 4, "group_size": 4, "micro_batch": 8, "steps_per_generation": 2, "iterations": 3, "save_every": 7,
+        "loss": "dr_grpo", "scale_rewards": "none", "kl": 0.02, "clip_low": 0.1, "clip_high": 0.3, "temperature": 0.7, "top_p": 0.9,
+        "mask_truncated": True, "optimizer": {"learning_rate": 3e-5, "schedule": "cosine", "warmup_ratio": 0.2, "max_grad_norm": 0.5},
+    }  # fmt: skip
+    ctx = make_context(tmp_path, make_config(rl=settings), inputs)
+    batches = rl.plan_batches(ctx.config.rl, 1)
+    args = rl.grpo_arguments(ctx, Session(tmp_path, ctx.events, "x", 10, boundary=batches.boundary), batches)
+    assert (args.per_device_train_batch_size, args.gradient_accumulation_steps) == (8, 2)
+    # 2 optimiser steps of 2 forward passes each: 4 passes per round, 32 completions, used 3 times.
+    assert (args.steps_per_generation, args.num_iterations, args.generation_batch_size) == (4, 3, 32)
+    assert args.save_steps == 12  # 7 rounded up to a multiple of 2 * 3
+    assert (args.loss_type, args.scale_rewards, args.beta) == ("dr_grpo", "none", 0.02)
+    assert (args.epsilon, args.epsilon_high, args.temperature, args.top_p) == (0.1, 0.3, 0.7, 0.9)
+    assert (args.mask_truncated_completions, args.max_completion_length) == (True, 40)
+    assert (args.learning_rate, str(args.lr_scheduler_type.value), args.warmup_steps, args.max_grad_norm) == (
+        3e-5,
+        "cosine",
+        0.2,
+        0.5,
+    )
+    assert (args.bf16, args.fp16, args.max_steps, args.report_to) == (False, False, 10, [])
