@@ -83,6 +83,7 @@ def align_structure(
     teacher_depends: Sequence[Sequence[int]],
     student_depends: Sequence[Sequence[int]],
     split_credit: float = 1.0,
+    order: Sequence[Sequence[int]] | None = None,
 ) -> Matching:
     """Matches two dependency graphs, in any order that the dependencies allow.
 
@@ -96,6 +97,7 @@ def align_structure(
         teacher_depends: For each teacher item the earlier ones that it uses.
         student_depends: The same for the student.
         split_credit: Credit of a merged or split item as a share of the items that it serves.
+        order: For each teacher item the earlier ones that must come before it; by default ``teacher_depends``.
     """
     n_teacher, n_student = len(teacher_depends), len(student_depends)
     pairs: dict[int, int] = {}
@@ -110,7 +112,7 @@ def align_structure(
             covered[t] = explained[s] = credit
     breaks = 0
     for t, s in pairs.items():
-        if any(pairs.get(d, -1) > s for d in teacher_depends[t]):
+        if any(pairs.get(d, -1) > s for d in (order or teacher_depends)[t]):
             covered[t] *= ORDER_BREAK
             explained[s] *= ORDER_BREAK
             breaks += 1

@@ -89,7 +89,12 @@ def compare_numeric(teacher: Prepared, student: Prepared, problem: str) -> Compa
                 verdicts[t, s] = verdict
                 credit = (1.0 + verdict[1]) / 2 if verdict[2] else WRONG_ANSWER
                 candidates.append((credit, t, s))
-    matching = align_structure(candidates, [u.deps for u in ours.units], [u.deps for u in theirs.units])
+    matching = align_structure(
+        candidates,
+        [u.deps for u in ours.units],
+        [u.deps for u in theirs.units],
+        order=[u.sure for u in ours.units],
+    )
     _explain_solutions(matching, ours, theirs)
     steps: list[tuple[int, PairVerdict] | None] = [None] * len(student.views)
     for t, s in matching.pairs.items():

@@ -25,6 +25,7 @@ class Unit:
         percent: Whether the value was stated as a percentage.
         symbolic: Whether a variable takes part.
         deps: Earlier units whose values it uses.
+        sure: Those of ``deps`` whose values the problem does not state as well.
         ahead: Later units whose values it uses already (out of order).
         base: Operands that no unit gave.
         key: The value, rounded for quick comparison.
@@ -38,6 +39,7 @@ class Unit:
         "alias",
         "base",
         "deps",
+        "sure",
         "holds",
         "key",
         "operands",
@@ -63,6 +65,7 @@ class Unit:
         self.percent = percent
         self.symbolic = symbolic
         self.deps: list[int] = []
+        self.sure: list[int] = []
         self.ahead: list[int] = []
         self.base: list[float] = []
         self.key = key
@@ -140,14 +143,18 @@ def build_graph(units: Sequence[Unit], problem: Sequence[float]) -> Graph:
             graph.dropped.append((unit.step, repeat))
             continue
         deps: list[int] = []
+        sure: list[int] = []
         base: list[float] = []
         for operand in unit.operands:
             j = find_value(operand, values)
             if j < 0 and operand != 0 and values:
                 j = find_value(-operand, values)
-            if j >= 0 and not (graph.uses[j] and find_value(operand, problem) >= 0):
+            given = j >= 0 and find_value(operand, problem) >= 0
+            if j >= 0 and not (given and graph.uses[j]):
                 if j not in deps:
                     deps.append(j)
+                if not given and j not in sure:
+                    sure.append(j)
             else:
                 base.append(operand)
         if unit.symbolic:
@@ -157,7 +164,7 @@ def build_graph(units: Sequence[Unit], problem: Sequence[float]) -> Graph:
         index = len(kept)
         for j in deps:
             graph.uses[j].append(index)
-        unit.deps, unit.base = deps, base
+        unit.deps, unit.sure, unit.base = deps, sure, base
         kept.append(unit)
         values.append(unit.value)
         graph.uses.append([])
