@@ -1,0 +1,1 @@
+"""The library: data, structure, rewards, training, evaluation and reporting, without Prefect or MLflow."""
