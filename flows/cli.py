@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,12 +14,18 @@ EXIT_FAILED, EXIT_USER, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 app = typer.Typer(
     name="rlkd",
     help="Distil the reasoning of a large model into a small one, by RL with a structure reward.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+_EXTRAS = {
+    "pipeline": {"prefect", "mlflow", "matplotlib", "jinja2", "pandas", "datasketch", "psutil"},
+    "train": {"torch", "transformers", "trl", "datasets", "accelerate", "peft"},
+    "gym": {"reasoning_gym"},
+}
+"""Extras of the package by the modules that they bring."""
 
 Config = Annotated[
     str,
@@ -43,6 +49,23 @@ Output = Annotated[
     ),
 ]
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, e.g. runs/demo.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"rlkd {version('rlkd')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Distil the reasoning of a large model into a small one, by RL with a structure reward."""
 
 
 @app.command()
@@ -230,7 +253,7 @@ def run_command(arguments: list[str]) -> int:
 
     command = typer.main.get_command(app)
     try:
-        code = command.main(args=arguments, prog_name="rlkd", standalone_mode=False)
+        code = command.main(args=arguments or ["--help"], prog_name="rlkd", standalone_mode=False)
     except UserError as error:
         _say(f"error: {error}")
         return EXIT_USER
@@ -238,31 +261,42 @@ def run_command(arguments: list[str]) -> int:
         _say(str(error) if str(error).startswith("stage ") else f"failed: {error}")
         _say(f"resume with: {_resume(arguments)}")
         return EXIT_FAILED
-    except Exception as error:
-        shown = _usage_error(error)
-        if shown is None:
+    except ModuleNotFoundError as error:
+        extra = next(
+            (name for name, modules in _EXTRAS.items() if (error.name or "").split(".")[0] in modules), None
+        )
+        if extra is None:
             raise
-        return shown
+        _say(f"error: {error.name} is not installed; install it with: pip install 'rlkd[{extra}]'")
+        return EXIT_USER
     except KeyboardInterrupt:
-        _say(f"interrupted; resume with: {_resume(arguments)}")
-        return EXIT_INTERRUPTED
+        return _interrupted(arguments)
+    except Exception as error:
+        if type(error).__name__ == "Abort":  # what the command-line parser makes of a Ctrl-C
+            return _interrupted(arguments)
+        if not _is_usage_error(error):
+            raise
+        return EXIT_USER
     except BaseException as error:
-        if type(error).__name__ != "TerminationSignal":  # how Prefect says that SIGTERM came
+        if type(error).__name__ not in ("Terminated", "TerminationSignal"):  # ours, and Prefect's
             raise
         _say(f"terminated; resume with: {_resume(arguments)}")
         return EXIT_TERMINATED
     return code if isinstance(code, int) else 0
 
 
-def _usage_error(error: Exception) -> int | None:
-    """Shows what the command-line parser objects to; ``None`` for any other error."""
-    show: Any = getattr(error, "show", None)
-    code = getattr(error, "exit_code", None)
-    if show is None or code is None:
-        return EXIT_INTERRUPTED if type(error).__name__ == "Abort" else None
+def _is_usage_error(error: Exception) -> bool:
+    """Whether the command-line parser objects to something; if so, says what."""
+    if not hasattr(error, "exit_code"):
+        return False
     words = getattr(error, "format_message", lambda: str(error))()
     _say(f"error: {words.rstrip('.')}; see `rlkd --help`")
-    return EXIT_USER
+    return True
+
+
+def _interrupted(arguments: list[str]) -> int:
+    _say(f"interrupted; resume with: {_resume(arguments)}")
+    return EXIT_INTERRUPTED
 
 
 def _resume(arguments: list[str]) -> str:

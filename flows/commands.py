@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -14,8 +15,10 @@ from flows.server import prefect_server
 from flows.session import configure
 from flows.terminal import since, spinner, terminal
 from rlkd.errors import UserError
+from rlkd.jobs import raise_terminated
 from schemas.artifact import StageName
 from schemas.config.pipeline import PipelineConfig
+from schemas.report import PipelineReport
 from tasks.display import shown_on
 from tasks.runs import default_folder, make_folder
 
@@ -37,8 +40,16 @@ def run_pipeline(preset: str, overrides: list[str], output: str | None, from_sta
         distill(preset=preset, overrides=overrides, output=str(folder), from_stage=first)
 
     _run(config, folder, go)
-    report = folder / "report.html"
-    print(f"report: {report}" if report.exists() else f"run: {folder}")
+    for sentence in _headline(folder / "report.json"):
+        print(f"  {sentence}")
+    print(f"report: {folder / 'report.html'}")
+
+
+def _headline(path: Path) -> list[str]:
+    """What the report finds, in a few sentences."""
+    report = PipelineReport.model_validate_json(path.read_text(encoding="utf-8"))
+    found = report.extra.get("headline")
+    return [str(sentence) for sentence in found] if isinstance(found, list) else []
 
 
 def run_one_stage(name: str, preset: str, overrides: list[str], output: str | None, again: bool) -> None:
@@ -62,6 +73,7 @@ def run_one_stage(name: str, preset: str, overrides: list[str], output: str | No
 
 def _run(config: PipelineConfig, folder: Path, go: Callable[[], None]) -> None:
     started = time.monotonic()
+    signal.signal(signal.SIGTERM, raise_terminated)  # Prefect passes it on to the handler that it finds
     make_folder(folder)
     runs = folder.resolve().parent
     home = use_local_services(runs)

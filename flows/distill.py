@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.session import run_session
+from flows.session import flow_run_name, run_session
 from schemas.artifact import StageName
 from tasks import stages
 
 
 @flow(
     name="distill",
-    flow_run_name="distill-{preset}",
+    flow_run_name=flow_run_name,
     description="Distils a student end to end: data, traces, structures, warm start, RL, evaluation, report.",
     persist_result=True,
     result_serializer="json",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.session import configure, run_session
+from flows.session import configure, flow_run_name, run_session
 from schemas.artifact import StageName
 from tasks import stages
 
 
 @flow(
     name="evaluate",
-    flow_run_name="evaluate-{preset}",
+    flow_run_name=flow_run_name,
     description="Evaluates and reports on a student as it stands (accuracy, pass@k, structure), without training it.",
     persist_result=True,
     result_serializer="json",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.session import run_session
+from flows.session import flow_run_name, run_session
 from schemas.artifact import StageName
 from tasks import stages
 
 
 @flow(
     name="prepare",
-    flow_run_name="prepare-{preset}",
+    flow_run_name=flow_run_name,
     description="Prepares what a student learns from: data, traces, structures.",
     persist_result=True,
     result_serializer="json",

@@ -25,6 +25,14 @@ def preset_folder() -> Traversable:
     return files("flows") / "presets"
 
 
+def flow_run_name() -> str:
+    """Name of a flow run in Prefect: the flow, and the preset or file that it runs."""
+    from prefect.runtime import flow_run
+
+    preset = str(flow_run.parameters.get("preset", ""))
+    return f"{flow_run.flow_name} {Path(preset).stem}".strip()
+
+
 def configure(preset: str, overrides: Sequence[str] = ()) -> PipelineConfig:
     """A preset's or file's configuration with overrides applied.
 

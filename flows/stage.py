@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.session import run_session
+from flows.session import flow_run_name, run_session
 from rlkd.stages import STAGES, upstream
 from schemas.artifact import ArtifactRef, StageName
 from tasks import stages
@@ -12,7 +12,7 @@ from tasks import stages
 
 @flow(
     name="stage",
-    flow_run_name="stage-{name}-{preset}",
+    flow_run_name=flow_run_name,
     description="Makes one stage and, only where they are not finished yet, those that it needs.",
     persist_result=True,
     result_serializer="json",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.session import run_session
+from flows.session import flow_run_name, run_session
 from schemas.artifact import StageName
 from tasks import stages
 
 
 @flow(
     name="train",
-    flow_run_name="train-{preset}",
+    flow_run_name=flow_run_name,
     description="Trains a student (warm start, RL), without evaluation; prepares first what is not finished yet.",
     persist_result=True,
     result_serializer="json",

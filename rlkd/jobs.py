@@ -83,7 +83,7 @@ class JobFailure(Schema):
 
 
 class Terminated(BaseException):
-    """SIGTERM reached a job whose stage does not handle it itself."""
+    """SIGTERM came, and nothing nearer handles it."""
 
 
 def die_with_parent() -> None:
@@ -164,7 +164,8 @@ def _held(lock: str, events: EventSink) -> Iterator[None]:
         held.release()
 
 
-def _terminate(signum: int, frame: FrameType | None) -> None:
+def raise_terminated(signum: int, frame: FrameType | None) -> None:
+    """A handler for SIGTERM that unwinds the stack, so that everything is left in order."""
     raise Terminated(signum)
 
 
@@ -189,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = Path(arguments[0]).resolve()
     if os.environ.get("RLKD_PARENT_PID"):
         die_with_parent()
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, raise_terminated)
     try:
         run_job(path)
     except (Terminated, KeyboardInterrupt):

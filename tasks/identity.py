@@ -7,6 +7,7 @@ agree on all of these share one folder in the store; an edited data file or chec
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,23 @@ def local_path(text: str) -> Path | None:
     return path if path.exists() else None
 
 
+_LARGE = 1 << 24
+"""Bytes from which a file's digest is remembered for the life of this process."""
+
+
+def file_digest(path: Path) -> str:
+    """Digest of a file's content; a large one is read once a process, unless its size, time or place changes."""
+    found = path.stat()
+    if found.st_size < _LARGE:
+        return sha256_file(path)
+    return _remembered(path, found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+@functools.lru_cache(maxsize=256)
+def _remembered(path: Path, size: int, time_ns: int, inode: int) -> str:
+    return sha256_file(path)
+
+
 def digest_path(path: Path, chosen: list[str] | None = None) -> str:
     """Digest over the content of a file, or over the names and contents of a folder's files.
 
@@ -121,7 +139,7 @@ def digest_path(path: Path, chosen: list[str] | None = None) -> str:
         chosen: Only these files of the folder; ``None`` takes all but hidden and temporary ones.
     """
     if path.is_file():
-        return sha256_file(path)
+        return file_digest(path)
     if chosen is not None:
         files = [path / name for name in chosen if (path / name).is_file()]
     else:
@@ -132,4 +150,4 @@ def digest_path(path: Path, chosen: list[str] | None = None) -> str:
             and not file.name.endswith(_SKIPPED_SUFFIXES)
             and not any(part.startswith(".") for part in file.relative_to(path).parts)
         ]
-    return sha256_json({file.relative_to(path).as_posix(): sha256_file(file) for file in files})
+    return sha256_json({file.relative_to(path).as_posix(): file_digest(file) for file in files})

@@ -21,9 +21,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rlkd.errors import StageError, UserError
-from rlkd.io import sha256_file, sha256_json, write_json_atomic, write_text_atomic
+from rlkd.io import sha256_json, write_json_atomic, write_text_atomic
 from schemas.artifact import ArtifactRef, StageManifest, StageResult
-from tasks.identity import StageIdentity
+from tasks.identity import StageIdentity, file_digest
 
 MANIFEST = "manifest.json"
 WORK = "work"
@@ -246,7 +246,7 @@ def fault_of(folder: Path, manifest: StageManifest, identity: StageIdentity | No
         path = folder / name
         if not path.is_file():
             return f"{path} is missing"
-        if sha256_file(path) != digest:
+        if file_digest(path) != digest:
             return f"{path} was changed"
     return ""
 
@@ -274,7 +274,7 @@ def _seal(folder: Path, identity: StageIdentity, built: Built, clock: Clock, run
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        files[path.relative_to(folder).as_posix()] = sha256_file(path)
+        files[path.relative_to(folder).as_posix()] = file_digest(path)
     manifest = StageManifest(
         stage=identity.stage,
         identity=identity.key,

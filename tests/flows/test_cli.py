@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -150,6 +151,30 @@ def test_an_interrupt_stops_the_run_and_exits_130(cli: Any, tmp_path: Path) -> N
     assert len(cli.work("rl")) == count  # its process is gone too
 
 
+def test_sigterm_stops_the_run_and_exits_143(cli: Any, tmp_path: Path) -> None:
+    process = cli.start("run", "tiny.yaml", FAKE_DELAY="0.5")
+    _until(lambda: len(cli.work("rl")) > 2, process)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert "terminated; resume with: rlkd run tiny.yaml" in errors
+    count = len(cli.work("rl"))
+    time.sleep(1)
+    assert len(cli.work("rl")) == count
+
+
+def test_the_same_command_twice_at_once_waits_and_reuses(cli: Any, tmp_path: Path) -> None:
+    runs = [cli.start("run", "tiny.yaml", FAKE_DELAY="0.2") for _ in range(2)]
+    outputs = []
+    for process in runs:
+        out, errors = process.communicate(timeout=180)
+        assert process.returncode == 0, errors
+        outputs.append(out)
+    assert sum("another run works in" in out for out in outputs) == 1
+    for stage in STAGES:
+        assert cli.work(stage).count("start") == 1, stage
+
+
 def test_two_runs_at_once_neither_harm_nor_repeat_each_other(cli: Any, tmp_path: Path) -> None:
     runs = [
         cli.start("run", "tiny.yaml", "--output", f"runs/{name}", FAKE_DELAY="0.2") for name in ("a", "b")
@@ -240,6 +265,26 @@ def test_help_is_light() -> None:
         "score",
     ):
         assert f"  {command} " in done.stdout
+
+
+def test_a_missing_extra_is_named(lonely_cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "shadow").mkdir()
+    (tmp_path / "shadow" / "prefect.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'prefect'\", name='prefect')\n"
+    )
+    path = f"{tmp_path / 'shadow'}{os.pathsep}{lonely_cli.environment['PYTHONPATH']}"
+    failed = lonely_cli("run", "tiny.yaml", PYTHONPATH=path)
+    assert failed.returncode == 2
+    assert (
+        failed.stderr
+        == "rlkd: error: prefect is not installed; install it with: pip install 'rlkd[pipeline]'\n"
+    )
+
+
+def test_no_command_shows_the_help(lonely_cli: Any) -> None:
+    shown = lonely_cli()
+    assert shown.returncode == 0
+    assert "Commands:" in shown.stdout
 
 
 def test_a_run_without_tracking_makes_no_mlflow(cli: Any, tmp_path: Path) -> None:
