@@ -166,6 +166,32 @@ def compare(
     print(compare_runs(runs))
 
 
+rewards_app = typer.Typer(
+    help="Look at the rewards of a finished run.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(rewards_app, name="rewards")
+
+
+@rewards_app.command()
+def replay(
+    run: RunFolder,
+    overrides: Overrides = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FOLDER", help="Write the ledger as it would have been."),
+    ] = None,
+) -> None:
+    """Score a run's saved completions again under other settings, without generating."""
+    from pathlib import Path
+
+    from rlkd.rewards.replay import replay_run, replay_table
+
+    print(replay_table(replay_run(Path(run), overrides or (), Path(output) if output else None)))
+
+
 @app.command()
 def decompose(
     source: Annotated[str, typer.Argument(metavar="IN.jsonl", help="Rows {id, problem, path}.")],
@@ -272,7 +298,7 @@ def run_command(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return _interrupted(arguments)
     except Exception as error:
-        if type(error).__name__ == "Abort":  # what the command-line parser makes of a Ctrl-C
+        if type(error).__name__ == "Abort":  # how an older parser does
             return _interrupted(arguments)
         if not _is_usage_error(error):
             raise
@@ -282,6 +308,8 @@ def run_command(arguments: list[str]) -> int:
             raise
         _say(f"terminated; resume with: {_resume(arguments)}")
         return EXIT_TERMINATED
+    if code == EXIT_INTERRUPTED:  # how the parser passes on a Ctrl-C
+        return _interrupted(arguments)
     return code if isinstance(code, int) else 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 import time
@@ -73,8 +72,8 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
                 "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
             }
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(30)
+            process.kill()  # its database goes with the test's folder
+            process.wait()
 
 
 def _until_healthy(url: str, process: Popen[bytes]) -> None:
