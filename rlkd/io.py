@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -14,6 +15,9 @@ from pydantic import BaseModel, ValidationError
 from rlkd.errors import DataError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK_FULL_WORDS = ("no space left on device", "os error 28", "disk quota exceeded", "disk is full")
 
 
 def sha256_text(text: str) -> str:
@@ -97,3 +101,15 @@ def recover_rows(path: Path, model: type[Model]) -> list[Model]:
     if len(whole) != len(data):
         write_text_atomic(path, whole.decode("utf-8"))
     return read_rows(path, model)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or what caused it, says that the disk is full."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in _DISK_FULL:
+            return True
+        if any(words in str(seen).lower() for words in _DISK_FULL_WORDS):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

@@ -26,14 +26,14 @@ from pydantic import Field, ValidationError
 
 from rlkd.errors import RLKDError, UserError
 from rlkd.events import EventSink, FileSink, NullSink
-from rlkd.io import write_json_atomic
+from rlkd.io import is_disk_full, write_json_atomic
 from rlkd.stages import StageContext, load_function
 from schemas.artifact import RunManifest, StageName, StageResult
 from schemas.base import Schema
 from schemas.config.pipeline import PipelineConfig
 
 RESULT, ERROR, EVENTS = "result.json", "error.json", "events.jsonl"
-EXIT_USER, EXIT_FAILED, EXIT_TERMINATED = 2, 1, 143
+EXIT_USER, EXIT_FAILED, EXIT_DISK_FULL, EXIT_TERMINATED = 2, 1, 28, 143
 _PR_SET_PDEATHSIG = 1
 
 
@@ -178,7 +178,7 @@ def _failure(error: BaseException) -> JobFailure:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a job file; returns the exit code: 0 done, 2 user error, 1 failure, 143 terminated."""
+    """Runs a job file; returns the exit code: 0 done, 2 user error, 1 failure, 28 disk full, 143 terminated."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments[:1] == ["--exec"] and len(arguments) > 1:
         die_with_parent()
@@ -197,14 +197,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("terminated", file=sys.stderr)
         return EXIT_TERMINATED
     except Exception as error:  # the boundary of the process: every fault is reported to the parent
-        failure = _failure(error)
-        print(failure.traceback, file=sys.stderr)
-        if (
-            path.parent.is_dir() and not path.with_name(ERROR).exists()
-        ):  # of several processes the first fault counts
-            write_json_atomic(path.with_name(ERROR), failure)
-        return EXIT_USER if failure.kind == "user" else EXIT_FAILED
+        return _report(error, path)
     return 0
+
+
+def _report(error: Exception, path: Path) -> int:
+    """Tells the parent what happened, as far as the disk allows; returns the exit code."""
+    failure = _failure(error)
+    print(failure.traceback, file=sys.stderr)
+    full = is_disk_full(error)
+    try:
+        # Of several processes the first fault counts.
+        if path.parent.is_dir() and not path.with_name(ERROR).exists():
+            write_json_atomic(path.with_name(ERROR), failure)
+    except OSError as second:
+        full = full or is_disk_full(second)
+        print(f"the error could not be written: {second}", file=sys.stderr)
+    if full:
+        return EXIT_DISK_FULL
+    return EXIT_USER if failure.kind == "user" else EXIT_FAILED
 
 
 def _replace_process(command: list[str]) -> NoReturn:

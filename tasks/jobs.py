@@ -23,10 +23,9 @@ from typing import IO
 from rlkd import errors
 from rlkd.errors import RLKDError, StageError, UserError
 from rlkd.events import EventSink
-from rlkd.io import write_text_atomic
-from rlkd.jobs import ERROR, EVENTS, RESULT, Job, JobFailure, JobResult, describe
+from rlkd.io import is_disk_full, write_text_atomic
+from rlkd.jobs import ERROR, EVENTS, EXIT_DISK_FULL, RESULT, Job, JobFailure, JobResult, describe
 from schemas.config.training import LaunchConfig
-from tasks.storage import is_disk_full
 
 POLL_S = 0.1
 
@@ -159,7 +158,7 @@ def _outcome(job: Job, code: int, work: Path, log: Path) -> JobResult:
         )
     if code == 0:
         raise StageError(f"stage {job.stage}: its process ended without a result; its log is {log}")
-    if is_disk_full(RuntimeError(tail(log, 3))):
+    if code == EXIT_DISK_FULL or is_disk_full(RuntimeError(tail(log, 3))):
         raise OSError(28, f"No space left on device (log: {log})")
     reason = (
         f"was killed by signal {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

@@ -7,7 +7,6 @@ goes when the stage completes. One lock per identity: a second run waits, then r
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -21,7 +20,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rlkd.errors import StageError, UserError
-from rlkd.io import sha256_json, write_json_atomic, write_text_atomic
+from rlkd.io import is_disk_full, sha256_json, write_json_atomic, write_text_atomic
 from schemas.artifact import ArtifactRef, StageManifest, StageResult
 from tasks.identity import StageIdentity, file_digest
 
@@ -32,9 +31,6 @@ REDO = ".redo"
 
 Notice = Callable[[str], None]
 """Takes one line that a person should see."""
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-_DISK_FULL_WORDS = ("no space left on device", "os error 28", "disk quota exceeded", "disk is full")
 
 
 def store_root(run_folder: Path) -> Path:
@@ -319,18 +315,6 @@ def _remove(folder: Path) -> None:
     if folder.is_dir():
         (folder / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(folder)
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether an error, or what caused it, says that the disk is full."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in _DISK_FULL:
-            return True
-        if any(words in str(seen).lower() for words in _DISK_FULL_WORDS):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
 
 
 def disk_full_message(stage: str, folder: Path) -> str:

@@ -32,6 +32,9 @@ def user(ctx):
 def nan(ctx):
     raise TrainingError("the loss is NaN")
 
+def full(ctx):
+    raise OSError(28, "No space left on device")
+
 def crashes(ctx):
     return 1 / 0
 
@@ -104,6 +107,26 @@ def test_a_failing_job_says_what_kind_of_error_it_was(
     assert (failure["kind"], failure["type"]) == (kind, name)
     assert name in done.stderr
     assert not (job_file.parent / "result.json").exists()
+
+
+def test_a_full_disk_has_an_exit_code_of_its_own_when_nothing_can_be_written(job_file: Path) -> None:
+    assert _run(_write(job_file, "full")).returncode == 28
+    (job_file.parent / "error.json").unlink()
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, rlkd.jobs\n"
+            "def no_space(*args): raise OSError(28, 'No space left on device')\n"
+            "rlkd.jobs.write_json_atomic = no_space\n"
+            f"sys.exit(rlkd.jobs.main([{str(_write(job_file, 'works'))!r}]))",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 28
+    assert "the error could not be written" in done.stderr
 
 
 def test_only_the_first_of_several_processes_writes(job_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

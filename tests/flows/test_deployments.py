@@ -191,6 +191,10 @@ def _run_break_retry(
     ended = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
     assert api.until(start(), ended)["state_type"] == "COMPLETED", log()
     assert set(statuses().values()) == {"done"}
+    artifacts = api("POST", "/artifacts/filter", {})
+    assert {"rlkd-report", "rlkd-traces", "rlkd-rl"} <= {item["key"] for item in artifacts}
+    report = next(item for item in artifacts if item["key"] == "rlkd-report")
+    assert (report["type"], report["data"][:1]) == ("markdown", "#")
 
     fault.write_text("rl")
     broken = start("rl.steps=3")

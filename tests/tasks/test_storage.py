@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from rlkd.errors import StageError, UserError
+from rlkd.io import is_disk_full
 from schemas.artifact import StageManifest, StageResult
 from tasks.identity import StageIdentity
-from tasks.storage import Built, Clock, Store, disk_faults, is_disk_full, store_root
+from tasks.storage import Built, Clock, Store, disk_faults, store_root
 
 IDENTITY = StageIdentity("data", 1, {"seed": 0}, {}, "ab" * 32)
 
