@@ -154,9 +154,13 @@ def log_probabilities(model: Any, packed: Packed, *, entropy: bool) -> tuple[Ten
         packed: The batch.
         entropy: Whether entropies are wanted.
     """
+    device = packed.mask.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else next(model.parameters()).dtype
+    # Added to the scores, made once: a boolean mask would be turned into this in every layer, and kept for backward.
+    mask = torch.zeros(packed.mask.shape, dtype=dtype, device=device).masked_fill_(~packed.mask, float("-inf"))
     output = model(
         input_ids=packed.input_ids,
-        attention_mask=packed.mask,
+        attention_mask=mask,
         position_ids=packed.positions,
         shift_labels=packed.labels,
         fused_lm_head=True,
