@@ -194,9 +194,10 @@ def make_trainer_class() -> type:
             return [r.model_copy(update={"advantage": a}) for r, a in zip(records, advantages, strict=True)]
 
         def extra_metrics(self) -> dict[str, float]:
-            """Statistics of the last round of samples, and the step's wall time."""
+            """Statistics of the round that was sampled in this step, if one was, and the step's wall time."""
             now = time.perf_counter()
             seconds, self.last_time = now - self.last_time, now
-            return {**step_statistics(self.last_records), "step_seconds": seconds}
+            records, self.last_records = self.last_records, []
+            return {**step_statistics(records), "step_seconds": seconds}
 
     return StructureTrainer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,11 +88,8 @@ class WatchedTrainer:
         if not self.is_world_process_zero():  # type: ignore[attr-defined]
             return
         if "loss" in logs or "eval_loss" in logs:
-            values = {
-                ours: float(logs[name])
-                for name, ours in self.metric_names.items()
-                if logs.get(name) is not None
-            }
+            found = {ours: logs.get(name) for name, ours in self.metric_names.items()}
+            values = {name: float(v) for name, v in found.items() if v is not None and math.isfinite(v)}
             if "loss" in logs:
                 values |= self.extra_metrics()
             step = self.state.global_step  # type: ignore[attr-defined]

@@ -69,6 +69,8 @@ def distil(ctx: StageContext) -> StageResult:
             final = _train(trainer, session)
         finally:
             trainer.reward.close()
+            if trainer.ledger is not None:
+                trainer.ledger.flush()  # after a failure: what led to it can be read, until the next attempt cuts it
     if trainer.is_world_process_zero():
         publish_checkpoint(ctx.config.student, final, start, ctx.folder / "model")
     figures = _last_figures(session)
@@ -277,8 +279,13 @@ def grpo_arguments(ctx: StageContext, session: Session, batches: Batches) -> Any
 
     config, student = ctx.config.rl, ctx.config.student
     save_every = math.ceil(config.save_every / batches.boundary) * batches.boundary
+    common = common_arguments(session, student, config.optimizer, ctx.config.seed)
+    if student.model.type == "checkpoint" and "warm_start" not in ctx.inputs:
+        # The KL term's reference model is loaded by TRL, from the same place as the student.
+        common["model_init_kwargs"] = {"revision": student.model.revision}
+        common["trust_remote_code"] = student.model.trust_remote_code
     return GRPOConfig(
-        **common_arguments(session, student, config.optimizer, ctx.config.seed),
+        **common,
         per_device_train_batch_size=batches.per_device,
         gradient_accumulation_steps=batches.accumulation,
         # TRL counts forward passes here, we count optimiser steps.

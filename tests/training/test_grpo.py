@@ -116,6 +116,9 @@ def test_too_many_missing_rewards_stop_the_run(inputs: dict[str, Path], tmp_path
         match=r"25% of the rewards of step 1 are missing \(structure\), more than rl.max_missing_share = 20%",
     ):
         train(inputs, tmp_path, rl={"max_missing_share": 0.2})
+    assert (
+        sum(row.reward is None for row in read_ledger(tmp_path / "ledger")) == 2
+    )  # what was missing can be looked up
 
 
 def test_missing_structure_harms_nothing_where_it_carries_no_weight(
@@ -282,3 +285,15 @@ def test_teachers_without_a_step_and_long_prompts_are_skipped_and_counted(
     pairs[1] = (long, pairs[1][1])
     practice = rl.choose_problems(book, pairs, structures)
     assert (practice.without_structure, practice.long_prompts, len(practice.problems)) == (1, 1, 10)
+
+
+def test_a_step_without_sampling_claims_no_samples(
+    inputs: dict[str, Path], tmp_path: Path, planned: Any
+) -> None:
+    planned([0.1, 0.9, 0.4, 0.6])
+    train(inputs, tmp_path, rl={"steps": 4, "steps_per_generation": 2})
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert ["tokens_sampled" in row for row in rows] == [True, False, True, False]
+    ledger = read_ledger(tmp_path / "ledger")
+    assert sum(row["tokens_sampled"] for row in rows[::2]) == sum(row.tokens for row in ledger)
+    assert {row.step for row in ledger} == {0, 2}
