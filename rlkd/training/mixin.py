@@ -11,7 +11,7 @@ from typing import Any
 from rlkd.errors import TrainingError
 from rlkd.events import EventSink
 from rlkd.training.checkpoints import MetricsFile, checkpoint_root, last_checkpoint, mark_complete, prune
-from rlkd.training.guard import StopRequest, check_finite
+from rlkd.training.guard import StopRequest, check_finite, is_disk_full
 
 
 @dataclass
@@ -118,14 +118,28 @@ class WatchedTrainer:
         """Writes none: checkpoints are private, and the published model has the pipeline's report."""
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)  # type: ignore[misc]
-        self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
-        if not self.args.should_save:  # type: ignore[attr-defined]
-            return
+        from safetensors import SafetensorError
+
+        try:
+            super()._save_checkpoint(model, trial)  # type: ignore[misc]
+            self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
+            if self.args.should_save:  # type: ignore[attr-defined]
+                self._finish_checkpoint()
+        except (OSError, RuntimeError, SafetensorError) as error:
+            if not is_disk_full(error):
+                raise
+            last = last_checkpoint(self.session.root)  # removes the torn one, which frees what it took
+            kept = f"{last} is kept" if last else "none had been saved before"
+            raise TrainingError(
+                f"the disk is full: the checkpoint of step {self.state.global_step} could not be written to "  # type: ignore[attr-defined]
+                f"{self.session.root} ({kept}); free some space and run again, training continues from there"
+            ) from error
+
+    def _finish_checkpoint(self) -> None:
+        """Writes what belongs to the checkpoint, marks it as whole, and only then removes older ones."""
         if self.session.before_mark is not None:
             self.session.before_mark()
-        state = self.state  # type: ignore[attr-defined]
-        current = self.session.root / f"checkpoint-{state.global_step}"
+        current = self.session.root / f"checkpoint-{self.state.global_step}"  # type: ignore[attr-defined]
         (current / "training_args.bin").unlink(missing_ok=True)  # a pickle that nothing reads
         mark_complete(current)
         best = self.best_checkpoint()

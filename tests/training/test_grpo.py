@@ -297,3 +297,33 @@ def test_a_step_without_sampling_claims_no_samples(
     ledger = read_ledger(tmp_path / "ledger")
     assert sum(row["tokens_sampled"] for row in rows[::2]) == sum(row.tokens for row in ledger)
     assert {row.step for row in ledger} == {0, 2}
+
+
+def test_a_full_disk_loses_nothing_that_was_saved(
+    inputs: dict[str, Path], tmp_path: Path, planned: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned([0.1, 0.9, 0.4, 0.6])
+    from transformers import Trainer
+
+    save = Trainer._save_optimizer_and_scheduler
+
+    def full(self: Any, folder: str) -> None:
+        if self.state.global_step == 2:
+            raise RuntimeError(
+                "[enforce fail at inline_container.cc:672] . write failed: No space left on device"
+            )
+        save(self, folder)
+
+    monkeypatch.setattr(Trainer, "_save_optimizer_and_scheduler", full)
+    with pytest.raises(
+        TrainingError,
+        match=r"the disk is full: the checkpoint of step 2 .*checkpoint-1 is kept\); free some space",
+    ):
+        train(inputs, tmp_path, rl={"steps": 3})
+    assert [p.name for p in (tmp_path / "work" / "checkpoints").iterdir()] == ["checkpoint-1"]
+    monkeypatch.undo()
+    planned([0.1, 0.9, 0.4, 0.6])
+    train(inputs, tmp_path, rl={"steps": 3})
+    assert [row.step for row in read_ledger(tmp_path / "ledger")] == [
+        step for step in range(3) for _ in range(8)
+    ]
