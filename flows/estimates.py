@@ -14,10 +14,27 @@ _LIBRARIES_MB = 900.0
 """Resident memory of a process that has imported torch, transformers and TRL."""
 _DECODE_LAYER_S = 0.0005
 """Overhead of one layer in one decoding step, whatever its size (CPU; a GPU is no faster at it)."""
+_SHARE = 0.3
+"""Share of a matrix product's speed that training and sampling reach."""
+_USED = 0.6
+"""Share of the longest completion that a typical one has."""
 _START_S = 12.0
 """Start of a training or evaluation process."""
-_WARM_START_TRACES = 500
-"""Traces assumed where a stage takes all there are and their number is not known."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much there is to do.
+
+    Attributes:
+        train: Training problems.
+        held_out: Problems that are evaluated on.
+        prompt_tokens: Mean length of a prompt.
+    """
+
+    train: int
+    held_out: int
+    prompt_tokens: float
 
 
 @dataclass(frozen=True)
@@ -110,40 +127,38 @@ def flops_per_second() -> tuple[float, str]:
     device = "cuda" if cuda else "cpu"
     n = 4096 if cuda else 512
     a = torch.ones(n, n, device=device, dtype=torch.bfloat16 if cuda else torch.float32)
-    for _ in range(2):
+    times = []
+    for _ in range(20):  # the fastest counts: other work on the machine only slows
+        started = time.perf_counter()
         a @ a
-    if cuda:
-        torch.cuda.synchronize()
-    started = time.perf_counter()
-    repeats = 10
-    for _ in range(repeats):
-        a @ a
-    if cuda:
-        torch.cuda.synchronize()
-    speed = repeats * 2 * n**3 / (time.perf_counter() - started)
-    return 0.4 * speed, torch.cuda.get_device_name() if cuda else f"{torch.get_num_threads()} CPU threads"
+        if cuda:
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    speed = 2 * n**3 / min(times)
+    name = torch.cuda.get_device_name() if cuda else f"{torch.get_num_threads()} CPU threads"
+    return _SHARE * speed, name
 
 
-def estimate(config: PipelineConfig, student: Student, problems: int, held_out: int) -> Costs:
+def estimate(config: PipelineConfig, student: Student, work: Work) -> Costs:
     """Estimates a run.
 
     Args:
         config: The configuration.
         student: The student's sizes.
-        problems: Problems that the source has.
-        held_out: Those of them that are evaluated on.
+        work: How much there is to do.
     """
     speed, device = flops_per_second()
-    seconds = {"preparation": 2.0 + problems * 0.004}
+    length = work.prompt_tokens + _USED * config.student.max_completion_tokens
+    seconds = {"preparation": 2.0 + (work.train + work.held_out) * 0.004}
     if config.warm_start.enabled:
-        seconds["warm_start"] = _START_S + _warm_start_s(config, student, speed)
+        seconds["warm_start"] = _START_S + _warm_start_s(config, student, work.train, length, speed)
     if config.rl.enabled:
-        seconds["rl"] = _START_S + config.rl.steps * _rl_step_s(config, student, speed)
-    seconds["evaluate"] = _START_S + _evaluate_s(config, student, held_out, speed)
-    return Costs(_memory_mb(config, student), _disk_mb(config, student), seconds, device)
+        seconds["rl"] = _START_S + config.rl.steps * _rl_step_s(config, student, length, speed)
+    seconds["evaluate"] = _START_S + _evaluate_s(config, student, work.held_out, speed)
+    return Costs(_memory_mb(config, student, length), _disk_mb(config, student), seconds, device)
 
 
-def _decode_s(student: Student, completions: int, tokens: int, speed: float) -> float:
+def _decode_s(student: Student, completions: int, tokens: float, speed: float) -> float:
     """Sampling: one pass over the weights per token, and each step's overhead."""
     return tokens * (student.layers * _DECODE_LAYER_S + 2 * student.parameters * completions / speed)
 
@@ -153,25 +168,18 @@ def _train_s(student: Student, tokens: float, speed: float) -> float:
     return 6 * student.parameters * tokens / speed
 
 
-def _length(config: PipelineConfig) -> float:
-    """Tokens of a typical row: most are shorter than the limits."""
-    return 0.6 * (config.student.max_prompt_tokens + config.student.max_completion_tokens)
+def _warm_start_s(config: PipelineConfig, student: Student, train: int, length: float, speed: float) -> float:
+    """Up to the last epoch; patience mostly ends it sooner."""
+    limits = [n for n in (config.warm_start.traces, config.traces.problems, train) if n is not None]
+    rows = min(limits) * config.warm_start.max_epochs
+    return _train_s(student, rows * length, speed) * 1.5
 
 
-def _warm_start_s(config: PipelineConfig, student: Student, speed: float) -> float:
-    rows = (
-        config.warm_start.traces or config.traces.problems or _WARM_START_TRACES
-    ) * config.warm_start.max_epochs
-    return _train_s(student, rows * _length(config), speed) * 1.5
-
-
-def _rl_step_s(config: PipelineConfig, student: Student, speed: float) -> float:
+def _rl_step_s(config: PipelineConfig, student: Student, length: float, speed: float) -> float:
     completions = config.rl.prompts_per_step * config.rl.group_size
-    sampling = (
-        _decode_s(student, completions, config.student.max_completion_tokens, speed)
-        / config.rl.steps_per_generation
-    )
-    return sampling + _train_s(student, completions * _length(config), speed) + completions / 2000
+    tokens = _USED * config.student.max_completion_tokens
+    sampling = _decode_s(student, completions, tokens, speed) / config.rl.steps_per_generation
+    return sampling + _train_s(student, completions * length, speed) + completions / 2000
 
 
 def _evaluate_s(config: PipelineConfig, student: Student, problems: int, speed: float) -> float:
@@ -183,7 +191,7 @@ def _evaluate_s(config: PipelineConfig, student: Student, problems: int, speed: 
     return batches * _decode_s(student, settings.batch_size, config.student.max_completion_tokens, speed)
 
 
-def _memory_mb(config: PipelineConfig, student: Student) -> float:
+def _memory_mb(config: PipelineConfig, student: Student, length: float) -> float:
     """Weights, gradients, optimiser and activations of the larger of training and sampling."""
     bytes_per_weight = 2 if config.student.dtype == "bfloat16" else 4
     trained = student.parameters
@@ -194,7 +202,7 @@ def _memory_mb(config: PipelineConfig, student: Student) -> float:
         weights += student.parameters * bytes_per_weight
     completions = config.rl.prompts_per_step * config.rl.group_size
     micro = config.rl.micro_batch or -(-completions // max(1, config.launch.processes))
-    tokens = micro * _length(config)
+    tokens = micro * length
     kept = 2 if config.rl.optimizer.gradient_checkpointing else 18
     activations = tokens * student.layers * student.width * kept * bytes_per_weight
     logits = micro * config.student.max_completion_tokens * student.vocabulary * 4 * 3

@@ -26,9 +26,11 @@ class Findings:
 
     Attributes:
         rows: (what, verdict, details); the verdict is ``ok``, ``note`` or ``wrong``.
+        prompt_tokens: Lengths of some prompts.
     """
 
     rows: list[tuple[str, str, str]] = field(default_factory=list)
+    prompt_tokens: list[float] = field(default_factory=list)
 
     @property
     def wrong(self) -> list[str]:
@@ -54,6 +56,9 @@ def check_configuration(preset: str, overrides: list[str], output: str | None) -
     Raises:
         UserError: Something must be mended; the message says what.
     """
+    import logging
+
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it would tell of every retry
     config = configure(preset, overrides)
     found = examine(config, output)
     print_table(
@@ -72,7 +77,7 @@ def examine(config: PipelineConfig, output: str | None = None) -> Findings:
         config: The configuration.
         output: The run folder; by default ``runs/<name>``.
     """
-    from flows.estimates import Student, estimate
+    from flows.estimates import Student, Work, estimate
 
     found = Findings()
     found.add("configuration", f"{config.name}: {config.description or 'no description'}")
@@ -85,7 +90,9 @@ def examine(config: PipelineConfig, output: str | None = None) -> Findings:
     costs = None
     if student is not None:
         held_out = sum(problem.split in ("test", "ood") for problem in problems)
-        costs = estimate(config, student, len(problems), held_out)
+        train = sum(problem.split == "train" for problem in problems)
+        lengths = found.prompt_tokens or [0.6 * config.student.max_prompt_tokens]
+        costs = estimate(config, student, Work(train, held_out, sum(lengths) / len(lengths)))
     with found.checking("output"):
         _output(config, output, costs.disk_mb if costs is not None else 200.0, found)
     _finished(config, output, found)
@@ -130,6 +137,7 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
     )
     book = PromptBook(config.student, tokenizer)
     lengths = [len(book.encode(problem.question)) for problem in problems[:_PROBED]]
+    found.prompt_tokens = [float(length) for length in lengths]
     long = sum(length > config.student.max_prompt_tokens for length in lengths)
     if lengths:
         text = f"{sum(lengths) / len(lengths):.0f} tokens on average, {max(lengths)} at most (limit {config.student.max_prompt_tokens})"
