@@ -104,7 +104,7 @@ def align_structure(
     taken: set[int] = set()
     covered = [0.0] * n_teacher
     explained = [0.0] * n_student
-    candidates.sort(key=lambda c: (-c[0], abs(c[1] - c[2]), c[1]))
+    candidates.sort(key=lambda c: (-c[0], c[1], c[2]))  # by rank, not by distance: an added step must not change pairs
     for credit, t, s in candidates:
         if t not in pairs and s not in taken:
             pairs[t] = s

@@ -72,10 +72,10 @@ class Calc:
         """Canonical text that reads back as the same calculation: ``16-3-4=9``."""
         if self.source:
             return f"${self.source}$"
-        value = f"{canonical(self.value * 100)}%" if self.percent else _symbol(self.value)
+        value = f"{canonical(self.value * 100)}%" if self.percent else _exact(self.value)
         if not self.items:
             return f"x={value}" if self.symbolic else f"${value}$"
-        return f"{''.join(_symbol(i) if isinstance(i, float) else i for i in self.items)}={value}"
+        return f"{''.join(_exact(i) if isinstance(i, float) else i for i in self.items)}={value}"
 
 
 _SOURCE_QUANTITY = re.compile(r"(?<![\\A-Za-z])[A-Za-z](?:_\w)?(?![A-Za-z])|\d+(?:\.\d+)?")
@@ -83,6 +83,14 @@ _SOURCE_QUANTITY = re.compile(r"(?<![\\A-Za-z])[A-Za-z](?:_\w)?(?![A-Za-z])|\d+(
 
 def _symbol(value: float) -> str:
     return _NAMES.get(value) or canonical(value)
+
+
+def _exact(value: float) -> str:
+    """Text that reads back as the very same value."""
+    if value in _NAMES or value == int(value):
+        return _symbol(value)
+    text = repr(value)
+    return f"{value:.20f}".rstrip("0") if "e" in text else text
 
 
 def same_value(a: float, b: float) -> bool:

@@ -103,7 +103,7 @@ def compare_numeric(teacher: Prepared, student: Prepared, problem: str) -> Compa
         known = steps[index]
         if known is None or verdict3[2] >= known[1].p_answer:
             steps[index] = (ours.units[t].step, PairVerdict(*verdict3))
-    nothing = not matching.pairs and not _share_numbers(ours, theirs)
+    nothing = not matching.pairs and not _share_numbers(ours, theirs, _relevant(matching, ours, theirs, problem_quantities(problem)))
     if nothing or not matching.covered or not matching.explained:
         return Comparison(matching, steps, nothing=True)
     return Comparison(matching, steps, _cost(matching, teacher, student, problem))
@@ -164,9 +164,10 @@ def _shared_wording(matching: Matching, teacher: Prepared, student: Prepared) ->
     return 2 * len(ours & theirs) / (len(ours) + len(theirs)) if ours or theirs else 1.0
 
 
-def _share_numbers(a: Graph, b: Graph) -> bool:
-    numbers = {round(x, 4) for u in a.units for x in u.operands}
-    return any(round(x, 4) in numbers for u in b.units for x in u.operands)
+def _share_numbers(teacher: Graph, student: Graph, relevant: Sequence[bool]) -> bool:
+    """Whether any step that has to do with the problem works with a number of the teacher's."""
+    numbers = {round(x, 4) for u in teacher.units for x in u.operands}
+    return any(round(x, 4) in numbers for u, r in zip(student.units, relevant, strict=True) if r for x in u.operands)
 
 
 def compare_verdicts(

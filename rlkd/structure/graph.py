@@ -39,7 +39,6 @@ class Unit:
         "alias",
         "base",
         "deps",
-        "sure",
         "holds",
         "key",
         "operands",
@@ -47,6 +46,7 @@ class Unit:
         "percent",
         "signature",
         "step",
+        "sure",
         "symbolic",
         "value",
         "whole",
@@ -179,12 +179,27 @@ def _link_ahead(graph: Graph, values: list[float], problem: Sequence[float]) -> 
             if operand in UNIT_CONSTANTS or find_value(operand, problem) >= 0:
                 continue
             j = find_value(operand, values[i + 1 :])
-            if j >= 0 and i + 1 + j not in unit.ahead:
+            if j >= 0 and i + 1 + j not in unit.ahead and not _comes_from(graph, i + 1 + j, i):
                 unit.ahead.append(i + 1 + j)
                 graph.uses[i + 1 + j].append(i)
         if unit.ahead:
             given = [values[j] for j in unit.ahead]
             unit.base = [x for x in unit.base if find_value(x, given) < 0]
+
+
+def _comes_from(graph: Graph, late: int, early: int) -> bool:
+    """Whether a unit uses an earlier one, directly or through others."""
+    seen: set[int] = set()
+    open_ = [late]
+    while open_:
+        unit = graph.units[open_.pop()]
+        for d in (*unit.deps, *unit.ahead):
+            if d == early:
+                return True
+            if d not in seen:
+                seen.add(d)
+                open_.append(d)
+    return False
 
 
 def _repeat_of(unit: Unit, kept: list[Unit], problem: Sequence[float]) -> int | None:

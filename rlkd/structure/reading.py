@@ -85,7 +85,7 @@ def read_path(path: str, max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS)
 
 def _steps_of(text: str, segment: Segment, calcs: list[Calc]) -> list[RawStep]:
     kind = "check" if segment.kind == "check" else "step"
-    long_prose = not calcs and segment.end - segment.start > 160
+    long_prose = not calcs and segment.end - segment.start > 60
     if len(calcs) < 2 and not long_prose:
         return [RawStep(segment.start, segment.end, calcs, kind)]
     bounds = [segment.start, *sentence_ends(text, segment.start, segment.end), segment.end]

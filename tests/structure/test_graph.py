@@ -32,6 +32,12 @@ def test_a_result_used_too_early_is_linked_ahead() -> None:
     assert graph.frontier() == [7]
 
 
+def test_no_result_is_used_by_what_it_comes_from() -> None:
+    graph = graph_of("5 + 5 = 10\n10 - 5 = 5")
+    assert graph.units[0].ahead == []
+    assert graph.frontier() == [5]
+
+
 def test_a_given_number_is_not_taken_from_a_used_result() -> None:
     graph = graph_of("10 / 2 = 5\n5 + 1 = 6\n6 * 5 = 30", "5 10 2 1")
     assert [u.deps for u in graph.units] == [[], [0], [1]]
