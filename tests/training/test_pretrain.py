@@ -30,7 +30,7 @@ TINY = PretrainSettings(
 
 
 @pytest.fixture(scope="module")
-def tokenizer():  # noqa: ANN201
+def tokenizer():
     return build_tokenizer()
 
 
@@ -45,7 +45,7 @@ _TOKENIZER = build_tokenizer()
 
 
 @pytest.mark.parametrize("domain", world_names())
-def test_world_text_is_few_tokens_and_survives(domain: str, tokenizer) -> None:  # noqa: ANN001
+def test_world_text_is_few_tokens_and_survives(domain: str, tokenizer) -> None:
     world, rng = get_world(domain), random.Random(0)
     for _ in range(30):
         problem = world.to_problem(world.generate(rng, WorldSettings()))
@@ -57,19 +57,18 @@ def test_world_text_is_few_tokens_and_survives(domain: str, tokenizer) -> None: 
             assert len(ids) <= len(text) / 4
 
 
-def test_tokens_of_a_step_by_hand(tokenizer) -> None:  # noqa: ANN001
+def test_tokens_of_a_step_by_hand(tokenizer) -> None:
     text = "To find Dan, I need Bob and Ann.\nSo Bob: Ann 3 plus Eve 14 is 17."
     assert tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"]) == (
-        ["To find ", "Dan", ", I need ", "Bob", " and ", "Ann"]
-        + [".\nSo ", "Bob", ": ", "Ann", " 3", " plus ", "Eve", " 14", " is", " 17", "."]
+        ["To find ", "Dan", ", I need ", "Bob", " and ", "Ann", ".\nSo ", "Bob", ": ", "Ann", " 3", " plus ", "Eve", " 14", " is", " 17", "."]
     )
 
 
-def test_non_ascii_becomes_unknown(tokenizer) -> None:  # noqa: ANN001
+def test_non_ascii_becomes_unknown(tokenizer) -> None:
     assert tokenizer("Zoë")["input_ids"][-1] == tokenizer.unk_token_id
 
 
-def test_saved_tokenizer_loads_alone(tmp_path: Path, tokenizer) -> None:  # noqa: ANN001
+def test_saved_tokenizer_loads_alone(tmp_path: Path, tokenizer) -> None:
     from transformers import AutoTokenizer
 
     tokenizer.save_pretrained(tmp_path)
@@ -80,7 +79,7 @@ def test_saved_tokenizer_loads_alone(tmp_path: Path, tokenizer) -> None:  # noqa
     assert again.decode(again(text)["input_ids"]) == text
 
 
-def test_flat_loss_equals_the_models_own(tokenizer) -> None:  # noqa: ANN001
+def test_flat_loss_equals_the_models_own(tokenizer) -> None:
     model = build_model(TINY.model, tokenizer, 0)
     ids, labels = next(pretrain.batches(TINY, tokenizer))
     mine = pretrain.path_loss(model, ids, labels, torch.float32)
@@ -89,7 +88,7 @@ def test_flat_loss_equals_the_models_own(tokenizer) -> None:  # noqa: ANN001
     assert pretrain.path_loss(model, ids, labels, torch.bfloat16).item() == pytest.approx(own.item(), abs=0.02)
 
 
-def test_batches_are_repeatable_and_prompts_carry_no_loss(tokenizer) -> None:  # noqa: ANN001
+def test_batches_are_repeatable_and_prompts_carry_no_loss(tokenizer) -> None:
     ids, labels = next(pretrain.batches(TINY, tokenizer))
     again, _ = next(pretrain.batches(TINY, tokenizer))
     assert torch.equal(ids, again)
@@ -101,7 +100,7 @@ def test_batches_are_repeatable_and_prompts_carry_no_loss(tokenizer) -> None:  #
         assert prompt.endswith("?\n")
 
 
-def test_easy_problems_come_first(tokenizer) -> None:  # noqa: ANN001
+def test_easy_problems_come_first(tokenizer) -> None:
     wanted = TINY.model_copy(update={"steps": 24, "easy_share": 0.5})
     stream = pretrain.batches(wanted, tokenizer)
     lengths = [next(stream)[0].shape[1] for _ in range(24)]
