@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlkd.errors import ConfigError, TrainingError
-from schemas.config.pretrain import PretrainSettings
+from schemas.config.pretrain import PretrainSettings, SecondPhase
 from schemas.config.world import WorldSettings
 from schemas.problem import Problem
 
@@ -28,7 +28,9 @@ _BUCKET = 12  # batches that are sorted by length together
 _PAD_TO = 16  # few different shapes: memory is reused
 
 
-def wandering_solutions(settings: PretrainSettings, world: WorldSettings, seed: str) -> Iterator[tuple[str, str]]:
+def wandering_solutions(
+    settings: PretrainSettings, world: WorldSettings, seed: str
+) -> Iterator[tuple[str, str]]:
     """An endless stream of (prompt, wandering path); a problem hardly ever comes twice.
 
     Args:
@@ -161,14 +163,14 @@ def one_cycle(step: int, steps: int, warmup: float) -> float:
 
 
 def train(settings: PretrainSettings, *, log_every: int = 100) -> tuple[Any, PreTrainedTokenizerFast, float]:
-    """Train from fresh weights.
+    """Train from fresh weights, in one or two phases.
 
     Args:
         settings: Everything that decides the result.
         log_every: Optimiser steps between progress lines.
 
     Returns:
-        The model, its tokenizer, and the last loss.
+        The model, its tokenizer, and the last loss (a running mean).
 
     Raises:
         TrainingError: If the loss is not a number.
@@ -181,6 +183,26 @@ def train(settings: PretrainSettings, *, log_every: int = 100) -> tuple[Any, Pre
     torch.set_num_threads(settings.threads)
     tokenizer = build_tokenizer()
     model = build_model(settings.model, tokenizer, settings.seed)
+    loss = train_phase(model, tokenizer, settings, log_every)
+    if settings.second is not None:
+        loss = train_phase(model, tokenizer, second_phase(settings, settings.second), log_every)
+    return model.eval(), tokenizer, loss
+
+
+def second_phase(settings: PretrainSettings, second: SecondPhase) -> PretrainSettings:
+    """The second phase as settings of its own; its data come from another random stream."""
+    changes = {name: getattr(second, name) for name in SecondPhase.model_fields}
+    return settings.model_copy(
+        update=changes | {"second": None, "easy_share": 0.0, "seed": settings.seed + 1}
+    )
+
+
+def train_phase(
+    model: Any, tokenizer: PreTrainedTokenizerFast, settings: PretrainSettings, log_every: int
+) -> float:
+    """Train a model for one one-cycle phase; returns the last loss (a running mean)."""
+    import torch
+
     optimizers = _optimizers(model, settings)
     model.train()
     dtype = torch.bfloat16 if settings.bfloat16 else torch.float32
@@ -204,7 +226,7 @@ def train(settings: PretrainSettings, *, log_every: int = 100) -> tuple[Any, Pre
         mean = loss.item() if step == 0 else 0.98 * mean + 0.02 * loss.item()
         if step % log_every == 0 or step + 1 == settings.steps:
             print(f"step {step} loss {mean:.4f} {time.monotonic() - started:.0f} s", flush=True)
-    return model.eval(), tokenizer, mean
+    return mean
 
 
 def sample_paths(

@@ -24,6 +24,24 @@ DOMAINS = {"arithmetic": 0.6, "logic": 0.2, "relations": 0.2}
 """Shares of the domains in pre-training."""
 
 
+class SecondPhase(Schema):
+    """A second one-cycle phase on deeper problems and more focused wandering, after the first."""
+
+    steps: int = Field(default=1000, ge=1, description="Optimiser steps.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Peak learning rate, as in the first phase.")
+    matrix_learning_rate: float = Field(
+        default=1e-2, gt=0, description="Peak of the weight matrices under Muon."
+    )
+    world: WorldSettings = Field(
+        default_factory=lambda: WorldSettings(domains=DOMAINS, steps=StepRange(min=2, max=8), n_ood=0),
+        description="The problems; their step range covers the out-of-distribution test, so that single "
+        "steps are right there too.",
+    )
+    wander: WanderSettings = Field(
+        default_factory=lambda: WanderSettings(focus=0.7), description="How the solutions go astray."
+    )
+
+
 class PretrainSettings(Schema):
     """How the base student is pre-trained on wandering solutions of the built-in world."""
 
@@ -37,7 +55,7 @@ class PretrainSettings(Schema):
     )
     learning_rate: float = Field(default=2e-3, gt=0, description="Peak of the one-cycle learning rate.")
     matrix_learning_rate: float = Field(
-        default=1e-2, gt=0, description="Peak learning rate of the weight matrices under Muon."
+        default=2e-2, gt=0, description="Peak learning rate of the weight matrices under Muon."
     )
     weight_decay: float = Field(default=0.01, ge=0, description="Weight decay of the weight matrices.")
     warmup: float = Field(default=0.05, ge=0, lt=1, description="Share of the steps with a rising rate.")
@@ -53,11 +71,10 @@ class PretrainSettings(Schema):
     )
     world: WorldSettings = Field(
         default_factory=lambda: WorldSettings(domains=DOMAINS, steps=StepRange(min=1, max=7), n_ood=0),
-        description="The problems; their step range covers the out-of-distribution test, so that single "
-        "steps are right there too.",
+        description="The problems of the first phase.",
     )
     easy_share: float = Field(
-        default=0.3, ge=0, le=1, description="Share of the steps, at the start, that takes easy problems."
+        default=0.25, ge=0, le=1, description="Share of the steps, at the start, that takes easy problems."
     )
     easy_world: WorldSettings = Field(
         default_factory=lambda: WorldSettings(
@@ -66,5 +83,8 @@ class PretrainSettings(Schema):
         description="The easy problems.",
     )
     wander: WanderSettings = Field(default_factory=WanderSettings, description="How the solutions go astray.")
+    second: SecondPhase | None = Field(
+        default_factory=lambda: SecondPhase(), description="A second, shorter phase; null leaves it out."
+    )
     model: TinyModelSettings = Field(default_factory=TinyModelSettings, description="Shape of the student.")
     eval_problems: int = Field(default=300, ge=1, description="Problems for the figures at the end.")
