@@ -200,4 +200,4 @@ def test_adversarial_text_is_read_in_linear_time(unit: str, output: OutputFormat
     text = unit * (300_000 // len(unit))
     read_output(text, output)
     read_any(text)
-    write_output(text, "7", output)
+    assert read_output(write_output(text, "7", output), output).answer == "7"

@@ -173,6 +173,7 @@ def test_a_job_does_not_outlive_a_killed_parent(job_file: Path) -> None:
     parent.kill()
     parent.wait()
     _until(folder / "checkpoint")  # the kernel sent SIGTERM, and the job cleaned up
+    assert (folder / "checkpoint").read_text() == "saved"
 
 
 def test_two_jobs_never_write_one_folder(job_file: Path, tmp_path: Path) -> None:

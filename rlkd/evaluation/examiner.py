@@ -13,15 +13,16 @@ from rlkd.formats import read_output
 from rlkd.io import iter_rows
 from rlkd.rewards.format import format_reward
 from rlkd.rewards.outcome import outcome_reward
+from rlkd.rewards.scoring import step_verdict
 from rlkd.structure.base import PathItem
 from rlkd.structure.factory import make_scorer
 from rlkd.structure.score import ScoreItem
-from schemas.alignment import StepMatch, StructureScore
+from schemas.alignment import StructureScore
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.structure import PrefixAlignmentConfig, StructuresConfig
 from schemas.evaluation import CheckpointName, SampleStep
 from schemas.problem import Problem
-from schemas.rollout import Completion, StepVerdict
+from schemas.rollout import Completion
 from schemas.structure import Structure
 from schemas.trace import TeacherTrace
 
@@ -227,19 +228,6 @@ def _marked(structure: Structure, score: StructureScore | None) -> tuple[SampleS
     matches = {} if score is None else {match.index: match for match in score.steps if match.teacher_step is not None}
     steps = _steps(structure, {index: match.teacher_step or 0 for index, match in matches.items()})
     return tuple(
-        step.model_copy(update={"verdict": _verdict(matches[step.index])}) if step.index in matches else step
+        step.model_copy(update={"verdict": step_verdict(matches[step.index])}) if step.index in matches else step
         for step in steps
-    )
-
-
-def _verdict(match: StepMatch) -> StepVerdict:
-    return StepVerdict(
-        step=match.index,
-        sub_problem=match.sub_problem,
-        answer=match.answer,
-        teacher_path=match.teacher_path,
-        teacher_step=match.teacher_step,
-        p_intent=match.p_intent,
-        p_sub_problem=match.p_sub_problem,
-        p_answer=match.p_answer,
     )

@@ -20,6 +20,7 @@ from rlkd.io import read_rows
 from rlkd.rewards.combine import Components, combine, length_term
 from rlkd.rewards.ledger import Ledger, read_ledger
 from rlkd.rewards.ranking import advantages, deviation, kendall, mean, pearson, spearman
+from rlkd.rewards.scoring import step_verdict
 from rlkd.rewards.statistics import group_records, without_difference
 from rlkd.structure.base import PathItem
 from rlkd.structure.factory import make_decomposer, make_scorer
@@ -30,7 +31,7 @@ from schemas.base import JsonValue
 from schemas.config.pipeline import PipelineConfig
 from schemas.problem import Problem
 from schemas.replay import ReplayReport, ReplaySide, ReplayStep
-from schemas.rollout import RewardRecord, StepVerdict
+from schemas.rollout import RewardRecord
 from schemas.structure import Structure
 
 _CHANGEABLE = ("rewards", "structures", "rl.scale_rewards", "rl.mask_truncated")
@@ -197,9 +198,7 @@ def _item(row: RewardRecord, problems: Mapping[str, Problem], teachers: Mapping[
 def _with_structure(row: RewardRecord, score: StructureScore | None) -> RewardRecord:
     if score is None:
         return row.model_copy(update={"structure": None, "steps_found": 0, "verdicts": ()})
-    verdicts = tuple(
-        StepVerdict(step=match.index, **match.model_dump(exclude={"index"})) for match in score.steps
-    )
+    verdicts = tuple(step_verdict(match) for match in score.steps)
     return row.model_copy(update={"structure": score.structure, "steps_found": score.student_steps, "verdicts": verdicts})
 
 

@@ -15,7 +15,7 @@ from rlkd.rewards.combine import Combined, Components, alpha_at, combine, length
 from rlkd.rewards.format import format_reward
 from rlkd.rewards.outcome import outcome_reward
 from rlkd.structure.score import ScoreItem
-from schemas.alignment import StructureScore
+from schemas.alignment import StepMatch, StructureScore
 from schemas.config.rewards import RewardsConfig
 from schemas.config.student import StudentConfig
 from schemas.problem import Problem
@@ -115,7 +115,7 @@ def _record(
         tokens=completion.tokens,
         finish_reason=completion.finish_reason,
         steps_found=0 if structure is None else structure.student_steps,
-        verdicts=() if structure is None else _verdicts(structure),
+        verdicts=() if structure is None else tuple(step_verdict(match) for match in structure.steps),
         structure=parts.structure,
         outcome=parts.outcome,
         format=parts.format,
@@ -126,17 +126,15 @@ def _record(
     )
 
 
-def _verdicts(score: StructureScore) -> tuple[StepVerdict, ...]:
-    return tuple(
-        StepVerdict(
-            step=match.index,
-            sub_problem=match.sub_problem,
-            answer=match.answer,
-            teacher_path=match.teacher_path,
-            teacher_step=match.teacher_step,
-            p_intent=match.p_intent,
-            p_sub_problem=match.p_sub_problem,
-            p_answer=match.p_answer,
-        )
-        for match in score.steps
+def step_verdict(match: StepMatch) -> StepVerdict:
+    """A student's step as the ledger keeps it: the step, its partner, and the judge's probabilities."""
+    return StepVerdict(
+        step=match.index,
+        sub_problem=match.sub_problem,
+        answer=match.answer,
+        teacher_path=match.teacher_path,
+        teacher_step=match.teacher_step,
+        p_intent=match.p_intent,
+        p_sub_problem=match.p_sub_problem,
+        p_answer=match.p_answer,
     )
