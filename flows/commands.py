@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
-import threading
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -79,8 +79,8 @@ def _run(config: PipelineConfig, folder: Path, go: Callable[[], None]) -> None:
     home = use_local_services(runs)
     with prefect_server(home) as server:
         if config.tracking.enabled:
-            _open_tracking(runs)
-        import_module("tasks.stages")  # Prefect and all that it brings, while its server starts
+            _open_tracking(runs)  # in this thread: two that import at once can find half-made modules
+        import_module("tasks.stages")  # Prefect and all that it brings; its server starts in the meantime
         if server is not None:
             with spinner("starting Prefect"):
                 server.wait()
@@ -90,16 +90,11 @@ def _run(config: PipelineConfig, folder: Path, go: Callable[[], None]) -> None:
 
 
 def _open_tracking(runs: Path) -> None:
-    """Opens MLflow's database in the background."""
+    """Opens MLflow's database."""
     from tasks import tracking
 
-    def warm_up() -> None:
-        try:
-            tracking.client(tracking.tracking_uri(runs))
-        except UserError:
-            return  # the run itself meets it again, and says so
-
-    threading.Thread(target=warm_up, daemon=True, name="tracking").start()
+    with contextlib.suppress(UserError):  # the run itself meets it again, and says so
+        tracking.client(tracking.tracking_uri(runs))
 
 
 def _stage_name(text: str) -> StageName:

@@ -28,7 +28,7 @@ _Waiting = tuple[CompletionRequest, "asyncio.Future[CompletionResult]"]
 class LocalCompleter:
     """Greedy (or sampled) generation and first-token log-probabilities with transformers.
 
-    The model is loaded at the first request. JSON schemas are not enforced: the reader of the text is
+    The model is loaded at the first request, which waits for it. JSON schemas are not enforced: the reader of the text is
     tolerant. One generation runs at a time, in a thread, so that the event loop stays free.
 
     Args:
@@ -77,6 +77,7 @@ class LocalCompleter:
         await asyncio.sleep(0)  # lets the callers of this turn of the loop queue up first
         while batch := self._next_batch():
             try:
+                self._load()  # here, not in the thread: two that import at once can find half-made modules
                 results = await asyncio.to_thread(self._generate, [request for request, _ in batch])
             except BaseException as error:
                 for _, future in batch:
@@ -138,7 +139,6 @@ class LocalCompleter:
 
     def _generate(self, requests: list[CompletionRequest]) -> list[CompletionResult | CompletionFault]:
         """One batch; requests whose prompt leaves no room in the context are faults."""
-        self._load()
         chat = self.config.chat and bool(self._tokenizer.chat_template)
         room = getattr(self._model.config, "max_position_embeddings", None) or 1 << 30
         ids = [
