@@ -9,6 +9,12 @@ from pydantic import BaseModel, ConfigDict
 SCHEMA_VERSION = 1
 """Version of the rows and manifests on disk; raised when an old reader would misread a new file."""
 
+OPERATIONAL = "operational"
+"""Annotation of a setting that cannot change a result (``Annotated[int, OPERATIONAL]``): how fast, how often, how long.
+
+It counts toward no stage's identity, so that finished stages are reused when it changes.
+"""
+
 JsonValue: TypeAlias = Any
 """Any value that JSON can hold."""
 

@@ -3,6 +3,7 @@
 Name and version of the stage, the sections of the configuration that it reads, the seed, the content
 digests of its inputs, and the content of local files that the configuration points at. Two runs that
 agree on all of these share one folder in the store; an edited data file or checkpoint makes a new one.
+Settings that cannot change a result (annotated ``OPERATIONAL`` in the schemas) do not count.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,14 @@ from rlkd.errors import DataError
 from rlkd.io import sha256_file, sha256_json
 from rlkd.stages import StageSpec
 from schemas.artifact import StageName
-from schemas.base import SCHEMA_VERSION
+from schemas.base import OPERATIONAL, SCHEMA_VERSION, Schema
 from schemas.config.pipeline import PipelineConfig
 
 PATH_FIELDS = frozenset({"path", "dataset", "model", "checkpoint", "adapter", "tokenizer", "file"})
 """Names of settings that may hold a local file or folder."""
+
+SOURCE_LIBRARIES = {"hub": "datasets", "reasoning_gym": "reasoning-gym"}
+"""Libraries that make a source's problems: another version may make others, so it counts."""
 
 BUILTIN = "builtin:"
 """Prefix of models that ship with the project."""
@@ -37,7 +42,8 @@ class StageIdentity:
     Attributes:
         stage: Name of the stage.
         version: Version of the stage's meaning.
-        config: The covered part of the configuration, with ``seed`` and ``external`` (digests of local files).
+        config: The covered part of the configuration, with ``seed`` and ``external`` (digests of local files, versions of
+            the libraries that make the problems).
         inputs: Content digest of each input stage.
         key: Hex SHA-256 over all of this.
     """
@@ -58,10 +64,13 @@ def identify(spec: StageSpec, config: PipelineConfig, inputs: Mapping[str, str])
         inputs: Content digest of each input stage that the run has (skipped ones are absent).
     """
     dump = config.model_dump(mode="json")
+    _drop_operational(config, dump)
     covered: dict[str, Any] = {section: _section(dump, section) for section in spec.sections}
     external: dict[str, str] = {}
     for section, value in covered.items():
         external.update(_external(value, section))
+    if "data" in covered and (library := SOURCE_LIBRARIES.get(config.data.type)):
+        external[library] = _version(library)
     covered = {**covered, "seed": config.seed, "external": external}
     key = sha256_json(
         {
@@ -73,6 +82,29 @@ def identify(spec: StageSpec, config: PipelineConfig, inputs: Mapping[str, str])
         }
     )
     return StageIdentity(spec.name, spec.version, covered, dict(inputs), key)
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return ""  # the stage itself says that it is missing
+
+
+def _drop_operational(value: Any, dump: Any) -> None:
+    """Takes the settings that cannot change a result out of a dump, along the models that it was made from."""
+    if isinstance(value, Schema):
+        for name, field in type(value).model_fields.items():
+            if OPERATIONAL in field.metadata:
+                del dump[name]
+            else:
+                _drop_operational(getattr(value, name), dump[name])
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            _drop_operational(item, dump[name])
+    elif isinstance(value, list | tuple):
+        for item, part in zip(value, dump, strict=True):
+            _drop_operational(item, part)
 
 
 def _section(dump: Mapping[str, Any], dotted: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from schemas.base import JsonValue, Schema
+from schemas.base import OPERATIONAL, JsonValue, Schema
 from schemas.config.world import WorldSettings
 from schemas.problem import Split
 
@@ -138,7 +138,7 @@ class FileData(TableData):
         default_factory=dict,
         description="File of each split inside the folder, e.g. {train: train.jsonl, test: test.jsonl}.",
     )
-    homepage: str = Field(
+    homepage: Annotated[str, OPERATIONAL] = Field(
         default="", description="Where the data can be had; named in the error when it is absent."
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from schemas.base import JsonValue, Schema
+from schemas.base import OPERATIONAL, JsonValue, Schema
 
 
 class OpenAIEndpoint(Schema):
@@ -16,13 +16,13 @@ class OpenAIEndpoint(Schema):
     type: Literal["openai"] = Field(description="An OpenAI-compatible HTTP server.")
     base_url: str = Field(description="Address up to and with the version, for example http://127.0.0.1:8000/v1.")
     model: str = Field(min_length=1, description="Model name as the server knows it.")
-    api_key_env: str | None = Field(
+    api_key_env: Annotated[str | None, OPERATIONAL] = Field(
         default=None, description="NAME of the environment variable that holds the key (never the key itself); null sends none."
     )
-    concurrency: int = Field(default=32, ge=1, description="Most requests at once.")
-    timeout_s: float = Field(default=120.0, gt=0, description="Longest time that one attempt may take, in seconds, waiting for the server included.")
-    attempts: int = Field(default=5, ge=1, description="Attempts per request; only rate limits, server errors and lost connections are tried again.")
-    max_wait_s: float = Field(default=30.0, ge=0, description="Longest wait between two attempts; also caps what Retry-After may ask for.")
+    concurrency: Annotated[int, OPERATIONAL] = Field(default=32, ge=1, description="Most requests at once.")
+    timeout_s: Annotated[float, OPERATIONAL] = Field(default=120.0, gt=0, description="Longest time that one attempt may take, in seconds, waiting for the server included.")
+    attempts: Annotated[int, OPERATIONAL] = Field(default=5, ge=1, description="Attempts per request; only rate limits, server errors and lost connections are tried again.")
+    max_wait_s: Annotated[float, OPERATIONAL] = Field(default=30.0, ge=0, description="Longest wait between two attempts; also caps what Retry-After may ask for.")
     structured_output: Literal["json_schema", "json_object", "none"] = Field(
         default="json_schema", description="How the server is asked for JSON: by schema, as any object, or by the prompt only."
     )

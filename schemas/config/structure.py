@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.base import Schema
+from schemas.base import OPERATIONAL, Schema
 from schemas.config.endpoint import EndpointConfig
 
 
@@ -138,4 +138,4 @@ class StructuresConfig(Schema):
     alignment: AlignmentConfig = Field(
         default=StructureAlignmentConfig(type="structure"), description="How steps are paired and the score is made."
     )
-    cache: CacheConfig = Field(default=CacheConfig(), description="Disk cache for model backends.")
+    cache: Annotated[CacheConfig, OPERATIONAL] = Field(default=CacheConfig(), description="Disk cache for model backends.")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.base import Schema
+from schemas.base import OPERATIONAL, Schema
 
 
 class OptimizerConfig(Schema):
@@ -56,7 +56,7 @@ class RLConfig(Schema):
     share_prompts: bool = Field(
         default=True, description="Compute a group's prompt once for all its completions where that is cheaper (Llama and Qwen with sdpa attention)."
     )
-    save_every: int = Field(default=20, ge=1, description="Optimiser steps between checkpoints; rounded up to a generation boundary.")
+    save_every: Annotated[int, OPERATIONAL] = Field(default=20, ge=1, description="Optimiser steps between checkpoints; rounded up to a generation boundary.")
     max_missing_share: float = Field(default=0.1, ge=0, le=1, description="Share of missing rewards in a step past which training stops.")
     optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="Optimiser.")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from rlkd.stages import STAGES, stage_spec
 from schemas.config.pipeline import PipelineConfig
 from tasks.identity import digest_path, identify, local_path
 
+OUTCOME_ONLY = {"warm_start": {"enabled": False}, "rl": {"enabled": False}}
 WORLD = {"name": "t", "data": {"type": "world"}}
 
 
@@ -124,3 +126,73 @@ def test_folder_digests_see_names_and_contents(tmp_path: Path) -> None:
     assert digest_path(tmp_path) != first
     (tmp_path / "b").rename(tmp_path / "a")
     assert digest_path(tmp_path) == first
+
+
+def _with_judge(endpoint: dict[str, object] | None = None, **structures: object) -> PipelineConfig:
+    server = {"type": "openai", "base_url": "http://127.0.0.1:1/v1", "model": "m", **(endpoint or {})}
+    return _config(
+        structures={
+            "decomposer": {"type": "generative", "endpoint": server},
+            "judge": {"type": "cascade", "then": {"type": "llm", "endpoint": server}},
+            **structures,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"concurrency": 2}, {"timeout_s": 9}, {"attempts": 1}, {"max_wait_s": 0}, {"api_key_env": "OTHER_KEY"}],
+)
+def test_how_an_endpoint_is_reached_is_no_part_of_a_result(setting: dict[str, object]) -> None:
+    assert _changed(_with_judge(), _with_judge(setting)) == set()
+
+
+def test_a_cache_and_the_pace_of_checkpoints_are_no_part_of_a_result() -> None:
+    assert _changed(_with_judge(), _with_judge(cache={"enabled": False, "folder": "x"})) == set()
+    assert _changed(_config(), _config(rl={"save_every": 3})) == set()
+
+
+@pytest.mark.parametrize(
+    "setting", [{"model": "n"}, {"extra_body": {"top_k": 1}}, {"base_url": "http://b/v1"}]
+)
+def test_another_model_behind_an_endpoint_is_another_result(setting: dict[str, object]) -> None:
+    after = {"structures", "rl", "evaluate", "report"}
+    assert _changed(_with_judge(), _with_judge(setting)) == after
+
+
+@pytest.mark.parametrize(
+    ("library", "data"),
+    [
+        ("datasets", {"type": "hub", "dataset": "owner/name"}),
+        ("reasoning-gym", {"type": "reasoning_gym", "dataset": "chain_sum"}),
+        (None, {"type": "world"}),
+    ],
+)
+def test_the_library_that_makes_the_problems_counts(
+    library: str | None, data: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = parse_config(
+        {"name": "t", "data": data, "traces": {"teacher": {"type": "none"}}, **OUTCOME_ONLY}
+    )
+    before = _keys(config)
+    monkeypatch.setattr("tasks.identity.metadata.version", lambda name: f"{name} 99")
+    changed = {name for name, key in _keys(config).items() if key != before[name]}
+    assert changed == (ALL if library else set())
+    found = identify(stage_spec("data"), config, {}).config["external"]
+    assert found == ({library: f"{library} 99"} if library else {})
+
+
+def test_a_library_that_is_missing_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    config = parse_config(
+        {
+            "name": "t",
+            "data": {"type": "hub", "dataset": "a/b"},
+            "traces": {"teacher": {"type": "none"}},
+            **OUTCOME_ONLY,
+        }
+    )
+    monkeypatch.setattr("tasks.identity.metadata.version", missing)
+    assert identify(stage_spec("data"), config, {}).config["external"] == {"datasets": ""}
