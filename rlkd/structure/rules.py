@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 from rlkd.structure.arithmetic import canonical
 from rlkd.structure.base import PathItem
-from rlkd.structure.calc import Calc
-from rlkd.structure.prepare import prepare_raw
+from rlkd.structure.prepare import Prepared, View, prepare_raw
 from rlkd.structure.quantities import problem_quantities
-from rlkd.structure.reading import MAX_CHARS, MAX_STEPS, RawStep, read_path, step_texts
+from rlkd.structure.reading import MAX_CHARS, MAX_STEPS, RawStep, read_path
 from schemas.config.structure import RulesDecomposerConfig
 from schemas.structure import ReasoningStep, Structure
 
@@ -36,37 +35,39 @@ def decompose_text(
         The structure; without steps where the path has none.
     """
     raw = read_path(path, max_chars, max_steps)
-    prepared = prepare_raw(path, raw, problem_quantities(problem))
+    prepared = prepare_raw(path, raw, problem_quantities(problem), problem)
     return Structure(
-        steps=tuple(describe_step(path, i, step, prepared.depends[i], problem) for i, step in enumerate(raw)),
+        steps=describe_steps(path, raw, prepared),
         decomposer=VERSION,
         path_sha256=hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest(),
     )
 
 
-def describe_step(path: str, index: int, step: RawStep, depends: list[int], problem: str = "") -> ReasoningStep:
-    """The full form of a step that was read.
+def describe_steps(path: str, raw: Sequence[RawStep], prepared: Prepared) -> tuple[ReasoningStep, ...]:
+    """The full form of the steps that were read.
 
     Args:
-        path: The path that it was read from.
-        index: Its position.
-        step: The step.
-        depends: Earlier steps that it uses.
-        problem: The problem's text; may be empty.
+        path: The path that they were read from.
+        raw: The steps.
+        prepared: The same steps, prepared with the problem's text.
     """
-    meta, sub_problem, claim = step_texts(path, step, problem)
-    calc = step.calcs[-1] if step.calcs else None
-    if calc is None:
+    both = zip(raw, prepared.views, prepared.depends, strict=True)
+    return tuple(_describe(path, step, view, depends) for step, view, depends in both)
+
+
+def _describe(path: str, step: RawStep, view: View, depends: list[int]) -> ReasoningStep:
+    answer = answer_of(path, step, view)
+    if not step.calcs:
         return ReasoningStep(
-            index=index, meta=meta, sub_problem=sub_problem, answer=claim,
+            index=view.index, meta=view.meta, sub_problem=view.text, answer=answer,
             depends_on=tuple(depends), start=step.start, end=step.end, kind=step.kind,
         )  # fmt: skip
     operands = tuple(dict.fromkeys(q for c in step.calcs for q in c.quantities()))
     return ReasoningStep(
-        index=index,
-        meta=meta,
-        sub_problem=sub_problem,
-        answer=_answer(path, calc),
+        index=view.index,
+        meta=view.meta,
+        sub_problem=view.text,
+        answer=answer,
         quantities=operands,
         operation="".join(dict.fromkeys("".join(c.ops for c in step.calcs))),
         depends_on=tuple(depends),
@@ -77,7 +78,11 @@ def describe_step(path: str, index: int, step: RawStep, depends: list[int], prob
     )
 
 
-def _answer(path: str, calc: Calc) -> str:
+def answer_of(path: str, step: RawStep, view: View) -> str:
+    """What a step that was read answers: the result of its last calculation with its unit, or what it claims."""
+    if not step.calcs:
+        return view.answer
+    calc = step.calcs[-1]
     if calc.source:
         return calc.source
     value = f"{canonical(calc.value * 100)}%" if calc.percent else canonical(calc.value)

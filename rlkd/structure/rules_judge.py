@@ -95,7 +95,7 @@ def wording(a: str, b: str) -> float:
     return score
 
 
-def judge_views(teacher: View, student: View, tolerance: float = 1e-3, symbolic: bool = False) -> PairVerdict:
+def judge_views(teacher: View, student: View, symbolic: bool = False) -> PairVerdict:
     """Compares two steps; see :class:`RulesJudge`."""
     if teacher.units and student.units:
         best = (0.0, 0.0, 0.0)
@@ -177,9 +177,7 @@ class RulesJudge:
 
     def judge_pair(self, pair: StepPair) -> PairVerdict:
         """Judges one pair of steps."""
-        return judge_views(
-            view_of(pair.teacher_step), view_of(pair.student_step), self.config.tolerance, self.config.symbolic
-        )
+        return judge_views(view_of(pair.teacher_step), view_of(pair.student_step), self.config.symbolic)
 
     async def judge(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
         """Judges pairs, in order."""

@@ -9,14 +9,14 @@ from rlkd.structure.align import align_prefix
 from rlkd.structure.base import Decomposer, Judge, PairVerdict, PathItem, StepPair
 from rlkd.structure.compare import Comparison, compare_numeric, compare_verdicts, merge_explained
 from rlkd.structure.prefix import PrefixSample, score_prefix
-from rlkd.structure.prepare import Prepared, prepare_raw, prepare_structure
+from rlkd.structure.prepare import Prepared, View, prepare_raw, prepare_structure
 from rlkd.structure.quantities import problem_quantities
 from rlkd.structure.reading import RawStep, read_path
-from rlkd.structure.rules import RulesDecomposer, decompose_text, describe_step
+from rlkd.structure.rules import RulesDecomposer, answer_of, decompose_text
 from rlkd.structure.rules_judge import RulesJudge, judge_views
 from schemas.alignment import StepMatch, StructureScore
-from schemas.config.structure import PrefixAlignmentConfig, RulesJudgeConfig, StructureAlignmentConfig
-from schemas.structure import ReasoningStep, Structure
+from schemas.config.structure import PrefixAlignmentConfig, StructureAlignmentConfig
+from schemas.structure import Structure
 
 _CACHE = 4096
 
@@ -80,8 +80,8 @@ class StructureScorer:
         if found is None:
             return None
         result, teachers, student, raw = found
-        steps = [describe_step(item.student_path, i, step, student.depends[i], item.problem) for i, step in enumerate(raw)]
-        return report(result, teachers, student, steps)
+        said = [(v.index, v.text, answer_of(item.student_path, s, v)) for s, v in zip(raw, student.views, strict=True)]
+        return report(result, teachers, student, said)
 
     def quick_score(self, item: ScoreItem) -> float | None:
         """The score alone, by rules, without the report of steps (see :meth:`score`)."""
@@ -141,7 +141,7 @@ class StructureScorer:
             if matrices is not None:
                 matrices.append(matrix)
         result = self._compare(teachers, student, item.problem, matrices)
-        return report(result, teachers, student, structure.steps)
+        return report(result, teachers, student, [(s.index, s.sub_problem, s.answer) for s in structure.steps])
 
     # -- shared -------------------------------------------------------------------------------------
 
@@ -190,8 +190,10 @@ class StructureScorer:
         return best
 
     def _matrix(self, teacher: Prepared, student: Prepared) -> list[list[PairVerdict]]:
-        config = self.judge.config if isinstance(self.judge, RulesJudge) else RulesJudgeConfig(type="rules")
-        return [[judge_views(t, s, config.tolerance, config.symbolic) for s in student.views] for t in teacher.views]
+        return [[self._judge_now(t, s) for s in student.views] for t in teacher.views]
+
+    def _judge_now(self, teacher: View, student: View) -> PairVerdict:
+        return judge_views(teacher, student, isinstance(self.judge, RulesJudge) and self.judge.config.symbolic)
 
     def _prefix(
         self, teacher: Prepared, student: Prepared, matrix: Sequence[Sequence[PairVerdict]] | None
@@ -201,7 +203,7 @@ class StructureScorer:
         for i, view in enumerate(teacher.views):
             if i >= len(student.views):
                 break
-            verdict = matrix[i][i] if matrix is not None else judge_views(view, student.views[i])
+            verdict = matrix[i][i] if matrix is not None else self._judge_now(view, student.views[i])
             rows.append([verdict] * (i + 1))
             if verdict.p_intent < threshold:
                 break
@@ -227,19 +229,26 @@ class Result:
 
 
 def report(
-    result: Result, teachers: Sequence[Prepared], student: Prepared, steps: Sequence[ReasoningStep]
+    result: Result, teachers: Sequence[Prepared], student: Prepared, said: Sequence[tuple[int, str, str]]
 ) -> StructureScore:
-    """Writes a result out, step by step."""
+    """Writes a result out, step by step.
+
+    Args:
+        result: The best comparison.
+        teachers: The teacher's paths.
+        student: The student's path.
+        said: Index, sub-problem and answer of each step of the student.
+    """
     rows: list[StepMatch] = []
-    for step, match in zip(steps, result.comparison.steps, strict=True):
+    for (index, sub_problem, answer), match in zip(said, result.comparison.steps, strict=True):
         if match is None:
-            rows.append(StepMatch(index=step.index, sub_problem=step.sub_problem, answer=step.answer))
+            rows.append(StepMatch(index=index, sub_problem=sub_problem, answer=answer))
             continue
         rows.append(
             StepMatch(
-                index=step.index,
-                sub_problem=step.sub_problem,
-                answer=step.answer,
+                index=index,
+                sub_problem=sub_problem,
+                answer=answer,
                 teacher_path=result.teacher,
                 teacher_step=match[0],
                 p_intent=match[1].p_intent,

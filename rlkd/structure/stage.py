@@ -36,7 +36,8 @@ def decompose_traces(ctx: StageContext, decomposer: Decomposer | None = None) ->
         DataError: There is no accepted trace, or a trace names a problem that is not there.
         MissingScoreError: The decomposer failed on more than a tenth of the traces.
     """
-    decomposer = decomposer or make_decomposer(ctx.config.structures.decomposer)
+    configured = ctx.config.structures
+    decomposer = decomposer or make_decomposer(configured.decomposer, configured.cache)
     traces = read_rows(ctx.inputs["traces"] / "accepted.jsonl", TeacherTrace)
     if not traces:
         raise DataError(f"{ctx.inputs['traces'] / 'accepted.jsonl'}: there is no accepted trace to decompose")

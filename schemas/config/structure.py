@@ -43,7 +43,6 @@ class RulesJudgeConfig(Schema):
     """Compares values, quantities, operations and wording; no model."""
 
     type: Literal["rules"] = Field(description="Rules, no model.")
-    tolerance: float = Field(default=1e-3, gt=0, lt=0.1, description="Relative difference up to which two values are equal (rounding).")
     symbolic: bool = Field(
         default=False, description="Ask math-verify where the fast numeric comparison cannot decide two answers (about 1 ms each)."
     )

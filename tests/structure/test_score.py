@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlkd.io import sha256_text
 from rlkd.structure.base import PairVerdict, PathItem, StepPair
 from rlkd.structure.factory import make_scorer
 from rlkd.structure.rules import RulesDecomposer, decompose_text
+from rlkd.structure.rules_judge import RulesJudge
 from rlkd.structure.score import ScoreItem, StructureScorer, score_paths
-from schemas.config.structure import PrefixAlignmentConfig, StructuresConfig
-from schemas.structure import Structure
+from schemas.config.structure import PrefixAlignmentConfig, RulesJudgeConfig, StructuresConfig
+from schemas.structure import ReasoningStep, Structure
 
 PROBLEM = "Ducks lay 16 eggs. She eats three and bakes with four. She sells the rest for $2 each."
 TEACHER = "Janet sells 16 - 3 - 4 = 9 duck eggs a day.\nShe makes 9 * 2 = $18 every day.\n#### 18"
@@ -158,6 +160,23 @@ def test_prefix_as_the_chosen_alignment() -> None:
     assert found is not None and (found.structure, found.prefix) == (2.0, 1.0)
     found = score_paths(PROBLEM, [TEACHER], SPLIT, scorer)
     assert found is not None and found.structure == 0.0  # one inserted step loses everything
+
+
+def test_symbolic_equality_counts_under_the_paper_rule_too() -> None:
+    def one_step(answer: str) -> Structure:
+        step = ReasoningStep(index=0, sub_problem="Solve it", answer=answer)
+        return Structure(steps=(step,), path_sha256=sha256_text(answer))
+
+    class Reader:
+        name = "reader@1"
+
+        async def decompose(self, items: Sequence[PathItem]) -> list[Structure | None]:
+            return [one_step(item.path) for item in items]
+
+    for symbolic, expected in ((False, 0.5), (True, 1.0)):  # an answer that differs halves the only step
+        scorer = StructureScorer(Reader(), RulesJudge(RulesJudgeConfig(type="rules", symbolic=symbolic)))
+        [found] = asyncio.run(scorer.score([ScoreItem("", (one_step(r"\frac{1}{2}"),), "0.5")]))
+        assert found is not None and found.prefix == expected
 
 
 def test_scores_items_in_order_and_the_same_either_way() -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rlkd.completion.simulated import Reply, SimulatedServer
 from rlkd.errors import DataError, MissingScoreError
 from rlkd.events import NullSink
 from rlkd.io import read_rows, sha256_text, write_rows
@@ -100,6 +103,24 @@ def test_structures_of_another_decomposer_are_not_reused(tmp_path: Path) -> None
     newer.name = "recorder@2"
     decompose_traces(ctx, newer)
     assert len(newer.seen) == 6
+
+
+def test_the_configured_cache_keeps_what_a_model_said(tmp_path: Path) -> None:
+    def config(cache: Path) -> PipelineConfig:
+        endpoint = {"type": "openai", "base_url": server.url, "model": "m"}
+        decomposer = {"type": "generative", "endpoint": endpoint}
+        structures = {"decomposer": decomposer, "cache": {"folder": str(cache)}}
+        return CONFIG.model_validate({**CONFIG.model_dump(), "structures": structures})
+
+    answer = json.dumps({"steps": [{"sub_problem": "How many?", "answer": "1", "quote": "path"}]})
+    with SimulatedServer(lambda body: Reply(answer)) as server:
+        asked = []
+        for i, cache in enumerate(("one", "one", "two")):
+            (tmp_path / str(i)).mkdir()
+            ctx = replace(context(tmp_path / str(i), 3), config=config(tmp_path / cache))
+            assert decompose_traces(ctx).rows == 3
+            asked.append(len(server.seen))
+    assert asked == [3, 3, 6]  # the second run finds all three answers on disk, another folder has none
 
 
 def test_clear_errors(tmp_path: Path) -> None:
