@@ -20,17 +20,22 @@ class OptimizerConfig(Schema):
     gradient_checkpointing: bool = Field(default=False, description="Recompute activations to save memory.")
 
 
-class WarmStartConfig(Schema):
-    """SFT on teacher traces (completion-only loss); the checkpoint with the best validation loss goes on."""
+class FineTuneConfig(Schema):
+    """SFT (completion-only loss); the checkpoint with the best validation loss goes on."""
 
-    enabled: bool = Field(default=True, description="Off for RLKD-zero: RL starts from the student as it is.")
-    traces: int | None = Field(default=None, ge=1, description="Teacher traces that it learns from (drawn by seed); null takes all accepted ones.")
     max_epochs: float = Field(default=10.0, gt=0, description="Most passes over the traces.")
     batch_size: int = Field(default=16, ge=1, description="Traces per device and forward pass.")
     accumulation: int = Field(default=1, ge=1, description="Forward passes per optimiser step.")
     eval_every: int = Field(default=20, ge=1, description="Optimiser steps between validations; a checkpoint is saved at each.")
     patience: int = Field(default=3, ge=1, description="Validations without improvement after which it stops.")
     optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="Optimiser.")
+
+
+class WarmStartConfig(FineTuneConfig):
+    """SFT on teacher traces (completion-only loss); the checkpoint with the best validation loss goes on."""
+
+    enabled: bool = Field(default=True, description="Off for RLKD-zero: RL starts from the student as it is.")
+    traces: int | None = Field(default=None, ge=1, description="Teacher traces that it learns from (drawn by seed); null takes all accepted ones.")
 
 
 class RLConfig(Schema):

@@ -10,34 +10,14 @@ import torch
 from rlkd.errors import DataError, TrainingError
 from rlkd.io import write_rows
 from rlkd.training.student import load_student
-from rlkd.training.warm_start import best_step, patience_spent, validation_losses, warm_start
+from rlkd.training.warm_start import warm_start
 
 from .conftest import make_config, make_context, make_problem, make_trace
-
-HISTORY: list[dict[str, Any]] = [
-    {"step": 1, "loss": 2.0},
-    {"step": 2, "eval_loss": 1.0},
-    {"step": 4, "eval_loss": 0.5},
-    {"step": 6, "eval_loss": 0.5},
-    {"step": 8, "eval_loss": 0.7},
-]
 
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
-
-
-def test_best_is_the_least_validation_loss_the_earliest_of_equals() -> None:
-    assert validation_losses(HISTORY)[0] == (2, 1.0)
-    assert best_step(HISTORY) == 4
-    assert best_step([]) is None
-
-
-def test_patience_counts_validations_since_the_best() -> None:
-    assert patience_spent(HISTORY, 2)  # steps 6 and 8
-    assert not patience_spent(HISTORY, 3)
-    assert not patience_spent([], 1)
 
 
 def config(**changes: Any) -> Any:

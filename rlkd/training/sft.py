@@ -1,0 +1,245 @@
+"""Supervised fine-tuning of a causal LM, stopped at the validation optimum: the warm start and GSRM training alike."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlkd.events import EventSink
+from rlkd.training.arguments import common_arguments, world_size
+from rlkd.training.checkpoints import step_of
+from rlkd.training.guard import stop_on_sigterm
+from rlkd.training.mixin import Session, WatchedTrainer, session_callback
+from rlkd.training.prompts import TrainingText
+from rlkd.training.student import (
+    Student,
+    fresh_student,
+    is_fresh,
+    load_student,
+    publish_checkpoint,
+    save_student,
+)
+from schemas.config.student import StudentConfig
+from schemas.config.training import FineTuneConfig
+
+_METRICS = {
+    "loss": "loss",
+    "grad_norm": "grad_norm",
+    "learning_rate": "learning_rate",
+    "epoch": "epoch",
+    "mean_token_accuracy": "token_accuracy",
+    "eval_loss": "validation_loss",
+    "eval_mean_token_accuracy": "validation_token_accuracy",
+}
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """One fine-tuning.
+
+    Attributes:
+        student: The model and its conventions.
+        settings: How it is trained.
+        setting: Name of the section that ``settings`` come from, for error messages.
+        seed: Seed of everything that is random.
+        folder: The stage's folder; gets ``model/`` and ``metrics.jsonl``.
+        events: Where progress and metrics go.
+        by_length: Whether texts of like length share a batch (less padding, another order).
+    """
+
+    student: StudentConfig
+    settings: FineTuneConfig
+    setting: str
+    seed: int
+    folder: Path
+    events: EventSink
+    by_length: bool = False
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """What came of it.
+
+    Attributes:
+        steps: Optimiser steps made.
+        best_step: The step whose checkpoint was published.
+        losses: Validation loss by step; empty without validation.
+    """
+
+    steps: int
+    best_step: int
+    losses: dict[int, float]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The headline figures."""
+        figures = {"steps": float(self.best_step)}
+        return {"validation_loss": self.losses[self.best_step], **figures} if self.losses else figures
+
+
+def fine_tune(
+    job: FineTuning, student: Student, start: Path | None, train: TrainingText, validation: TrainingText
+) -> FineTuned:
+    """Trains on tokenised texts and publishes the checkpoint with the least validation loss as ``model/``.
+
+    Every ``eval_every`` steps the loss on the validation texts is measured, and a checkpoint saved; an
+    unfinished training continues from its last one. Without validation texts the last checkpoint goes on.
+
+    Args:
+        job: What is to be done.
+        student: The model to start from; see :func:`starting_model`.
+        start: Its folder (``None``: ``job.student.model``).
+        train: What is learned; not empty.
+        validation: What decides when to stop.
+
+    Raises:
+        TrainingError: The loss was not finite, or the run was asked to stop.
+    """
+    settings = job.settings
+    batch = settings.batch_size * settings.accumulation * world_size()
+    total = max(1, math.ceil(settings.max_epochs * math.ceil(len(train.rows) / batch)))
+    with stop_on_sigterm() as stop:
+        rate = f"{job.setting}.optimizer.learning_rate"
+        session = Session(job.folder, job.events, rate, total, stop=stop)
+        trainer = _trainer(job, session, student, train, validation)
+        history = _train(trainer, session, settings.patience)
+    best = best_step(history) or trainer.state.global_step
+    if trainer.is_world_process_zero():
+        publish_checkpoint(job.student, session.root / f"checkpoint-{best}", start, job.folder / "model")
+    losses = dict(validation_losses(history))
+    if not losses:
+        job.events.message("no validation traces: the last checkpoint goes on")
+    return FineTuned(trainer.state.global_step, best, losses)
+
+
+def starting_model(
+    config: StudentConfig, folder: Path, texts: Iterable[str], seed: int
+) -> tuple[Student, Path | None]:
+    """The untrained model and its folder (``None``: ``student.model``); a fresh one is made and kept as ``base/``.
+
+    Args:
+        config: The ``student`` section.
+        folder: The stage's folder.
+        texts: What a fresh tokenizer learns from.
+        seed: Seed of fresh weights.
+    """
+    if not is_fresh(config):
+        return load_student(config, train=True), None
+    base = folder / "base"
+    processes = _processes()
+    if processes.is_main_process and not base.exists():
+        student = fresh_student(config, texts, seed)
+        save_student(student.model, student.tokenizer, base)
+    processes.wait_for_everyone()
+    return load_student(config, base, train=True), base
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes for all that train together."""
+    return bool(_processes().is_main_process)
+
+
+def _processes() -> Any:
+    """The processes that train together; without a GPU they talk through gloo."""
+    import torch
+    from accelerate import PartialState
+
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+def report_fit(events: EventSink, split: str, text: TrainingText) -> None:
+    """Says how many traces were left out because they exceed the budgets."""
+    if text.long_prompts or text.long_completions:
+        events.message(
+            f"{split}: {text.long_prompts} traces left out for a prompt over student.max_prompt_tokens, "
+            f"{text.long_completions} for a completion over student.max_completion_tokens"
+        )
+
+
+def validation_losses(history: Iterable[dict[str, Any]]) -> list[tuple[int, float]]:
+    """(step, validation loss) of each validation in a Trainer's log history."""
+    return [(int(entry["step"]), float(entry["eval_loss"])) for entry in history if "eval_loss" in entry]
+
+
+def best_step(history: Iterable[dict[str, Any]]) -> int | None:
+    """Step with the least validation loss, the earliest of equals; ``None`` without any validation."""
+    losses = validation_losses(history)
+    return min(losses, key=lambda pair: (pair[1], pair[0]))[0] if losses else None
+
+
+def patience_spent(history: Sequence[dict[str, Any]], patience: int) -> bool:
+    """Whether the last ``patience`` validations brought no improvement."""
+    best = best_step(history)
+    return best is not None and sum(step > best for step, _ in validation_losses(history)) >= patience
+
+
+def _train(trainer: Any, session: Session, patience: int) -> list[dict[str, Any]]:
+    """Runs or continues training; returns the log history of the whole of it."""
+    with trainer.args.main_process_first(local=False):
+        checkpoint = session.resume()
+    if checkpoint is not None:
+        history = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
+        if step_of(checkpoint) >= session.total or patience_spent(history, patience):
+            trainer.state.global_step = step_of(checkpoint)
+            return list(history)
+        session.events.message(f"continues from step {step_of(checkpoint)}")
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    session.check_finished(trainer.state.global_step)
+    return list(trainer.state.log_history)
+
+
+def _trainer(
+    job: FineTuning, session: Session, student: Student, train: TrainingText, validation: TrainingText
+) -> Any:
+    from datasets import Dataset
+    from transformers import PrinterCallback, TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    from rlkd.training.student import lora_config
+
+    settings = job.settings
+
+    class Patience(TrainerCallback):  # type: ignore[misc]
+        def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+            if patience_spent(state.log_history, settings.patience):
+                control.should_training_stop = True
+            return control
+
+    class FineTuneTrainer(WatchedTrainer, SFTTrainer):  # type: ignore[misc]
+        metric_names = _METRICS
+
+        def best_checkpoint(self) -> Path | None:
+            step = best_step(self.state.log_history)
+            return session.root / f"checkpoint-{step}" if step else None
+
+    sampling = {"train_sampling_strategy": "group_by_length"} if job.by_length else {}
+    args = SFTConfig(
+        **common_arguments(session, job.student, settings.optimizer, job.seed),
+        **sampling,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=4 * settings.batch_size,
+        gradient_accumulation_steps=settings.accumulation,
+        eval_strategy="steps" if validation.rows else "no",
+        eval_steps=settings.eval_every,
+        save_steps=settings.eval_every,
+        max_length=None,
+        packing=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+    lora = job.student.lora
+    trainer = FineTuneTrainer(
+        model=student.model,
+        args=args,
+        train_dataset=Dataset.from_list(train.rows),
+        eval_dataset=Dataset.from_list(validation.rows) if validation.rows else None,
+        processing_class=student.tokenizer,
+        peft_config=lora_config(lora) if lora else None,
+        callbacks=[session_callback(session), Patience()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.session = session
+    return trainer

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from typing import Any
+
+from rlkd.training.sft import best_step, patience_spent, validation_losses
+
+HISTORY: list[dict[str, Any]] = [
+    {"step": 1, "loss": 2.0},
+    {"step": 2, "eval_loss": 1.0},
+    {"step": 4, "eval_loss": 0.5},
+    {"step": 6, "eval_loss": 0.5},
+    {"step": 8, "eval_loss": 0.7},
+]
+
+
+def test_best_is_the_least_validation_loss_the_earliest_of_equals() -> None:
+    assert validation_losses(HISTORY)[0] == (2, 1.0)
+    assert best_step(HISTORY) == 4
+    assert best_step([]) is None
+
+
+def test_patience_counts_validations_since_the_best() -> None:
+    assert patience_spent(HISTORY, 2)  # steps 6 and 8
+    assert not patience_spent(HISTORY, 3)
+    assert not patience_spent([], 1)
