@@ -87,7 +87,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "rl",
-        1,
+        2,
         ("student", "structures", "rewards", "rl"),
         ("data", "traces", "structures", "warm_start"),
         "rlkd.training.rl:distil",
@@ -95,7 +95,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        1,
+        2,
         ("student", "structures", "evaluate"),
         ("data", "traces", "structures", "warm_start", "rl"),
         "rlkd.evaluation.stage:evaluate",

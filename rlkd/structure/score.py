@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rlkd.structure.align import align_prefix
 from rlkd.structure.base import Decomposer, Judge, PairVerdict, PathItem, StepPair
 from rlkd.structure.compare import Comparison, compare_numeric, compare_verdicts, merge_explained
+from rlkd.structure.merge import Place, Walk, other_walks
 from rlkd.structure.prefix import PrefixSample, score_prefix
 from rlkd.structure.prepare import Prepared, View, prepare_raw, prepare_structure
 from rlkd.structure.quantities import problem_quantities
@@ -19,6 +20,8 @@ from schemas.config.structure import PrefixAlignmentConfig, StructureAlignmentCo
 from schemas.structure import Structure
 
 _CACHE = 4096
+Matrix = Sequence[Sequence[PairVerdict]]
+"""Verdicts on teacher step i and student step j."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class StructureScorer:
         self.judge: Judge = judge or RulesJudge()
         self.alignment = alignment or StructureAlignmentConfig(type="structure")
         self._teachers: dict[tuple[int, str], tuple[Structure, Prepared]] = {}
+        self._walks: dict[tuple[tuple[int, ...], str], tuple[tuple[Structure, ...], list[Walk]]] = {}
 
     async def score(self, items: Sequence[ScoreItem]) -> list[StructureScore | None]:
         """Scores items, in order.
@@ -79,16 +83,16 @@ class StructureScorer:
         found = self._by_rules(item)
         if found is None:
             return None
-        result, teachers, student, raw = found
+        result, student, raw = found
         said = [(v.index, v.text, answer_of(item.student_path, s, v)) for s, v in zip(raw, student.views, strict=True)]
-        return report(result, teachers, student, said)
+        return report(result, said)
 
     def quick_score(self, item: ScoreItem) -> float | None:
         """The score alone, by rules, without the report of steps (see :meth:`score`)."""
         found = self._by_rules(item)
         return None if found is None else found[0].structure
 
-    def _by_rules(self, item: ScoreItem) -> tuple[Result, list[Prepared], Prepared, list[RawStep]] | None:
+    def _by_rules(self, item: ScoreItem) -> tuple[Result, Prepared, list[RawStep]] | None:
         if not isinstance(self.decomposer, RulesDecomposer) or not isinstance(self.judge, RulesJudge):
             raise TypeError("scoring at once needs the rules decomposer and judge; use score")
         problem = problem_quantities(item.problem)
@@ -98,7 +102,7 @@ class StructureScorer:
         limits = self.decomposer.config
         raw = read_path(item.student_path, limits.max_chars, limits.max_steps)
         student = prepare_raw(item.student_path, raw, problem, item.problem)
-        return self._compare(teachers, student, item.problem, None), teachers, student, raw
+        return self._compare(item, teachers, student, None), student, raw
 
     # -- any backend --------------------------------------------------------------------------------
 
@@ -140,8 +144,8 @@ class StructureScorer:
                 matrix.append([verdict for verdict in row if verdict is not None])
             if matrices is not None:
                 matrices.append(matrix)
-        result = self._compare(teachers, student, item.problem, matrices)
-        return report(result, teachers, student, [(s.index, s.sub_problem, s.answer) for s in structure.steps])
+        result = self._compare(item, teachers, student, matrices)
+        return report(result, [(s.index, s.sub_problem, s.answer) for s in structure.steps])
 
     # -- shared -------------------------------------------------------------------------------------
 
@@ -158,36 +162,49 @@ class StructureScorer:
             found.append(known[1])
         return found
 
+    def _other_walks(self, item: ScoreItem, teachers: list[Prepared]) -> list[Walk]:
+        """Walks through the merged graph of several teacher paths; the paper's rule knows single paths only."""
+        if len(teachers) < 2 or isinstance(self.alignment, PrefixAlignmentConfig):
+            return []
+        key = (tuple(map(id, item.teachers)), item.problem)
+        known = self._walks.get(key)
+        if known is None or any(a is not b for a, b in zip(known[0], item.teachers, strict=True)):
+            if len(self._walks) >= _CACHE:
+                self._walks.clear()
+            known = (item.teachers, other_walks(item.teachers, teachers, problem_quantities(item.problem)))
+            self._walks[key] = known
+        return known[1]
+
     def _compare(
-        self,
-        teachers: Sequence[Prepared],
-        student: Prepared,
-        problem: str,
-        matrices: Sequence[Sequence[Sequence[PairVerdict]]] | None,
+        self, item: ScoreItem, teachers: list[Prepared], student: Prepared, matrices: Sequence[Matrix] | None
     ) -> Result:
-        found: list[tuple[int, float, float, Comparison]] = []
+        """Compares with every teacher path, and with the other walks through their graph; the best counts."""
+        found: list[Result] = []
+        prefixes = [0.0]
         for k, teacher in enumerate(teachers):
-            if not teacher.views:
-                continue
-            matrix = matrices[k] if matrices is not None else None
-            prefix, unbounded = self._prefix(teacher, student, matrix)
-            if matrix is None and teacher.graph.units:
-                comparison = compare_numeric(teacher, student, problem)
-            else:
-                full = matrix if matrix is not None else self._matrix(teacher, student)
-                comparison = compare_verdicts(teacher, student, full, self.alignment.threshold, problem)
-            found.append((k, prefix, unbounded, comparison))
-        merge_explained([comparison for _, _, _, comparison in found])
-        best: Result | None = None
-        for k, prefix, unbounded, comparison in found:
-            score = comparison.score()
-            if isinstance(self.alignment, PrefixAlignmentConfig):
-                score = prefix if self.alignment.normalize else unbounded
-            if best is None or score > best.structure:
-                best = Result(score, 0.0, k, comparison)
-        assert best is not None  # the caller made sure that some teacher has steps
-        best.prefix = max(prefix for _, prefix, _, _ in found)
+            if teacher.views:
+                matrix = matrices[k] if matrices is not None else None
+                prefix, unbounded = self._prefix(teacher, student, matrix)
+                prefixes.append(prefix)
+                score = prefix if getattr(self.alignment, "normalize", True) else unbounded
+                origin = [(k, i) for i in range(len(teacher.views))]
+                found.append(Result(score, 0.0, origin, self._against(teacher, student, item.problem, matrix)))
+        for walk in self._other_walks(item, teachers):
+            rows = [matrices[k][i] for k, i in walk.origin] if matrices is not None else None
+            found.append(Result(0.0, 0.0, walk.origin, self._against(walk.prepared, student, item.problem, rows)))
+        merge_explained([result.comparison for result in found])
+        if not isinstance(self.alignment, PrefixAlignmentConfig):
+            for result in found:
+                result.structure = result.comparison.score()
+        best = max(found, key=lambda result: result.structure)  # the first of equals; a teacher's own path before walks
+        best.prefix = max(prefixes)
         return best
+
+    def _against(self, teacher: Prepared, student: Prepared, problem: str, matrix: Matrix | None) -> Comparison:
+        if matrix is None and teacher.graph.units:
+            return compare_numeric(teacher, student, problem)
+        full = matrix if matrix is not None else self._matrix(teacher, student)
+        return compare_verdicts(teacher, student, full, self.alignment.threshold, problem)
 
     def _matrix(self, teacher: Prepared, student: Prepared) -> list[list[PairVerdict]]:
         return [[self._judge_now(t, s) for s in student.views] for t in teacher.views]
@@ -218,25 +235,23 @@ class Result:
     Attributes:
         structure: The score.
         prefix: The paper's rule.
-        teacher: Index of the teacher path that it was reached with.
+        origin: For each step of the reference that it was reached with, the teacher path and the step there.
         comparison: How the steps were matched.
     """
 
     structure: float
     prefix: float
-    teacher: int
+    origin: Sequence[Place]
     comparison: Comparison
 
 
 def report(
-    result: Result, teachers: Sequence[Prepared], student: Prepared, said: Sequence[tuple[int, str, str]]
+    result: Result, said: Sequence[tuple[int, str, str]]
 ) -> StructureScore:
     """Writes a result out, step by step.
 
     Args:
         result: The best comparison.
-        teachers: The teacher's paths.
-        student: The student's path.
         said: Index, sub-problem and answer of each step of the student.
     """
     rows: list[StepMatch] = []
@@ -249,8 +264,8 @@ def report(
                 index=index,
                 sub_problem=sub_problem,
                 answer=answer,
-                teacher_path=result.teacher,
-                teacher_step=match[0],
+                teacher_path=result.origin[match[0]][0],
+                teacher_step=result.origin[match[0]][1],
                 p_intent=match[1].p_intent,
                 p_sub_problem=match[1].p_sub_problem,
                 p_answer=match[1].p_answer,
@@ -259,8 +274,8 @@ def report(
     return StructureScore(
         structure=result.structure,
         prefix=result.prefix,
-        teacher_steps=len(teachers[result.teacher].views),
-        student_steps=len(student.views),
+        teacher_steps=len(result.origin),
+        student_steps=len(said),
         steps=tuple(rows),
     )
 
