@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rlkd.structure.base import Decomposer, Judge
 from rlkd.structure.cache import Shelf, default_folder
+from schemas.config.endpoint import LocalEndpoint
 from schemas.config.structure import (
     CacheConfig,
     CascadeJudgeConfig,
@@ -16,6 +19,9 @@ from schemas.config.structure import (
     RulesJudgeConfig,
 )
 
+if TYPE_CHECKING:
+    from rlkd.structure.generative import GenerativeDecomposer
+
 
 def open_shelf(config: CacheConfig) -> Shelf | None:
     """The disk cache of a configuration; ``None`` where it is switched off."""
@@ -25,13 +31,36 @@ def open_shelf(config: CacheConfig) -> Shelf | None:
 
 
 def model_decomposer(config: GenerativeDecomposerConfig, cache: CacheConfig) -> Decomposer:
-    """The generative decomposer, each path asked for once. Nothing is loaded or connected yet."""
-    from rlkd.completion.build import build_completer
-    from rlkd.structure.cached import CachedDecomposer
-    from rlkd.structure.generative import GenerativeDecomposer
+    """The generative decomposer, each path asked for once. Nothing is loaded or connected yet.
 
-    inner = GenerativeDecomposer(build_completer(config.endpoint), config.max_tokens, config.max_chars, config.repair)
-    return CachedDecomposer(inner, open_shelf(cache))
+    Raises:
+        CheckpointError: The folder of a GSRM cannot be used.
+    """
+    from rlkd.structure.cached import CachedDecomposer
+
+    return CachedDecomposer(generative_decomposer(config), open_shelf(cache))
+
+
+def generative_decomposer(config: GenerativeDecomposerConfig) -> GenerativeDecomposer:
+    """The generative decomposer without a cache; a trained GSRM is asked as its folder says.
+
+    Raises:
+        CheckpointError: The folder of a GSRM cannot be used.
+    """
+    from rlkd.completion.build import build_completer
+    from rlkd.structure.generative import GenerativeDecomposer
+    from rlkd.structure.written import PromptedForm, read_card, trained_form
+
+    place, max_tokens, form = config.place, config.max_tokens, config.form
+    if isinstance(place, LocalEndpoint):
+        folder = Path(os.path.expandvars(place.path)).expanduser()
+        card = read_card(folder)
+        if card is not None:
+            place = place.model_copy(update={"path": str(folder), "chat": card.chat})
+            max_tokens = min(max_tokens, card.max_tokens)
+            form = card.form if form == "auto" else form
+    asked = trained_form(form) if form == "json" or form == "compact" else PromptedForm()
+    return GenerativeDecomposer(build_completer(place), max_tokens, config.max_chars, config.repair, asked)
 
 
 def build_judge(config: JudgeConfig, cache: CacheConfig) -> Judge:
@@ -43,14 +72,19 @@ def build_judge(config: JudgeConfig, cache: CacheConfig) -> Judge:
     if isinstance(config, CascadeJudgeConfig):
         from rlkd.structure.cascade import CascadeJudge
 
-        return CascadeJudge(build_judge(config.first, cache), build_judge(config.then, cache), config.low, config.high)
+        return CascadeJudge(
+            build_judge(config.first, cache), build_judge(config.then, cache), config.low, config.high
+        )
     if isinstance(config, EmbeddingJudgeConfig):
         from rlkd.structure.cached import CachedJudge
         from rlkd.structure.embedding import EmbeddingJudge, sentence_transformer
         from rlkd.structure.rules_judge import RulesJudge
 
         embed = sentence_transformer(config.model, config.device, config.batch_size)
-        return CachedJudge(EmbeddingJudge(embed, config.model, RulesJudge(), config.midpoint, config.slope), open_shelf(cache))
+        return CachedJudge(
+            EmbeddingJudge(embed, config.model, RulesJudge(), config.midpoint, config.slope),
+            open_shelf(cache),
+        )
     return _llm_judge(config, cache)
 
 
@@ -59,5 +93,10 @@ def _llm_judge(config: LLMJudgeConfig, cache: CacheConfig) -> Judge:
     from rlkd.structure.llm_judge import LLMJudge
 
     return LLMJudge(
-        build_completer(config.endpoint), config.verdict, config.batch, config.gate, config.max_chars, open_shelf(cache)
+        build_completer(config.endpoint),
+        config.verdict,
+        config.batch,
+        config.gate,
+        config.max_chars,
+        open_shelf(cache),
     )

@@ -10,16 +10,31 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from rlkd.completion.base import Completer, CompletionRequest, Message, fault_kind, gather
 from rlkd.errors import EndpointError
 from rlkd.io import sha256_text
 from rlkd.structure.base import PathItem
-from rlkd.structure.parsing import STEPS_SCHEMA, ParseFault, parse_steps
-from rlkd.structure.prompting import PROMPT_VERSION, data_block, defang, prompt_domain, prompt_text
+from rlkd.structure.parsing import ParseFault
+from rlkd.structure.prompting import defang, prompt_text
+from rlkd.structure.written import Form, PromptedForm
 from schemas.structure import ReasoningStep, Structure
 
 log = logging.getLogger("rlkd.structure")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a path could not be decomposed.
+
+    Attributes:
+        kind: ``unreadable`` (what the model wrote is no decomposition), or the endpoint's kind of fault.
+        message: What happened.
+    """
+
+    kind: str
+    message: str
 
 
 class GenerativeDecomposer:
@@ -29,67 +44,73 @@ class GenerativeDecomposer:
         completer: The model.
         max_tokens: Most tokens of a decomposition (the paper allows 10,000).
         max_chars: Characters of a path that are read; the rest is ignored.
-        repair: Whether an answer that cannot be read is sent back once to be corrected.
+        repair: Whether an answer that cannot be read is sent back once to be corrected (not to a trained GSRM).
+        form: How the model is asked and its answer read; by default any instructed model's.
 
     Attributes:
-        name: Model and prompt version.
+        name: Model, and form with its version.
         faults: Paths that could not be decomposed, by kind.
         repaired: Paths whose first decomposition could not be read and whose second could.
     """
 
-    def __init__(self, completer: Completer, max_tokens: int = 4096, max_chars: int = 50_000, repair: bool = True) -> None:
+    def __init__(
+        self,
+        completer: Completer,
+        max_tokens: int = 4096,
+        max_chars: int = 50_000,
+        repair: bool = True,
+        form: Form | None = None,
+    ) -> None:
+        self.form = form or PromptedForm()
         self.completer = completer
         self.max_tokens = max_tokens
         self.max_chars = max_chars
-        self.repair = repair
-        self.name = f"generative:{completer.name}@{PROMPT_VERSION}"
+        self.repair = repair and self.form.repairs
+        self.name = f"generative:{completer.name}@{self.form.version}"
         self.faults: Counter[str] = Counter()
         self.repaired = 0
 
     async def decompose(self, items: Sequence[PathItem]) -> list[Structure | None]:
         """Decomposes paths, in order, as many at once as the completer allows; ``None`` where it failed."""
+        return [None if isinstance(found, Fault) else found for found in await self.attempt(items)]
+
+    async def attempt(self, items: Sequence[PathItem]) -> list[Structure | Fault]:
+        """Decomposes paths, in order, and says why where it failed."""
         return await gather([self._one(item) for item in items])
 
-    async def _one(self, item: PathItem) -> Structure | None:
+    async def _one(self, item: PathItem) -> Structure | Fault:
         digest = sha256_text(item.path)
         if not item.path.strip():
             return Structure(decomposer=self.name, path_sha256=digest)
-        messages = decompose_messages(item, self.max_chars)
+        request = self.form.request(item, self.max_chars, self.max_tokens)
         try:
-            steps = await self._ask(messages, item.path[: self.max_chars])
-        except ParseFault as fault:
-            self._count("unreadable", str(fault))
-            return None
-        except EndpointError as fault:
-            self._count(fault_kind(fault), str(fault))
-            return None
+            steps = await self._ask(request, item.path[: self.max_chars])
+        except ParseFault as error:
+            return self._count(Fault("unreadable", str(error)))
+        except EndpointError as error:
+            return self._count(Fault(fault_kind(error), str(error)))
         return Structure(steps=steps, decomposer=self.name, path_sha256=digest)
 
-    async def _ask(self, messages: tuple[Message, ...], path: str) -> tuple[ReasoningStep, ...]:
-        text = await self._write(messages)
+    async def _ask(self, request: CompletionRequest, path: str) -> tuple[ReasoningStep, ...]:
+        text = (await self.completer.complete(request)).text
         try:
-            return parse_steps(text, path)
+            return self.form.read(text, path)
         except ParseFault as fault:
             if not self.repair:
                 raise
             complaint = prompt_text("repair").replace("{fault}", str(fault))
-        again = (*messages, Message("assistant", defang(text)), Message("user", complaint))
-        steps = parse_steps(await self._write(again), path)
+        again = (*request.messages, Message("assistant", defang(text)), Message("user", complaint))
+        second = await self.completer.complete(replace(request, messages=again))
+        steps = self.form.read(second.text, path)
         self.repaired += 1
         return steps
 
-    async def _write(self, messages: tuple[Message, ...]) -> str:
-        request = CompletionRequest(messages=messages, max_tokens=self.max_tokens, json_schema=STEPS_SCHEMA)
-        return (await self.completer.complete(request)).text
-
-    def _count(self, kind: str, message: str) -> None:
-        self.faults[kind] += 1
-        if self.faults[kind] == 1:
-            log.warning("a path could not be decomposed (%s): %s; further faults of this kind are only counted", kind, message)
-
-
-def decompose_messages(item: PathItem, max_chars: int) -> tuple[Message, ...]:
-    """The request to decompose a path: instructions and an example for its domain, then the data."""
-    system = prompt_text("decompose") + "\n\n" + prompt_text(f"decompose_{prompt_domain(item.domain)}")
-    data = data_block({"problem": item.problem[:max_chars], "solution": item.path[:max_chars]})
-    return Message("system", system), Message("user", f"{data}\nWrite the steps of this solution as JSON.")
+    def _count(self, fault: Fault) -> Fault:
+        self.faults[fault.kind] += 1
+        if self.faults[fault.kind] == 1:
+            log.warning(
+                "a path could not be decomposed (%s): %s; further faults of this kind are only counted",
+                fault.kind,
+                fault.message,
+            )
+        return fault

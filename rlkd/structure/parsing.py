@@ -68,7 +68,7 @@ def parse_steps(text: str, path: str) -> tuple[ReasoningStep, ...]:
     if len(rows) > MAX_STEPS:
         raise ParseFault(f"it has {len(rows)} steps")
     located = locate([_text(row, "quote", i) for i, row in enumerate(rows)], path)
-    return tuple(_step(i, row, located[i]) for i, row in enumerate(rows))
+    return tuple(make_step(i, row, located[i]) for i, row in enumerate(rows))
 
 
 def _find_object(text: str) -> Any:
@@ -99,7 +99,11 @@ def _looks_right(value: Any) -> bool:
     """``{"steps": [...]}``, or its list alone. A bare ``[]`` or a list of numbers is anything at all."""
     if isinstance(value, dict):
         return "steps" in value
-    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) and "sub_problem" in item for item in value)
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(item, dict) and "sub_problem" in item for item in value)
+    )
 
 
 def _rows(value: Any) -> list[dict[str, Any]]:
@@ -122,7 +126,12 @@ def _text(row: dict[str, Any], name: str, index: int) -> str:
     return value.strip()[:MAX_FIELD]
 
 
-def _step(index: int, row: dict[str, Any], span: tuple[int, int]) -> ReasoningStep:
+def make_step(index: int, row: dict[str, Any], span: tuple[int, int]) -> ReasoningStep:
+    """A step from its fields as a model wrote them (:data:`STEPS_SCHEMA`) and its span in the path.
+
+    Raises:
+        ParseFault: It has neither sub-problem nor answer, or a field is of another kind.
+    """
     sub_problem, answer = _text(row, "sub_problem", index), _text(row, "answer", index)
     if not sub_problem and not answer:
         raise ParseFault(f"step {index} has neither sub_problem nor answer")

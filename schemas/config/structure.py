@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from schemas.base import OPERATIONAL, Schema
-from schemas.config.endpoint import EndpointConfig
+from schemas.config.endpoint import EndpointConfig, LocalEndpoint
 
 
 class WorldDecomposerConfig(Schema):
@@ -20,18 +20,48 @@ class RulesDecomposerConfig(Schema):
     """Reads steps off prose, `<<a*b=c>>` marks, algebra and LaTeX by rules; no model."""
 
     type: Literal["rules"] = Field(description="Rules, no model.")
-    max_chars: int = Field(default=50_000, ge=1_000, description="Characters of a path that are read; the rest is ignored.")
-    max_steps: int = Field(default=256, ge=1, description="Steps of a path that are read; the rest is ignored.")
+    max_chars: int = Field(
+        default=50_000, ge=1_000, description="Characters of a path that are read; the rest is ignored."
+    )
+    max_steps: int = Field(
+        default=256, ge=1, description="Steps of a path that are read; the rest is ignored."
+    )
 
 
 class GenerativeDecomposerConfig(Schema):
     """The paper's GSRM: a causal LM writes the steps (paper, section 3.1)."""
 
     type: Literal["generative"] = Field(description="A model that writes the decomposition, greedily.")
-    endpoint: EndpointConfig = Field(description="Where the model runs.")
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A model in this process: a folder, a Hugging Face id, or the name of a registered GSRM, models:/rlkd-gsrm/3 "
+        "(or models:/rlkd-gsrm/latest, models:/rlkd-gsrm@alias). Short for an `endpoint` of type local.",
+    )
+    endpoint: EndpointConfig | None = Field(default=None, description="Where the model runs; this or `model`.")
+    form: Literal["auto", "prompted", "json", "compact"] = Field(
+        default="auto",
+        description="How it is asked: with instructions (prompted), or as a GSRM was trained (json, compact). auto reads it off "
+        "the folder of a GSRM; anything else is asked with instructions.",
+    )
     max_tokens: int = Field(default=4096, ge=16, description="Most tokens of a decomposition; the paper allows 10,000.")
     max_chars: int = Field(default=50_000, ge=100, description="Characters of a path that are read; the rest is ignored.")
-    repair: bool = Field(default=True, description="Send a decomposition that cannot be read back once, to be corrected.")
+    repair: bool = Field(
+        default=True, description="Send a decomposition that cannot be read back once, to be corrected (not to a trained GSRM)."
+    )
+
+    @model_validator(mode="after")
+    def _one_model(self) -> GenerativeDecomposerConfig:
+        if (self.model is None) == (self.endpoint is None):
+            raise ValueError("name either a `model` (folder, Hugging Face id, models:/name/version) or an `endpoint`")
+        return self
+
+    @property
+    def place(self) -> EndpointConfig:
+        """The endpoint, written out."""
+        if self.endpoint is not None:
+            return self.endpoint
+        return LocalEndpoint(type="local", path=self.model or "")
 
 
 DecomposerConfig = Annotated[
@@ -44,17 +74,26 @@ class RulesJudgeConfig(Schema):
 
     type: Literal["rules"] = Field(description="Rules, no model.")
     symbolic: bool = Field(
-        default=False, description="Ask math-verify where the fast numeric comparison cannot decide two answers (about 1 ms each)."
+        default=False,
+        description="Ask math-verify where the fast numeric comparison cannot decide two answers (about 1 ms each).",
     )
 
 
 class EmbeddingJudgeConfig(Schema):
     """Compares meta-reasoning and sub-problems by sentence embeddings, answers by rules."""
 
-    type: Literal["embedding"] = Field(description="A sentence-embedding model (needs the extra `embedding`).")
-    model: str = Field(min_length=1, description="Folder or Hugging Face id of a sentence-transformers model.")
-    midpoint: float = Field(default=0.8, ge=-1, le=1, description="Cosine similarity at which a verdict is 0.5.")
-    slope: float = Field(default=15.0, gt=0, description="Steepness of the logistic curve from similarity to probability.")
+    type: Literal["embedding"] = Field(
+        description="A sentence-embedding model (needs the extra `embedding`)."
+    )
+    model: str = Field(
+        min_length=1, description="Folder or Hugging Face id of a sentence-transformers model."
+    )
+    midpoint: float = Field(
+        default=0.8, ge=-1, le=1, description="Cosine similarity at which a verdict is 0.5."
+    )
+    slope: float = Field(
+        default=15.0, gt=0, description="Steepness of the logistic curve from similarity to probability."
+    )
     device: str = Field(default="cpu", description="Torch device.")
     batch_size: int = Field(default=64, ge=1, description="Texts embedded at once.")
 
@@ -68,21 +107,31 @@ class LLMJudgeConfig(Schema):
         default="auto",
         description="Read the first token's probabilities (logprobs; one token is asked for), the exact word (exact), or the former where the server gives them (auto).",
     )
-    batch: bool = Field(default=False, description="Ask a sample's questions of one kind in one request; verdicts are then exact words.")
+    batch: bool = Field(
+        default=False,
+        description="Ask a sample's questions of one kind in one request; verdicts are then exact words.",
+    )
     gate: float | None = Field(
-        default=0.5, ge=0, le=1, description="Probability of the same intent below which nothing else is asked about a pair; null asks everything."
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Probability of the same intent below which nothing else is asked about a pair; null asks everything.",
     )
     max_chars: int = Field(default=2000, ge=50, description="Characters of a step that the judge is shown.")
 
 
-SingleJudgeConfig = Annotated[RulesJudgeConfig | EmbeddingJudgeConfig | LLMJudgeConfig, Field(discriminator="type")]
+SingleJudgeConfig = Annotated[
+    RulesJudgeConfig | EmbeddingJudgeConfig | LLMJudgeConfig, Field(discriminator="type")
+]
 
 
 class CascadeJudgeConfig(Schema):
     """A cheap judge first, a better one only for the pairs that the cheap one is unsure about."""
 
     type: Literal["cascade"] = Field(description="Two judges, the second for unsure pairs.")
-    first: SingleJudgeConfig = Field(default=RulesJudgeConfig(type="rules"), description="The cheap judge; sees every pair.")
+    first: SingleJudgeConfig = Field(
+        default=RulesJudgeConfig(type="rules"), description="The cheap judge; sees every pair."
+    )
     then: SingleJudgeConfig = Field(description="The judge that decides unsure pairs.")
     low: float = Field(default=0.2, ge=0, le=1, description="Verdicts up to here are a sure no.")
     high: float = Field(default=0.8, ge=0, le=1, description="Verdicts from here are a sure yes.")
@@ -102,8 +151,14 @@ JudgeConfig = Annotated[
 class CacheConfig(Schema):
     """Disk cache of what models said about paths and steps; shared by runs and processes."""
 
-    enabled: bool = Field(default=True, description="Keep the answers of models on disk. Rules are never cached there: asking again is cheaper.")
-    folder: str | None = Field(default=None, description="Where it lives; null takes $RLKD_CACHE, or runs/.cache in the current folder.")
+    enabled: bool = Field(
+        default=True,
+        description="Keep the answers of models on disk. Rules are never cached there: asking again is cheaper.",
+    )
+    folder: str | None = Field(
+        default=None,
+        description="Where it lives; null takes $RLKD_CACHE, or runs/.cache in the current folder.",
+    )
     size_gb: float = Field(default=4.0, gt=0, description="Size from which the oldest entries go.")
 
 
@@ -111,9 +166,12 @@ class PrefixAlignmentConfig(Schema):
     """The paper's rule: same index, stop at the first step with another intent, halve on sub-problem and answer."""
 
     type: Literal["prefix"] = Field(description="The paper's rule (paper, section 3.2).")
-    threshold: float = Field(default=0.5, ge=0, le=1, description="Probability from which a verdict counts as yes.")
+    threshold: float = Field(
+        default=0.5, ge=0, le=1, description="Probability from which a verdict counts as yes."
+    )
     normalize: bool = Field(
-        default=True, description="Divide by the teacher's number of steps; false gives the paper's unbounded sum."
+        default=True,
+        description="Divide by the teacher's number of steps; false gives the paper's unbounded sum.",
     )
 
 
@@ -121,7 +179,9 @@ class StructureAlignmentConfig(Schema):
     """Order-tolerant through the dependency graph; partial credit; neither padding nor brevity pays."""
 
     type: Literal["structure"] = Field(description="Order-tolerant alignment through the dependency graph.")
-    threshold: float = Field(default=0.5, ge=0, le=1, description="Match strength from which two steps may be aligned.")
+    threshold: float = Field(
+        default=0.5, ge=0, le=1, description="Match strength from which two steps may be aligned."
+    )
 
 
 AlignmentConfig = Annotated[PrefixAlignmentConfig | StructureAlignmentConfig, Field(discriminator="type")]
@@ -135,6 +195,9 @@ class StructuresConfig(Schema):
     )
     judge: JudgeConfig = Field(default=RulesJudgeConfig(type="rules"), description="What compares two steps.")
     alignment: AlignmentConfig = Field(
-        default=StructureAlignmentConfig(type="structure"), description="How steps are paired and the score is made."
+        default=StructureAlignmentConfig(type="structure"),
+        description="How steps are paired and the score is made.",
     )
-    cache: Annotated[CacheConfig, OPERATIONAL] = Field(default=CacheConfig(), description="Disk cache for model backends.")
+    cache: Annotated[CacheConfig, OPERATIONAL] = Field(
+        default=CacheConfig(), description="Disk cache for model backends."
+    )

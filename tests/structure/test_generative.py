@@ -12,7 +12,8 @@ from rlkd.completion.base import CompletionFault, CompletionRequest
 from rlkd.completion.openai import OpenAICompleter
 from rlkd.completion.simulated import Reply, SimulatedServer
 from rlkd.structure.base import Decomposer, PathItem
-from rlkd.structure.generative import GenerativeDecomposer, decompose_messages
+from rlkd.structure.generative import GenerativeDecomposer
+from rlkd.structure.written import decompose_messages
 from schemas.config.endpoint import OpenAIEndpoint
 from schemas.structure import Structure
 
@@ -115,7 +116,14 @@ def test_a_huge_path_is_cut(scripted: Any) -> None:
 )
 def test_no_fault_of_an_endpoint_ever_makes_a_structure(reply: Reply) -> None:
     with SimulatedServer(lambda body: reply) as server:
-        config = OpenAIEndpoint(type="openai", base_url=server.url, model="m", timeout_s=0.1 if reply.delay_s else 30.0, attempts=2, max_wait_s=0.01)
+        config = OpenAIEndpoint(
+            type="openai",
+            base_url=server.url,
+            model="m",
+            timeout_s=0.1 if reply.delay_s else 30.0,
+            attempts=2,
+            max_wait_s=0.01,
+        )
         completer = OpenAICompleter(config)
         decomposer = GenerativeDecomposer(completer)
         assert run(decomposer, ITEM) == [None]
