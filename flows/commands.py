@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -15,6 +16,7 @@ from flows.server import prefect_server
 from flows.session import configure
 from flows.terminal import since, spinner, terminal
 from rlkd.errors import UserError
+from rlkd.hub import go_offline_if_cut_off
 from rlkd.jobs import raise_terminated
 from schemas.artifact import StageName
 from schemas.config.pipeline import PipelineConfig
@@ -75,6 +77,8 @@ def _run(config: PipelineConfig, folder: Path, go: Callable[[], None]) -> None:
     started = time.monotonic()
     signal.signal(signal.SIGTERM, raise_terminated)  # Prefect passes it on to the handler that it finds
     make_folder(folder)
+    if cut_off := go_offline_if_cut_off(config):
+        print(cut_off, file=sys.stderr)
     runs = folder.resolve().parent
     home = use_local_services(runs)
     with prefect_server(home) as server:

@@ -13,6 +13,7 @@ from typing import Any
 from flows.session import configure
 from flows.terminal import print_table
 from rlkd.errors import RLKDError, UserError
+from rlkd.hub import go_offline_if_cut_off
 from schemas.config.pipeline import PipelineConfig
 from schemas.problem import Problem
 
@@ -81,6 +82,8 @@ def examine(config: PipelineConfig, output: str | None = None) -> Findings:
 
     found = Findings()
     found.add("configuration", f"{config.name}: {config.description or 'no description'}")
+    if cut_off := go_offline_if_cut_off(config):
+        found.add("hub", cut_off, "note")
     problems: list[Problem] = []
     with found.checking("data"):
         problems = _data(config, found)
