@@ -19,7 +19,7 @@ from rlkd.errors import UserError
 from rlkd.hub import go_offline_if_cut_off
 from rlkd.jobs import raise_terminated
 from schemas.artifact import StageName
-from schemas.config.pipeline import PipelineConfig
+from schemas.config.run import RunConfig
 from schemas.report import PipelineReport
 from tasks.display import shown_on
 from tasks.runs import default_folder, make_folder
@@ -41,7 +41,7 @@ def run_pipeline(preset: str, overrides: list[str], output: str | None, from_sta
 
         distill(preset=preset, overrides=overrides, output=str(folder), from_stage=first)
 
-    _run(config, folder, go)
+    run_flow(config, folder, go)
     for sentence in _headline(folder / "report.json"):
         print(f"  {sentence}")
     print(f"report: {folder / 'report.html'}")
@@ -70,10 +70,11 @@ def run_one_stage(name: str, preset: str, overrides: list[str], output: str | No
 
         stage(name=chosen, preset=preset, overrides=overrides, output=str(folder), again=again)
 
-    _run(config, folder, go)
+    run_flow(config, folder, go)
 
 
-def _run(config: PipelineConfig, folder: Path, go: Callable[[], None]) -> None:
+def run_flow(config: RunConfig, folder: Path, go: Callable[[], None]) -> None:
+    """Runs a flow with its services around it, shows it, and says how long it took."""
     started = time.monotonic()
     signal.signal(signal.SIGTERM, raise_terminated)  # Prefect passes it on to the handler that it finds
     make_folder(folder)

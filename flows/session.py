@@ -9,12 +9,15 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
-from rlkd.config import load_config
-from schemas.artifact import StageName
+from rlkd.config import load_config, load_gsrm_config
+from schemas.artifact import AnyStageName, GsrmStageName, StageName
+from schemas.config.gsrm import GsrmConfig
 from schemas.config.pipeline import PipelineConfig
+from schemas.config.run import RunConfig
 from tasks import tracking
 from tasks.display import current_display
 from tasks.publishing import publish_report
+from tasks.registry import resolve_models
 from tasks.runs import CONFIG_FILE, Run, RunRef, default_folder, open_run
 
 RunStatus = Literal["done", "failed", "cancelled"]
@@ -42,6 +45,20 @@ def configure(preset: str, overrides: Sequence[str] = ()) -> PipelineConfig:
     return load_config(preset, overrides, preset_folder())
 
 
+def gsrm_preset_folder() -> Traversable:
+    """Folder of the presets that train a GSRM."""
+    return preset_folder() / "gsrm"
+
+
+def configure_gsrm(preset: str, overrides: Sequence[str] = ()) -> GsrmConfig:
+    """A preset's or file's configuration of a GSRM's training, with overrides applied.
+
+    Raises:
+        ConfigError: It is wrong; the message lists every fault.
+    """
+    return load_gsrm_config(preset, overrides, gsrm_preset_folder())
+
+
 @contextmanager
 def run_session(
     preset: str,
@@ -63,7 +80,32 @@ def run_session(
         UserError: Configuration, folder or tracking cannot be used.
     """
     config = configure(preset, overrides)
+    with _session(config, output, from_stage, whole) as ref:
+        yield ref
+
+
+@contextmanager
+def gsrm_session(
+    preset: str,
+    overrides: Sequence[str] = (),
+    output: str | None = None,
+    from_stage: GsrmStageName | None = None,
+) -> Iterator[RunRef]:
+    """Opens a run that trains a GSRM; see :func:`run_session`.
+
+    Raises:
+        UserError: Configuration, folder or tracking cannot be used.
+    """
+    with _session(configure_gsrm(preset, overrides), output, from_stage, whole=False) as ref:
+        yield ref
+
+
+@contextmanager
+def _session(
+    config: RunConfig, output: str | None, from_stage: AnyStageName | None, whole: bool
+) -> Iterator[RunRef]:
     folder = Path(output) if output else default_folder(config)
+    config = resolve_models(config, tracking.tracking_uri(folder.resolve().parent))
     with open_run(config, folder, from_stage, whole) as run:
         ref = _tracked(run)
         with tracking.system_metrics(ref.tracking_uri, ref.mlflow_run_id, config.tracking.system_metrics):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -15,7 +15,12 @@ from rlkd.config_checks import cross_check
 from rlkd.config_faults import Fault, faults_of, suggest
 from rlkd.errors import ConfigError
 from rlkd.io import sha256_json
+from schemas.base import Schema
+from schemas.config.gsrm import GSRM, GsrmConfig
 from schemas.config.pipeline import PipelineConfig
+from schemas.config.run import RunConfig
+
+Config = TypeVar("Config", bound=Schema)
 
 _MAX_DEPTH = 20
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -44,6 +49,26 @@ def load_config(
         ConfigError: The file cannot be read, or the configuration is wrong; the message lists every
             fault with file, line, setting, what is wrong and how to mend it.
     """
+    return _load(PipelineConfig, preset_or_path, overrides, preset_folder)
+
+
+def load_gsrm_config(
+    preset_or_path: str, overrides: Sequence[str] = (), preset_folder: Path | Traversable | None = None
+) -> GsrmConfig:
+    """Loads the configuration of a GSRM's training; see :func:`load_config`.
+
+    Raises:
+        ConfigError: As :func:`load_config`.
+    """
+    return _load(GsrmConfig, preset_or_path, overrides, preset_folder)
+
+
+def _load(
+    model: type[Config],
+    preset_or_path: str,
+    overrides: Sequence[str],
+    preset_folder: Path | Traversable | None,
+) -> Config:
     source = _read(preset_or_path, preset_folder)
     values, places = source.values, dict(source.places)
     faults: list[Fault] = []
@@ -51,7 +76,7 @@ def load_config(
         fault = _apply(override, values, places)
         if fault is not None:
             faults.append(fault)
-    return _validate(values, places, source.name, faults)
+    return _validate(model, values, places, source.name, faults)
 
 
 def parse_config(values: Mapping[str, Any], name: str = "configuration") -> PipelineConfig:
@@ -60,7 +85,18 @@ def parse_config(values: Mapping[str, Any], name: str = "configuration") -> Pipe
     Raises:
         ConfigError: As :func:`load_config`.
     """
-    return _validate(dict(values), {}, name, [])
+    return _validate(PipelineConfig, dict(values), {}, name, [])
+
+
+def parse_run_config(values: Mapping[str, Any], name: str = "configuration") -> RunConfig:
+    """Validates the resolved configuration of any kind of run.
+
+    Raises:
+        ConfigError: As :func:`load_config`.
+    """
+    if values.get("kind") == GSRM:
+        return _validate(GsrmConfig, dict(values), {}, name, [])
+    return _validate(PipelineConfig, dict(values), {}, name, [])
 
 
 def presets(folder: Path | Traversable) -> dict[str, str]:
@@ -77,12 +113,12 @@ def presets(folder: Path | Traversable) -> dict[str, str]:
     return found
 
 
-def resolved_yaml(config: PipelineConfig) -> str:
+def resolved_yaml(config: RunConfig) -> str:
     """The whole configuration with every default stated, as YAML that loads to the same."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
 
 
-def config_digest(config: PipelineConfig) -> str:
+def config_digest(config: RunConfig) -> str:
     """Hex SHA-256 of the resolved configuration; the same for files that say the same."""
     return sha256_json(config.model_dump(mode="json"))
 
@@ -94,13 +130,17 @@ def config_json_schema() -> dict[str, Any]:
 
 
 def _validate(
-    values: dict[str, Any], places: Mapping[tuple[str, ...], str], name: str, faults: list[Fault]
-) -> PipelineConfig:
-    config: PipelineConfig | None = None
+    model: type[Config],
+    values: dict[str, Any],
+    places: Mapping[tuple[str, ...], str],
+    name: str,
+    faults: list[Fault],
+) -> Config:
+    config: Config | None = None
     try:
-        config = PipelineConfig.model_validate(values)
+        config = model.model_validate(values)
     except ValidationError as error:
-        faults = [*faults, *faults_of(error, values)]
+        faults = [*faults, *faults_of(error, values, model)]
     if config is not None:
         faults = [*faults, *cross_check(config, values)]
     if config is None or faults:

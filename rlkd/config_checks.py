@@ -6,18 +6,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rlkd.config_faults import Fault
+from schemas.base import Schema
 from schemas.config.data import FileData, GymData, HubData, WorldData
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.student import FreshModel
 
 
-def cross_check(config: PipelineConfig, values: Mapping[str, Any]) -> list[Fault]:
+def cross_check(config: Schema, values: Mapping[str, Any]) -> list[Fault]:
     """Every fault of a configuration whose sections are each valid by themselves.
 
     Args:
         config: The configuration.
         values: It as written, for what validation would silently convert.
     """
+    if not isinstance(config, PipelineConfig):
+        return list(_booleans(values, config.model_dump(mode="json"), ()))
     return [
         *_teacher(config),
         *_student(config),

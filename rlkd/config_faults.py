@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from schemas.config.pipeline import PipelineConfig
 
@@ -67,14 +67,16 @@ def suggest(name: str, names: Sequence[str]) -> str:
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
-def faults_of(error: ValidationError, values: Mapping[str, Any]) -> list[Fault]:
+def faults_of(
+    error: ValidationError, values: Mapping[str, Any], model: type[BaseModel] = PipelineConfig
+) -> list[Fault]:
     """Every error as a fault, in the order of the file; several about one setting become one."""
     by_path: dict[Keys, list[str]] = {}
     schema: dict[str, Any] | None = None
     for item in error.errors():
         path = _plain_path(item["loc"], values)
         if item["type"] in ("extra_forbidden", "union_tag_not_found"):
-            schema = schema or PipelineConfig.model_json_schema()
+            schema = schema or model.model_json_schema()
         if item["type"] == "extra_forbidden":
             text = _unknown(path, values, schema or {})
         elif item["type"] == "union_tag_not_found":

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pydantic import Field, ValidationError
 
@@ -28,9 +28,9 @@ from rlkd.errors import RLKDError, UserError
 from rlkd.events import EventSink, FileSink, NullSink
 from rlkd.io import is_disk_full, write_json_atomic
 from rlkd.stages import StageContext, load_function
-from schemas.artifact import RunManifest, StageName, StageResult
+from schemas.artifact import AnyStageName, RunManifest, StageResult
 from schemas.base import Schema
-from schemas.config.pipeline import PipelineConfig
+from schemas.config.run import RunConfig
 
 RESULT, ERROR, EVENTS = "result.json", "error.json", "events.jsonl"
 EXIT_USER, EXIT_FAILED, EXIT_DISK_FULL, EXIT_TERMINATED = 2, 1, 28, 143
@@ -50,9 +50,9 @@ class Job(Schema):
         run: The run that it belongs to.
     """
 
-    stage: StageName
+    stage: AnyStageName
     function: str
-    config: PipelineConfig
+    config: RunConfig
     inputs: dict[str, str] = Field(default_factory=dict)
     folder: str
     lock: str = ""
@@ -131,7 +131,7 @@ def run_job(path: Path) -> JobResult:
     first = int(os.environ.get("RANK", "0")) == 0
     events: EventSink = FileSink(path.with_name(EVENTS)) if first else NullSink()
     with _held(job.lock if first else "", events):
-        context = StageContext(
+        context: StageContext[Any] = StageContext(
             config=job.config,
             inputs={name: Path(folder) for name, folder in job.inputs.items()},
             folder=Path(job.folder),

@@ -8,7 +8,10 @@ from pydantic import Field
 
 from schemas.base import SCHEMA_VERSION, JsonValue, Schema
 
-StageName = Literal["data", "traces", "structures", "warm_start", "rl", "evaluate", "report"]
+StageName = Literal["data", "traces", "structures", "warm_start", "qualify", "rl", "evaluate", "report"]
+GsrmStageName = Literal["gsrm_paths", "gsrm_annotations", "gsrm_train", "gsrm_evaluate"]
+AnyStageName = Literal[StageName, GsrmStageName]
+"""A stage of a distillation, or of the training of a GSRM."""
 StageStatus = Literal["done", "reused", "failed", "skipped"]
 
 
@@ -24,7 +27,7 @@ class ArtifactRef(Schema):
         schema_version: Version of the schemas inside.
     """
 
-    stage: StageName
+    stage: AnyStageName
     uri: str
     sha256: str
     rows: int = 0
@@ -65,7 +68,7 @@ class StageManifest(Schema):
         run: Name of the run that made it.
     """
 
-    stage: StageName
+    stage: AnyStageName
     identity: str
     stage_version: int
     sha256: str
@@ -84,7 +87,7 @@ class StageManifest(Schema):
 class StageEntry(Schema):
     """One stage as a run saw it."""
 
-    name: StageName
+    name: AnyStageName
     status: StageStatus
     identity: str = ""
     uri: str = ""
@@ -112,6 +115,6 @@ class RunManifest(Schema):
     started_at: str = ""
     wall_seconds: float = 0.0
     mlflow_run_id: str = ""
-    from_stage: StageName | None = None
-    owed: tuple[StageName, ...] = ()
+    from_stage: AnyStageName | None = None
+    owed: tuple[AnyStageName, ...] = ()
     schema_version: int = SCHEMA_VERSION

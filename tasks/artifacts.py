@@ -52,8 +52,8 @@ def in_prefect_run() -> bool:
     return TaskRunContext.get() is not None
 
 
-def show_report(report: Path) -> None:
-    """Makes the Markdown report an artifact of the Prefect run."""
+def show_report(report: Path, key: str = "rlkd-report") -> None:
+    """Makes a Markdown report an artifact of the Prefect run."""
     if not (in_prefect_run() and report.is_file()):
         return
     from prefect.artifacts import create_markdown_artifact
@@ -61,4 +61,4 @@ def show_report(report: Path) -> None:
     text = report.read_text(encoding="utf-8")
     if len(text) > _MARKDOWN_LIMIT:
         text = text[:_MARKDOWN_LIMIT] + "\n\n(cut here; the whole report is in the run folder)"
-    create_markdown_artifact(markdown=text, key="rlkd-report", description=f"Report of {report.parent.name}")
+    create_markdown_artifact(markdown=text, key=key, description=f"Report of {report.parent.name}")

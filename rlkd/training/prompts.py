@@ -85,18 +85,28 @@ class TrainingText:
 
 
 def training_text(book: PromptBook, pairs: Iterable[tuple[Problem, TeacherTrace]]) -> TrainingText:
-    """Tokenises (problem, trace) pairs for completion-only training.
+    """Tokenises (problem, trace) pairs for completion-only training; see :func:`encode_pairs`."""
+    return encode_pairs(
+        book,
+        (
+            (problem.question, write_output(trace.path, trace.answer or problem.answer, book.student.output))
+            for problem, trace in pairs
+        ),
+    )
 
-    A trace that does not fit is left out and counted, never cut: a cut one teaches the student not to stop.
+
+def encode_pairs(book: PromptBook, pairs: Iterable[tuple[str, str]]) -> TrainingText:
+    """Tokenises (question, completion) pairs for completion-only training.
+
+    A pair that does not fit is left out and counted, never cut: a cut one teaches the student not to stop.
 
     Raises:
         DataError: Nothing fits.
     """
     rows: list[dict[str, list[int]]] = []
     long_prompts = long_completions = 0
-    for problem, trace in pairs:
-        prompt = book.encode(problem.question)
-        text = write_output(trace.path, trace.answer or problem.answer, book.student.output)
+    for question, text in pairs:
+        prompt = book.encode(question)
         completion = book.encode_completion(text)
         if not book.fits(prompt):
             long_prompts += 1

@@ -1,0 +1,56 @@
+"""Models by their registered names: ``models:/rlkd-gsrm/3`` in a configuration becomes the folder that holds the model.
+
+Done when a run starts, so that the library reads folders only, a name that means another version tomorrow is
+pinned for the run, and the content of the folder counts toward the identity of its stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from schemas.base import Schema
+from tasks import tracking
+
+Config = TypeVar("Config", bound=Schema)
+PREFIX = "models:/"
+_FIELDS = ("model", "path")
+
+
+def resolve_models(config: Config, uri: str) -> Config:
+    """A configuration with the folders of the registered models that it names.
+
+    Args:
+        config: Any configuration, or a section of one.
+        uri: Where MLflow is; not asked where no registered model is named.
+
+    Raises:
+        UserError: There is no such model, or its files cannot be had.
+    """
+    dump = config.model_dump(mode="json")
+    if not names_in(dump):
+        return config
+    return type(config).model_validate(_resolved(dump, uri))
+
+
+def names_in(value: Any) -> list[str]:
+    """The registered names in a configuration's dump."""
+    if isinstance(value, Mapping):
+        own = [text for key, text in value.items() if _is_name(key, text)]
+        return own + [name for item in value.values() for name in names_in(item)]
+    if isinstance(value, list):
+        return [name for item in value for name in names_in(item)]
+    return []
+
+
+def _is_name(key: str, value: Any) -> bool:
+    return key in _FIELDS and isinstance(value, str) and value.startswith(PREFIX)
+
+
+def _resolved(value: Any, uri: str) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: str(tracking.model_folder(uri, item)) if _is_name(key, item) else _resolved(item, uri)
+            for key, item in value.items()
+        }
+    return [_resolved(item, uri) for item in value] if isinstance(value, list) else value
