@@ -1,19 +1,22 @@
-r"""The compact written form of a decomposition, for small trained models: one short line a step, spans by number.
+r"""The compact written form of a decomposition, for small trained models: one short line a segment, spans by number.
 
-A decomposition is mostly copying. So the path is shown with its segments numbered, and a step names the segment
-in which it is solved instead of quoting it::
+A decomposition is mostly copying. So the path is shown with its segments numbered, and the answer goes through them
+in order: a segment that solves nothing is its number alone, and a step names its segment instead of quoting it::
 
     Pam has 2 pens. Kim has 6 pens. Val has as many pens as Pam plus Kim. How many pens does Val have?
      0: To find Val, I need Pam and Kim.
      1: So Val: Pam 2 plus Kim 6 is 8.
      2: The answer is 8.
     =
-     1| 0| How many pens does Val have?| 8| Pam; Kim; 2; 6| plus|
+     0
+     1| How many pens does Val have?| 8| Pam; Kim; 2; 6| plus| | 0
+     2
 
-The fields are: segment, meta-reasoning, sub-problem, answer, what it uses, operation, and the segments of the
-earlier steps that it depends on. A field that is a number (or a range, ``2-4``) stands for that text of the
-path; any other text is a quotation, written with a ``"`` before it where it would look like a number. No step
-is ``none``. Numbers, not quotations, keep the output short and let the spans be exact.
+The fields are: segment, sub-problem, answer, what it uses, operation, the segments of the earlier steps that it
+depends on, and meta-reasoning. A segment or meta-reasoning that is a number (or a range, ``2-4``) stands for that
+text of the path; any other text is a quotation, written with a ``"`` before it where it would look like a number.
+Numbers, not quotations, keep the output short and let the spans be exact; and whoever counts through the segments
+has only to say of each what it is, in an order of fields in which each follows from those before it.
 """
 
 from __future__ import annotations
@@ -72,58 +75,66 @@ def write_compact(steps: Sequence[ReasoningStep], path: str) -> str:
 
     Kinds and calculations are not written, and a dependency names the last step of a segment.
     """
-    if not steps:
-        return NONE
     segments = [bare(path, span) for span in segments_of(path)]
-    names = [_name_span((step.start, step.end), path, segments) for step in steps]
-    lines = []
-    for step, name in zip(steps, names, strict=True):
+    spans = [bare(path, (step.start, step.end)) for step in steps]
+    names = [_name_span(span, path, segments) for span in spans]
+    silent = [
+        i for i, (start, end) in enumerate(segments) if not any(a < end and start < b for a, b in spans)
+    ]
+    lines: list[str] = []
+    for step, span, name in zip(steps, spans, names, strict=True):
+        while silent and segments[silent[0]][0] < span[0]:
+            lines.append(f" {silent.pop(0)}")
         depends = dict.fromkeys(names[d] for d in step.depends_on)
         fields = [
             name,
-            _name_text(step.meta, path, segments, step.start),
             _escape(step.sub_problem),
             _escape(step.answer),
             "; ".join(_escape(use, ";") for use in step.quantities),
             _escape(step.operation),
             "; ".join(_escape(d, ";") for d in depends),
+            _name_text(step.meta, path, segments, step.start),
         ]
         lines.append(" " + "| ".join(fields))
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f" {i}" for i in silent)]) or NONE
 
 
 def read_compact(text: str, path: str) -> tuple[ReasoningStep, ...]:
     """Reads the steps that a model wrote in the compact form.
 
     Raises:
-        ParseFault: A line has not seven fields, names a segment that is not there, or is no step.
+        ParseFault: A line names a segment that is not there, has not seven fields, or is no step.
     """
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise ParseFault("it is empty")
-    if [line.strip() for line in lines] == [NONE]:
+    if lines == [NONE]:
         return ()
-    if len(lines) > MAX_STEPS:
-        raise ParseFault(f"it has {len(lines)} steps")
     segments = [bare(path, span) for span in segments_of(path)]
     steps: list[ReasoningStep] = []
     last: dict[str, int] = {}
-    for index, line in enumerate(lines):
+    for number, line in enumerate(lines):
         fields = [part.strip() for part in _split(line, "|")]
+        span = _referred(fields[0], segments, number)
+        if len(fields) == 1 and span is not None:
+            continue  # a segment that solves nothing
         if len(fields) != FIELDS:
-            raise ParseFault(f"line {index} has {len(fields)} fields, not {FIELDS}")
-        span = _span_of(fields[0], path, segments, index)
+            raise ParseFault(f"line {number} has {len(fields)} fields, not {FIELDS}")
+        if span is None:
+            span = locate([_unescape(fields[0].removeprefix('"'))], path)[0]
         row = {
-            "meta": _text_of(fields[1], path, segments, index),
-            "sub_problem": _unescape(fields[2]),
-            "answer": _unescape(fields[3]),
-            "uses": [_unescape(part.strip()) for part in _split(fields[4], ";") if part.strip()],
-            "operation": _unescape(fields[5]),
-            "depends_on": sorted({last[d] for part in _split(fields[6], ";") if (d := part.strip()) in last}),
+            "sub_problem": _unescape(fields[1]),
+            "answer": _unescape(fields[2]),
+            "uses": [_unescape(part.strip()) for part in _split(fields[3], ";") if part.strip()],
+            "operation": _unescape(fields[4]),
+            "depends_on": sorted({last[d] for part in _split(fields[5], ";") if (d := part.strip()) in last}),
+            "meta": _text_of(fields[6], path, segments, number),
             "quote": path[span[0] : span[1]],
         }
-        steps.append(make_step(index, row, span))
-        last[fields[0]] = index
+        steps.append(make_step(len(steps), row, span))
+        last[fields[0]] = len(steps) - 1
+        if len(steps) > MAX_STEPS:
+            raise ParseFault(f"it has more than {MAX_STEPS} steps")
     return tuple(steps)
 
 
@@ -187,11 +198,6 @@ def _referred(field: str, segments: list[Span], index: int) -> Span | None:
     if not first <= last < len(segments):
         raise ParseFault(f"line {index} names segment {field}, and the path has {len(segments)}")
     return segments[first][0], segments[last][1]
-
-
-def _span_of(field: str, path: str, segments: list[Span], index: int) -> Span:
-    span = _referred(field, segments, index)
-    return span if span is not None else locate([_unescape(field.removeprefix('"'))], path)[0]
 
 
 def _text_of(field: str, path: str, segments: list[Span], index: int) -> str:

@@ -47,7 +47,7 @@ def test_a_step_is_written_by_number() -> None:
         end=PATH.index(".\nThe"),
     )
     text = write_compact([step], PATH)
-    assert text == " 1| 0| How many pens does Val have?| 8| Pam; 2| plus| "
+    assert text == " 0\n 1| How many pens does Val have?| 8| Pam; 2| plus| | 0\n 2"
     assert read_compact(text, PATH) == (step,)
 
 
@@ -58,10 +58,10 @@ def test_dependencies_are_the_segments_of_earlier_steps() -> None:
         for i, (name, deps) in enumerate([("a", ()), ("b", (0,)), ("c", (0, 1))])
     ]
     text = write_compact(steps, path)
-    assert [line.split("|")[-1].strip() for line in text.splitlines()] == ["", "0", "0; 1"]
+    assert [line.split("|")[-2].strip() for line in text.splitlines()] == ["", "0", "0; 1"]
     assert read_compact(text, path) == tuple(steps)
     # A dependency on a segment without an earlier step is dropped, as one on a later step.
-    [only] = read_compact(" 1| | b| 2| | | 0; 1; x", path)
+    [only] = read_compact(" 1| b| 2| | | 0; 1; x| ", path)
     assert only.depends_on == ()
 
 
@@ -84,9 +84,11 @@ def test_what_is_no_whole_segment_is_quoted() -> None:
     assert [(s.start, s.end) for s in read_compact(write_compact([lookalike], path), path)] == [(40, 43)]
 
 
-def test_no_step_is_none() -> None:
-    assert write_compact([], PATH) == "none"
-    assert read_compact(" none\n", PATH) == ()
+def test_a_path_without_steps_is_its_numbers() -> None:
+    assert write_compact([], PATH) == " 0\n 1\n 2"
+    assert read_compact(" 0\n 1\n 2\n", PATH) == ()
+    assert write_compact([], "...") == "none"
+    assert read_compact(" none\n", "...") == ()
 
 
 @pytest.mark.parametrize(
@@ -94,14 +96,15 @@ def test_no_step_is_none() -> None:
     [
         ("", "empty"),
         (" \n", "empty"),
-        (" 1| 0| q| 8| | ", "6 fields"),
-        (" 1| 0| q| 8| | | | ", "8 fields"),
-        (" 3| 0| q| 8| | | ", "names segment 3, and the path has 3"),
-        (" 2-1| 0| q| 8| | | ", "names segment 2-1"),
-        (" 1| 9| q| 8| | | ", "names segment 9"),
-        (" 1| 0| | | | | ", "neither sub_problem nor answer"),
+        (" 1| q| 8| | | ", "6 fields"),
+        (" 1| q| 8| | | | 0| ", "8 fields"),
+        (" 3| q| 8| | | | 0", "names segment 3, and the path has 3"),
+        (" 0\n 3", "line 1 names segment 3"),
+        (" 2-1| q| 8| | | | 0", "names segment 2-1"),
+        (" 1| q| 8| | | | 9", "names segment 9"),
+        (" 1| | | | | | 0", "neither sub_problem nor answer"),
         ("Sure, here it is", "1 fields"),
-        ("\n".join([" 1| 0| q| 8| | | "] * 513), "513 steps"),
+        ("\n".join([" 1| q| 8| | | | 0"] * 513), "more than 512 steps"),
     ],
 )
 def test_what_is_no_decomposition_is_a_fault(text: str, fault: str) -> None:

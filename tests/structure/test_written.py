@@ -65,7 +65,7 @@ def test_a_trained_model_is_not_told_of_its_fault(scripted: Any) -> None:
 
 def test_a_compact_decomposition_becomes_a_structure(scripted: Any) -> None:
     decomposer = GenerativeDecomposer(
-        scripted(lambda request: " 0| | How many?| 13| 16; 3| -| "), form=CompactForm()
+        scripted(lambda request: " 0| How many?| 13| 16; 3| -| | \n 1"), form=CompactForm()
     )
     [found] = asyncio.run(decomposer.decompose([ITEM]))
     assert isinstance(found, Structure)
