@@ -23,18 +23,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import perturbations as change
 from decomposition_quality import decomposition_figures
 
+from rlkd.qualification import changes as change
+from rlkd.qualification.hiding import cut
+from rlkd.qualification.measures import BASELINES, Resampler
 from rlkd.structure.quantities import problem_quantities
 from rlkd.structure.reading import read_path
 from rlkd.structure.rules import decompose_text
 from rlkd.structure.score import ScoreItem, StructureScorer
 
 _MARK = re.compile(r"<<[^>]*>>")
-_CALCULATION = re.compile(r"<<|\d[^\n=]*=[^\n=]*\d")
-_STATED = re.compile(r"\s*(?:A:|####)")
-_NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+")
 RESAMPLES = 1000
 
 
@@ -55,15 +54,6 @@ class Pair:
     teacher: str
     student: str
     right: bool
-
-
-def cut(path: str, hidden: bool) -> str:
-    """Drops the stated answer and, where hidden, everything from the line with the last calculation on."""
-    lines = [line for line in path.split("\n") if not _STATED.match(line)]
-    if hidden:
-        found = [i for i, line in enumerate(lines) if _CALCULATION.search(line)]
-        lines = lines[: found[-1]] if found else []
-    return "\n".join(lines)
 
 
 def load_pairs(data: Path, half: str, hidden: bool, style: str) -> list[Pair]:
@@ -104,48 +94,16 @@ def measures(pairs: list[Pair]) -> dict[str, list[float]]:
         found["structure"].append(0.0 if result is None else result.structure)
         found["prefix"].append(0.0 if result is None else result.prefix)
         found["missing"].append(float(result is None))
-    found["last number equal"] = [float(_numbers(p.teacher)[-1:] == _numbers(p.student)[-1:]) for p in pairs]
-    found["unordered numbers"] = [_set_f1(_numbers(p.teacher), _numbers(p.student)) for p in pairs]
-    found["length"] = [-float(len(p.student)) for p in pairs]
+    for name, measure in BASELINES.items():
+        found[name] = [measure(pair.teacher, pair.student) for pair in pairs]
     return found
 
 
-def _numbers(text: str) -> list[float]:
-    return [round(float(m.group().replace(",", "")), 4) for m in _NUMBER.finditer(_MARK.sub("", text))]
-
-
-def _set_f1(a: list[float], b: list[float]) -> float:
-    x, y = set(a), set(b)
-    return 2 * len(x & y) / (len(x) + len(y)) if x or y else 0.0
-
-
-def auroc(right: Any, scores: Any) -> float:
-    """Probability that a right solution scores above a wrong one (ties count half)."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(scores)
-    positive = int(right.sum())
-    negative = len(right) - positive
-    return float((ranks[right].sum() - positive * (positive + 1) / 2) / (positive * negative))
-
-
-def with_interval(pairs: list[Pair], scores: list[float], seed: int = 0) -> tuple[float, float, float]:
-    """AUROC with its 95% bootstrap interval over questions (the 4 solutions of a question stay together)."""
-    import numpy as np
-
-    right = np.array([pair.right for pair in pairs])
-    values = np.array(scores)
-    groups: dict[int, list[int]] = {}
-    for i, pair in enumerate(pairs):
-        groups.setdefault(pair.question, []).append(i)
-    blocks = [np.array(block) for block in groups.values()]
-    rng = np.random.default_rng(seed)
-    draws = []
-    for _ in range(RESAMPLES):
-        index = np.concatenate([blocks[k] for k in rng.integers(0, len(blocks), len(blocks))])
-        draws.append(auroc(right[index], values[index]))
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return auroc(right, values), float(low), float(high)
+def with_intervals(pairs: list[Pair], found: dict[str, list[float]]) -> dict[str, tuple[float, float, float]]:
+    """AUROC of every measure with its 95% bootstrap interval over questions (the 4 solutions of a question stay together)."""
+    how = Resampler([str(pair.question) for pair in pairs], [pair.right for pair in pairs], RESAMPLES)
+    made = {name: how.auroc(scores) for name, scores in found.items()}
+    return {name: (value.value, value.low, value.high) for name, value in made.items()}
 
 
 # -- tables -------------------------------------------------------------------------------------------
@@ -167,7 +125,7 @@ def auroc_table(data: Path, half: str) -> dict[str, Any]:
                 "missing": int(sum(found.pop("missing"))),
                 "no_step": sum(none) / len(none),
                 "no_calculation": sum(silent) / len(silent),
-                "auroc": {name: with_interval(pairs, scores) for name, scores in found.items()},
+                "auroc": with_intervals(pairs, found),
             }
     return table
 

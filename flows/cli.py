@@ -90,7 +90,7 @@ def run(
 def stage(
     name: Annotated[
         str,
-        typer.Argument(metavar="STAGE", help="data, traces, structures, warm_start, rl, evaluate or report."),
+        typer.Argument(metavar="STAGE", help="data, traces, structures, warm_start, qualify, rl, evaluate or report."),
     ],
     config: Config,
     overrides: Overrides = None,
@@ -103,6 +103,32 @@ def stage(
     from flows.commands import run_one_stage
 
     run_one_stage(name, config, overrides or [], output, again)
+
+
+@app.command()
+def qualify(config: Config, overrides: Overrides = None, output: Output = None) -> None:
+    """Qualify the structure reward before training on it. Exit code 1 if it misses a threshold and is refused."""
+    from flows.qualification import run_qualification
+
+    run_qualification(config, overrides or [], output)
+
+
+@app.command(name="train-gsrm")
+def train_gsrm(
+    config: Config,
+    overrides: Overrides = None,
+    output: Output = None,
+    from_stage: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="STAGE", help="Make this stage and all that follow again, even if finished."
+        ),
+    ] = None,
+) -> None:
+    """Train the model that decomposes reasoning paths (a GSRM), measure it, and register it under a name."""
+    from flows.gsrm import run_gsrm_training
+
+    run_gsrm_training(config, overrides or [], output, from_stage)
 
 
 @app.command()

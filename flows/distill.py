@@ -12,7 +12,7 @@ from tasks import stages
 @flow(
     name="distill",
     flow_run_name=flow_run_name,
-    description="Distils a student end to end: data, traces, structures, warm start, RL, evaluation, report.",
+    description="Distils a student end to end: data, traces, structures, warm start, qualification of the reward, RL, evaluation, report.",
     persist_result=True,
     result_serializer="json",
 )
@@ -38,7 +38,8 @@ def distill(
         traces = stages.traces(run, data)
         structures = stages.structures(run, data, traces)
         warm_start = stages.warm_start(run, data, traces)
+        qualify = stages.qualify(run, data, traces, warm_start)
         rl = stages.rl(run, data, traces, structures, warm_start)
         evaluate = stages.evaluate(run, data, traces, structures, warm_start, rl)
-        stages.report(run, data, traces, structures, warm_start, rl, evaluate)
+        stages.report(run, data, traces, structures, warm_start, qualify, rl, evaluate)
     return run.folder

@@ -41,5 +41,5 @@ def evaluate(
         traces = stages.traces(run, data)
         structures = stages.structures(run, data, traces)
         scores = stages.evaluate(run, data, traces, structures, None, None)
-        stages.report(run, data, traces, structures, None, None, scores)
+        stages.report(run, data, traces, structures, None, None, None, scores)
     return run.folder

@@ -208,9 +208,8 @@ def _finished(config: PipelineConfig, output: str | None, found: Findings) -> No
 
 def finished_stages(config: PipelineConfig, output: str | None = None) -> list[str]:
     """Names of the stages that the store holds already for a configuration, in order."""
-    from rlkd.stages import STAGES
+    from rlkd.stages import STAGES, is_enabled, resolve
     from tasks.identity import identify
-    from tasks.running import is_enabled
     from tasks.runs import default_folder
     from tasks.storage import Store, store_root
 
@@ -218,7 +217,7 @@ def finished_stages(config: PipelineConfig, output: str | None = None) -> list[s
     if not root.is_dir():
         return []
     store, digests = Store(root), dict[str, str]()
-    for spec in STAGES:
+    for spec in (resolve(spec, config) for spec in STAGES):
         wanted = [name for name in spec.inputs if is_enabled(config, name)]
         if not is_enabled(config, spec.name) or any(name not in digests for name in wanted):
             continue

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.session import flow_run_name, run_session
+from flows.session import configure, flow_run_name, run_session
 from rlkd.stages import STAGES, upstream
-from schemas.artifact import ArtifactRef, StageName
+from schemas.artifact import AnyStageName, ArtifactRef, StageName
 from tasks import stages
 
 
@@ -36,8 +36,8 @@ def stage(
     Returns:
         The run folder.
     """
-    needed = upstream(name)
-    made: dict[StageName, ArtifactRef | None] = {}
+    needed = upstream(name, configure(preset, overrides or ()))
+    made: dict[AnyStageName, ArtifactRef | None] = {}
     with run_session(preset, overrides or (), output, name if again else None, whole=False) as run:
         for spec in STAGES:
             if spec.name in needed:

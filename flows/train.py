@@ -12,7 +12,7 @@ from tasks import stages
 @flow(
     name="train",
     flow_run_name=flow_run_name,
-    description="Trains a student (warm start, RL), without evaluation; prepares first what is not finished yet.",
+    description="Trains a student (warm start, qualification of the reward, RL), without evaluation; prepares first what is not finished yet.",
     persist_result=True,
     result_serializer="json",
 )
@@ -38,5 +38,6 @@ def train(
         traces = stages.traces(run, data)
         structures = stages.structures(run, data, traces)
         warm_start = stages.warm_start(run, data, traces)
+        stages.qualify(run, data, traces, warm_start)
         stages.rl(run, data, traces, structures, warm_start)
     return run.folder

@@ -9,6 +9,7 @@ from pydantic import Field
 from schemas.artifact import StageStatus
 from schemas.base import SCHEMA_VERSION, JsonValue, Schema
 from schemas.evaluation import EvalReport, Interval, SampleProblem
+from schemas.qualification import Qualification, Verdict
 
 
 class CheckpointSummary(Schema):
@@ -55,8 +56,17 @@ class RowCounts(Schema):
     traces_rejected: int = 0
 
 
+class QualificationContent(Schema):
+    """What the qualification of the structure reward measured, and the verdict under the run's thresholds."""
+
+    figures: Qualification
+    verdict: Verdict
+
+
 class PipelineReport(Schema):
     """The contract. ``checkpoints`` is the test split, ``ood`` the same out of distribution.
+
+    ``qualification`` is ``None`` where the run has none.
 
     ``extra`` holds what is useful but not promised: ``status`` and ``headline`` of the run, ``paired_ood``,
     and ``rejected`` traces by reason.
@@ -72,6 +82,7 @@ class PipelineReport(Schema):
     seed: int
     config_digest: str
     mlflow_run_id: str
+    qualification: QualificationContent | None = None
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
@@ -147,4 +158,5 @@ class ReportContent(Schema):
     quadrants: tuple[Quadrant, ...] = ()
     rewards: tuple[RewardHealth, ...] = ()
     samples: tuple[SampleProblem, ...] = ()
+    qualification: QualificationContent | None = None
     schema_version: int = SCHEMA_VERSION

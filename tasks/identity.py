@@ -19,11 +19,12 @@ from rlkd.data.paths import expand_path
 from rlkd.errors import DataError
 from rlkd.io import sha256_file, sha256_json
 from rlkd.stages import StageSpec
-from schemas.artifact import StageName
+from schemas.artifact import AnyStageName
 from schemas.base import OPERATIONAL, SCHEMA_VERSION, Schema
 from schemas.config.pipeline import PipelineConfig
+from schemas.config.run import RunConfig
 
-PATH_FIELDS = frozenset({"path", "dataset", "model", "checkpoint", "adapter", "tokenizer", "file"})
+PATH_FIELDS = frozenset({"path", "dataset", "model", "checkpoint", "adapter", "tokenizer", "file", "references"})
 """Names of settings that may hold a local file or folder."""
 
 SOURCE_LIBRARIES = {"hub": "datasets", "reasoning_gym": "reasoning-gym"}
@@ -48,14 +49,14 @@ class StageIdentity:
         key: Hex SHA-256 over all of this.
     """
 
-    stage: StageName
+    stage: AnyStageName
     version: int
     config: dict[str, Any]
     inputs: dict[str, str]
     key: str
 
 
-def identify(spec: StageSpec, config: PipelineConfig, inputs: Mapping[str, str]) -> StageIdentity:
+def identify(spec: StageSpec, config: RunConfig, inputs: Mapping[str, str]) -> StageIdentity:
     """Computes the identity of a stage.
 
     Args:
@@ -69,7 +70,7 @@ def identify(spec: StageSpec, config: PipelineConfig, inputs: Mapping[str, str])
     external: dict[str, str] = {}
     for section, value in covered.items():
         external.update(_external(value, section))
-    if "data" in covered and (library := SOURCE_LIBRARIES.get(config.data.type)):
+    if isinstance(config, PipelineConfig) and "data" in covered and (library := SOURCE_LIBRARIES.get(config.data.type)):
         external[library] = _version(library)
     covered = {**covered, "seed": config.seed, "external": external}
     key = sha256_json(

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rlkd.reporting.finalise import finalise_report
-from schemas.artifact import ArtifactRef, RunManifest
-from schemas.report import PipelineReport
+from rlkd.reporting.qualification import qualification_content
+from schemas.artifact import ArtifactRef, RunManifest, StageName
+from schemas.config.pipeline import PipelineConfig
+from schemas.report import PipelineReport, QualificationContent
 from tasks import tracking
 from tasks.display import current_display
 from tasks.runs import Run, RunRef
@@ -22,7 +24,8 @@ def publish_datasets(ref: RunRef, made: ArtifactRef | None) -> None:
         return
     manifest, _ = read_manifest(Path(made.uri))
     if manifest is not None:
-        name = str(ref.open().config.data.type)
+        config = ref.open().config
+        name = config.data.type if isinstance(config, PipelineConfig) else config.paths.type
         with tracking.tolerated("the dataset inputs", current_display().message):
             tracking.log_datasets(ref.tracking_uri, ref.mlflow_run_id, Path(made.uri), manifest, name)
 
@@ -38,6 +41,17 @@ def publish_headline(ref: RunRef, evaluation: ArtifactRef | None, student: Artif
         tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, manifest.result.metrics)
         if student is not None:
             _register(ref, student, manifest.result.metrics)
+
+
+def publish_figures(ref: RunRef, stage: StageName) -> None:
+    """Logs a finished stage's figures on the parent run, also where its gate lets nothing pass."""
+    if not ref.mlflow_run_id:
+        return
+    entry = next((entry for entry in ref.open().manifest.stages if entry.name == stage and entry.sha256), None)
+    manifest, _ = read_manifest(Path(entry.uri)) if entry is not None else (None, "")
+    if manifest is not None:
+        with tracking.tolerated(f"the figures of {stage}", current_display().message):
+            tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, manifest.result.metrics)
 
 
 def _register(ref: RunRef, student: ArtifactRef, figures: Mapping[str, float]) -> None:
@@ -69,7 +83,17 @@ def write_report(run: Run, as_if: RunManifest | None = None) -> PipelineReport:
     """
     manifest = as_if or run.manifest
     made = [e for e in manifest.stages if e.name == "report" and e.status in ("done", "reused")]
-    return finalise_report(run.folder, manifest, Path(made[0].uri) if made else None)
+    if made:
+        return finalise_report(run.folder, manifest, Path(made[0].uri))
+    return finalise_report(run.folder, manifest, None, _qualification(run, manifest))
+
+
+def _qualification(run: Run, manifest: RunManifest) -> QualificationContent | None:
+    """What the qualification of the reward measured, whatever its gate said; ``None`` where it did not come to that."""
+    measured = next((entry for entry in manifest.stages if entry.name == "qualify" and entry.sha256), None)
+    if measured is None or not isinstance(run.config, PipelineConfig):
+        return None
+    return qualification_content(run.config, Path(measured.uri))
 
 
 def publish_report(ref: RunRef, run: Run) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from rlkd.errors import RLKDError, StageError
 from rlkd.jobs import Job, peak_rss_mb
-from rlkd.stages import StageContext, StageSpec, stage_spec
-from schemas.artifact import ArtifactRef, StageEntry, StageManifest, StageName, StageResult
+from rlkd.stages import StageContext, StageSpec, is_enabled, resolve, stage_spec
+from schemas.artifact import AnyStageName, ArtifactRef, StageEntry, StageManifest, StageResult
 from schemas.config.pipeline import PipelineConfig
 from tasks import tracking
 from tasks.artifacts import ProgressArtifact
@@ -21,10 +21,10 @@ from tasks.runs import Run, RunRef
 from tasks.storage import WORK, Built, Clock
 from tasks.tracking import StageRun
 
-Inputs = Mapping[StageName, ArtifactRef | None]
+Inputs = Mapping[AnyStageName, ArtifactRef | None]
 
 
-def run_stage(name: StageName, ref: RunRef, inputs: Inputs) -> ArtifactRef | None:
+def run_stage(name: AnyStageName, ref: RunRef, inputs: Inputs) -> ArtifactRef | None:
     """Makes a stage, or finds it finished.
 
     Args:
@@ -37,7 +37,7 @@ def run_stage(name: StageName, ref: RunRef, inputs: Inputs) -> ArtifactRef | Non
 
     Raises:
         UserError: Something that the user can mend.
-        StageError: It failed or refused.
+        StageError: It failed or refused, or its gate lets nothing pass.
     """
     run = ref.open()
     if not is_enabled(run.config, name):
@@ -45,18 +45,13 @@ def run_stage(name: StageName, ref: RunRef, inputs: Inputs) -> ArtifactRef | Non
         run.record(entry)
         current_display().stage_finished(entry)
         return None
-    spec = stage_spec(name)
+    spec = resolve(stage_spec(name), run.config)
     present = {item: reference for item in spec.inputs if (reference := inputs.get(item)) is not None}
     identity = identify(spec, run.config, {item: reference.sha256 for item, reference in present.items()})
     maker = _Maker(
         run, ref, spec, identity, {item: Path(reference.uri) for item, reference in present.items()}
     )
     return maker.run_once()
-
-
-def is_enabled(config: PipelineConfig, name: str) -> bool:
-    """Whether the configuration has a stage (a section without ``enabled`` always does)."""
-    return bool(getattr(getattr(config, name, None), "enabled", True))
 
 
 @dataclass
@@ -88,12 +83,26 @@ class _Maker:
                 raise self._unexpected(error) from error
             raise
         entry = self._entry(manifest, reused)
+        self._ask_gate(entry)
         self.run.record(entry)
         self.display.stage_finished(entry)
         if reused and self.ref.mlflow_run_id:
             with tracking.tolerated(f"the origin of stage {name}", self.display.message):
                 self._name_origin(manifest)
         return self.run.store.reference(self.identity, manifest, reused)
+
+    def _ask_gate(self, entry: StageEntry) -> None:
+        """Asks a finished stage whether the run may go on; what it made stays, whatever it says."""
+        gate = self.spec.load_gate()
+        if gate is None or not isinstance(self.run.config, PipelineConfig):
+            return
+        try:
+            self.display.message(f"{self.spec.name}: {gate(self.run.config, Path(entry.uri))}")
+        except StageError as refusal:
+            entry = entry.model_copy(update={"status": "failed", "error": str(refusal)[:2000]})
+            self.run.record(entry)
+            self.display.stage_finished(entry)
+            raise StageError(f"stage {self.spec.name}: {refusal}") from None
 
     def build(self, folder: Path, clock: Clock) -> Built:
         """Runs the stage's function, here or in a process of its own."""
@@ -112,7 +121,7 @@ class _Maker:
 
     def _call(self, folder: Path, sink: Listener) -> tuple[StageResult, float]:
         if not self.spec.job:
-            context = StageContext(self.run.config, self.inputs, folder, sink, self.run.manifest)
+            context: StageContext[Any] = StageContext(self.run.config, self.inputs, folder, sink, self.run.manifest)
             return self.spec.load()(context), peak_rss_mb()
         job = Job(
             stage=self.spec.name,
@@ -130,7 +139,7 @@ class _Maker:
         """Figures and small artifacts of a finished stage on its child run."""
         figures = {**result.metrics, "rows": float(result.rows)}
         tracking.log_metrics(child.uri, child.run_id, figures)
-        files = {folder / name: "" for name in ("summary.json", "metrics.jsonl", "eval_report.json")}
+        files = {folder / name: "" for name in ("summary.json", "metrics.jsonl", "eval_report.json", "qualification.json")}
         tracking.log_files(child.uri, child.run_id, {**files, folder / "ledger": "ledger"})
 
     def _entry(self, manifest: StageManifest, reused: bool) -> StageEntry:

@@ -15,13 +15,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rlkd.config import config_digest, parse_config, resolved_yaml
+from rlkd.config import config_digest, parse_run_config, resolved_yaml
 from rlkd.errors import UserError
 from rlkd.io import write_json_atomic, write_text_atomic
-from rlkd.stages import STAGES, downstream
-from schemas.artifact import RunManifest, StageEntry, StageName
+from rlkd.stages import downstream, stages_of
+from schemas.artifact import AnyStageName, RunManifest, StageEntry
 from schemas.base import Schema
-from schemas.config.pipeline import PipelineConfig
+from schemas.config.run import RunConfig
 from tasks.display import current_display
 from tasks.storage import Store, disk_faults, store_root
 
@@ -60,7 +60,7 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.manifest = read_run(self.folder)
-        self.config: PipelineConfig = parse_config(self.manifest.config, str(self.folder / RUN_FILE))
+        self.config: RunConfig = parse_run_config(self.manifest.config, str(self.folder / RUN_FILE))
         self.store = Store(Path(self.manifest.store))
 
     def update(self, **changes: Any) -> None:
@@ -71,7 +71,7 @@ class Run:
     def record(self, entry: StageEntry) -> None:
         """Adds a stage's entry, or replaces the one that is there; a stage that ended is no longer owed."""
         entries = {item.name: item for item in self.manifest.stages} | {entry.name: entry}
-        order = [spec.name for spec in STAGES]
+        order = [spec.name for spec in stages_of(self.config)]
         stages = tuple(sorted(entries.values(), key=lambda item: order.index(item.name)))
         owed = self.manifest.owed
         if entry.status != "failed":
@@ -109,14 +109,14 @@ def read_run(folder: Path) -> RunManifest:
         ) from None
 
 
-def default_folder(config: PipelineConfig) -> Path:
+def default_folder(config: RunConfig) -> Path:
     """``runs/<name of the configuration>``."""
     return Path("runs") / config.name
 
 
 @contextmanager
 def open_run(
-    config: PipelineConfig, folder: Path, from_stage: StageName | None = None, whole: bool = True
+    config: RunConfig, folder: Path, from_stage: AnyStageName | None = None, whole: bool = True
 ) -> Iterator[Run]:
     """Starts a run, or goes on with it, in its folder; only one process at a time works in a folder.
 
@@ -147,13 +147,13 @@ def open_run(
                     run.update(status="failed", wall_seconds=run.elapsed())
 
 
-def _begin(config: PipelineConfig, folder: Path, from_stage: StageName | None, whole: bool) -> Run:
+def _begin(config: RunConfig, folder: Path, from_stage: AnyStageName | None, whole: bool) -> Run:
     """Writes the first manifest and the resolved configuration."""
     before = read_run(folder) if (folder / RUN_FILE).exists() else None
     digest = config_digest(config)
-    owed: tuple[StageName, ...] = ()
+    owed: tuple[AnyStageName, ...] = ()
     if from_stage is not None:
-        owed = downstream(from_stage)
+        owed = downstream(from_stage, config)
         if before is not None and _continues(before, digest, from_stage):
             owed = before.owed
     keep = not whole and before is not None and before.config_digest == digest
@@ -172,7 +172,7 @@ def _begin(config: PipelineConfig, folder: Path, from_stage: StageName | None, w
     return Run(folder)
 
 
-def _continues(before: RunManifest, digest: str, from_stage: StageName) -> bool:
+def _continues(before: RunManifest, digest: str, from_stage: AnyStageName) -> bool:
     """Whether an interrupted run asked for the same again, and part of it is still owed."""
     same = before.config_digest == digest and before.from_stage == from_stage
     return same and before.status != "done" and bool(before.owed)

@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.artifact import ArtifactRef
 from tasks.artifacts import show_report
-from tasks.publishing import publish_datasets, publish_headline, write_report
+from tasks.publishing import publish_datasets, publish_figures, publish_headline, write_report
 from tasks.running import Inputs, run_stage
 from tasks.runs import RunRef
 
@@ -44,6 +44,17 @@ def structures(run: RunRef, data: ArtifactRef | None, traces: ArtifactRef | None
 def warm_start(run: RunRef, data: ArtifactRef | None, traces: ArtifactRef | None) -> ArtifactRef | None:
     """The student after SFT."""
     return run_stage("warm_start", run, {"data": data, "traces": traces})
+
+
+@task(name="qualify", description="Is the structure reward worth training on?", **_SETTINGS)
+def qualify(
+    run: RunRef, data: ArtifactRef | None, traces: ArtifactRef | None, warm_start: ArtifactRef | None
+) -> ArtifactRef | None:
+    """What the structure reward measures; raises where it misses a threshold and the configuration refuses then."""
+    try:
+        return run_stage("qualify", run, {"data": data, "traces": traces, "warm_start": warm_start})
+    finally:
+        publish_figures(run, "qualify")
 
 
 @task(name="rl", description="GRPO on structure and outcome.", **_SETTINGS)
@@ -88,6 +99,7 @@ def report(
     traces: ArtifactRef | None,
     structures: ArtifactRef | None,
     warm_start: ArtifactRef | None,
+    qualify: ArtifactRef | None,
     rl: ArtifactRef | None,
     evaluate: ArtifactRef | None,
 ) -> ArtifactRef | None:
@@ -97,6 +109,7 @@ def report(
         "traces": traces,
         "structures": structures,
         "warm_start": warm_start,
+        "qualify": qualify,
         "rl": rl,
         "evaluate": evaluate,
     }

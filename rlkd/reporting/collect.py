@@ -18,12 +18,13 @@ from rlkd.reporting.plots import (
     loss_plot,
     quadrants_plot,
 )
+from rlkd.reporting.qualification import qualification_content, qualification_plot, qualification_sentence
 from rlkd.reporting.series import RewardCurves, first_of, quadrant, read_ledger, read_metrics
 from rlkd.reporting.story import tell
 from rlkd.reporting.words import CHECKPOINT_LABELS
 from schemas.config.pipeline import PipelineConfig
 from schemas.evaluation import EvalReport, ProblemOutput, SampleProblem
-from schemas.report import Plot, Quadrant, ReportContent, RowCounts
+from schemas.report import Plot, Quadrant, QualificationContent, ReportContent, RowCounts
 from schemas.trace import TeacherTrace
 
 _REASONS = 12
@@ -34,7 +35,7 @@ def collect(config: PipelineConfig, inputs: Mapping[str, Path]) -> ReportContent
     """Everything that the report shows but the facts of the run. Stages that are absent leave their parts out.
 
     Args:
-        config: The configuration; only its name, description and report section are read.
+        config: The configuration; only its name, description and sections ``report`` and ``qualify`` are read.
         inputs: Folder of each finished stage.
     """
     evaluation = _evaluation(inputs)
@@ -42,10 +43,14 @@ def collect(config: PipelineConfig, inputs: Mapping[str, Path]) -> ReportContent
     ledger = read_ledger(inputs["rl"] / "ledger") if "rl" in inputs else RewardCurves()
     rejected, accepted = _traces(inputs)
     summary = _json(inputs, "data", "summary.json")
+    qualification = qualification_content(config, inputs["qualify"]) if "qualify" in inputs else None
     return ReportContent(
         title=config.report.title or config.name,
         description=config.description,
-        headline=tell(evaluation) if evaluation else (),
+        headline=(
+            *(tell(evaluation) if evaluation else ()),
+            *((qualification_sentence(qualification),) if qualification and not qualification.verdict.passed else ()),
+        ),
         evaluation=evaluation,
         rows=RowCounts(
             loaded=summary.get("loaded", 0),
@@ -57,15 +62,20 @@ def collect(config: PipelineConfig, inputs: Mapping[str, Path]) -> ReportContent
         rejected=_most(rejected),
         data_notes=data_notes(inputs, summary),
         training_notes=training_notes(inputs),
-        plots=tuple(_plots(inputs, evaluation, outputs, ledger)),
+        plots=tuple(_plots(inputs, evaluation, outputs, ledger, qualification)),
         quadrants=_quadrants(outputs, ledger),
         rewards=ledger.health,
         samples=_samples(inputs, config.report.samples),
+        qualification=qualification,
     )
 
 
 def _plots(
-    inputs: Mapping[str, Path], evaluation: EvalReport | None, outputs: list[ProblemOutput], ledger: RewardCurves
+    inputs: Mapping[str, Path],
+    evaluation: EvalReport | None,
+    outputs: list[ProblemOutput],
+    ledger: RewardCurves,
+    qualification: QualificationContent | None,
 ) -> list[Plot]:
     plots: list[Plot | None] = []
     if "warm_start" in inputs:
@@ -82,6 +92,8 @@ def _plots(
     names = [name for name in CHECKPOINT_LABELS if any(row.checkpoint == name and row.structure is not None for row in outputs)]
     if names:
         plots.append(quadrants_plot(outputs, names))
+    if qualification is not None:
+        plots.append(qualification_plot(qualification))
     return [plot for plot in plots if plot is not None]
 
 

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from rlkd.reporting.highlight import Piece, pieces
+from rlkd.reporting.qualification import qualification_sentence, tables
 from rlkd.reporting.tables import checkpoint_rows, difference_rows, figures, pass_columns, stage_views
 from rlkd.reporting.words import CHECKPOINT_LABELS, KIND_LABELS, SPLIT_LABELS, duration, percent, reason
 from schemas.artifact import RunManifest
@@ -17,7 +18,7 @@ from schemas.report import ReportContent
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_PLOTS = ("checkpoints", "rl_curves", "warm_start_loss", "quadrants", "difficulty", "domains")
+_PLOTS = ("checkpoints", "rl_curves", "warm_start_loss", "quadrants", "difficulty", "domains", "qualification")
 _SPLIT_WORDS = {
     "train": "training",
     "validation": "validation",
@@ -54,10 +55,15 @@ def render_html(content: ReportContent, run: RunManifest) -> str:
         "stages": stage_views(run),
         "samples": [_sample(sample) for sample in content.samples],
         "config": config_yaml(run),
+        "qualification": None,
         "reason": reason,
         "share": lambda part, whole: percent(part / whole if whole else 0.0),
         "kept_words": _KEPT_WORDS,
     }
+    if content.qualification is not None:
+        values.update(
+            qualification=tables(content.qualification), verdict=qualification_sentence(content.qualification)
+        )
     if report is not None:
         splits = [(split, label, checkpoint_rows(report, split)) for split, label in SPLIT_LABELS.items()]
         values.update(

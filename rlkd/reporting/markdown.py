@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rlkd.reporting.html import config_yaml
+from rlkd.reporting.qualification import qualification_sentence, tables
 from rlkd.reporting.tables import checkpoint_rows, difference_rows, pass_columns, stage_views
 from rlkd.reporting.words import CHECKPOINT_LABELS, KIND_LABELS, SPLIT_LABELS, duration, percent, reason
 from schemas.artifact import RunManifest
 from schemas.evaluation import EvalReport, SampleProblem
-from schemas.report import ReportContent
+from schemas.report import QualificationContent, ReportContent
 
 _TONES = {"good": "**+**", "bad": "**\N{MINUS SIGN}**", "unsure": "**?**", "plain": ""}
 
@@ -28,6 +29,8 @@ def render_markdown(content: ReportContent, run: RunManifest) -> str:
     ]
     if content.evaluation is not None:
         parts += _evaluation(content.evaluation)
+    if content.qualification is not None:
+        parts += _qualification(content.qualification)
     if content.rewards or content.training_notes:
         parts += ["## Training", *(cell(note) for note in content.training_notes), *_rewards(content)]
     if content.quadrants:
@@ -136,6 +139,20 @@ def _evaluation(report: EvalReport) -> list[str]:
             ),
         ]
     return parts
+
+
+def _qualification(content: QualificationContent) -> list[str]:
+    found = tables(content)
+    bias = table(("The judge, asked about steps that are certainly different", "Mean P(yes)", "Says yes", "Pairs"), found.bias)
+    return [
+        "## Qualification of the reward",
+        cell(qualification_sentence(content).text),
+        table(("AUROC for the solution being right", "Last step hidden", "Whole paths"), found.separation),
+        table(("Right paths, changed", "The score", "Does so", "Paths", "Mean score"), found.changes, left=2),
+        bias if found.bias else "",
+        table(("Asked", "Found", "Threshold", "Verdict", "Cases", "Setting"), found.checks),
+        "\n".join(f"- {cell(fact)}" for fact in found.facts),
+    ]
 
 
 def _rewards(content: ReportContent) -> list[str]:

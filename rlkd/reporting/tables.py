@@ -192,6 +192,7 @@ def pipeline_report(content: ReportContent, run: RunManifest) -> PipelineReport:
         seed=int(run.config.get("seed", 0)),
         config_digest=run.config_digest,
         mlflow_run_id=run.mlflow_run_id,
+        qualification=content.qualification,
         extra={
             "status": run.status,
             "headline": [sentence.text for sentence in content.headline],

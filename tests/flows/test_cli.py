@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-STAGES = ["data", "traces", "structures", "warm_start", "rl", "evaluate", "report"]
+STAGES = ["data", "traces", "structures", "warm_start", "qualify", "rl", "evaluate", "report"]
 DONE = dict.fromkeys(STAGES, "done")
 
 
@@ -54,7 +54,7 @@ def test_a_run_its_rerun_and_what_a_changed_setting_reruns(lonely_cli: Any, tmp_
 
     changed = cli("run", "tiny.yaml", "--set", "rewards.alpha=0.25", "--output", "runs/other")
     assert changed.returncode == 0, changed.stderr
-    reused = dict.fromkeys(["data", "traces", "structures", "warm_start"], "reused")
+    reused = dict.fromkeys(["data", "traces", "structures", "warm_start", "qualify"], "reused")
     assert _statuses(tmp_path / "runs" / "other") == {**DONE, **reused}
     shown = cli("status", "runs/other")
     assert shown.returncode == 0
@@ -188,6 +188,51 @@ def test_two_runs_at_once_neither_harm_nor_repeat_each_other(cli: Any, tmp_path:
     assert all({merged[0][stage], merged[1][stage]} == {"done", "reused"} for stage in STAGES)
 
 
+def test_a_reward_that_misses_a_threshold_is_refused_and_rl_does_not_start(cli: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "tiny"
+    refused = cli("run", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.9")
+    assert refused.returncode == 1
+    assert (
+        "stage qualify: the structure reward misses 1 of 13 thresholds (12 could not be measured): AUROC with the last step hidden, "
+        "lower end of its interval is 0.800, not at least 0.9 (qualify.thresholds.auroc_hidden)"
+    ) in refused.stderr
+    assert "resume with: rlkd run tiny.yaml --set qualify.thresholds.auroc_hidden=0.9" in refused.stderr
+    assert _statuses(folder) == {**dict.fromkeys(STAGES[:4], "done"), "qualify": "failed"}
+    assert cli.work("rl") == []
+    report = json.loads((folder / "report.json").read_text())
+    assert report["qualification"]["figures"]["hidden"]["structure"]["low"] == 0.8
+    assert report["qualification"]["verdict"]["passed"] is False
+    for name in ("report.md", "report.html"):
+        assert "qualify.thresholds.auroc_hidden" in (folder / name).read_text()
+
+    # Neither the threshold nor the action is part of what was measured: nothing is measured twice.
+    passed = cli("run", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.75")
+    assert passed.returncode == 0, passed.stderr
+    assert _statuses(folder) == {**DONE, **dict.fromkeys(STAGES[:5], "reused")}
+    assert cli.work("qualify") == ["start"]
+    warned = cli("run", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.9", "--set", "qualify.action=warn")
+    assert warned.returncode == 0, warned.stderr
+    assert "going on, as qualify.action is warn" in warned.stdout
+    assert _statuses(folder) == {**dict.fromkeys(STAGES, "reused"), "report": "done"}
+
+    # RL alone asks the same gate.
+    assert cli("stage", "rl", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.9").returncode == 1
+    assert cli("stage", "rl", "tiny.yaml", "--set", "qualify.enabled=false").returncode == 0
+
+
+def test_qualify_makes_only_what_it_needs_and_prints_its_tables(cli: Any, tmp_path: Path) -> None:
+    shown = cli("qualify", "tiny.yaml", "--set", "rl.enabled=false")  # a run would not qualify anything
+    assert shown.returncode == 0, shown.stderr
+    assert _statuses(tmp_path / "runs" / "tiny") == dict.fromkeys(["data", "traces", "qualify"], "done")
+    assert "structure\t0.850 [0.800, 0.900]\t0.850 [0.800, 0.900]" in shown.stdout
+    assert "qualify.thresholds.auroc_hidden" in shown.stdout
+    refused = cli("qualify", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.81")
+    assert refused.returncode == 1
+    assert "0.850 [0.800, 0.900]" in refused.stdout
+    assert "misses 1 of 13 thresholds" in refused.stderr
+    assert cli("qualify", "tiny.yaml", "--set", "qualify.limit=3").returncode == 2
+
+
 def test_one_stage_makes_only_what_it_needs(cli: Any, tmp_path: Path) -> None:
     done = cli("stage", "structures", "tiny.yaml")
     assert done.returncode == 0, done.stderr
@@ -255,6 +300,7 @@ def test_help_is_light() -> None:
     for command in (
         "run",
         "stage",
+        "qualify",
         "status",
         "check",
         "generate",

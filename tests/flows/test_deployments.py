@@ -220,7 +220,7 @@ def _run_break_retry(
         ("rl", "start"), ("rl", "4"), ("rl", "5"), ("rl", "6"), ("rl", "7"), ("evaluate", "start"), ("report", "start"),
     ]  # fmt: skip
     assert statuses() == {
-        **dict.fromkeys(("data", "traces", "structures", "warm_start"), "reused"),
+        **dict.fromkeys(("data", "traces", "structures", "warm_start", "qualify"), "reused"),
         **dict.fromkeys(("rl", "evaluate", "report"), "done"),
     }
     _one_parent_run(folder, run_id)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rlkd.config import parse_config
-from rlkd.stages import STAGES, stage_spec
+from rlkd.stages import STAGES, downstream, is_enabled, resolve, stage_spec, upstream
 from schemas.config.pipeline import PipelineConfig
 from tasks.identity import digest_path, identify, local_path
 
@@ -21,7 +21,7 @@ def _config(**changes: object) -> PipelineConfig:
 def _keys(config: PipelineConfig) -> dict[str, str]:
     """Identities of all stages; the content of each is taken to be its identity."""
     keys: dict[str, str] = {}
-    for spec in STAGES:
+    for spec in (resolve(spec, config) for spec in STAGES):
         keys[spec.name] = identify(spec, config, {name: keys[name] for name in spec.inputs}).key
     return keys
 
@@ -43,7 +43,10 @@ ALL = {spec.name for spec in STAGES}
         ({"evaluate": {"samples": 9}}, {"evaluate", "report"}),
         ({"report": {"samples": 1}}, {"report"}),
         ({"traces": {"problems": 5}}, ALL - {"data"}),
-        ({"structures": {"alignment": {"type": "prefix"}}}, {"rl", "evaluate", "report"}),
+        ({"structures": {"alignment": {"type": "prefix"}}}, {"qualify", "rl", "evaluate", "report"}),
+        ({"qualify": {"limit": 50}}, {"qualify", "report"}),
+        ({"qualify": {"thresholds": {"scrambled": 0.5}}}, {"report"}),
+        ({"qualify": {"action": "warn"}}, {"report"}),
         ({"seed": 1}, ALL),
         ({"tracking": {"enabled": False}}, set()),
         ({"launch": {"processes": 2}}, set()),
@@ -60,10 +63,58 @@ def test_a_dotted_section_covers_only_its_part() -> None:
     other = _config(structures={"decomposer": {"type": "rules", "max_steps": 99}})
     assert _changed(_config(structures={"decomposer": {"type": "rules"}}), other) == {
         "structures",
+        "qualify",
         "rl",
         "evaluate",
         "report",
     }
+
+
+def test_what_a_qualification_reads_depends_on_where_its_pairs_come_from() -> None:
+    spec = stage_spec("qualify")
+    student = _config(qualify={"pairs": {"type": "student"}})
+    rows = _config(qualify={"pairs": {"type": "file", "path": "pairs.jsonl"}})
+    assert resolve(spec, _config()).inputs == ("data", "traces")
+    assert resolve(spec, student).inputs == ("data", "traces", "warm_start")
+    assert resolve(spec, rows).inputs == ()
+    assert [resolve(spec, config).job for config in (_config(), student, rows)] == [False, True, False]
+    local = {"type": "llm", "endpoint": {"type": "local", "path": "somewhere"}}
+    assert resolve(spec, _config(structures={"judge": local})).job
+    # A warm start of another kind is another student to sample, and no other world.
+    assert "qualify" in _changed(student, student.model_copy(update={"warm_start": _config(warm_start={"traces": 3}).warm_start}))
+    assert upstream("qualify", rows) == ("qualify",)
+    assert upstream("qualify", _config()) == ("data", "traces", "qualify")
+    assert upstream("rl", rows) == ("data", "traces", "structures", "warm_start", "qualify", "rl")
+    assert "qualify" not in upstream("rl", _config(qualify={"enabled": False}))
+    # RL reads nothing of the qualification: made again, it does not make RL again.
+    assert downstream("qualify", _config()) == ("qualify", "report")
+    assert "qualify" not in downstream("warm_start", _config())
+    assert "qualify" in downstream("warm_start", student)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"rl": {"enabled": False}}, False),
+        ({"rewards": {"alpha": 0.0}}, False),
+        ({"rewards": {"alpha": 0.0, "alpha_schedule": {"end": 0.5, "over": 10}}}, True),
+        ({"rl": {"enabled": False}, "qualify": {"enabled": True}}, True),
+        ({"qualify": {"enabled": False}}, False),
+        (
+            {
+                "student": {"model": {"type": "fresh"}},
+                "warm_start": {"enabled": False},
+                "qualify": {"pairs": {"type": "student"}},
+            },
+            False,
+        ),
+    ],
+)
+def test_a_reward_is_qualified_where_rl_trains_on_it_and_there_is_something_to_label(
+    changes: dict[str, object], expected: bool
+) -> None:
+    assert is_enabled(_config(**changes), "qualify") is expected
 
 
 def test_stage_version_and_inputs_count() -> None:
@@ -156,7 +207,7 @@ def test_a_cache_and_the_pace_of_checkpoints_are_no_part_of_a_result() -> None:
     "setting", [{"model": "n"}, {"extra_body": {"top_k": 1}}, {"base_url": "http://b/v1"}]
 )
 def test_another_model_behind_an_endpoint_is_another_result(setting: dict[str, object]) -> None:
-    after = {"structures", "rl", "evaluate", "report"}
+    after = {"structures", "qualify", "rl", "evaluate", "report"}
     assert _changed(_with_judge(), _with_judge(setting)) == after
 
 

@@ -20,6 +20,7 @@ from rlkd.io import append_row, recover_rows, sha256_file, sha256_text, write_js
 from rlkd.stages import StageContext
 from schemas.artifact import StageResult
 from schemas.problem import Problem
+from schemas.qualification import Auroc, Qualification, Separation
 from schemas.report import ReportContent
 from schemas.trace import TeacherTrace
 
@@ -33,6 +34,7 @@ def install() -> None:
         "traces": fake_traces,
         "structures": fake_structures,
         "warm_start": fake_warm_start,
+        "qualify": fake_qualify,
         "rl": fake_rl,
         "evaluate": fake_evaluate,
         "report": fake_report,
@@ -117,6 +119,19 @@ def fake_warm_start(ctx: StageContext) -> StageResult:
     _note("warm_start", "start")
     _perhaps_fail("warm_start")
     return _train(ctx, "warm_start", ctx.config.warm_start.max_epochs)
+
+
+def fake_qualify(ctx: StageContext) -> StageResult:
+    """A score that separates right from wrong with a hidden AUROC of at least 0.80 and at most 0.90."""
+    _note("qualify", "start")
+    _perhaps_fail("qualify")
+    hidden = Separation(pairs=200, right=90, structure=Auroc(value=0.85, low=0.80, high=0.90))
+    figures = Qualification(
+        source="made up", decomposer="fake", judge="fake", alignment="structure", pairs=200, right=90,
+        full=hidden, hidden=hidden,
+    )  # fmt: skip
+    write_json_atomic(ctx.folder / "qualification.json", figures)
+    return StageResult(rows=200, metrics={"qualify/auroc_hidden": 0.85})
 
 
 def fake_rl(ctx: StageContext) -> StageResult:

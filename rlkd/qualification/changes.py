@@ -1,4 +1,7 @@
-"""Changes made to real solutions, to see whether the structure score notices what matters and nothing else."""
+"""Changes made to right paths, to see whether the structure score notices what matters and nothing else.
+
+These act on texts whose steps are lines with calculations; a path that cannot be changed so gives ``None``.
+"""
 
 from __future__ import annotations
 
@@ -137,3 +140,24 @@ def repeat_step(path: str, rng: random.Random) -> str:
 def copy_prompt(path: str, problem: str) -> str:
     """Puts the problem's text before the path."""
     return f"{problem}\n{path}"
+
+
+def repeat_path(path: str) -> str:
+    """Says the whole path twice."""
+    text = _join(lines_of(path)) or path
+    return f"{text}\n{text}"
+
+
+def wrong_end(path: str, rng: random.Random) -> str | None:
+    """Makes the last result wrong and leaves all before as it is; ``None`` where no line calculates once."""
+    lines = lines_of(path)
+    last = next((i for i in reversed(range(len(lines))) if lines[i].calc is not None), None)
+    if last is None or lines[last].count > 1:
+        return None
+    calc = lines[last].calc
+    assert calc is not None  # chosen so
+    value = calc.value + rng.choice((1, 2, 3, 10))
+    if any(same_value(operand, calc.value) for operand in calc.operands):
+        return None  # the operand would change with it
+    changed = _rewrite(lines[last].text, {}, calc.value, value)
+    return "\n".join([*(line.text for line in lines[:last]), changed])

@@ -1,0 +1,105 @@
+"""The student's own samples as labelled pairs: what RL will score first."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rlkd.formats import read_any, read_output
+from rlkd.qualification.pairs import Labelled, drawn
+from rlkd.rewards.outcome import outcome_reward
+from schemas.config.pipeline import PipelineConfig
+from schemas.config.qualify import StudentPairs
+from schemas.problem import Problem
+from schemas.qualification import LabelledPair
+from schemas.rollout import Completion
+
+
+def student_pairs(
+    settings: StudentPairs,
+    config: PipelineConfig,
+    problems: Sequence[Problem],
+    teachers: Mapping[str, Sequence[str]],
+    folder: Path | None,
+    split: str = "validation",
+) -> Labelled:
+    """Samples of the student before RL, labelled by the verifier; those that it gave no verdict on are left out.
+
+    Args:
+        settings: How many, and how.
+        config: The configuration; its ``student`` section says how to ask.
+        problems: Problems that have a teacher's path.
+        teachers: The teacher's paths by problem id.
+        folder: The warm-started student; ``None`` takes the student as it is.
+        split: Where the problems come from, for the report.
+
+    Raises:
+        DataError: There are no problems.
+        CheckpointError: The student cannot be loaded.
+    """
+    chosen = drawn(problems, settings.problems, random.Random(f"qualify/{config.seed}"))
+    asked = [problem for problem in chosen for _ in range(settings.per_problem)]
+    completions = sample_student(settings, config, asked, folder)
+    pairs, unverified = label(config, asked, completions, teachers)
+    who = "the warm-started student" if folder is not None else "the student as it is"
+    notes = (
+        (f"The verifier gave no verdict on {unverified} samples; they are left out.",) if unverified else ()
+    )
+    return Labelled(tuple(pairs), f"samples of {who} on {len(chosen)} {split} problems", notes)
+
+
+def label(
+    config: PipelineConfig,
+    problems: Sequence[Problem],
+    completions: Sequence[Completion],
+    teachers: Mapping[str, Sequence[str]],
+) -> tuple[list[LabelledPair], int]:
+    """Completions as labelled pairs, and how many the verifier gave no verdict on."""
+    output = config.student.output
+    taught = {name: tuple(read_any(path).path for path in paths) for name, paths in teachers.items()}
+    pairs = []
+    for problem, completion in zip(problems, completions, strict=True):
+        outcome = outcome_reward(completion.text, problem.answer, output, problem)
+        if outcome is None:
+            continue
+        pairs.append(
+            LabelledPair(
+                group=problem.id,
+                problem=problem.question,
+                teachers=taught[problem.id],
+                student=read_output(completion.text, output).path,
+                right=outcome >= 1.0,
+                domain=problem.domain,
+            )
+        )
+    return pairs, len(problems) - len(pairs)
+
+
+def sample_student(
+    settings: StudentPairs, config: PipelineConfig, problems: Sequence[Problem], folder: Path | None
+) -> list[Completion]:
+    """One sample per entry of ``problems``, in order; an empty one where the prompt is too long."""
+    from rlkd.completion.local import LocalSampler
+    from rlkd.training.guard import quiet_libraries
+    from rlkd.training.prompts import PromptBook
+    from rlkd.training.student import load_student
+
+    quiet_libraries()
+    student = load_student(config.student, folder)
+    book = PromptBook(config.student, student.tokenizer)
+    prompts = [book.encode(problem.question) for problem in problems]
+    fits = [i for i, ids in enumerate(prompts) if book.fits(ids)]
+    made = LocalSampler(student.model, student.tokenizer).generate(
+        [prompts[i] for i in fits],
+        config.student.max_completion_tokens,
+        settings.temperature,
+        config.evaluate.batch_size,
+        config.seed,
+        problem_ids=[problems[i].id for i in fits],
+    )
+    found = dict(zip(fits, made, strict=True))
+    return [
+        found.get(i) or Completion(problem_id=problem.id, text="", tokens=0, finish_reason="length")
+        for i, problem in enumerate(problems)
+    ]

@@ -1,0 +1,212 @@
+"""The verdict: what was measured, held against the configured thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlkd.errors import StageError
+from schemas.config.pipeline import PipelineConfig
+from schemas.config.qualify import QualifyConfig
+from schemas.qualification import ChangeName, Check, Qualification, Sensitivity, Verdict
+
+FIGURES = "qualification.json"
+"""The file of the stage that holds a :class:`~schemas.qualification.Qualification`."""
+
+_PADDING: tuple[ChangeName, ...] = ("irrelevant_inserted", "step_repeated", "path_repeated", "problem_copied")
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A figure and how many cases are behind it; ``None`` where it could not be measured."""
+
+    value: float | None
+    cases: int
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """How a threshold reads its figure."""
+
+    label: str
+    read: Callable[[Qualification], _Figure]
+    at_least: bool = True
+
+
+def _hidden_low(found: Qualification) -> _Figure:
+    hidden = found.hidden
+    return _Figure(
+        hidden.structure.low if hidden.structure else None, min(hidden.right, hidden.pairs - hidden.right)
+    )
+
+
+def _gap(found: Qualification) -> _Figure:
+    hidden = found.hidden
+    return _Figure(hidden.gap.high if hidden.gap else None, min(hidden.right, hidden.pairs - hidden.right))
+
+
+def _share(name: ChangeName) -> Callable[[Qualification], _Figure]:
+    def read(found: Qualification) -> _Figure:
+        row = _row(found, name)
+        return _Figure(row.share if row else None, row.n if row else 0)
+
+    return read
+
+
+def _padding(found: Qualification) -> _Figure:
+    """The worst kind of padding."""
+    rows = [row for name in _PADDING if (row := _row(found, name)) is not None and row.share is not None]
+    worst = min(rows, key=lambda row: row.share or 0.0, default=None)
+    return _Figure(worst.share, worst.n) if worst is not None else _Figure(None, 0)
+
+
+def _empty(found: Qualification) -> _Figure:
+    row = _row(found, "empty")
+    return _Figure(row.mean_after if row else None, row.n if row else 0)
+
+
+def _bias(found: Qualification) -> _Figure:
+    worst = max(found.yes_bias, key=lambda row: row.share, default=None)
+    return _Figure(worst.share, worst.n) if worst is not None else _Figure(None, 0)
+
+
+def _parse(found: Qualification) -> _Figure:
+    return _Figure(found.parse_failures / found.paths if found.paths else None, found.paths)
+
+
+def _missing(found: Qualification) -> _Figure:
+    return _Figure(found.missing / found.scored if found.scored else None, found.scored)
+
+
+def _repeatable(found: Qualification) -> _Figure:
+    twice = found.repeatability
+    return _Figure(twice.unchanged if twice else None, twice.n if twice else 0)
+
+
+def _cost(found: Qualification) -> _Figure:
+    return _Figure(found.cost.seconds if found.cost else None, found.cost.completions if found.cost else 0)
+
+
+def _row(found: Qualification, name: ChangeName) -> Sensitivity | None:
+    return next((row for row in found.sensitivities if row.change == name), None)
+
+
+RULES: Mapping[str, _Rule] = {
+    "auroc_hidden": _Rule("AUROC with the last step hidden, lower end of its interval", _hidden_low),
+    "baseline_gap": _Rule("hidden AUROC less the best trivial baseline's, upper end of its interval", _gap),
+    "scrambled": _Rule("dependent step too early: score falls", _share("step_scrambled")),
+    "swapped": _Rule("independent steps swapped: score stays", _share("steps_swapped")),
+    "wrong_value": _Rule("intermediate value wrong: score falls", _share("value_wrong")),
+    "wrong_end": _Rule("teacher's path with a wrong end: score falls", _share("end_wrong")),
+    "paraphrased": _Rule("other wording: score stays", _share("paraphrased")),
+    "padding": _Rule("padding: score does not rise (the worst kind)", _padding),
+    "empty": _Rule("mean score of an empty path", _empty, at_least=False),
+    "yes_bias": _Rule(
+        "the judge says yes to steps that are certainly different (the worst question)", _bias, at_least=False
+    ),
+    "parse_failures": _Rule("paths that could not be read", _parse, at_least=False),
+    "missing": _Rule("scores that are missing", _missing, at_least=False),
+    "repeatable": _Rule("scored again, nothing cached: score stays", _repeatable),
+    "cost_s": _Rule("seconds for scoring 1,000 completions", _cost, at_least=False),
+}
+"""Every threshold of ``qualify.thresholds``, by its name there."""
+
+
+def judge(found: Qualification, settings: QualifyConfig) -> Verdict:
+    """Holds what was measured against the thresholds that are asked for.
+
+    A figure with fewer than ``min_cases`` cases behind it is not held against its threshold (unless ``strict``).
+    """
+    checks = []
+    for name, rule in RULES.items():
+        limit = getattr(settings.thresholds, name)
+        if limit is not None:
+            checks.append(_check(name, rule, rule.read(found), limit, settings))
+    return Verdict(
+        passed=not any(check.status == "missed" for check in checks),
+        action=settings.action,
+        checks=tuple(checks),
+    )
+
+
+def _check(name: str, rule: _Rule, figure: _Figure, limit: float, settings: QualifyConfig) -> Check:
+    measured = figure.value is not None and figure.cases >= settings.min_cases
+    value = figure.value or 0.0
+    good = value >= limit if rule.at_least else value <= limit
+    return Check(
+        name=name,
+        label=rule.label,
+        value=figure.value,
+        limit=limit,
+        at_least=rule.at_least,
+        status="missed"
+        if not (good if measured else not settings.strict)
+        else "passed"
+        if measured
+        else "unmeasured",
+        cases=figure.cases,
+    )
+
+
+def misses(verdict: Verdict) -> list[str]:
+    """Every missed threshold in words, with its figure, limit and setting."""
+    return [
+        f"{check.label} is {number(check.value)}, not {bound(check)} (qualify.thresholds.{check.name})"
+        for check in verdict.checks
+        if check.status == "missed"
+    ]
+
+
+def number(value: float | None) -> str:
+    """A figure for people: three digits after the point, fewer where it is large."""
+    if value is None:
+        return "not measured"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.0f}"
+
+
+def bound(check: Check) -> str:
+    """A threshold in words."""
+    return f"{'at least' if check.at_least else 'at most'} {check.limit:g}"
+
+
+def summary(verdict: Verdict) -> str:
+    """The verdict in one sentence."""
+    missed = misses(verdict)
+    asked, open_ = len(verdict.checks), sum(check.status == "unmeasured" for check in verdict.checks)
+    rest = f" ({open_} could not be measured)" if open_ else ""
+    if not missed:
+        return f"the structure reward passes its qualification: {asked - open_} of {asked} thresholds are met{rest}"
+    return f"the structure reward misses {len(missed)} of {asked} thresholds{rest}: {'; '.join(missed)}"
+
+
+def read_figures(folder: Path) -> Qualification:
+    """What a finished stage measured."""
+    return Qualification.model_validate_json((folder / FIGURES).read_text(encoding="utf-8"))
+
+
+def gate(config: PipelineConfig, folder: Path) -> str:
+    """Asks a finished stage whether RL may start.
+
+    Thresholds are no part of what was measured, so a run with others asks the same folder again.
+
+    Args:
+        config: The configuration with the thresholds.
+        folder: Folder of the finished stage.
+
+    Returns:
+        The verdict in words.
+
+    Raises:
+        StageError: A threshold is missed, and ``qualify.action`` is ``refuse``.
+    """
+    verdict = judge(read_figures(folder), config.qualify)
+    text = summary(verdict)
+    if verdict.passed:
+        return text
+    if verdict.action == "refuse":
+        raise StageError(
+            f"{text}. RL was not started. Improve the reward (structures.*), change what is asked (qualify.thresholds.*), or go on "
+            "in spite of it with --set qualify.action=warn"
+        )
+    return f"{text}; going on, as qualify.action is warn"
