@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlkd.errors import UserError
+from rlkd.stages import is_enabled, pairs_source
 from schemas.config.pipeline import PipelineConfig
+from schemas.config.qualify import StudentPairs
 from tasks.display import duration
 
 _LIBRARIES_MB = 900.0
@@ -152,6 +154,8 @@ def estimate(config: PipelineConfig, student: Student, work: Work) -> Costs:
     seconds = {"preparation": 2.0 + (work.train + work.held_out) * 0.004}
     if config.warm_start.enabled:
         seconds["warm_start"] = _START_S + _warm_start_s(config, student, work.train, length, speed)
+    if is_enabled(config, "qualify"):
+        seconds["qualify"] = _qualify_s(config, student, speed)
     if config.rl.enabled:
         seconds["rl"] = _START_S + config.rl.steps * _rl_step_s(config, student, length, speed)
     seconds["evaluate"] = _START_S + _evaluate_s(config, student, work.held_out, speed)
@@ -173,6 +177,17 @@ def _warm_start_s(config: PipelineConfig, student: Student, train: int, length: 
     limits = [n for n in (config.warm_start.traces, config.traces.problems, train) if n is not None]
     rows = min(limits) * config.warm_start.max_epochs
     return _train_s(student, rows * length, speed) * 1.5
+
+
+def _qualify_s(config: PipelineConfig, student: Student, speed: float) -> float:
+    """Sampling, where the pairs are the student's; scoring by rules. What a model judge takes only its server knows."""
+    source = pairs_source(config)
+    if not isinstance(source, StudentPairs):
+        return 5.0
+    rows = source.problems * source.per_problem
+    batches = -(-rows // config.evaluate.batch_size)
+    batch = min(rows, config.evaluate.batch_size)
+    return _START_S + batches * _decode_s(student, batch, config.student.max_completion_tokens, speed)
 
 
 def _rl_step_s(config: PipelineConfig, student: Student, length: float, speed: float) -> float:

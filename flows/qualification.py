@@ -13,20 +13,24 @@ from rlkd.stages import is_enabled
 from schemas.artifact import StageEntry
 from tasks.runs import RUN_FILE, default_folder, read_run
 
-ENABLED = "qualify.enabled=true"
+ENABLED, REFUSE = "qualify.enabled=true", "qualify.action=refuse"
 
 
 def run_qualification(preset: str, overrides: list[str], output: str | None) -> None:
     """Qualifies the structure reward of a configuration, also where its runs would not; only what that needs is made.
 
+    It is a check: a missed threshold fails it unless ``qualify.action`` is ``warn``.
+
     Raises:
         UserError: As ``rlkd stage``.
-        StageError: The reward misses a threshold, and ``qualify.action`` is ``refuse``; or a stage failed.
+        StageError: The reward misses a threshold; or a stage failed.
     """
     config = configure(preset, overrides)
     if not is_enabled(config, "qualify"):
         overrides = [*overrides, ENABLED]
-        config = configure(preset, overrides)
+    if config.qualify.action == "auto":
+        overrides = [*overrides, REFUSE]
+    config = configure(preset, overrides)
     folder = Path(output) if output else default_folder(config)
     try:
         run_one_stage("qualify", preset, overrides, str(folder), again=False)

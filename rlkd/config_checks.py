@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rlkd.config_faults import Fault
+from rlkd.stages import pairs_source
 from schemas.base import Schema
 from schemas.config.data import FileData, GymData, HubData, WorldData
 from schemas.config.pipeline import PipelineConfig
+from schemas.config.qualify import FilePairs, StudentPairs, WorldPairs
 from schemas.config.student import FreshModel
 
 
@@ -25,6 +27,7 @@ def cross_check(config: Schema, values: Mapping[str, Any]) -> list[Fault]:
         *_teacher(config),
         *_student(config),
         *_evaluation(config),
+        *_qualification(config),
         *_booleans(values, config.model_dump(mode="json"), ()),
     ]
 
@@ -94,6 +97,33 @@ def _evaluation(config: PipelineConfig) -> Iterator[Fault]:
         yield Fault(
             ("evaluate", "pass_at"),
             f"asks for pass@{too_large[0]} of {evaluate.samples} samples; raise evaluate.samples or drop it",
+        )
+
+
+def _qualification(config: PipelineConfig) -> Iterator[Fault]:
+    source = pairs_source(config)
+    if isinstance(source, WorldPairs) and not isinstance(config.data, WorldData):
+        yield Fault(
+            ("qualify", "pairs", "type"),
+            f"is 'world', but data.type is {config.data.type!r}; set it to student, or to file with a path",
+        )
+    if not config.qualify.enabled or isinstance(source, FilePairs):
+        return
+    if config.traces.teacher.type == "none":
+        yield Fault(
+            ("qualify", "enabled"),
+            "is true, but traces.teacher.type is 'none', so no solution has a teacher's path beside it; set it to false, or "
+            "name labelled solutions with qualify.pairs={type: file, path: ...}",
+        )
+    if (
+        isinstance(source, StudentPairs)
+        and isinstance(config.student.model, FreshModel)
+        and not config.warm_start.enabled
+    ):
+        yield Fault(
+            ("qualify", "enabled"),
+            "is true, but the student is fresh and has no warm start, so there is nothing to sample; set it to false, or name "
+            "labelled solutions with qualify.pairs={type: file, path: ...}",
         )
 
 

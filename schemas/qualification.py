@@ -215,6 +215,7 @@ class Check(Schema):
         at_least: Whether the figure must reach the limit; otherwise it must not exceed it.
         status: ``unmeasured`` where there are too few cases.
         cases: Cases behind the figure.
+        broken: Whether missing it says that the reward is broken, and not only weak.
     """
 
     name: str
@@ -224,6 +225,7 @@ class Check(Schema):
     at_least: bool
     status: Literal["passed", "missed", "unmeasured"]
     cases: int = 0
+    broken: bool = False
 
 
 class Verdict(Schema):
@@ -231,10 +233,12 @@ class Verdict(Schema):
 
     Attributes:
         passed: No threshold is missed.
-        action: What a missed threshold does.
+        refused: RL may not start.
+        action: What a missed threshold does (``qualify.action``).
         checks: Every threshold that is asked for.
     """
 
     passed: bool
-    action: Literal["refuse", "warn"]
+    refused: bool
+    action: Literal["auto", "refuse", "warn"]
     checks: tuple[Check, ...] = ()

@@ -34,6 +34,7 @@ from schemas.structure import Structure
 
 SAME = 0.02
 """Difference up to which two scores count as the same."""
+_EPSILON = 1e-9
 _CHUNK = 128
 """Paths that are scored at once."""
 
@@ -312,7 +313,7 @@ def repeatability(first: Sequence[float | None], second: Sequence[float | None])
     sizes = [abs(a - b) if a is not None and b is not None else float(a is not b) for a, b in pairs]
     return Repeatability(
         n=len(pairs),
-        unchanged=sum(size <= SAME for size in sizes) / len(pairs),
+        unchanged=sum(size <= SAME + _EPSILON for size in sizes) / len(pairs),
         identical=sum(size == 0 for size in sizes) / len(pairs),
         largest=max(sizes),
     )

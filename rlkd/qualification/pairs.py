@@ -210,7 +210,7 @@ def world_pairs(
 
     Of every problem: one path of the solver (its independent branches in another order where there is one), from three
     paths on one of the solver's with a wrong value that is carried on, and wandering ones, whose single steps are right and whose choices often are not the teacher's; their label is
-    whether they state the right answer.
+    whether they work out what is asked, and rightly (a lucky guess is wrong).
 
     Args:
         config: How many.
@@ -235,7 +235,7 @@ def world_pairs(
                 problem=problem.question,
                 teachers=taught,
                 student=read_any(path).path,
-                right=world.verify(problem, world.read_answer(path)),
+                right=_reached(world, problem, path),
                 domain=problem.domain,
             )
             for path in paths
@@ -249,6 +249,13 @@ def _world_paths(world: World, problem: Problem, count: int, rng: random.Random)
         changed = WorldChanges(world.name).wrong_value(paths[0], rng)
         paths += [changed + _stated(world, changed)] if changed else []
     return [*paths, *(world.wander(problem, rng) for _ in range(count - len(paths)))]
+
+
+def _reached(world: World, problem: Problem, path: str) -> bool:
+    """Whether a path works out what is asked, and rightly; a lucky guess is not right."""
+    asked = world.question.format(a=world.graph_of(problem).target)
+    found = [step.answer for step in world.decompose(path).steps if step.sub_problem == asked]
+    return bool(found) and found[-1] == problem.answer and world.verify(problem, world.read_answer(path))
 
 
 def _stated(world: World, path: str) -> str:

@@ -32,6 +32,7 @@ class _Rule:
     label: str
     read: Callable[[Qualification], _Figure]
     at_least: bool = True
+    broken: bool = False
 
 
 def _hidden_low(found: Qualification) -> _Figure:
@@ -101,13 +102,16 @@ RULES: Mapping[str, _Rule] = {
     "wrong_end": _Rule("teacher's path with a wrong end: score falls", _share("end_wrong")),
     "paraphrased": _Rule("other wording: score stays", _share("paraphrased")),
     "padding": _Rule("padding: score does not rise (the worst kind)", _padding),
-    "empty": _Rule("mean score of an empty path", _empty, at_least=False),
+    "empty": _Rule("mean score of an empty path", _empty, at_least=False, broken=True),
     "yes_bias": _Rule(
-        "the judge says yes to steps that are certainly different (the worst question)", _bias, at_least=False
+        "the judge says yes to steps that are certainly different (the worst question)",
+        _bias,
+        at_least=False,
+        broken=True,
     ),
-    "parse_failures": _Rule("paths that could not be read", _parse, at_least=False),
-    "missing": _Rule("scores that are missing", _missing, at_least=False),
-    "repeatable": _Rule("scored again, nothing cached: score stays", _repeatable),
+    "parse_failures": _Rule("paths that could not be read", _parse, at_least=False, broken=True),
+    "missing": _Rule("scores that are missing", _missing, at_least=False, broken=True),
+    "repeatable": _Rule("scored again, nothing cached: score stays", _repeatable, broken=True),
     "cost_s": _Rule("seconds for scoring 1,000 completions", _cost, at_least=False),
 }
 """Every threshold of ``qualify.thresholds``, by its name there."""
@@ -123,11 +127,11 @@ def judge(found: Qualification, settings: QualifyConfig) -> Verdict:
         limit = getattr(settings.thresholds, name)
         if limit is not None:
             checks.append(_check(name, rule, rule.read(found), limit, settings))
-    return Verdict(
-        passed=not any(check.status == "missed" for check in checks),
-        action=settings.action,
-        checks=tuple(checks),
-    )
+    missed = [check for check in checks if check.status == "missed"]
+    refused = {"refuse": bool(missed), "warn": False, "auto": any(check.broken for check in missed)}[
+        settings.action
+    ]
+    return Verdict(passed=not missed, refused=refused, action=settings.action, checks=tuple(checks))
 
 
 def _check(name: str, rule: _Rule, figure: _Figure, limit: float, settings: QualifyConfig) -> Check:
@@ -146,6 +150,7 @@ def _check(name: str, rule: _Rule, figure: _Figure, limit: float, settings: Qual
         if measured
         else "unmeasured",
         cases=figure.cases,
+        broken=rule.broken,
     )
 
 
@@ -198,15 +203,15 @@ def gate(config: PipelineConfig, folder: Path) -> str:
         The verdict in words.
 
     Raises:
-        StageError: A threshold is missed, and ``qualify.action`` is ``refuse``.
+        StageError: A threshold is missed, and ``qualify.action`` refuses to go on.
     """
     verdict = judge(read_figures(folder), config.qualify)
     text = summary(verdict)
     if verdict.passed:
         return text
-    if verdict.action == "refuse":
+    if verdict.refused:
         raise StageError(
             f"{text}. RL was not started. Improve the reward (structures.*), change what is asked (qualify.thresholds.*), or go on "
             "in spite of it with --set qualify.action=warn"
         )
-    return f"{text}; going on, as qualify.action is warn"
+    return f"{text}; going on, as qualify.action is {verdict.action}"

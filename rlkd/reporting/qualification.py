@@ -68,10 +68,9 @@ def qualification_content(config: PipelineConfig, folder: Path) -> Qualification
 def qualification_sentence(content: QualificationContent) -> Sentence:
     """The verdict as a finding."""
     text = summary(content.verdict)
+    verdict = content.verdict
     going_on = (
-        ""
-        if content.verdict.passed or content.verdict.action == "refuse"
-        else "; RL went on, as qualify.action is warn"
+        "" if verdict.passed or verdict.refused else f"; RL went on, as qualify.action is {verdict.action}"
     )
     return Sentence(
         text=f"{text[0].upper()}{text[1:]}{going_on}.", tone="good" if content.verdict.passed else "bad"

@@ -183,7 +183,8 @@ class QualifyConfig(Schema):
     strict: bool = Field(
         default=False, description="A threshold whose figure could not be measured counts as missed."
     )
-    action: Literal["refuse", "warn"] = Field(
-        default="refuse",
-        description="What a missed threshold does: RL does not start, or the report says so.",
+    action: Literal["auto", "refuse", "warn"] = Field(
+        default="auto",
+        description="What a missed threshold does: RL does not start (refuse), or a message and the report say so (warn). auto: refuse where "
+        "the reward is broken (yes_bias, parse_failures, missing, repeatable, empty), warn where it is only weak.",
     )

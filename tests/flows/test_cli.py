@@ -190,13 +190,14 @@ def test_two_runs_at_once_neither_harm_nor_repeat_each_other(cli: Any, tmp_path:
 
 def test_a_reward_that_misses_a_threshold_is_refused_and_rl_does_not_start(cli: Any, tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "tiny"
-    refused = cli("run", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.9")
+    strict = ("--set", "qualify.action=refuse")
+    refused = cli("run", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.9", *strict)
     assert refused.returncode == 1
     assert (
         "stage qualify: the structure reward misses 1 of 13 thresholds (12 could not be measured): AUROC with the last step hidden, "
         "lower end of its interval is 0.800, not at least 0.9 (qualify.thresholds.auroc_hidden)"
     ) in refused.stderr
-    assert "resume with: rlkd run tiny.yaml --set qualify.thresholds.auroc_hidden=0.9" in refused.stderr
+    assert "resume with: rlkd run tiny.yaml --set qualify.thresholds.auroc_hidden=0.9 --set" in refused.stderr
     assert _statuses(folder) == {**dict.fromkeys(STAGES[:4], "done"), "qualify": "failed"}
     assert cli.work("rl") == []
     report = json.loads((folder / "report.json").read_text())
@@ -206,17 +207,17 @@ def test_a_reward_that_misses_a_threshold_is_refused_and_rl_does_not_start(cli: 
         assert "qualify.thresholds.auroc_hidden" in (folder / name).read_text()
 
     # Neither the threshold nor the action is part of what was measured: nothing is measured twice.
-    passed = cli("run", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.75")
+    passed = cli("run", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.75", *strict)
     assert passed.returncode == 0, passed.stderr
     assert _statuses(folder) == {**DONE, **dict.fromkeys(STAGES[:5], "reused")}
     assert cli.work("qualify") == ["start"]
-    warned = cli("run", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.9", "--set", "qualify.action=warn")
+    warned = cli("run", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.9")  # weak, not broken
     assert warned.returncode == 0, warned.stderr
-    assert "going on, as qualify.action is warn" in warned.stdout
+    assert "going on, as qualify.action is auto" in warned.stdout
     assert _statuses(folder) == {**dict.fromkeys(STAGES, "reused"), "report": "done"}
 
     # RL alone asks the same gate.
-    assert cli("stage", "rl", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.9").returncode == 1
+    assert cli("stage", "rl", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.9", *strict).returncode == 1
     assert cli("stage", "rl", "tiny.yaml", "--set", "qualify.enabled=false").returncode == 0
 
 
@@ -230,6 +231,8 @@ def test_qualify_makes_only_what_it_needs_and_prints_its_tables(cli: Any, tmp_pa
     assert refused.returncode == 1
     assert "0.850 [0.800, 0.900]" in refused.stdout
     assert "misses 1 of 13 thresholds" in refused.stderr
+    warned = cli("qualify", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.81", "--set", "qualify.action=warn")
+    assert warned.returncode == 0
     assert cli("qualify", "tiny.yaml", "--set", "qualify.limit=3").returncode == 2
 
 
