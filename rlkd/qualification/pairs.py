@@ -209,8 +209,9 @@ def world_pairs(
     """Paths made for held-out problems of the built-in world, right and wrong.
 
     Of every problem: one path of the solver (its independent branches in another order where there is one), from three
-    paths on one of the solver's with a wrong value that is carried on, and wandering ones, whose single steps are right and whose choices often are not the teacher's; their label is
-    whether they work out what is asked, and rightly (a lucky guess is wrong).
+    paths on one of the solver's with a wrong value that is carried on, and wandering ones, whose single steps are right
+    and whose choices often are not the teacher's. Right is a path that works out what is asked by steps that are all
+    right: a lucky guess is wrong.
 
     Args:
         config: How many.
@@ -252,10 +253,11 @@ def _world_paths(world: World, problem: Problem, count: int, rng: random.Random)
 
 
 def _reached(world: World, problem: Problem, path: str) -> bool:
-    """Whether a path works out what is asked, and rightly; a lucky guess is not right."""
+    """Whether a path works out what is asked by steps that are all right; luck is not: no guess, no faults that cancel."""
     asked = world.question.format(a=world.graph_of(problem).target)
     found = [step.answer for step in world.decompose(path).steps if step.sub_problem == asked]
-    return bool(found) and found[-1] == problem.answer and world.verify(problem, world.read_answer(path))
+    steps_right, steps = world.check_steps(problem, path)
+    return bool(found) and steps_right == steps and world.verify(problem, world.read_answer(path))
 
 
 def _stated(world: World, path: str) -> str:
