@@ -14,6 +14,8 @@ from schemas.qualification import ChangeName, Check, Qualification, Sensitivity,
 FIGURES = "qualification.json"
 """The file of the stage that holds a :class:`~schemas.qualification.Qualification`."""
 
+_NAMED = 4
+"""Most thresholds that are named where they could not be measured; more are counted."""
 _PADDING: tuple[ChangeName, ...] = ("irrelevant_inserted", "step_repeated", "path_repeated", "problem_copied")
 
 
@@ -177,12 +179,19 @@ def bound(check: Check) -> str:
 
 def summary(verdict: Verdict) -> str:
     """The verdict in one sentence."""
-    missed = misses(verdict)
-    asked, open_ = len(verdict.checks), sum(check.status == "unmeasured" for check in verdict.checks)
-    rest = f" ({open_} could not be measured)" if open_ else ""
+    missed, asked = misses(verdict), len(verdict.checks)
+    unmeasured = [check.name for check in verdict.checks if check.status == "unmeasured"]
+    rest = f" ({_unmeasured(unmeasured)})" if unmeasured else ""
     if not missed:
-        return f"the structure reward passes its qualification: {asked - open_} of {asked} thresholds are met{rest}"
+        met = asked - len(unmeasured)
+        return f"the structure reward passes its qualification: {met} of {asked} thresholds are met{rest}"
     return f"the structure reward misses {len(missed)} of {asked} thresholds{rest}: {'; '.join(missed)}"
+
+
+def _unmeasured(names: list[str]) -> str:
+    if len(names) > _NAMED:
+        return f"{len(names)} could not be measured"
+    return f"too few cases for {', '.join(names)}"
 
 
 def read_figures(folder: Path) -> Qualification:

@@ -97,7 +97,7 @@ class Thresholds(Schema):
         description="At least: share of right paths whose score stays within 0.02 when independent steps are swapped.",
     )
     wrong_value: float | None = Field(
-        default=0.95,
+        default=0.9,
         ge=0,
         le=1,
         description="At least: share whose score falls when an intermediate value is wrong.",

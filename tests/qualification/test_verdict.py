@@ -33,7 +33,7 @@ CASES: dict[str, Callable[[Qualification], dict[str, Any]]] = {
     "baseline_gap": lambda q: hidden(q, gap=Auroc(value=-0.05, low=-0.1, high=-0.01)),
     "scrambled": lambda q: changed(q, "step_scrambled", share=0.89),
     "swapped": lambda q: changed(q, "steps_swapped", share=0.89),
-    "wrong_value": lambda q: changed(q, "value_wrong", share=0.94),
+    "wrong_value": lambda q: changed(q, "value_wrong", share=0.89),
     "wrong_end": lambda q: changed(q, "end_wrong", share=0.94),
     "paraphrased": lambda q: changed(q, "paraphrased", share=0.89),
     "padding": lambda q: changed(q, "path_repeated", share=0.94),
@@ -93,7 +93,7 @@ def test_too_few_cases_are_told_and_held_against_nothing_unless_strict(figures: 
     verdict = judge(few, QualifyConfig())
     assert verdict.passed
     assert [check.name for check in verdict.checks if check.status == "unmeasured"] == ["scrambled"]
-    assert "(1 could not be measured)" in summary(verdict)
+    assert "(too few cases for scrambled)" in summary(verdict)
     assert not judge(few, QualifyConfig(strict=True)).passed
     assert not judge(few, QualifyConfig(min_cases=19)).passed
     one_kind = figures(hidden=Separation(pairs=200, right=200))
