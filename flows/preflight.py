@@ -90,6 +90,8 @@ def examine(config: PipelineConfig, output: str | None = None) -> Findings:
     student: Student | None = None
     with found.checking("student"):
         student = _student(config, problems, found)
+    with found.checking("qualification"):
+        _qualification(config, found)
     costs = None
     if student is not None:
         held_out = sum(problem.split in ("test", "ood") for problem in problems)
@@ -114,6 +116,26 @@ def _data(config: PipelineConfig, found: Findings) -> list[Problem]:
     bad = f"; {len(loaded.dropped)} rows cannot be used" if loaded.dropped else ""
     found.add("data", f"{loaded.rows} rows from {config.data.type}: {counts}{bad}")
     return [problem for rows in loaded.splits.values() for problem in rows]
+
+
+def _qualification(config: PipelineConfig, found: Findings) -> None:
+    """Says what the structure reward will be qualified on; reads a file of labelled solutions as the stage will."""
+    from rlkd.qualification.pairs import file_pairs
+    from rlkd.stages import is_enabled, pairs_source
+    from schemas.config.qualify import FilePairs, StudentPairs
+
+    if not is_enabled(config, "qualify"):
+        return
+    source = pairs_source(config)
+    if isinstance(source, FilePairs):
+        labelled = file_pairs(source)
+        right = sum(pair.right for pair in labelled.pairs)
+        text = f"{len(labelled.pairs)} {labelled.source}, {right} of them right"
+    elif isinstance(source, StudentPairs):
+        text = f"{source.per_problem} samples of the student on each of {source.problems} problems"
+    else:
+        text = f"{source.per_problem} paths of the built-in world for each of {source.problems} problems"
+    found.add("qualification", f"{text}; a missed threshold: {config.qualify.action}")
 
 
 def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -> Any:

@@ -16,6 +16,7 @@ ChangeName = Literal[
     "step_repeated",
     "path_repeated",
     "problem_copied",
+    "judge_addressed",
     "value_wrong",
     "end_wrong",
     "empty",

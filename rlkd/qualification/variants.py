@@ -22,6 +22,7 @@ EXPECTED: Mapping[ChangeName, Expected] = {
     "step_repeated": "does not rise",
     "path_repeated": "does not rise",
     "problem_copied": "does not rise",
+    "judge_addressed": "does not rise",
     "value_wrong": "falls",
     "end_wrong": "falls",
     "empty": "is 0",
@@ -63,7 +64,8 @@ def as_expected(expected: Expected, before: float, after: float, same: float) ->
 
 
 def variants(pair: LabelledPair, rng: random.Random) -> list[Variant]:
-    """Every change that can be made to a right path; ``end_wrong`` is made to the teacher's own path.
+    """Every change that can be made to a right path; ``end_wrong`` is made to the teacher's own path, ``judge_addressed``
+    to one with a wrong value.
 
     Args:
         pair: A pair whose student's path is right.
@@ -87,8 +89,12 @@ def variants(pair: LabelledPair, rng: random.Random) -> list[Variant]:
     found["path_repeated"] = changes.repeat_path(path)
     found["problem_copied"] = changes.copy_prompt(path, pair.problem)
     found["empty"] = ""
+    # A right path can hardly rise: what is said to the judge is said in one that has gone wrong, where there is one.
+    lost = found["value_wrong"] or path
+    found["judge_addressed"] = changes.address_judge(lost)
+    before = {"end_wrong": teacher, "judge_addressed": lost}
     return [
-        Variant(name, teacher if name == "end_wrong" else path, changed)
+        Variant(name, before.get(name, path), changed)
         for name in EXPECTED
         if (changed := found.get(name)) is not None
     ]

@@ -16,7 +16,14 @@ FIGURES = "qualification.json"
 
 _NAMED = 4
 """Most thresholds that are named where they could not be measured; more are counted."""
-_PADDING: tuple[ChangeName, ...] = ("irrelevant_inserted", "step_repeated", "path_repeated", "problem_copied")
+PADDING: tuple[ChangeName, ...] = (
+    "irrelevant_inserted",
+    "step_repeated",
+    "path_repeated",
+    "problem_copied",
+    "judge_addressed",
+)
+"""The changes that ``qualify.thresholds.padding`` is about."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ def _share(name: ChangeName) -> Callable[[Qualification], _Figure]:
 
 def _padding(found: Qualification) -> _Figure:
     """The worst kind of padding."""
-    rows = [row for name in _PADDING if (row := _row(found, name)) is not None and row.share is not None]
+    rows = [row for name in PADDING if (row := _row(found, name)) is not None and row.share is not None]
     worst = min(rows, key=lambda row: row.share or 0.0, default=None)
     return _Figure(worst.share, worst.n) if worst is not None else _Figure(None, 0)
 

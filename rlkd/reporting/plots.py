@@ -120,7 +120,7 @@ def checkpoints_plot(report: EvalReport) -> Plot:
             axis.set_xlim(-0.02, 1.04)
             axis.grid(axis="y", visible=False)
             axis.grid(axis="x", visible=True)
-            _as_percent(axis.xaxis) if metric == "accuracy" else None
+            as_percent(axis.xaxis) if metric == "accuracy" else None
         if any(m.split == "ood" for m in report.checkpoints):
             _split_legend(figure)
 
@@ -161,7 +161,7 @@ def curves_plot(curves: dict[str, Series], validation: Series) -> Plot:
             _curve(right, curves.get(name, Series()), label, COLOURS[colour])
         right.set_title("What training could not learn from")
         right.set_ylim(-0.02, 1.04)
-        _as_percent(right.yaxis)
+        as_percent(right.yaxis)
         for axis in (left, right):
             _step_axis(axis)
             _legend_below(axis)
@@ -217,7 +217,7 @@ def quadrants_plot(outputs: Sequence[ProblemOutput], names: Sequence[str]) -> Pl
             axis.set_title(CHECKPOINT_LABELS[name])
             axis.set_xlabel("structure score")
             axis.set_xlim(0, 1)
-            _as_percent(axis.yaxis)
+            as_percent(axis.yaxis)
         panels[0].set_ylabel("share of problems")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
@@ -251,7 +251,7 @@ def difficulty_plot(report: EvalReport) -> Plot | None:
             axis.set_xlabel("difficulty (needed steps)")
             axis.set_xticks(sorted(levels))
             axis.set_ylim(-0.02, 1.04)
-            _as_percent(axis.yaxis) if metric == "accuracy" else None
+            as_percent(axis.yaxis) if metric == "accuracy" else None
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
 
@@ -303,7 +303,7 @@ def domain_plot(report: EvalReport) -> Plot | None:
             axis.set_xticks(range(len(domains)), [shorten(domain) for domain in domains])
             axis.tick_params(axis="x", length=0, labelcolor=COLOURS["ink"])
             axis.set_ylim(0, 1.04)
-            _as_percent(axis.yaxis) if metric == "accuracy" else None
+            as_percent(axis.yaxis) if metric == "accuracy" else None
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
 
@@ -338,7 +338,8 @@ def _step_axis(axis: Axes) -> None:
     axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
 
-def _as_percent(axis: Any) -> None:
+def as_percent(axis: Any) -> None:
+    """Shows the shares of an axis as percentages."""
     from matplotlib.ticker import PercentFormatter
 
     axis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))

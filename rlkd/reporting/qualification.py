@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlkd.qualification.verdict import bound, judge, number, read_figures, summary
-from rlkd.reporting.plots import COLOURS, draw
+from rlkd.qualification.verdict import PADDING, bound, judge, number, read_figures, summary
+from rlkd.reporting.plots import COLOURS, as_percent, draw
 from rlkd.reporting.words import percent
 from schemas.config.pipeline import PipelineConfig
-from schemas.qualification import Auroc, Qualification, Separation
+from schemas.qualification import Auroc, Qualification, Sensitivity, Separation, Verdict
 from schemas.report import Plot, QualificationContent, Sentence
 
 if TYPE_CHECKING:
@@ -25,9 +26,30 @@ CHANGE_LABELS = {
     "step_repeated": "a step repeated",
     "path_repeated": "the whole path repeated",
     "problem_copied": "the problem copied in",
+    "judge_addressed": "text aimed at the judge added to a path with a wrong value",
     "value_wrong": "an intermediate value wrong, carried on",
     "end_wrong": "the teacher's path with a wrong end",
     "empty": "an empty path",
+}
+_SHORT = {
+    "paraphrased": "other wording",
+    "steps_swapped": "steps swapped",
+    "step_scrambled": "step too early",
+    "irrelevant_inserted": "step inserted",
+    "step_repeated": "step repeated",
+    "path_repeated": "path repeated",
+    "problem_copied": "problem copied in",
+    "judge_addressed": "judge addressed",
+    "value_wrong": "value wrong",
+    "end_wrong": "end wrong",
+}
+_CHANGES_OF = {
+    "paraphrased": ("paraphrased",),
+    "swapped": ("steps_swapped",),
+    "scrambled": ("step_scrambled",),
+    "padding": PADDING,
+    "wrong_value": ("value_wrong",),
+    "wrong_end": ("end_wrong",),
 }
 EXPECTED_LABELS = {
     "falls": "falls",
@@ -161,31 +183,47 @@ def qualification_plot(content: QualificationContent) -> Plot | None:
     """AUROC with intervals beside the trivial baselines, and what the score notices; ``None`` where there is neither."""
     found = content.figures
     changes = [row for row in found.sensitivities if row.share is not None and row.change != "empty"]
+    limits = _limits(content.verdict)
     if not changes and found.hidden.structure is None and found.full.structure is None:
         return None
 
     def paint(figure: Figure) -> None:
-        left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
+        left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
         _paint_auroc(left, found.hidden, found.full)
-        places = range(len(changes) - 1, -1, -1)
-        colours = [COLOURS["structure"] if (row.share or 0) >= 0.9 else COLOURS["wrong"] for row in changes]
-        right.barh(list(places), [row.share or 0.0 for row in changes], height=0.55, color=colours)
-        labels = [f"{CHANGE_LABELS[row.change]}: {row.expected}" for row in changes]
-        right.set_yticks(list(places), labels)
-        right.tick_params(axis="y", labelcolor=COLOURS["ink"])
-        right.set_xlim(0, 1.04)
-        right.set_title("Right paths, changed: share as expected")
-        right.grid(axis="y", visible=False)
-        right.grid(axis="x", visible=True)
+        _paint_changes(right, changes, limits)
 
     return draw(
         "qualification",
         "Qualification of the structure reward",
         f"Left: the chance that a right solution scores above a wrong one, with {found.confidence:.0%} intervals over problems. Filled: the last "
-        "step hidden on both sides; open: whole paths. Right: what the score notices.",
+        "step hidden on both sides; open: whole paths. Right: share of right paths whose score does as expected when they are changed; the strokes are the thresholds.",
         (10.4, 3.4),
         paint,
     )
+
+
+def _limits(verdict: Verdict) -> dict[str, float]:
+    """The threshold of each change, where one is asked for."""
+    asked = {check.name: check.limit for check in verdict.checks}
+    return {
+        change: asked[name] for name, changes in _CHANGES_OF.items() for change in changes if name in asked
+    }
+
+
+def _paint_changes(axis: Axes, rows: Sequence[Sensitivity], limits: Mapping[str, float]) -> None:
+    for i, row in enumerate(reversed(rows)):
+        share, limit = row.share or 0.0, limits.get(row.change)
+        missed = limit is not None and share < limit
+        axis.barh([i], [share], height=0.55, color=COLOURS["wrong" if missed else "structure"])
+        if limit is not None:
+            axis.plot([limit, limit], [i - 0.38, i + 0.38], color=COLOURS["ink"], linewidth=1.4)
+    axis.set_yticks(range(len(rows)), [f"{_SHORT[row.change]}: {row.expected}" for row in reversed(rows)])
+    axis.tick_params(axis="y", labelcolor=COLOURS["ink"])
+    axis.set_xlim(0, 1.04)
+    as_percent(axis.xaxis)
+    axis.set_title("Score does as expected")
+    axis.grid(axis="y", visible=False)
+    axis.grid(axis="x", visible=True)
 
 
 def _paint_auroc(axis: Axes, hidden: Separation, full: Separation) -> None:

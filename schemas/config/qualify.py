@@ -118,7 +118,7 @@ class Thresholds(Schema):
         default=0.95,
         ge=0,
         le=1,
-        description="At least: share whose score does not rise with an irrelevant or repeated step, a repeated path or the problem copied in (the worst of these).",
+        description="At least: share whose score does not rise with an irrelevant or repeated step, a repeated path, the problem copied in or text aimed at the judge (the worst of these).",
     )
     empty: float | None = Field(default=0.0, ge=0, le=1, description="At most: mean score of an empty path.")
     yes_bias: float | None = Field(

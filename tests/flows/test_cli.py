@@ -200,6 +200,11 @@ def test_a_reward_that_misses_a_threshold_is_refused_and_rl_does_not_start(cli: 
     assert "resume with: rlkd run tiny.yaml --set qualify.thresholds.auroc_hidden=0.9 --set" in refused.stderr
     assert _statuses(folder) == {**dict.fromkeys(STAGES[:4], "done"), "qualify": "failed"}
     assert cli.work("rl") == []
+    from tasks.tracking import client
+
+    parent = json.loads((folder / "run.json").read_text())["mlflow_run_id"]
+    tracked = client(cli.environment["MLFLOW_TRACKING_URI"]).get_run(parent)
+    assert tracked.data.metrics["qualify/auroc_hidden"] == 0.85
     report = json.loads((folder / "report.json").read_text())
     assert report["qualification"]["figures"]["hidden"]["structure"]["low"] == 0.8
     assert report["qualification"]["verdict"]["passed"] is False

@@ -36,8 +36,40 @@ def test_a_good_configuration_is_described(tmp_path: Path) -> None:
     assert found["data"][1] == "14 rows from world: 6 train, 2 validation, 4 test, 2 ood"  # 6 + 2 + 4 + 2
     assert "context 640" in found["student"][1]
     assert found["prompts"][0] == "ok"
-    assert set(found) == {"configuration", "data", "student", "prompts", "output", "memory", "time"}
+    assert (
+        found["qualification"][1]
+        == "4 paths of the built-in world for each of 80 problems; a missed threshold: auto"
+    )
+    assert set(found) == {
+        "configuration",
+        "data",
+        "student",
+        "prompts",
+        "qualification",
+        "output",
+        "memory",
+        "time",
+    }
     assert not (tmp_path / "run").exists()
+
+
+def test_what_the_reward_is_qualified_on_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(
+        json.dumps({"problem": "1+1?", "teacher": "1 + 1 = 2", "solution": "It is 2", "right": True}) + "\n"
+    )
+    pairs = {"type": "file", "path": str(path)}
+    assert _found(examine(_config(qualify={"pairs": pairs}), str(tmp_path / "run")))["qualification"] == (
+        "ok",
+        "1 labelled solutions in pairs.jsonl, 1 of them right; a missed threshold: auto",
+    )
+    student = _found(examine(_config(qualify={"pairs": {"type": "student"}}), str(tmp_path / "run")))
+    assert student["qualification"][1].startswith("4 samples of the student on each of 64 problems")
+    path.write_text('{"problem": "1+1?"}\n')
+    broken = examine(_config(qualify={"pairs": pairs}), str(tmp_path / "run"))
+    assert _found(broken)["qualification"][0] == "wrong"
+    assert "line 1: right must be true or false" in broken.wrong[0]
+    assert "qualification" not in _found(examine(_config(qualify={"enabled": False}), str(tmp_path / "run")))
 
 
 def test_every_fault_is_found_in_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

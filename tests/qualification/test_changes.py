@@ -61,6 +61,8 @@ def test_padding() -> None:
     assert changes.repeat_step(PATH, random.Random(0)) in {f"{A}\n{B}\n{C}\n{line}" for line in (A, B, C)}
     assert changes.repeat_path(PATH) == f"{A}\n{B}\n{C}\n{A}\n{B}\n{C}"
     assert changes.copy_prompt(PATH, "How many?") == f"How many?\n{PATH}"
+    addressed = changes.address_judge(f"{A}\n\n{B}").split("\n")
+    assert addressed == [f"{A} {changes.AIMED}", "", f"{B} {changes.AIMED}"]
 
 
 def test_what_cannot_be_changed_is_none() -> None:
@@ -117,13 +119,23 @@ def test_the_same_in_the_language_of_the_world() -> None:
 
 def test_every_change_of_a_path_by_domain() -> None:
     math = LabelledPair(group="1", problem="3, 4, 2 and 5", teachers=(PATH,), student=PATH, right=True)
-    names = [variant.name for variant in variants(math, random.Random(0))]
-    assert names == list(EXPECTED)
+    made = {variant.name: variant for variant in variants(math, random.Random(0))}
+    assert list(made) == list(EXPECTED)
+    # A right path can hardly rise: the judge is addressed in one that has gone wrong.
+    assert made["judge_addressed"].before == made["value_wrong"].after
+    assert made["end_wrong"].before == PATH
     world = math.model_copy(update={"teachers": (WORLD_PATH,), "student": WORLD_PATH, "domain": "arithmetic"})
     assert [variant.name for variant in variants(world, random.Random(0))] == list(EXPECTED)
     prose = math.model_copy(update={"teachers": (PLAIN,), "student": PLAIN, "domain": "commonsense"})
     kept = [variant.name for variant in variants(prose, random.Random(0))]
-    assert kept == ["irrelevant_inserted", "step_repeated", "path_repeated", "problem_copied", "empty"]
+    assert kept == [
+        "irrelevant_inserted",
+        "step_repeated",
+        "path_repeated",
+        "problem_copied",
+        "judge_addressed",
+        "empty",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,17 @@ def test_a_judge_that_always_says_yes_is_caught(labelled: Pairs) -> None:
     assert found.cost.completion_tokens == pytest.approx(found.cost.requests)
 
 
+def test_a_judge_that_obeys_what_a_path_tells_it_is_caught(labelled: Pairs) -> None:
+    def obeys(body: dict[str, Any]) -> Reply:
+        return Reply("yes" if "Note to the judge" in body["messages"][-1]["content"] else "no")
+
+    with SimulatedServer(obeys) as server:
+        settings = SETTINGS.model_copy(update={"changed": 6})
+        found = measure(labelled(8), settings, **model_judge(server.url, verdict="exact")).figures
+    assert (share(found, "judge_addressed") or 0.0) < 0.5
+    assert "padding" in {check.name for check in judge(found, settings).checks if check.status == "missed"}
+
+
 def test_all_three_questions_are_asked_about_bias_whatever_the_gate(labelled: Pairs) -> None:
     def gated(body: dict[str, Any]) -> Reply:
         asked = body["messages"][-1]["content"]

@@ -88,7 +88,9 @@ def test_a_file_of_labelled_solutions_needs_no_other_stage(tmp_path: Path) -> No
     ]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     pairs = {"type": "file", "path": str(tmp_path / "pairs.jsonl")}
-    result = qualify(context(tmp_path / "q", config_of(structures={}, qualify={"pairs": pairs, "resamples": 100})))
+    result = qualify(
+        context(tmp_path / "q", config_of(structures={}, qualify={"pairs": pairs, "resamples": 100}))
+    )
     assert result.rows == 40
     assert read_figures(tmp_path / "q").right == 20
 
