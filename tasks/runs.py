@@ -69,12 +69,15 @@ class Run:
         write_json_atomic(self.folder / RUN_FILE, self.manifest)
 
     def record(self, entry: StageEntry) -> None:
-        """Adds a stage's entry, or replaces the one that is there; a stage that ended is no longer owed."""
+        """Adds a stage's entry, or replaces the one that is there.
+
+        A stage that ended is no longer owed, also one that is finished and lets nothing pass (it has a digest).
+        """
         entries = {item.name: item for item in self.manifest.stages} | {entry.name: entry}
         order = [spec.name for spec in stages_of(self.config)]
         stages = tuple(sorted(entries.values(), key=lambda item: order.index(item.name)))
         owed = self.manifest.owed
-        if entry.status != "failed":
+        if entry.status != "failed" or entry.sha256:
             owed = tuple(name for name in owed if name != entry.name)
         self.update(stages=stages, owed=owed, wall_seconds=self.elapsed())
 

@@ -57,6 +57,15 @@ def test_stages_that_are_owed_are_remembered_until_they_are_made(tmp_path: Path)
         assert run.manifest.owed == ("rl", "evaluate", "report")  # that one was done: this asks anew
 
 
+def test_a_stage_that_is_finished_and_lets_nothing_pass_is_not_owed_again(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with open_run(CONFIG, folder, "qualify") as run:
+        assert run.manifest.owed == ("qualify", "report")
+        run.record(StageEntry(name="qualify", status="failed", sha256="0" * 64, error="misses a threshold"))
+    with open_run(CONFIG, folder, "qualify") as run:
+        assert run.manifest.owed == ("report",)
+
+
 def test_a_run_of_some_stages_keeps_what_is_known_of_the_others(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with open_run(CONFIG, folder) as run:
