@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rlkd.qualification import changes
 from rlkd.qualification.paraphrase import paraphrase
@@ -153,3 +155,25 @@ def test_every_change_of_a_path_by_domain() -> None:
 )
 def test_what_a_score_should_do(expected: str, before: float, after: float, good: bool) -> None:
     assert as_expected(expected, before, after, 0.02) is good  # type: ignore[arg-type]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(2, 99), st.integers(2, 99), st.booleans()), min_size=1, max_size=7),
+    st.integers(0, 9),
+)
+def test_moving_steps_changes_only_their_order(rows: list[tuple[int, int, bool]], seed: int) -> None:
+    lines, value = [], 1
+    for a, b, chained in rows:
+        first = value if chained else a
+        value = first + b
+        lines.append(f"That is {first} + {b} = {value}.")
+    path, rng = "\n".join(lines), random.Random(seed)
+    for moved in (changes.swap_independent(path, rng), changes.scramble_dependent(path, (), rng)):
+        assert (
+            moved is None
+            or (sorted(moved.split("\n")) == sorted(lines) and moved != path)
+            or len(set(lines)) < len(lines)
+        )
+    wrong = changes.wrong_value(path, rng)
+    assert wrong is None or (len(wrong.split("\n")) == len(lines) and wrong != path)

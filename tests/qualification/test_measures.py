@@ -3,6 +3,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rlkd.qualification.measures import Resampler, auroc, baseline, numbers, separation, weighted_auroc
 
@@ -94,3 +96,19 @@ def test_baselines() -> None:
     assert baseline("unordered numbers", teacher, "7 of 8") == 2 / 5
     assert baseline("unordered numbers", ["no number"], "none") == 0.0
     assert baseline("length", teacher, "12345") == -5.0
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(-4, 4)), min_size=2, max_size=30).filter(
+        lambda rows: len({r for r, _ in rows}) == 2
+    )
+)
+def test_auroc_is_the_share_of_pairs_won(rows: list[tuple[bool, int]]) -> None:
+    right, scores = [r for r, _ in rows], [float(s) for _, s in rows]
+    won = [float(a > b) + 0.5 * float(a == b) for good, a in rows if good for bad, b in rows if not bad]
+    assert auroc(right, scores) == pytest.approx(sum(won) / len(won))
+    assert auroc(right, [-score for score in scores]) == pytest.approx(1 - sum(won) / len(won))
+    assert auroc(right, [2 * score**3 + 1 for score in scores]) == auroc(
+        right, scores
+    )  # only the order counts
