@@ -300,7 +300,8 @@ def run(settings: PretrainSettings, output: Path) -> dict[str, Any]:
         "loss": round(loss, 4),
         "minutes": round(minutes, 1),
         "parameters": sum(p.numel() for p in model.parameters()),
-        "solutions_seen": settings.steps * settings.batch_size,
+        "solutions_seen": (settings.steps + (settings.second.steps if settings.second else 0))
+        * settings.batch_size,
         "settings": settings.model_dump(mode="json"),
     }
     (output / "pretraining.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

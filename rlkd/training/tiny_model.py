@@ -26,6 +26,8 @@ _GLUE = (
     ".\nSo ",
     "The answer is",
     ".\nThe answer is",
+    " is missing",
+    "nothing",
 )
 
 

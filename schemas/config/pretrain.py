@@ -27,13 +27,13 @@ DOMAINS = {"arithmetic": 0.6, "logic": 0.2, "relations": 0.2}
 class SecondPhase(Schema):
     """A second one-cycle phase on deeper problems and more focused wandering, after the first."""
 
-    steps: int = Field(default=1000, ge=1, description="Optimiser steps.")
+    steps: int = Field(default=2500, ge=1, description="Optimiser steps.")
     learning_rate: float = Field(default=1e-3, gt=0, description="Peak learning rate, as in the first phase.")
     matrix_learning_rate: float = Field(
         default=1e-2, gt=0, description="Peak of the weight matrices under Muon."
     )
     world: WorldSettings = Field(
-        default_factory=lambda: WorldSettings(domains=DOMAINS, steps=StepRange(min=2, max=8), n_ood=0),
+        default_factory=lambda: WorldSettings(domains=DOMAINS, steps=StepRange(min=2, max=9), n_ood=0),
         description="The problems; their step range covers the out-of-distribution test, so that single "
         "steps are right there too.",
     )

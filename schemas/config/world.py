@@ -107,12 +107,35 @@ class WanderSettings(Schema):
     stop_plan: float = Field(
         default=0.15, ge=0, le=1, description="Chance, per unfocused choice, to stop planning too early."
     )
+    ask_given: float = Field(
+        default=0.15,
+        ge=0,
+        le=1,
+        description="Chance, per unfocused choice of a plan, to ask what a given quantity needs (nothing).",
+    )
     give_up: float = Field(
         default=0.12, ge=0, le=1, description="Chance, per unfocused choice, to answer before the end."
     )
     replan: float = Field(
         default=0.1, ge=0, le=1, description="Chance, per unfocused choice, to plan again between steps."
     )
+    overreach: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="Chance, per unfocused choice, to try a planned step before its inputs are known.",
+    )
+    persist: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="Share of the paths that go after an input which they find missing; the others stop or "
+        "turn to something else.",
+    )
+    quit: float = Field(
+        default=0.6, ge=0, le=1, description="Chance that such another path stops where an input is missing."
+    )
+    max_lines: int = Field(default=32, ge=1, description="Lines after which a path stops.")
     wrong_answer: float = Field(
         default=0.3, ge=0, le=1, description="Chance to answer with another quantity than was asked for."
     )

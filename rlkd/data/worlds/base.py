@@ -213,11 +213,12 @@ class World:
         return answer is not None and answer.strip().rstrip(".").casefold() == problem.answer.casefold()
 
     def check_steps(self, problem: Problem, path: str) -> tuple[int, int]:
-        """How many single steps (plans and solutions) of a path are right, and how many there are.
+        """How many single steps (plans, solutions, gaps) of a path are right, and how many there are.
 
         A plan is right if it names what the quantity is derived from; a solution if it also reads
-        the right values (as stated, or as found earlier in the path) and works them out rightly.
-        Whether the step was needed does not matter here.
+        the right values (as stated, or as found earlier in the path) and works them out rightly; a gap
+        (``So Bob: Ann is missing.``) if that input is not known yet. Whether the step was needed does
+        not matter here.
         """
         from rlkd.data.worlds.reading import check_steps
 

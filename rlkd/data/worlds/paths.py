@@ -2,6 +2,9 @@
 
 Both plan before they solve (``To find Bob, I need Ann and Eve.``), so that every choice can be made
 from what is already written; a path that goes forward from the facts alone would ask for look-ahead.
+
+A wandering path also runs into what it left out (``So Bob: Ann is missing.``), and then either goes after
+it or loses the thread. A teacher's path never does: what to do there can be practised, not copied.
 """
 
 from __future__ import annotations
@@ -15,10 +18,15 @@ if TYPE_CHECKING:
     from rlkd.data.worlds.base import World
     from schemas.config.world import WanderSettings
 
+NOTHING = "nothing"
+"""What a given quantity needs."""
+
+_GAP = "\0"
+
 
 def plan_line(node: Node) -> str:
     """The meta-reasoning before a step: what is needed to find a quantity."""
-    return f"To find {node.name}, I need {' and '.join(node.inputs)}."
+    return f"To find {node.name}, I need {' and '.join(node.inputs) or NOTHING}."
 
 
 def solve_line(world: World, node: Node, values: dict[str, str]) -> str:
@@ -29,6 +37,14 @@ def solve_line(world: World, node: Node, values: dict[str, str]) -> str:
     x, y = (*found, "", "")[:2]
     working = op.working.format(b=b, c=c, x=x, y=y, k=node.constant)
     return f"So {node.name}: {working} is {node.value}."
+
+
+def gap_line(world: World, node: Node, known: dict[str, str]) -> str:
+    """A step that cannot be worked out: it stops at the first input that is not known yet."""
+    b, c = (*node.inputs, "")[:2]
+    x, y = (known.get(i, _GAP) for i in (b, c))
+    working = world.ops[node.op].working.format(b=b, c=c, x=x, y=y, k=node.constant)
+    return f"So {node.name}: {working.partition(_GAP)[0].rstrip()} is missing."
 
 
 def teacher_path(world: World, graph: Graph, rng: random.Random | None) -> str:
@@ -68,6 +84,8 @@ class _Wanderer:
         self.planned: list[str] = []
         self.queue: list[str] = [graph.target]
         self.solved: list[str] = []
+        self.blocked: list[str] = []
+        self.persists = self.chance(settings.persist)
         self.cursor = rng.randrange(len(graph.nodes))
 
     def chance(self, p: float) -> bool:
@@ -84,11 +102,12 @@ class _Wanderer:
     def plan(self, name: str) -> None:
         node = self.nodes[name]
         self.lines.append(plan_line(node))
-        self.planned.append(name)
+        self.planned = [*(n for n in self.planned if n != name), name]
         self.queue += [i for i in node.inputs if self.nodes[i].op and i not in self.queue]
         self._look(name)
 
     def solve(self, name: str) -> None:
+        self.blocked.clear()
         self.lines.append(solve_line(self.world, self.nodes[name], self.values))
         self.solved.append(name)
         self._look(name)
@@ -120,25 +139,58 @@ class _Wanderer:
             options = [name for name in self.graph.derived() if name not in self.planned]
             if not options or self.chance(self.settings.stop_plan):
                 return
-            self.plan(self.stray(options))
+            if self.chance(self.settings.ask_given):
+                self.lines.append(plan_line(self.rng.choice([n for n in self.graph.nodes if not n.op])))
+            else:
+                self.plan(self.stray(options))
 
     def solving(self) -> None:
         """Solve until the target is found or the thread is lost."""
-        while True:
-            ready = self.ready()
-            if self.graph.target in self.solved or not ready:
+        while self.graph.target not in self.solved:
+            name = self.choose()
+            if name is None:
                 return
-            if self.chance(self.focus):
-                due = [name for name in reversed(self.planned) if name in ready]
-                self.solve(due[0] if due else self.stray(ready))
+            missing = self.missing(name)
+            if missing is None:
+                self.solve(name)
                 continue
-            if self.chance(self.settings.give_up):
+            self.lines.append(gap_line(self.world, self.nodes[name], self.known()))
+            if self.persists:
+                self.plan(missing)
+            elif self.chance(self.settings.quit) or not self.ready():
                 return
-            unplanned = [name for name in self.graph.derived() if name not in self.planned + self.solved]
-            if unplanned and self.chance(self.settings.replan):
-                self.plan(self.stray(unplanned))
             else:
-                self.solve(self.stray(ready))
+                self.blocked.append(name)
+
+    def choose(self) -> str | None:
+        """What to work out next, whether its inputs are known or not; ``None`` to stop.
+
+        Focused, it is what the teacher would take: the last planned that is not solved.
+        """
+        if len(self.lines) >= self.settings.max_lines:
+            return None
+        due = [n for n in reversed(self.planned) if n not in self.solved + self.blocked]
+        ready = self.ready()
+        if self.chance(self.focus):
+            return due[0] if due else (self.stray(ready) if ready else None)
+        if self.chance(self.settings.give_up):
+            return None
+        unplanned = [name for name in self.graph.derived() if name not in self.planned + self.solved]
+        if unplanned and self.chance(self.settings.replan):
+            self.plan(self.stray(unplanned))
+            return self.choose()
+        unready = [name for name in due if name not in ready]
+        if unready and (not ready or self.chance(self.settings.overreach)):
+            return self.rng.choice(unready)
+        return self.stray(ready) if ready else None
+
+    def known(self) -> dict[str, str]:
+        """The values that the problem states or the path has found."""
+        return {n.name: n.value for n in self.graph.nodes if not n.op or n.name in self.solved}
+
+    def missing(self, name: str) -> str | None:
+        """The first input of a quantity that is not known yet."""
+        return next((i for i in self.nodes[name].inputs if i not in self.known()), None)
 
     def answer(self) -> str:
         target = self.graph.target

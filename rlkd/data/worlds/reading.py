@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rlkd.data.worlds.paths import NOTHING, gap_line
 from schemas.structure import ReasoningStep, Structure
 
 if TYPE_CHECKING:
@@ -17,12 +18,13 @@ _VERSION = 1
 _SENTENCE = re.compile(r"[^.\n]+")
 _PLAN = re.compile(r"\s*(To find (\w+), I need (\w+)(?: and (\w+))?)\s*\Z")
 _SOLVE = re.compile(r"\s*(So (\w+): (.+?) is (\w+))\s*\Z")
+_GAP = re.compile(r"\s*(So (\w+): .+ is missing)\s*\Z")
 _ANSWER = re.compile(r"The answer is (\w+)\b")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One sentence that could be read: a plan (no ``value``) or a solution."""
+    """One sentence that could be read: a plan (no ``value``), a solution, or a gap (an input is missing)."""
 
     text: str
     name: str
@@ -33,17 +35,23 @@ class Line:
     values: tuple[str, ...] = ()
     constant: str = ""
     value: str = ""
+    gap: bool = False
 
 
 def read_lines(world: World, path: str) -> list[Line]:
-    """The plans and solutions of a path, in order; anything else is skipped."""
+    """The plans, solutions and gaps of a path, in order; anything else is skipped."""
     lines: list[Line] = []
     for sentence in _SENTENCE.finditer(path):
         plan = _PLAN.match(sentence[0])
         if plan:
-            inputs = tuple(i for i in plan.group(3, 4) if i)
+            inputs = tuple(i for i in plan.group(3, 4) if i and i != NOTHING)
             start = sentence.start() + plan.start(1)
             lines.append(Line(plan[1], plan[2], inputs, start, sentence.start() + plan.end(1)))
+            continue
+        gap = _GAP.match(sentence[0])
+        if gap:
+            start, end = sentence.start() + gap.start(1), sentence.start() + gap.end(1)
+            lines.append(Line(gap[1], gap[2], (), start, end, gap=True))
             continue
         solve = _SOLVE.match(sentence[0])
         if not solve:
@@ -62,12 +70,14 @@ def decompose(world: World, path: str) -> Structure:
     """The structure of a path: one step for each solution, with the plan before it as its meta-reasoning.
 
     A step depends on the latest earlier steps that found its inputs. A quantity that is solved again
-    is a step of kind ``check``.
+    is a step of kind ``check``; noticing that an input is missing is no step.
     """
     steps: list[ReasoningStep] = []
     plans: dict[str, str] = {}
     found: dict[str, int] = {}
     for line in read_lines(world, path):
+        if line.gap:
+            continue
         if not line.value:
             plans[line.name] = line.text
             continue
@@ -101,14 +111,17 @@ def read_answer(path: str) -> str | None:
 
 
 def check_steps(world: World, graph: Graph, path: str) -> tuple[int, int]:
-    """How many plans and solutions are right, and how many there are."""
+    """How many plans, solutions and gaps are right, and how many there are."""
     nodes = graph.by_name()
     known = {n.name: n.value for n in graph.nodes if not n.op}
     right = total = 0
     for line in read_lines(world, path):
         total += 1
         node = nodes.get(line.name)
-        good = node is not None and bool(node.op) and sorted(line.inputs) == sorted(node.inputs)
+        good = node is not None and sorted(line.inputs) == sorted(node.inputs)
+        if line.gap:
+            unknown = node is not None and any(i not in known for i in node.inputs)
+            good = unknown and node is not None and gap_line(world, node, known) == f"{line.text}."
         if line.value:
             good = good and node is not None and (line.op, line.inputs) == (node.op, node.inputs)
             good = good and line.constant == node.constant if node is not None else False

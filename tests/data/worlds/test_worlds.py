@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from rlkd.data.worlds import Graph, Node, base, get_world, make_splits, world_names, world_of
 from rlkd.data.worlds.graph import plan_is_solvable
+from rlkd.data.worlds.paths import gap_line
 from rlkd.errors import UserError, WorldError
 from schemas.config.world import StepRange, WanderSettings, WorldSettings
 from schemas.problem import Problem
@@ -131,6 +133,53 @@ def test_wrong_steps_are_counted() -> None:
 def test_a_step_that_uses_what_is_not_yet_found_is_wrong() -> None:
     problem, world = hand_made(), get_world("arithmetic")
     assert world.check_steps(problem, "So Dan: Bob 7 minus Ann 3 is 4.") == (0, 1)
+
+
+def test_a_gap_is_right_only_where_the_input_is_unknown() -> None:
+    # Dan is Bob minus Ann, Bob is Ann plus Eve; Ann 3 and Eve 4 are given
+    problem, world = hand_made(), get_world("arithmetic")
+    path = (
+        "So Dan: Bob is missing.\n"  # right: Bob was not found yet
+        "So Bob: Ann 3 plus Eve is missing.\n"  # wrong: Eve is given
+        "So Ann: Eve is missing.\n"  # wrong: Ann is given
+        "So Bob: Ann 3 plus Eve 4 is 7.\n"  # right
+        "So Dan: Bob is missing.\n"  # wrong: it was found
+        "So Zed: Bob is missing.\n"  # wrong: there is none
+        "So Dan: Bob 7 minus Ann 3 is 4."  # right
+    )
+    assert world.check_steps(problem, path) == (3, 7)
+    # gaps are no steps: Bob, then Dan, which depends on it
+    assert [(s.answer, s.depends_on) for s in world.decompose(path).steps] == [("7", ()), ("4", (0,))]
+
+
+def test_a_gap_stops_at_the_first_unknown_input() -> None:
+    graph = Graph.from_json(hand_made().metadata["world"])
+    dan = graph.by_name()["Dan"]
+    assert gap_line(get_world("arithmetic"), dan, {"Ann": "3"}) == "So Dan: Bob is missing."
+    assert gap_line(get_world("arithmetic"), dan, {"Bob": "7"}) == "So Dan: Bob 7 minus Ann is missing."
+
+
+def test_what_a_given_quantity_needs_is_nothing() -> None:
+    problem, world = hand_made(), get_world("arithmetic")
+    assert world.check_steps(problem, "To find Ann, I need nothing.") == (1, 1)
+    assert world.check_steps(problem, "To find Bob, I need nothing.") == (0, 1)
+    assert world.check_steps(problem, "To find Ann, I need Eve.") == (0, 1)
+
+
+@pytest.mark.parametrize("persist", [0.0, 1.0])
+def test_where_an_input_is_missing_a_path_persists_or_does_not(persist: float) -> None:
+    world, rng = get_world("arithmetic"), random.Random(7)
+    settings = WanderSettings(focus=0.5, overreach=0.8, persist=persist)
+    after: list[bool] = []
+    for seed in range(60):
+        lines = world.wander(draw("arithmetic", seed, WorldSettings()), rng, settings).split("\n")
+        for line, following in itertools.pairwise(lines):
+            if line.endswith(" is missing."):
+                name = line.removesuffix(" is missing.").split()[-1]
+                after.append(following.startswith(f"To find {name}, I need "))
+    assert len(after) > 40
+    # who persists plans the missing input next, always; the others do so by chance, seldom
+    assert all(after) if persist else sum(after) < 0.2 * len(after)
 
 
 def test_repeated_step_is_a_check_and_unreadable_text_is_skipped() -> None:
