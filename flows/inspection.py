@@ -46,10 +46,11 @@ def show_status(run: str, as_json: bool) -> None:
 
 
 def _all_stages(manifest: RunManifest) -> list[StageEntry | str]:
-    from rlkd.stages import STAGES
+    from rlkd.config import parse_run_config
+    from rlkd.stages import stages_of
 
     known = {entry.name: entry for entry in manifest.stages}
-    return [known.get(spec.name, spec.name) for spec in STAGES]
+    return [known.get(spec.name, spec.name) for spec in stages_of(parse_run_config(manifest.config))]
 
 
 def _row(entry: StageEntry | str, folder: Path, store: Path) -> list[str]:
@@ -69,12 +70,13 @@ def _row(entry: StageEntry | str, folder: Path, store: Path) -> list[str]:
 
 def show_presets() -> None:
     """Prints every preset with its description."""
-    from flows.session import preset_folder
+    from flows.session import gsrm_preset_folder, preset_folder
     from rlkd.config import presets
 
-    print_table(
-        "", ["preset", "what it does"], [[name, text] for name, text in presets(preset_folder()).items()]
-    )
+    rows = [[name, text] for name, text in presets(preset_folder()).items()]
+    print_table("", ["preset", "what it does"], rows)
+    rows = [[name, text] for name, text in presets(gsrm_preset_folder()).items()]
+    print_table("", ["for train-gsrm", "what it does"], rows)
 
 
 def show_schema() -> None:

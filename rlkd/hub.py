@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 from schemas.base import Schema
 from schemas.config.data import HubData
 from schemas.config.endpoint import LocalEndpoint
-from schemas.config.pipeline import PipelineConfig
+from schemas.config.run import RunConfig
 from schemas.config.structure import EmbeddingJudgeConfig
 from schemas.config.student import CheckpointModel
 
@@ -45,7 +45,7 @@ def hub_ids(config: Schema) -> list[str]:
     return found
 
 
-def go_offline_if_cut_off(config: PipelineConfig) -> str:
+def go_offline_if_cut_off(config: RunConfig) -> str:
     """Lets the hub's libraries use this machine's cache only, where a configuration needs the hub and it cannot be reached.
 
     Returns:

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-FLOWS = {"distill", "prepare", "train", "evaluate", "stage"}
+FLOWS = {"distill", "prepare", "train", "evaluate", "stage", "train_gsrm"}
 WAIT_S = 240
 
 
