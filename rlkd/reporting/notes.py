@@ -50,6 +50,8 @@ def training_notes(inputs: Mapping[str, Path]) -> tuple[str, ...]:
         note = f"RL: {_count(rl.get('steps', 0), 'step')} on {_count(rl['problems'], 'problem')}"
         if "completions" in rl:
             note += f", {rl['completions']:,} completions"
+        if rl.get("kept_step", rl.get("steps")) != rl.get("steps"):
+            note += f"; the checkpoint of step {rl['kept_step']}, the best on validation, goes on"
         notes.append(note + "." + _left_out(rl, "problem"))
     return tuple(notes)
 

@@ -68,7 +68,7 @@ def prune(root: Path, keep: set[Path]) -> None:
 
 
 class MetricsFile:
-    """``metrics.jsonl``: ``{"step": n, name: value, ...}`` per optimiser step, n counting from 1."""
+    """``metrics.jsonl``: ``{"step": n, name: value, ...}`` per optimiser step, n counting from 1 (0: before the first)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rlkd.completion.decode import Sampling, generate_ids, lean_supported
 from rlkd.errors import MissingScoreError
@@ -14,7 +15,11 @@ from rlkd.rewards.scoring import RewardModel
 from rlkd.rewards.statistics import missing_share, step_statistics
 from rlkd.training.mixin import WatchedTrainer
 from rlkd.training.prompts import PromptBook
+from rlkd.training.validation import Validation, best_step, figures
 from schemas.rollout import Completion, RewardRecord
+
+if TYPE_CHECKING:
+    import torch
 
 METRICS = {
     "loss": "loss",
@@ -80,6 +85,10 @@ class GroupReward:
         ]
         return [record.reward for record in self.records]
 
+    def score_apart(self, model: RewardModel, completions: Sequence[Completion]) -> list[RewardRecord]:
+        """Scores completions that nothing is learned from."""
+        return self._runner.run(model.score(completions, 0, 0, 1))
+
     def close(self) -> None:
         """Ends the event loop."""
         self._runner.close()
@@ -100,104 +109,175 @@ def check_missing(records: Sequence[RewardRecord], limit: float) -> None:
         )
 
 
+class StructureTrainer(WatchedTrainer):
+    """What we put before TRL's trainer: GRPO (Shao et al. 2024) on the combined reward. See :func:`make_trainer_class`."""
+
+    metric_names = METRICS
+    book: PromptBook
+    reward: GroupReward
+    ledger: Ledger | None
+    validation: Validation | None
+    keep_best: bool
+    last_records: list[RewardRecord]
+    last_time: float
+    share_prompts: bool
+
+    def attach(
+        self,
+        book: PromptBook,
+        reward: GroupReward,
+        ledger: Ledger | None,
+        validation: Validation | None = None,
+        *,
+        share_prompts: bool,
+        keep_best: bool = False,
+    ) -> None:
+        """Sets what the trainer works with."""
+        from rlkd.training.shared_prompt import supports
+
+        trainer: Any = self
+        self.share_prompts = share_prompts and supports(trainer.accelerator.unwrap_model(trainer.model))
+        self.book, self.reward, self.ledger = book, reward, ledger
+        self.validation, self.keep_best = validation, keep_best
+        self.reward.process_index = trainer.accelerator.process_index
+        self.last_records, self.last_time = [], time.perf_counter()
+
+    def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
+        known = {prompt: self.book.encode_rendered(prompt) for prompt in set(prompts)}
+        return [known[prompt] for prompt in prompts], None, {}
+
+    def _sampling(self, *, greedy: bool = False) -> Sampling:
+        trainer: Any = self
+        return Sampling(
+            max_new_tokens=trainer.max_completion_length,
+            temperature=None if greedy else trainer.temperature,
+            top_p=trainer.top_p,
+            eos_ids=tuple(trainer.eos_token_ids),
+            pad_id=trainer._tokenizer.pad_token_id,
+        )
+
+    def _generate_single_turn(self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any) -> Any:
+        trainer: Any = self
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        if trainer.use_vllm or not lean_supported(model):
+            return super()._generate_single_turn(prompt_ids, *args, **kwargs)  # type: ignore[misc]
+        return generate_ids(model, prompt_ids, self._sampling()), None
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        from rlkd.training.shared_prompt import log_probabilities, pack
+
+        trainer: Any = self
+        packed = None
+        if self.share_prompts and not kwargs.get("compute_aux_loss"):
+            width = trainer.model.config.get_text_config().hidden_size
+            packed = pack(input_ids, attention_mask, logits_to_keep, width)
+        if packed is None:
+            return super()._get_per_token_logps_and_entropies(  # type: ignore[misc]
+                model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
+            )
+        with trainer.accelerator.autocast():
+            logps, entropies = log_probabilities(model, packed, entropy=bool(kwargs.get("compute_entropy")))
+        return logps, entropies, None
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        from accelerate.utils import gather_object
+
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+        records = self._settle(output)
+        everyone: list[RewardRecord] = gather_object(records)
+        self.last_records = everyone
+        if self.ledger is not None:
+            self.ledger.add(everyone)
+        check_missing(everyone, self.reward.max_missing_share)
+        return output
+
+    def _settle(self, output: dict[str, Any]) -> list[RewardRecord]:
+        """Masks completions without a reward out of the loss, and notes the advantages that it uses."""
+        import torch
+
+        trainer: Any = self
+        records = self.reward.records
+        mask = output["completion_mask"]
+        scored = torch.tensor([r.reward is not None for r in records], device=mask.device)
+        output["completion_mask"] = mask = mask * scored[:, None].to(mask.dtype)
+        # TRL counted the masked tokens too; dapo divides by this number.
+        output["num_items_in_batch"] = trainer.accelerator.gather(mask.sum()).sum()
+        advantages = (output["advantages"] * mask.any(1)).tolist()
+        return [r.model_copy(update={"advantage": a}) for r, a in zip(records, advantages, strict=True)]
+
+    def extra_metrics(self) -> dict[str, float]:
+        """Statistics of the round that was sampled in this step, if one was, the step's wall time, and validation."""
+        seconds = time.perf_counter() - self.last_time
+        records, self.last_records = self.last_records, []
+        found = {**step_statistics(records), "step_seconds": seconds, **self.validate()}
+        self.last_time = time.perf_counter()  # what validation took is no part of a step
+        return found
+
+    def validate(self) -> dict[str, float]:
+        """Greedy figures on the validation problems, after steps that are due; every process asks its share."""
+        trainer: Any = self
+        step = trainer.state.global_step
+        if self.validation is None or not self.validation.due(step, self.session.total):
+            return {}
+        found = figures(self._ask(self.validation))
+        if self.keep_best and step > 0:
+            now: dict[str, float] = {"step": step, **found}
+            rows = [row for row in self.session.metrics.read() if row["step"] < step]
+            if best_step([*rows, now]) == step:
+                trainer.control.should_save = True
+        return found
+
+    def _ask(self, validation: Validation) -> list[RewardRecord]:
+        import torch
+        from accelerate.utils import gather_object
+        from trl.models.utils import unwrap_model_for_generation
+
+        trainer: Any = self
+        share = slice(trainer.accelerator.process_index, None, trainer.accelerator.num_processes)
+        cuda = [trainer.accelerator.device] if trainer.accelerator.device.type == "cuda" else []
+        with (
+            torch.random.fork_rng(devices=cuda),
+            unwrap_model_for_generation(trainer.model_wrapped, trainer.accelerator) as model,
+            trainer._dist.summon_full_params(trainer.model_wrapped, recurse=False),
+        ):
+            own = validation.ask(
+                model, trainer._tokenizer, self._sampling(greedy=True), self.reward.score_apart, share
+            )
+        everyone: list[RewardRecord] = gather_object(own)
+        return everyone
+
+    def best_checkpoint(self) -> Path | None:
+        """The checkpoint that was best on validation, where it is the one that goes on."""
+        step = best_step(self.session.metrics.read()) if self.keep_best else None
+        return None if step is None else self.session.root / f"checkpoint-{step}"
+
+
 def make_trainer_class() -> type:
     """Our trainer's class (TRL is imported here, not before)."""
-    import torch
-    from accelerate.utils import gather_object
     from trl import GRPOTrainer
 
-    from rlkd.training.shared_prompt import log_probabilities, pack, supports
+    return type("StructureGRPOTrainer", (StructureTrainer, GRPOTrainer), {})
 
-    class StructureTrainer(WatchedTrainer, GRPOTrainer):  # type: ignore[misc]
-        """GRPO (Shao et al. 2024) on the combined reward."""
 
-        metric_names = METRICS
-        book: PromptBook
-        reward: GroupReward
-        ledger: Ledger | None
-        last_records: list[RewardRecord]
-        last_time: float
-        share_prompts: bool
+def start_callback(trainer: Any) -> Any:
+    """A Trainer callback that evaluates the student that RL starts from, as step 0."""
+    from transformers import TrainerCallback
 
-        def attach(
-            self, book: PromptBook, reward: GroupReward, ledger: Ledger | None, *, share_prompts: bool
-        ) -> None:
-            """Sets what the trainer works with."""
-            self.share_prompts = share_prompts and supports(self.accelerator.unwrap_model(self.model))
-            self.book, self.reward, self.ledger = book, reward, ledger
-            self.reward.process_index = self.accelerator.process_index
-            self.last_records, self.last_time = [], time.perf_counter()
+    class StartCallback(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step == 0 and trainer.validation is not None:
+                found = trainer.validate()
+                if state.is_world_process_zero:
+                    trainer.session.metrics.append(0, found)
+                    trainer.session.events.metrics(0, found)
+                trainer.last_time = time.perf_counter()
 
-        def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
-            known = {prompt: self.book.encode_rendered(prompt) for prompt in set(prompts)}
-            return [known[prompt] for prompt in prompts], None, {}
-
-        def _generate_single_turn(self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any) -> Any:
-            model = self.accelerator.unwrap_model(self.model)
-            if self.use_vllm or not lean_supported(model):
-                return super()._generate_single_turn(prompt_ids, *args, **kwargs)
-            sampling = Sampling(
-                max_new_tokens=self.max_completion_length,
-                temperature=self.temperature,
-                top_p=self.top_p,
-                eos_ids=tuple(self.eos_token_ids),
-                pad_id=self._tokenizer.pad_token_id,
-            )
-            return generate_ids(model, prompt_ids, sampling), None
-
-        def _get_per_token_logps_and_entropies(
-            self,
-            model: Any,
-            input_ids: torch.Tensor,
-            attention_mask: torch.Tensor,
-            logits_to_keep: int,
-            *args: Any,
-            **kwargs: Any,
-        ) -> Any:
-            packed = None
-            if self.share_prompts and not kwargs.get("compute_aux_loss"):
-                width = self.model.config.get_text_config().hidden_size
-                packed = pack(input_ids, attention_mask, logits_to_keep, width)
-            if packed is None:
-                return super()._get_per_token_logps_and_entropies(
-                    model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
-                )
-            with self.accelerator.autocast():
-                logps, entropies = log_probabilities(
-                    model, packed, entropy=bool(kwargs.get("compute_entropy"))
-                )
-            return logps, entropies, None
-
-        def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-            output: dict[str, Any] = super()._generate_and_score_completions(inputs)
-            records = self._settle(output)
-            everyone: list[RewardRecord] = gather_object(records)
-            self.last_records = everyone
-            if self.ledger is not None:
-                self.ledger.add(everyone)
-            check_missing(everyone, self.reward.max_missing_share)
-            return output
-
-        def _settle(self, output: dict[str, Any]) -> list[RewardRecord]:
-            """Masks completions without a reward out of the loss, and notes the advantages that it uses."""
-            records = self.reward.records
-            scored = torch.tensor(
-                [r.reward is not None for r in records], device=output["completion_mask"].device
-            )
-            output["completion_mask"] = output["completion_mask"] * scored[:, None].to(
-                output["completion_mask"].dtype
-            )
-            # TRL counted the masked tokens too; dapo divides by this number.
-            output["num_items_in_batch"] = self.accelerator.gather(output["completion_mask"].sum()).sum()
-            used = output["completion_mask"].any(1)
-            advantages = (output["advantages"] * used).tolist()
-            return [r.model_copy(update={"advantage": a}) for r, a in zip(records, advantages, strict=True)]
-
-        def extra_metrics(self) -> dict[str, float]:
-            """Statistics of the round that was sampled in this step, if one was, and the step's wall time."""
-            now = time.perf_counter()
-            seconds, self.last_time = now - self.last_time, now
-            records, self.last_records = self.last_records, []
-            return {**step_statistics(records), "step_seconds": seconds}
-
-    return StructureTrainer
+    return StartCallback()

@@ -50,7 +50,7 @@ class Session:
         """The checkpoint to continue from; metrics after it are dropped."""
         self.root.mkdir(parents=True, exist_ok=True)
         checkpoint = last_checkpoint(self.root)
-        self.metrics.truncate(int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
+        self.metrics.truncate(int(checkpoint.name.rpartition("-")[2]) if checkpoint else -1)
         return checkpoint
 
     def check_finished(self, step: int) -> None:
@@ -79,19 +79,19 @@ class WatchedTrainer:
         return None
 
     def extra_metrics(self) -> dict[str, float]:
-        """Figures of the step that the trainer does not log itself."""
+        """Figures of the step that the trainer does not log itself; asked for in every process, kept by the first."""
         return {}
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Keeps the step's figures in ``metrics.jsonl`` and passes them on."""
         super().log(logs, start_time)  # type: ignore[misc]
+        extra = self.extra_metrics() if "loss" in logs else {}
         if not self.is_world_process_zero():  # type: ignore[attr-defined]
             return
         if "loss" in logs or "eval_loss" in logs:
             found = {ours: logs.get(name) for name, ours in self.metric_names.items()}
             values = {name: float(v) for name, v in found.items() if v is not None and math.isfinite(v)}
-            if "loss" in logs:
-                values |= self.extra_metrics()
+            values |= extra
             step = self.state.global_step  # type: ignore[attr-defined]
             self.session.metrics.append(step, values)
             self.session.events.metrics(step, values)

@@ -22,6 +22,7 @@ from rlkd.training.guard import quiet_libraries, stop_on_sigterm
 from rlkd.training.mixin import Session, session_callback
 from rlkd.training.prompts import PromptBook
 from rlkd.training.student import Student, is_fresh, load_student, publish_checkpoint
+from rlkd.training.validation import make_validation
 from rlkd.training.warm_start import starting_student
 from schemas.artifact import StageResult
 from schemas.config.pipeline import PipelineConfig
@@ -34,7 +35,8 @@ def distil(ctx: StageContext) -> StageResult:
     """Trains the student on the combined reward, on the problems of the teacher traces that the run uses.
 
     Starts from the warm-started student, or from ``student.model`` where there was no warm start (RLKD-zero).
-    Writes ``model/``, ``metrics.jsonl`` (a row per optimiser step) and ``ledger/`` (a row per scored completion).
+    Writes ``model/``, ``metrics.jsonl`` (a row per optimiser step; with ``rl.eval_every`` also one for step 0) and
+    ``ledger/`` (a row per scored completion).
     An unfinished stage continues from its last checkpoint; metrics and ledger rows after it are dropped.
 
     Raises:
@@ -67,13 +69,13 @@ def distil(ctx: StageContext) -> StageResult:
         trainer = build_trainer(ctx, session, student, book, practice, batches)
         try:
             final = _train(trainer, session)
+            kept = (trainer.best_checkpoint() if trainer.is_world_process_zero() else None) or final
         finally:
             trainer.reward.close()
             if trainer.ledger is not None:
                 trainer.ledger.flush()  # after a failure: what led to it can be read, until the next attempt cuts it
     if trainer.is_world_process_zero():
-        publish_checkpoint(ctx.config.student, final, start, ctx.folder / "model")
-    figures = _last_figures(session)
+        publish_checkpoint(ctx.config.student, kept, start, ctx.folder / "model")
     return StageResult(
         rows=len(practice.problems),
         summary={
@@ -81,12 +83,13 @@ def distil(ctx: StageContext) -> StageResult:
             "long_prompts": practice.long_prompts,
             "without_structure": practice.without_structure,
             "steps": step_of(final),
+            "kept_step": step_of(kept),
             "completions": step_of(final)
             * ctx.config.rl.prompts_per_step
             * ctx.config.rl.group_size
             // batches.updates_per_sample,
         },
-        metrics=figures,
+        metrics=_last_figures(session),
     )
 
 
@@ -240,7 +243,7 @@ def build_trainer(
     from transformers import PrinterCallback
 
     from rlkd.structure.factory import make_scorer
-    from rlkd.training.grpo import GroupReward, make_trainer_class
+    from rlkd.training.grpo import GroupReward, make_trainer_class, start_callback
     from rlkd.training.student import lora_config
 
     config = ctx.config
@@ -269,7 +272,15 @@ def build_trainer(
     trainer.session = session
     ledger = Ledger(ctx.folder / "ledger") if trainer.is_world_process_zero() else None
     session.before_mark = ledger.flush if ledger else None
-    trainer.attach(book, reward, ledger, share_prompts=config.rl.share_prompts)
+    trainer.attach(
+        book,
+        reward,
+        ledger,
+        make_validation(ctx, book, model, batches.boundary),
+        share_prompts=config.rl.share_prompts,
+        keep_best=config.rl.keep == "best",
+    )
+    trainer.add_callback(start_callback(trainer))
     return trainer
 
 
@@ -332,7 +343,7 @@ def _train(trainer: Any, session: Session) -> Path:
 
 def _last_figures(session: Session) -> dict[str, float]:
     """Means over the last tenth of the run, as headline figures."""
-    rows = session.metrics.read()
+    rows = [row for row in session.metrics.read() if row["step"] > 0]
     tail = rows[-max(1, len(rows) // 10) :]
     names = (
         "reward",

@@ -62,6 +62,16 @@ class RLConfig(Schema):
         default=True, description="Compute a group's prompt once for all its completions where that is cheaper (Llama and Qwen with sdpa attention)."
     )
     save_every: Annotated[int, OPERATIONAL] = Field(default=20, ge=1, description="Optimiser steps between checkpoints; rounded up to a generation boundary.")
+    eval_every: int | None = Field(
+        default=None,
+        ge=1,
+        description="Optimiser steps between evaluations on validation problems (greedy accuracy and structure; also before the first step and "
+        "after the last), rounded up to a generation boundary; null for none.",
+    )
+    eval_problems: int = Field(default=64, ge=1, description="Most validation problems of such an evaluation (drawn by seed).")
+    keep: Literal["last", "best"] = Field(
+        default="last", description="Which checkpoint goes on: that of the last step, or the best on validation (needs eval_every)."
+    )
     max_missing_share: float = Field(default=0.1, ge=0, le=1, description="Share of missing rewards in a step past which training stops.")
     optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="Optimiser.")
 
@@ -70,6 +80,12 @@ class RLConfig(Schema):
         total = self.prompts_per_step * self.group_size
         if self.micro_batch is not None and total % self.micro_batch:
             raise ValueError(f"micro_batch {self.micro_batch} must divide prompts_per_step x group_size = {total}")
+        return self
+
+    @model_validator(mode="after")
+    def _best_is_measured(self) -> RLConfig:
+        if self.keep == "best" and self.eval_every is None:
+            raise ValueError("keep is best, but nothing is evaluated during training; set eval_every, or keep to last")
         return self
 
 

@@ -91,6 +91,7 @@ def test_warm_start_killed_and_continued(inputs: dict[str, Path], warm: Path, tm
         ({"save_every": 2}, 5, 4),
         # A round of samples serves 2 x 2 optimiser steps: checkpoints only at multiples of 4.
         ({"save_every": 3, "steps_per_generation": 2, "iterations": 2, "micro_batch": 4}, 7, 4),
+        ({"save_every": 4, "eval_every": 3, "eval_problems": 2, "keep": "best"}, 6, 4),
     ],
 )
 def test_rl_killed_and_continued(
@@ -109,12 +110,48 @@ def test_rl_killed_and_continued(
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run("rl", whole, config, given)
     run_until_killed("rl", killed, config, given, step=kill_at)
-    assert len(metrics(killed)) == kill_at
-    assert max(row.step for row in read_ledger(killed / "ledger")) < kept
+    evaluated = 1 if "eval_every" in settings else 0  # step 0 has a row of its own
+    assert len(metrics(killed)) == kill_at + evaluated
+    if not evaluated:  # keeping the best saves at steps of its own
+        assert max(row.step for row in read_ledger(killed / "ledger")) < kept
     run("rl", killed, config, given)
     assert_same_weights(whole / "model", killed / "model")
     assert metrics(whole) == metrics(killed)
     assert read_ledger(whole / "ledger") == read_ledger(killed / "ledger")
+
+
+def test_watching_the_student_changes_nothing_about_it(
+    inputs: dict[str, Path], warm: Path, tmp_path: Path
+) -> None:
+    base = {"steps": 4, "prompts_per_step": 2, "group_size": 4, "optimizer": {"learning_rate": 1e-3}}
+    given = {**inputs, "warm_start": warm}
+    run("rl", tmp_path / "blind", make_config(rl=base), given)
+    run("rl", tmp_path / "watched", make_config(rl={**base, "eval_every": 2, "eval_problems": 3}), given)
+    assert_same_weights(tmp_path / "blind" / "model", tmp_path / "watched" / "model")
+    assert read_ledger(tmp_path / "blind" / "ledger") == read_ledger(tmp_path / "watched" / "ledger")
+    rows = metrics(tmp_path / "watched")
+    assert [row["step"] for row in rows if "validation_accuracy" in row] == [0, 2, 4]
+    assert all(0.0 <= row["validation_structure"] <= 1.0 for row in rows if row["step"] in (0, 2, 4))
+    stripped = [{k: v for k, v in row.items() if not k.startswith("validation")} for row in rows]
+    assert [row for row in stripped if row["step"] > 0] == metrics(tmp_path / "blind")
+
+
+def test_the_best_on_validation_goes_on(
+    inputs: dict[str, Path], warm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = iter(
+        [0.9, 0.25, 0.75, 0.75, 0.5]
+    )  # steps 0 to 4: step 2 is the first of the best after the start
+    monkeypatch.setattr("rlkd.training.grpo.figures", lambda records: {"validation_accuracy": next(planned)})
+    rl = {"steps": 4, "prompts_per_step": 2, "group_size": 4, "optimizer": {"learning_rate": 1e-2}}
+    config = make_config(rl={**rl, "save_every": 4, "eval_every": 1, "keep": "best"})
+    given = {**inputs, "warm_start": warm}
+    folder = tmp_path / "rl"
+    result = stage_spec("rl").load()(make_context(folder, config, given))
+    assert (result.summary["steps"], result.summary["kept_step"]) == (4, 2)
+    kept = sorted(path.name for path in (folder / "work" / "checkpoints").iterdir())
+    assert kept == ["checkpoint-2", "checkpoint-4"]
+    assert_same_weights(folder / "work" / "checkpoints" / "checkpoint-2", folder / "model")
 
 
 def test_a_finished_stage_that_lost_only_its_model_does_not_train_again(
