@@ -48,12 +48,10 @@ def collect_paths(ctx: StageContext[GsrmConfig]) -> StageResult:
     source, seed = ctx.config.paths, ctx.config.seed
     dropped: Counter[str] = Counter()
     if isinstance(source, WorldPaths):
-        found = list(world_paths(source, seed))
-    elif isinstance(source, FilePaths):
-        found = _split(_draw(_file_rows(source, dropped), source.limit, seed), source.split, seed)
+        found = _unique(world_paths(source, seed), dropped)
     else:
-        found = _split(_draw(_run_rows(source), source.limit, seed), source.split, seed)
-    found = _unique(found, dropped)
+        rows = _file_rows(source, dropped) if isinstance(source, FilePaths) else _run_rows(source)
+        found = _split(_draw(_unique(rows, dropped), source.limit, seed), source.split, seed)
     counts = Counter(row.split for row in found)
     if not counts["train"] or not counts["test"]:
         raise DataError(
