@@ -23,6 +23,7 @@ from schemas.config.run import RunConfig
 from schemas.report import PipelineReport
 from tasks.display import shown_on
 from tasks.runs import default_folder, make_folder
+from tasks.storage import disk_faults
 
 
 def run_pipeline(preset: str, overrides: list[str], output: str | None, from_stage: str | None) -> None:
@@ -30,7 +31,7 @@ def run_pipeline(preset: str, overrides: list[str], output: str | None, from_sta
 
     Raises:
         UserError: Configuration, files or folder cannot be used.
-        StageError: A stage failed or refused.
+        StageError: A stage failed or refused, or the disk is full.
     """
     config = configure(preset, overrides)
     first = _stage_name(from_stage) if from_stage is not None else None
@@ -78,6 +79,13 @@ def run_flow(config: RunConfig, folder: Path, go: Callable[[], None]) -> None:
     started = time.monotonic()
     signal.signal(signal.SIGTERM, raise_terminated)  # Prefect passes it on to the handler that it finds
     make_folder(folder)
+    with disk_faults(None, folder.resolve()):  # Prefect's and MLflow's databases lie on it too
+        _run_with_services(config, folder, go)
+    print(f"{config.name}: done in {since(started)}")
+
+
+def _run_with_services(config: RunConfig, folder: Path, go: Callable[[], None]) -> None:
+    """Runs a flow with Prefect and MLflow ready, shown on the terminal."""
     if cut_off := go_offline_if_cut_off(config):
         print(cut_off, file=sys.stderr)
     runs = folder.resolve().parent
@@ -91,7 +99,6 @@ def run_flow(config: RunConfig, folder: Path, go: Callable[[], None]) -> None:
                 server.wait()
         with terminal() as display, shown_on(display):
             go()
-    print(f"{config.name}: done in {since(started)}")
 
 
 def _open_tracking(runs: Path) -> None:

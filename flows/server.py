@@ -7,8 +7,10 @@ kill -9 it would stay for good. Here it starts first, so that it gets ready whil
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,12 +23,15 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from rlkd.errors import StageError
+from rlkd.io import is_disk_full
+from tasks.jobs import tail
 
 HOST = "127.0.0.1"
 UI_FILE = "ui.url"
 """In Prefect's folder, while ``rlkd ui`` runs: the API of its server, for runs to use."""
 _START_S = 180.0
 _STOP_S = 10.0
+_ROOM = 2**20
 _PORTS = range(8100, 9900)
 
 
@@ -49,13 +54,21 @@ class Server:
 
         Raises:
             StageError: It does not start.
+            OSError: The disk is full.
         """
         end = time.monotonic() + _START_S
         while not answers(f"{self.api}/health"):
             ended = self.process is not None and self.process.poll() is not None
             if ended or time.monotonic() > end:
+                if self._disk_is_full():
+                    raise OSError(errno.ENOSPC, "No space left on device")
                 raise StageError(f"Prefect's server did not start; its log is {self.log}")
             time.sleep(0.1)
+
+    def _disk_is_full(self) -> bool:
+        """Whether that is why the server ended: its log says so, or there was no room even for the log."""
+        said = is_disk_full(RuntimeError(tail(self.log, 20)))
+        return said or shutil.disk_usage(self.log.parent).free < _ROOM
 
 
 @contextmanager

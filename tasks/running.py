@@ -75,6 +75,7 @@ class _Maker:
                 self.build,
                 run=self.run.manifest.name,
                 force=name in self.run.manifest.owed,
+                finished=[entry.name for entry in self.run.manifest.stages if entry.sha256],
                 notice=self.display.message,
             )
         except BaseException as error:

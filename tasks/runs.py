@@ -139,12 +139,12 @@ def open_run(
     """
     folder = folder.resolve()
     with _held(folder):
-        with disk_faults("start", folder):
+        with disk_faults(None, folder):
             run = _begin(config, folder, from_stage, whole)
         try:
             yield run
         finally:
-            with disk_faults("finish", folder):
+            with disk_faults(None, folder):
                 run = Run(folder)
                 if run.manifest.status == "running":
                     run.update(status="failed", wall_seconds=run.elapsed())

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -164,6 +164,7 @@ class Store:
         *,
         run: str = "",
         force: bool = False,
+        finished: Sequence[str] = (),
         notice: Notice = lambda _: None,
     ) -> tuple[StageManifest, bool]:
         """Returns a finished stage, building it only where it is not finished yet.
@@ -173,6 +174,7 @@ class Store:
             build: Writes the stage's files into the folder it is given; continues what an earlier attempt left.
             run: Name of the run, for the manifest.
             force: Build again even where it is finished; the old folder stays until the new one is complete.
+            finished: Stages of the run that are finished; named as kept where the disk is full.
             notice: Told about waiting and about faults in finished folders.
 
         Returns:
@@ -181,7 +183,7 @@ class Store:
         Raises:
             StageError: The disk is full.
         """
-        with disk_faults(identity.stage, self.root), self.locked(identity, notice):
+        with disk_faults(identity.stage, self.root, finished), self.locked(identity, notice):
             final = self.folder(identity)
             if _finish_swap(final):
                 force = False  # an earlier forced attempt was complete but for its renaming
@@ -198,7 +200,7 @@ class Store:
             try:
                 built = build(target, clock)
             except BaseException:
-                with disk_faults(identity.stage, self.root):
+                with disk_faults(identity.stage, self.root, finished):
                     clock.save()
                 raise
             manifest = _seal(target, identity, built, clock, run)
@@ -317,21 +319,32 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def disk_full_message(stage: str, folder: Path) -> str:
-    """One sentence about a full disk."""
+def disk_full_message(stage: str | None, folder: Path, finished: Sequence[str] = ()) -> str:
+    """One sentence about a full disk, with what is kept.
+
+    Args:
+        stage: The stage that met it; ``None`` outside of the stages.
+        folder: What lies on that disk.
+        finished: Stages of the run that are finished.
+    """
     try:
         free = f" ({shutil.disk_usage(folder).free / 2**20:.0f} MiB free)"
     except OSError:
         free = ""
+    kept = ", ".join(finished) if finished else "every finished stage"
+    if stage is not None:
+        kept = (
+            f"{kept}, and what {stage} has done and saved" if finished else f"what {stage} has done and saved"
+        )
     return (
-        f"stage {stage}: the disk that holds {folder} is full{free}; free some space and run the same command again: "
-        "finished stages are kept, and this one continues where it can"
+        f"{f'stage {stage}: ' if stage else ''}the disk that holds {folder} is full{free}; kept: {kept}; "
+        "free some space and run the same command again, it goes on from there"
     )
 
 
 @contextmanager
-def disk_faults(stage: str, folder: Path) -> Iterator[None]:
-    """Turns "the disk is full", however a library words it, into one clear error.
+def disk_faults(stage: str | None, folder: Path, finished: Sequence[str] = ()) -> Iterator[None]:
+    """Turns "the disk is full", however a library words it, into one clear error; see :func:`disk_full_message`.
 
     Raises:
         StageError: The disk is full.
@@ -342,5 +355,5 @@ def disk_faults(stage: str, folder: Path) -> Iterator[None]:
         raise
     except Exception as error:
         if is_disk_full(error):
-            raise StageError(disk_full_message(stage, folder)) from error
+            raise StageError(disk_full_message(stage, folder, finished)) from error
         raise

@@ -70,6 +70,8 @@ def client(uri: str) -> MlflowClient:
         path = Path(uri.removeprefix("sqlite:///"))
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(".start.lock")):  # two processes must not both create the tables
+            if not path.exists():
+                _make_database(path)
             found = MlflowClient(uri)
             found.search_experiments(max_results=1)
         return found
@@ -78,6 +80,24 @@ def client(uri: str) -> MlflowClient:
         raise UserError(
             f"MLflow does not answer at {redact_text(uri)} ({first}); mend MLFLOW_TRACKING_URI, or set tracking.enabled=false"
         ) from error
+
+
+def _make_database(path: Path) -> None:
+    """Makes MLflow's database, or nothing: it cannot mend one whose tables were made only in part."""
+    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        engine = create_sqlalchemy_engine(f"sqlite:///{temporary}")
+        try:
+            _initialize_tables(engine)
+        finally:
+            engine.dispose()
+        os.replace(temporary, path)
+    finally:
+        for file in (temporary, temporary.with_name(f"{temporary.name}-journal")):
+            file.unlink(missing_ok=True)
 
 
 def experiment(uri: str, name: str) -> str:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
 
-from flows.server import answers
+from flows.server import Server, answers
 from flows.services import free_port
-from rlkd.errors import UserError
+from rlkd.errors import StageError, UserError
 
 ROOT = Path(__file__).parents[2]
 
@@ -128,3 +131,23 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+def test_a_server_that_finds_no_room_is_told_as_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    log = tmp_path / "server.log"
+    log.write_text("sqlite3.OperationalError: database or disk is full\n")
+    with pytest.raises(OSError, match="No space left") as raised:
+        Server("http://127.0.0.1:9/api", process, log).wait()
+    assert raised.value.errno == errno.ENOSPC
+    log.write_text("Address already in use\n")
+    with pytest.raises(StageError, match="did not start"):
+        Server("http://127.0.0.1:9/api", process, log).wait()
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: SimpleNamespace(free=0)
+    )  # nothing was left for the log
+    with pytest.raises(OSError, match="No space left"):
+        Server("http://127.0.0.1:9/api", process, log).wait()

@@ -189,3 +189,21 @@ def test_mlflow_that_goes_away_costs_no_finished_work(
     with tracking.stage_run(uri, "no-such-run", "rl", 1, {}, said.append) as nothing:
         assert nothing is None
     assert len(said) == 2
+
+
+def test_a_database_that_could_not_be_made_whole_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow.store.db.utils
+
+    def full(engine: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    address = tracking.tracking_uri(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.store.db.utils, "_upgrade_db", full)  # after the first tables are made
+        with pytest.raises(OSError, match="No space left"):
+            tracking.client(address)
+    assert [path.name for path in (tmp_path / ".mlflow").iterdir()] == [".start.lock"]
+    assert tracking.client(address).search_experiments(max_results=1)
