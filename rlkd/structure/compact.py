@@ -1,28 +1,34 @@
-r"""The compact written form of a decomposition, for small trained models: one short line a segment, spans by number.
+r"""The compact written form of a decomposition, for small trained models: one short line a segment, spans by label.
 
-A decomposition is mostly copying. So the path is shown with its segments numbered, and the answer goes through them
-in order: a segment that solves nothing is its number alone, and a step names its segment instead of quoting it::
+A decomposition is mostly copying. So the path is shown with a letter before each of its segments, and the answer goes
+through the letters in order::
 
-    Pam has 2 pens. Kim has 6 pens. Val has as many pens as Pam plus Kim. How many pens does Val have?
-     0: To find Val, I need Pam and Kim.
-     1: So Val: Pam 2 plus Kim 6 is 8.
-     2: The answer is 8.
+    a|To find Val, I need Pam and Kim
+    b|So Pam: Kim 4 minus Ned 2 is 2
+    c|So Val: Pam 2 plus Kim 4 is 6
+    d|The answer is 6
     =
-     0
-     1| How many pens does Val have?| 8| Pam; Kim; 2; 6| plus| | 0
-     2
+    a
+    b|So Pam| 2|How many pens does Pam have?||
+    c|So Val| 6|How many pens does Val have?|b|a
+    d
 
-The fields are: segment, sub-problem, answer, what it uses, operation, the segments of the earlier steps that it
-depends on, and meta-reasoning. A segment or meta-reasoning that is a number (or a range, ``2-4``) stands for that
-text of the path; any other text is a quotation, written with a ``"`` before it where it would look like a number.
-Numbers, not quotations, keep the output short and let the spans be exact; and whoever counts through the segments
-has only to say of each what it is, in an order of fields in which each follows from those before it.
+The fields of a step are: segment, its first words, answer, sub-problem, the segments of the earlier steps that it
+depends on, and meta-reasoning. A segment or meta-reasoning that is a label (or a range, ``c-e``) stands for that text of
+the path; any other text is a quotation, written with a ``"`` before it where it would look like a label. A segment that
+solves nothing is its label alone, or with its first words where it begins as the steps do. What a step calculates with
+is not written: the numbers are read off the segment.
+
+Why so: the next label is known without counting, letters are not taken for the numbers of the path, and each field is a
+copy of what stands beside the field before it: the words beside the label, the value beside the words. The problem's text
+is left out, which the fields do not need: a short prompt is a fast one.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
+import string
 from collections.abc import Sequence
 
 from rlkd.structure.parsing import MAX_STEPS, ParseFault, locate, make_step
@@ -31,8 +37,12 @@ from rlkd.structure.segments import sentence_ends, split_lines
 from schemas.structure import ReasoningStep
 
 NONE = "none"
-FIELDS = 7
-_REFERENCE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?\Z")
+FIELDS = 6
+WORDS = 2
+"""How many of a segment's first words are written."""
+_LETTERS = string.ascii_lowercase + string.ascii_uppercase
+_REFERENCE = re.compile(r"([a-zA-Z]{1,3})(?:-([a-zA-Z]{1,3}))?\Z")
+_NUMBER = re.compile(r"(?<![\w.])\d[\d,]{0,30}(?:\.\d{1,30})?")
 _SPLIT = {separator: re.compile(rf"(?:[^\\{separator}]|\\.)*", re.DOTALL) for separator in "|;"}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ENDS = ".,;:!"
@@ -41,7 +51,7 @@ Span = tuple[int, int]
 
 
 def segments_of(path: str) -> list[Span]:
-    """The numbered segments of a path, in code points: its lines, cut into sentences, without outer blanks."""
+    """The labelled segments of a path, in code points: its lines, cut into sentences, without outer blanks."""
     spans: list[Span] = []
     for line in split_lines(path):
         cuts = [line.start, *sentence_ends(path, line.start, line.end), line.end]
@@ -63,17 +73,35 @@ def bare(path: str, span: Span) -> Span:
     return start, end
 
 
-def compact_prompt(problem: str, path: str) -> str:
-    """What a model is asked: the problem (may be empty), the numbered segments, and a mark."""
-    lines = [" ".join(defang(problem).split())] if problem.strip() else []
-    lines += [f" {i}: {defang(path[start:end])}" for i, (start, end) in enumerate(segments_of(path))]
+def label(index: int) -> str:
+    """The label of a segment: ``a`` to ``z``, ``A`` to ``Z``, then ``aa``, ``ab`` and so on."""
+    letters = ""
+    while index >= 0:
+        index, letter = divmod(index, len(_LETTERS))
+        letters = _LETTERS[letter] + letters
+        index -= 1
+    return letters
+
+
+def index_of(text: str) -> int:
+    """The segment that a label names; the inverse of :func:`label`."""
+    index = -1
+    for letter in text:
+        index = (index + 1) * len(_LETTERS) + _LETTERS.index(letter)
+    return index
+
+
+def compact_prompt(path: str) -> str:
+    """What a model is asked: the labelled segments, and a mark."""
+    spans = [bare(path, span) for span in segments_of(path)]
+    lines = [f"{label(i)}|{defang(path[start:end])}" for i, (start, end) in enumerate(spans)]
     return "\n".join([*lines, "=\n"])
 
 
 def write_compact(steps: Sequence[ReasoningStep], path: str) -> str:
     """A decomposition as a model should write it; :func:`read_compact` reads it back.
 
-    Kinds and calculations are not written, and a dependency names the last step of a segment.
+    Kinds, quantities, operations and calculations are not written, and a dependency names the last step of a segment.
     """
     segments = [bare(path, span) for span in segments_of(path)]
     spans = [bare(path, (step.start, step.end)) for step in steps]
@@ -81,61 +109,79 @@ def write_compact(steps: Sequence[ReasoningStep], path: str) -> str:
     silent = [
         i for i, (start, end) in enumerate(segments) if not any(a < end and start < b for a, b in spans)
     ]
+    begins = {path[start:end].partition(" ")[0] for start, end in spans}
     lines: list[str] = []
+
+    def nothing(i: int) -> str:
+        words = _first_words(path, segments[i])
+        return f"{label(i)}|{words}" if words.partition(" ")[0] in begins else label(i)
+
     for step, span, name in zip(steps, spans, names, strict=True):
         while silent and segments[silent[0]][0] < span[0]:
-            lines.append(f" {silent.pop(0)}")
+            lines.append(nothing(silent.pop(0)))
         depends = dict.fromkeys(names[d] for d in step.depends_on)
         fields = [
             name,
+            _first_words(path, span),
+            f" {_escape(step.answer)}",
             _escape(step.sub_problem),
-            _escape(step.answer),
-            "; ".join(_escape(use, ";") for use in step.quantities),
-            _escape(step.operation),
-            "; ".join(_escape(d, ";") for d in depends),
+            ";".join(_escape(d, ";") for d in depends),
             _name_text(step.meta, path, segments, step.start),
         ]
-        lines.append(" " + "| ".join(fields))
-    return "\n".join([*lines, *(f" {i}" for i in silent)]) or NONE
+        lines.append("|".join(fields))
+    return "\n".join([*lines, *map(nothing, silent)]) or NONE
 
 
 def read_compact(text: str, path: str) -> tuple[ReasoningStep, ...]:
     """Reads the steps that a model wrote in the compact form.
 
     Raises:
-        ParseFault: A line names a segment that is not there, has not seven fields, or is no step.
+        ParseFault: A line names a segment that is not there, has not six fields, or is no step.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise ParseFault("it is empty")
-    if lines == [NONE]:
-        return ()
     segments = [bare(path, span) for span in segments_of(path)]
+    if lines == [NONE] and not segments:
+        return ()
     steps: list[ReasoningStep] = []
     last: dict[str, int] = {}
     for number, line in enumerate(lines):
         fields = [part.strip() for part in _split(line, "|")]
         span = _referred(fields[0], segments, number)
-        if len(fields) == 1 and span is not None:
+        if len(fields) <= 2 and span is not None:
             continue  # a segment that solves nothing
         if len(fields) != FIELDS:
             raise ParseFault(f"line {number} has {len(fields)} fields, not {FIELDS}")
         if span is None:
             span = locate([_unescape(fields[0].removeprefix('"'))], path)[0]
+        quote, answer = path[span[0] : span[1]], _unescape(fields[2])
         row = {
-            "sub_problem": _unescape(fields[1]),
-            "answer": _unescape(fields[2]),
-            "uses": [_unescape(part.strip()) for part in _split(fields[3], ";") if part.strip()],
-            "operation": _unescape(fields[4]),
-            "depends_on": sorted({last[d] for part in _split(fields[5], ";") if (d := part.strip()) in last}),
-            "meta": _text_of(fields[6], path, segments, number),
-            "quote": path[span[0] : span[1]],
+            "sub_problem": _unescape(fields[3]),
+            "answer": answer,
+            "uses": _numbers(quote, answer),
+            "depends_on": sorted({last[d] for part in _split(fields[4], ";") if (d := part.strip()) in last}),
+            "meta": _text_of(fields[5], path, segments, number),
+            "quote": quote,
         }
         steps.append(make_step(len(steps), row, span))
         last[fields[0]] = len(steps) - 1
         if len(steps) > MAX_STEPS:
             raise ParseFault(f"it has more than {MAX_STEPS} steps")
     return tuple(steps)
+
+
+def _first_words(path: str, span: Span) -> str:
+    """How a segment begins, without the punctuation that follows."""
+    return _escape(" ".join(path[span[0] : span[1]].split(maxsplit=WORDS)[:WORDS])).rstrip(_ENDS)
+
+
+def _numbers(quote: str, answer: str) -> list[str]:
+    """The numbers that a segment calculates with: those in it, without the one that answers."""
+    found: list[str] = _NUMBER.findall(quote)
+    if answer in found:
+        del found[len(found) - 1 - found[::-1].index(answer)]
+    return found
 
 
 def _split(text: str, separator: str) -> list[str]:
@@ -176,16 +222,16 @@ def _name_span(span: Span, path: str, segments: list[Span]) -> str:
     last = next((i for i, segment in enumerate(segments) if segment[1] == end), None)
     if first is None or last is None or last < first:
         return _quoted(path[start:end])
-    return str(first) if first == last else f"{first}-{last}"
+    return label(first) if first == last else f"{label(first)}-{label(last)}"
 
 
 def _name_text(text: str, path: str, segments: list[Span], before: int) -> str:
-    """The number of the nearest segment that says exactly this, looking back first; else the text."""
+    """The label of the nearest segment that says exactly this, looking back first; else the text."""
     same = [i for i, (start, end) in enumerate(segments) if path[start:end] == text]
     if not text or not same:
         return _quoted(text)
     earlier = [i for i in same if segments[i][0] <= before]
-    return str(earlier[-1] if earlier else same[0])
+    return label(earlier[-1] if earlier else same[0])
 
 
 def _referred(field: str, segments: list[Span], index: int) -> Span | None:
@@ -193,8 +239,8 @@ def _referred(field: str, segments: list[Span], index: int) -> Span | None:
     match = _REFERENCE.match(field)
     if match is None:
         return None
-    first = int(match[1])
-    last = int(match[2]) if match[2] else first
+    first = index_of(match[1])
+    last = index_of(match[2]) if match[2] else first
     if not first <= last < len(segments):
         raise ParseFault(f"line {index} names segment {field}, and the path has {len(segments)}")
     return segments[first][0], segments[last][1]

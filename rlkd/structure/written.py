@@ -24,7 +24,7 @@ from schemas.structure import ReasoningStep
 
 CARD = "rlkd_gsrm.json"
 """File in a trained model's folder that says how it is to be asked."""
-FORM_VERSION = 1
+FORM_VERSION = 2
 """Raised with every change of what a trained form asks or writes: a model trained on another is refused."""
 
 
@@ -111,7 +111,7 @@ class JsonForm:
 
 
 class CompactForm:
-    """Numbered segments in, one short line a step out (:mod:`rlkd.structure.compact`). For small models."""
+    """Labelled segments in, one short line a step out (:mod:`rlkd.structure.compact`). For small models."""
 
     version = f"compact{FORM_VERSION}"
     repairs = False
@@ -125,8 +125,8 @@ class CompactForm:
         return read_compact(text, path)
 
     def texts(self, item: PathItem, max_chars: int, chat: bool) -> tuple[str, str]:
-        """See :class:`TrainedForm`; never through a chat template."""
-        return "", compact_prompt(item.problem[:max_chars], item.path[:max_chars])
+        """See :class:`TrainedForm`; never through a chat template, and without the problem."""
+        return "", compact_prompt(item.path[:max_chars])
 
     def write(self, steps: Sequence[ReasoningStep], path: str) -> str:
         """See :class:`TrainedForm`."""

@@ -143,7 +143,7 @@ class GsrmStudentConfig(Schema):
     )
     form: WrittenForm = Field(
         default="json",
-        description="How it writes: json, as models know it; or compact, for small models: a short line a step, spans by number.",
+        description="How it writes: json, as models know it; or compact, for small models: a short line a step, spans by label.",
     )
     chat: bool = Field(default=False, description="Ask it through its chat template (json only).")
     max_prompt_tokens: int = Field(
