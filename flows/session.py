@@ -29,11 +29,12 @@ def preset_folder() -> Traversable:
 
 
 def flow_run_name() -> str:
-    """Name of a flow run in Prefect: the flow, and the preset or file that it runs."""
+    """Name of a flow run in Prefect: the flow, the preset or file that it runs, and its folder where that has another name."""
     from prefect.runtime import flow_run
 
     preset = str(flow_run.parameters.get("preset", ""))
-    return f"{flow_run.flow_name} {Path(preset).stem}".strip()
+    name, folder = Path(preset).stem, Path(str(flow_run.parameters.get("output") or preset)).name
+    return f"{flow_run.flow_name} {name}{f' in {folder}' if folder not in (name, Path(preset).name) else ''}".strip()
 
 
 def configure(preset: str, overrides: Sequence[str] = ()) -> PipelineConfig:

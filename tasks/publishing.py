@@ -69,9 +69,17 @@ def _register(ref: RunRef, student: ArtifactRef, figures: Mapping[str, float]) -
         **{tracking.metric_name(key): f"{value:.4f}" for key, value in figures.items()},
     }
     version, _ = tracking.register_student(
-        ref.tracking_uri, ref.mlflow_run_id, name, model, student.sha256, tags
+        ref.tracking_uri, ref.mlflow_run_id, name, model, student.sha256, tags, about=_about(run, figures)
     )
     tracking.set_tags(ref.tracking_uri, ref.mlflow_run_id, {"rlkd.student": f"{name} version {version}"})
+
+
+def _about(run: Run, figures: Mapping[str, float]) -> str:
+    """One line about a student, for the page of its version."""
+    known = {"test_accuracy_final": "accuracy {:.1%}", "test_structure_final": "structure score {:.2f}"}
+    parts = [text.format(figures[name]) for name, text in known.items() if name in figures]
+    measured = f": {', '.join(parts)} on held-out problems" if parts else ""
+    return f"The student of run {run.folder.name} (configuration {run.config.name}){measured}."
 
 
 def write_report(run: Run, as_if: RunManifest | None = None) -> PipelineReport:
@@ -110,3 +118,7 @@ def _log_report(ref: RunRef, run: Run, report: PipelineReport) -> None:
     costs |= {f"peak_rss_mb_{row.name}": row.peak_rss_mb for row in report.stages}
     tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, {**costs, "wall_seconds": report.wall_seconds})
     tracking.log_files(ref.tracking_uri, ref.mlflow_run_id, {run.folder / name: "" for name in REPORTS})
+    found = report.extra.get("headline")
+    if isinstance(found, list) and found:
+        lines = [run.config.description, *(f"- {sentence}" for sentence in found), "", f"Run folder: `{run.folder}`"]
+        tracking.set_tags(ref.tracking_uri, ref.mlflow_run_id, {tracking.NOTE_TAG: "\n".join(lines).strip()})

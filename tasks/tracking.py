@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 FLOW_RUN_TAG = "rlkd.flow_run_id"
 DIGEST_TAG = "rlkd.sha256"
+NOTE_TAG = "mlflow.note.content"
+"""What MLflow shows as a run's description."""
 MODEL_DIGEST_TAG = "rlkd.model_sha256"
 """Tag of a model version: digest over the files of its folder, checked before it is used by name."""
 _PARENT_TAG = "mlflow.parentRunId"
@@ -128,10 +130,10 @@ def begin_run(uri: str, config: RunConfig, digest: str, flow_run_id: str, config
         config: The resolved configuration; logged flattened as parameters.
         digest: Its digest.
         flow_run_id: The Prefect flow run; empty outside of one.
-        config_file: The resolved configuration as YAML; logged as an artifact.
+        config_file: The resolved configuration as YAML, in the run folder; logged as an artifact.
 
     Returns:
-        The run's id.
+        The run's id. The run is named after its folder, and after the configuration where that is another name.
     """
     mlflow = client(uri)
     where = experiment(uri, config.tracking.experiment)
@@ -147,7 +149,10 @@ def begin_run(uri: str, config: RunConfig, digest: str, flow_run_id: str, config
         "rlkd.config": config.name,
         "rlkd.kind": getattr(config, "kind", "pipeline"),
     }
-    run = mlflow.create_run(where, run_name=config.name, tags={k: v for k, v in tags.items() if v})
+    folder = config_file.resolve().parent
+    name = config.name if folder.name == config.name else f"{folder.name} ({config.name})"
+    tags[NOTE_TAG] = "\n\n".join(filter(None, [config.description, f"Run folder: `{folder}`"]))
+    run = mlflow.create_run(where, run_name=name, tags={k: v for k, v in tags.items() if v})
     run_id = str(run.info.run_id)
     _log_params(mlflow, run_id, flatten(config.model_dump(mode="json")))
     mlflow.log_artifact(run_id, str(config_file))
@@ -345,6 +350,7 @@ def register_student(
     digest: str,
     tags: Mapping[str, str],
     where: str = "student",
+    about: str = "",
 ) -> tuple[str, str]:
     """Registers a student (or a GSRM) as a model version, once: the same weights under the same name are found again.
 
@@ -358,6 +364,7 @@ def register_student(
         digest: Its content digest.
         tags: Its evaluation and where it comes from.
         where: Folder of the run's artifacts that gets it.
+        about: What the page of a new version says.
 
     Returns:
         The version, and ``new`` or ``found``.
@@ -381,7 +388,8 @@ def register_student(
         source = f"{mlflow.get_run(run_id).info.artifact_uri}/{where}"
     else:
         source = model.as_uri()
-    made = mlflow.create_model_version(name, source, run_id=run_id, tags={DIGEST_TAG: digest, **tags})
+    tags = {DIGEST_TAG: digest, **tags}
+    made = mlflow.create_model_version(name, source, run_id=run_id, tags=tags, description=about or None)
     return str(made.version), "new"
 
 

@@ -32,7 +32,8 @@ def _begin(uri: str, tmp_path: Path, flow_run: str = "") -> str:
 
 def test_the_parent_run_holds_the_resolved_configuration(uri: str, tmp_path: Path) -> None:
     run = tracking.client(uri).get_run(_begin(uri, tmp_path))
-    assert run.info.run_name == "tracked"
+    assert run.info.run_name == f"{tmp_path.name} (tracked)"
+    assert run.data.tags["mlflow.note.content"] == f"Run folder: `{tmp_path}`"
     assert run.data.params["rl.steps"] == str(CONFIG.rl.steps)
     assert run.data.params["student.model.type"] == CONFIG.student.model.type
     assert run.data.tags["rlkd.config_digest"] == config_digest(CONFIG)
@@ -88,7 +89,7 @@ def test_a_student_is_registered_once_with_its_evaluation(uri: str, tmp_path: Pa
     (model / "model.safetensors").write_bytes(b"weights")
     parent = _begin(uri, tmp_path)
     version, how = tracking.register_student(
-        uri, parent, "student", model, "d" * 64, {"test_accuracy_rlkd": "0.75"}
+        uri, parent, "student", model, "d" * 64, {"test_accuracy_rlkd": "0.75"}, about="The first."
     )
     assert (version, how) == ("1", "new")
     other = _begin(uri, tmp_path)
@@ -99,6 +100,7 @@ def test_a_student_is_registered_once_with_its_evaluation(uri: str, tmp_path: Pa
     found = tracking.client(uri).get_model_version("student", "1")
     assert found.tags["test_accuracy_rlkd"] == "0.80"
     assert found.run_id == parent
+    assert found.description == "The first."
     assert Path(found.source.removeprefix("file://"), "model.safetensors").read_bytes() == b"weights"
 
 
