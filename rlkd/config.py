@@ -70,6 +70,7 @@ def _load(
     preset_folder: Path | Traversable | None,
 ) -> Config:
     source = _read(preset_or_path, preset_folder)
+    _check_kind(model, source)
     values, places = source.values, dict(source.places)
     faults: list[Fault] = []
     for override in overrides:
@@ -77,6 +78,15 @@ def _load(
         if fault is not None:
             faults.append(fault)
     return _validate(model, values, places, source.name, faults)
+
+
+def _check_kind(model: type[Schema], source: _Source) -> None:
+    """Refuses a file of another kind by its command, instead of by a fault for each of its settings."""
+    trains = source.values.get("kind") == GSRM
+    if model is PipelineConfig and trains:
+        raise ConfigError(f"{source.name} configures the training of a GSRM; give it to `rlkd train-gsrm`")
+    if model is GsrmConfig and not trains and "data" in source.values:
+        raise ConfigError(f"{source.name} configures a distillation (it has no `kind: gsrm`); give it to `rlkd run`")
 
 
 def parse_config(values: Mapping[str, Any], name: str = "configuration") -> PipelineConfig:

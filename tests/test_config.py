@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rlkd.config import config_digest, config_json_schema, load_config, parse_config, presets, resolved_yaml
+from rlkd.config import (
+    config_digest,
+    config_json_schema,
+    load_config,
+    load_gsrm_config,
+    parse_config,
+    presets,
+    resolved_yaml,
+)
 from rlkd.errors import ConfigError
 from schemas.config.pipeline import PipelineConfig
 
@@ -234,6 +242,23 @@ def test_every_preset_loads_describes_itself_and_survives_resolving(tmp_path: Pa
     again = load_config(write(tmp_path, resolved_yaml(config)))
     assert again == config
     assert config_digest(again) == config_digest(config)
+
+
+@pytest.mark.parametrize("preset", sorted(path.stem for path in PRESETS.glob("gsrm/*.yaml")))
+def test_every_preset_for_a_gsrm_loads_and_survives_resolving(tmp_path: Path, preset: str) -> None:
+    config = load_gsrm_config(preset, preset_folder=PRESETS / "gsrm")
+    assert config.name == preset
+    assert presets(PRESETS / "gsrm")[preset] == config.description != ""
+    assert load_gsrm_config(write(tmp_path, resolved_yaml(config))) == config
+
+
+def test_a_file_of_another_kind_names_its_command() -> None:
+    with pytest.raises(ConfigError, match="training of a GSRM; give it to `rlkd train-gsrm`"):
+        load_config(str(PRESETS / "gsrm" / "gsrm-world.yaml"))
+    with pytest.raises(ConfigError, match=r"configures a distillation .*; give it to `rlkd run`"):
+        load_gsrm_config(str(PRESETS / "demo.yaml"))
+    with pytest.raises(ConfigError, match="did you mean 'gsrm-world'"):
+        load_gsrm_config("gsrm-wrld", preset_folder=PRESETS / "gsrm")
 
 
 def test_the_digest_follows_meaning_not_writing(tmp_path: Path) -> None:
