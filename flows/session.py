@@ -29,12 +29,17 @@ def preset_folder() -> Traversable:
 
 
 def flow_run_name() -> str:
-    """Name of a flow run in Prefect: the flow, the preset or file that it runs, and its folder where that has another name."""
+    """Name of the current flow run in Prefect."""
     from prefect.runtime import flow_run
 
-    preset = str(flow_run.parameters.get("preset", ""))
-    name, folder = Path(preset).stem, Path(str(flow_run.parameters.get("output") or preset)).name
-    return f"{flow_run.flow_name} {name}{f' in {folder}' if folder not in (name, Path(preset).name) else ''}".strip()
+    given = flow_run.parameters
+    return run_title(str(flow_run.flow_name), str(given.get("preset", "")), str(given.get("output") or ""))
+
+
+def run_title(flow: str, preset: str, output: str) -> str:
+    """The flow, the preset or file that it runs, and the run folder where that has another name."""
+    name, folder = Path(preset).stem, Path(output).name
+    return f"{flow} {name}".strip() + (f" in {folder}" if folder not in ("", name) else "")
 
 
 def configure(preset: str, overrides: Sequence[str] = ()) -> PipelineConfig:
