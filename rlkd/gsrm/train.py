@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
+from pathlib import Path
 
-from rlkd.errors import DataError
+from rlkd.errors import ConfigError, DataError
 from rlkd.gsrm.annotate import ACCEPTED, accepted_structures
 from rlkd.gsrm.paths import read_paths
 from rlkd.io import read_rows, write_json_atomic
@@ -15,7 +19,7 @@ from rlkd.structure.written import CARD, FORM_VERSION, TrainedForm, trained_form
 from rlkd.training.prompts import PromptBook, TrainingText, encode_pairs
 from schemas.artifact import StageResult
 from schemas.config.gsrm import GsrmConfig
-from schemas.config.student import StudentConfig
+from schemas.config.student import CheckpointModel, ModelConfig, StudentConfig
 from schemas.gsrm import Annotation, GsrmCard, GsrmPath
 from schemas.structure import ReasoningStep, Structure
 
@@ -33,6 +37,7 @@ def train_decomposer(ctx: StageContext[GsrmConfig]) -> StageResult:
     """
     from rlkd.training.guard import quiet_libraries
     from rlkd.training.sft import FineTuning, fine_tune, is_first_process, report_fit, starting_model
+    from rlkd.training.student import load_student
 
     quiet_libraries()
     config, form = ctx.config, trained_form(ctx.config.student.form)
@@ -48,7 +53,11 @@ def train_decomposer(ctx: StageContext[GsrmConfig]) -> StageResult:
             "no training path has an annotation that was accepted; see rejected.jsonl of the annotations"
         )
     texts = [text for pair in pairs["train"] for text in pair]
-    model, start = starting_model(student, ctx.folder, texts, config.seed)
+    if config.student.context is None:
+        model, start = starting_model(student, ctx.folder, texts, config.seed)
+    else:
+        start = lengthened(config.student.model, config.student.context, ctx.folder / "base")
+        model = load_student(student, start, train=True)
     _settle()
     book = PromptBook(student, model.tokenizer)
     train, validation = encode_pairs(book, pairs["train"]), encode_pairs(book, pairs["validation"])
@@ -75,6 +84,35 @@ def train_decomposer(ctx: StageContext[GsrmConfig]) -> StageResult:
         "form": form.version,
     }
     return StageResult(rows=len(train.rows), summary=summary, metrics=made.metrics)
+
+
+def lengthened(model: ModelConfig, context: int, base: Path) -> Path:
+    """A copy of a checkpoint whose configuration states another context; its weights are the same.
+
+    Raises:
+        ConfigError: The checkpoint is not a folder, or its positions are learned one by one.
+    """
+    from rlkd.training.sft import processes
+    from rlkd.training.student import resolve_model_path
+
+    source = Path(resolve_model_path(model.path)) if isinstance(model, CheckpointModel) else Path()
+    if not source.is_dir():
+        raise ConfigError(
+            f"student.context needs student.model.path to be a folder, not {source}; leave it out, or fetch the model"
+        )
+    together = processes()
+    if together.is_main_process and not base.exists():
+        stated = json.loads((source / "config.json").read_text(encoding="utf-8"))
+        if "rope_theta" not in json.dumps(stated) or "max_position_embeddings" not in stated:
+            raise ConfigError(
+                f"student.context: {source} has no rotary positions, its context cannot be set; leave it out"
+            )
+        temporary = base.with_name(f".{base.name}.{os.getpid()}.tmp")
+        shutil.copytree(source, temporary)
+        write_json_atomic(temporary / "config.json", {**stated, "max_position_embeddings": context})
+        os.replace(temporary, base)
+    together.wait_for_everyone()
+    return base
 
 
 def student_of(config: GsrmConfig, form: TrainedForm) -> StudentConfig:

@@ -1,27 +1,25 @@
-r"""The compact written form of a decomposition, for small trained models: one short line a segment, spans by label.
+r"""The compact written form of a decomposition, for small trained models: the path again, line by line, with the steps marked.
 
-A decomposition is mostly copying. So the path is shown with a letter before each of its segments, and the answer goes
-through the letters in order::
+A decomposition is mostly copying, and copying is what a small model learns first. So the path is shown with a letter
+before each of its segments, and the answer says every segment again behind its letter; where one solves something,
+what it solves follows on the same line::
 
-    a|To find Val, I need Pam and Kim
-    b|So Pam: Kim 4 minus Ned 2 is 2
-    c|So Val: Pam 2 plus Kim 4 is 6
-    d|The answer is 6
+    A: To find Val, I need Pam and Kim
+    B: So Pam: Kim 4 minus Ned 2 is 2
+    C: So Val: Pam 2 plus Kim 4 is 6
     =
-    a
-    b|So Pam| 2|How many pens does Pam have?||
-    c|So Val| 6|How many pens does Val have?|b|a
-    d
+    A: To find Val, I need Pam and Kim
+    B: So Pam: Kim 4 minus Ned 2 is 2|How many pens does Pam have?| 2|||Kim;Ned; 4; 2|minus
+    C: So Val: Pam 2 plus Kim 4 is 6|How many pens does Val have?| 6|B|A|Pam;Kim; 2; 4|plus
 
-The fields of a step are: segment, its first words, answer, sub-problem, the segments of the earlier steps that it
-depends on, and meta-reasoning. A segment or meta-reasoning that is a label (or a range, ``c-e``) stands for that text of
-the path; any other text is a quotation, written with a ``"`` before it where it would look like a label. A segment that
-solves nothing is its label alone, or with its first words where it begins as the steps do. What a step calculates with
-is not written: the numbers are read off the segment.
+The fields of a step are: what it says, sub-problem, answer, the segments of the earlier steps that it depends on,
+meta-reasoning, what it uses, and operation. Meta-reasoning that is a label stands for that segment; any other text is a
+quotation, written with a ``"`` before it where it would look like a label. A step that is a part of its segment says that
+part only; one that covers several names the first and the last (``B-D``) and says the last.
 
-Why so: the next label is known without counting, letters are not taken for the numbers of the path, and each field is a
-copy of what stands beside the field before it: the words beside the label, the value beside the words. The problem's text
-is left out, which the fields do not need: a short prompt is a fast one.
+Why so: every token is a copy of what follows the same words above, or stands on the same line already. Forms that name
+a segment without saying it again are half as long, but ask for two looks at once (which segment, then what in it), which
+a model of 0.8 M parameters takes far longer to learn than to copy. The problem's text is left out: the fields do not need it.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ from __future__ import annotations
 import itertools
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rlkd.structure.parsing import MAX_STEPS, ParseFault, locate, make_step
 from rlkd.structure.prompting import defang
@@ -37,12 +35,10 @@ from rlkd.structure.segments import sentence_ends, split_lines
 from schemas.structure import ReasoningStep
 
 NONE = "none"
-FIELDS = 6
-WORDS = 2
-"""How many of a segment's first words are written."""
-_LETTERS = string.ascii_lowercase + string.ascii_uppercase
-_REFERENCE = re.compile(r"([a-zA-Z]{1,3})(?:-([a-zA-Z]{1,3}))?\Z")
-_NUMBER = re.compile(r"(?<![\w.])\d[\d,]{0,30}(?:\.\d{1,30})?")
+FIELDS = 7
+_LETTERS = string.ascii_uppercase
+_LABEL = re.compile(r"([A-Z]{1,4})\Z")
+_LINE = re.compile(r"([A-Z]{1,4})(?:-([A-Z]{1,4}))?: ?(.*)\Z", re.DOTALL)
 _SPLIT = {separator: re.compile(rf"(?:[^\\{separator}]|\\.)*", re.DOTALL) for separator in "|;"}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ENDS = ".,;:!"
@@ -74,7 +70,7 @@ def bare(path: str, span: Span) -> Span:
 
 
 def label(index: int) -> str:
-    """The label of a segment: ``a`` to ``z``, ``A`` to ``Z``, then ``aa``, ``ab`` and so on."""
+    """The label of a segment: ``A`` to ``Z``, then ``AA``, ``AB`` and so on."""
     letters = ""
     while index >= 0:
         index, letter = divmod(index, len(_LETTERS))
@@ -94,49 +90,60 @@ def index_of(text: str) -> int:
 def compact_prompt(path: str) -> str:
     """What a model is asked: the labelled segments, and a mark."""
     spans = [bare(path, span) for span in segments_of(path)]
-    lines = [f"{label(i)}|{defang(path[start:end])}" for i, (start, end) in enumerate(spans)]
-    return "\n".join([*lines, "=\n"])
+    return "\n".join([*(_line(label(i), path, span) for i, span in enumerate(spans)), "=\n"])
+
+
+def _line(name: str, path: str, span: Span) -> str:
+    return f"{name}: {_escape(path[span[0] : span[1]])}"
 
 
 def write_compact(steps: Sequence[ReasoningStep], path: str) -> str:
     """A decomposition as a model should write it; :func:`read_compact` reads it back.
 
-    Kinds, quantities, operations and calculations are not written, and a dependency names the last step of a segment.
+    Kinds and calculations are not written, and a dependency names the last step of a segment. A step without a place in
+    the path is put with the one before it.
     """
     segments = [bare(path, span) for span in segments_of(path)]
+    if not segments:
+        return NONE
     spans = [bare(path, (step.start, step.end)) for step in steps]
-    names = [_name_span(span, path, segments) for span in spans]
-    silent = [
-        i for i, (start, end) in enumerate(segments) if not any(a < end and start < b for a, b in spans)
-    ]
-    begins = {path[start:end].partition(" ")[0] for start, end in spans}
+    touched = [[i for i, (a, b) in enumerate(segments) if a < end and start < b] for start, end in spans]
+    silent = sorted(set(range(len(segments))) - {i for own in touched for i in own})
     lines: list[str] = []
-
-    def nothing(i: int) -> str:
-        words = _first_words(path, segments[i])
-        return f"{label(i)}|{words}" if words.partition(" ")[0] in begins else label(i)
-
-    for step, span, name in zip(steps, spans, names, strict=True):
-        while silent and segments[silent[0]][0] < span[0]:
-            lines.append(nothing(silent.pop(0)))
+    names: list[str] = []
+    last = 0
+    for step, (start, end), own in zip(steps, spans, touched, strict=True):
+        while own and silent and silent[0] < own[0]:
+            lines.append(_line(label(silent[0]), path, segments[silent.pop(0)]))
+        first, last = (own[0], own[-1]) if own else (last, last)
+        said = (max(start, segments[last][0]), min(end, segments[last][1])) if own else segments[last]
+        names.append(label(last))
+        name = label(last) if first == last else f"{label(first)}-{label(last)}"
         depends = dict.fromkeys(names[d] for d in step.depends_on)
-        fields = [
-            name,
-            _first_words(path, span),
-            f" {_escape(step.answer)}",
-            _escape(step.sub_problem),
-            ";".join(_escape(d, ";") for d in depends),
-            _name_text(step.meta, path, segments, step.start),
-        ]
-        lines.append("|".join(fields))
-    return "\n".join([*lines, *map(nothing, silent)]) or NONE
+        lines.append("|".join([_line(name, path, said), *_fields(step, depends, path, segments)]))
+    return "\n".join([*lines, *(_line(label(i), path, segments[i]) for i in silent)])
+
+
+def _fields(step: ReasoningStep, depends: Iterable[str], path: str, segments: list[Span]) -> list[str]:
+    """What follows the words of a step."""
+    return [
+        _escape(step.sub_problem),
+        f" {_escape(step.answer)}",
+        ";".join(depends),
+        _name_text(step.meta, path, segments, step.start),
+        ";".join(
+            f" {text}" if text[:1].isdigit() else text
+            for text in (_escape(use, ";") for use in step.quantities)
+        ),
+        _escape(step.operation),
+    ]
 
 
 def read_compact(text: str, path: str) -> tuple[ReasoningStep, ...]:
     """Reads the steps that a model wrote in the compact form.
 
     Raises:
-        ParseFault: A line names a segment that is not there, has not six fields, or is no step.
+        ParseFault: A line names no segment that is there, has not seven fields, or is no step.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
@@ -147,41 +154,45 @@ def read_compact(text: str, path: str) -> tuple[ReasoningStep, ...]:
     steps: list[ReasoningStep] = []
     last: dict[str, int] = {}
     for number, line in enumerate(lines):
-        fields = [part.strip() for part in _split(line, "|")]
-        span = _referred(fields[0], segments, number)
-        if len(fields) <= 2 and span is not None:
+        name, places, rest = _segment_of(line, segments, number)
+        fields = [part.strip() for part in _split(rest, "|")]
+        if len(fields) == 1:
             continue  # a segment that solves nothing
         if len(fields) != FIELDS:
             raise ParseFault(f"line {number} has {len(fields)} fields, not {FIELDS}")
-        if span is None:
-            span = locate([_unescape(fields[0].removeprefix('"'))], path)[0]
-        quote, answer = path[span[0] : span[1]], _unescape(fields[2])
+        span = _said(_unescape(fields[0]), places, path)
         row = {
-            "sub_problem": _unescape(fields[3]),
-            "answer": answer,
-            "uses": _numbers(quote, answer),
-            "depends_on": sorted({last[d] for part in _split(fields[4], ";") if (d := part.strip()) in last}),
-            "meta": _text_of(fields[5], path, segments, number),
-            "quote": quote,
+            "sub_problem": _unescape(fields[1]),
+            "answer": _unescape(fields[2]),
+            "depends_on": sorted({last[d] for part in _split(fields[3], ";") if (d := part.strip()) in last}),
+            "meta": _text_of(fields[4], path, segments),
+            "uses": [_unescape(part.strip()) for part in _split(fields[5], ";") if part.strip()],
+            "operation": _unescape(fields[6]),
+            "quote": path[span[0] : span[1]],
         }
         steps.append(make_step(len(steps), row, span))
-        last[fields[0]] = len(steps) - 1
+        last[name] = len(steps) - 1
         if len(steps) > MAX_STEPS:
             raise ParseFault(f"it has more than {MAX_STEPS} steps")
     return tuple(steps)
 
 
-def _first_words(path: str, span: Span) -> str:
-    """How a segment begins, without the punctuation that follows."""
-    return _escape(" ".join(path[span[0] : span[1]].split(maxsplit=WORDS)[:WORDS])).rstrip(_ENDS)
+def _segment_of(line: str, segments: list[Span], number: int) -> tuple[str, tuple[Span, Span], str]:
+    """The label of a line, its first and last segment, and what is behind the label."""
+    match = _LINE.match(line)
+    first = index_of(match[1]) if match else -1
+    last = index_of(match[2]) if match and match[2] else first
+    if match is None or not 0 <= first <= last < len(segments):
+        raise ParseFault(f"line {number} names none of the {len(segments)} segments")
+    return match[2] or match[1], (segments[first], segments[last]), match[3]
 
 
-def _numbers(quote: str, answer: str) -> list[str]:
-    """The numbers that a segment calculates with: those in it, without the one that answers."""
-    found: list[str] = _NUMBER.findall(quote)
-    if answer in found:
-        del found[len(found) - 1 - found[::-1].index(answer)]
-    return found
+def _said(words: str, places: tuple[Span, Span], path: str) -> Span:
+    """The span of a step: where its words are in its last segment; all of that where they are not."""
+    first, last = places
+    start, end = locate([words], path[last[0] : last[1]])[0]
+    found = (last[0] + start, last[0] + end) if end > start else last
+    return found if first == last else (first[0], found[1])
 
 
 def _split(text: str, separator: str) -> list[str]:
@@ -209,43 +220,20 @@ def _unescape(text: str) -> str:
     return _ESCAPE.sub(lambda m: chr(int(m[1][1:], 16)) if len(m[1]) > 1 else m[1], text)
 
 
-def _quoted(text: str) -> str:
-    """A quotation that cannot be taken for a reference."""
-    escaped = _escape(text)
-    return f'"{escaped}' if escaped.startswith('"') or _REFERENCE.match(escaped) else escaped
-
-
-def _name_span(span: Span, path: str, segments: list[Span]) -> str:
-    """The segments that a span is made of, or the text itself where it is a part of one."""
-    start, end = bare(path, span)
-    first = next((i for i, segment in enumerate(segments) if segment[0] == start), None)
-    last = next((i for i, segment in enumerate(segments) if segment[1] == end), None)
-    if first is None or last is None or last < first:
-        return _quoted(path[start:end])
-    return label(first) if first == last else f"{label(first)}-{label(last)}"
-
-
 def _name_text(text: str, path: str, segments: list[Span], before: int) -> str:
     """The label of the nearest segment that says exactly this, looking back first; else the text."""
     same = [i for i, (start, end) in enumerate(segments) if path[start:end] == text]
-    if not text or not same:
-        return _quoted(text)
-    earlier = [i for i in same if segments[i][0] <= before]
-    return label(earlier[-1] if earlier else same[0])
+    if text and same:
+        earlier = [i for i in same if segments[i][0] <= before]
+        return label(earlier[-1] if earlier else same[0])
+    escaped = _escape(text)
+    return f'"{escaped}' if escaped.startswith('"') or _LABEL.match(escaped) else escaped
 
 
-def _referred(field: str, segments: list[Span], index: int) -> Span | None:
-    """The span that a field refers to; ``None`` where it is a text."""
-    match = _REFERENCE.match(field)
-    if match is None:
-        return None
-    first = index_of(match[1])
-    last = index_of(match[2]) if match[2] else first
-    if not first <= last < len(segments):
-        raise ParseFault(f"line {index} names segment {field}, and the path has {len(segments)}")
-    return segments[first][0], segments[last][1]
-
-
-def _text_of(field: str, path: str, segments: list[Span], index: int) -> str:
-    span = _referred(field, segments, index)
-    return path[span[0] : span[1]] if span is not None else _unescape(field.removeprefix('"'))
+def _text_of(field: str, path: str, segments: list[Span]) -> str:
+    """The text that a field is, or that its label stands for."""
+    match = _LABEL.match(field)
+    if match and index_of(match[1]) < len(segments):
+        start, end = segments[index_of(match[1])]
+        return path[start:end]
+    return _unescape(field.removeprefix('"'))

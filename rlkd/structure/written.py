@@ -24,7 +24,7 @@ from schemas.structure import ReasoningStep
 
 CARD = "rlkd_gsrm.json"
 """File in a trained model's folder that says how it is to be asked."""
-FORM_VERSION = 2
+FORM_VERSION = 3
 """Raised with every change of what a trained form asks or writes: a model trained on another is refused."""
 
 
@@ -111,7 +111,7 @@ class JsonForm:
 
 
 class CompactForm:
-    """Labelled segments in, one short line a step out (:mod:`rlkd.structure.compact`). For small models."""
+    """Labelled segments in, the same with the steps marked out (:mod:`rlkd.structure.compact`). For small models."""
 
     version = f"compact{FORM_VERSION}"
     repairs = False

@@ -130,20 +130,20 @@ def starting_model(
     if not is_fresh(config):
         return load_student(config, train=True), None
     base = folder / "base"
-    processes = _processes()
-    if processes.is_main_process and not base.exists():
+    together = processes()
+    if together.is_main_process and not base.exists():
         student = fresh_student(config, texts, seed)
         save_student(student.model, student.tokenizer, base)
-    processes.wait_for_everyone()
+    together.wait_for_everyone()
     return load_student(config, base, train=True), base
 
 
 def is_first_process() -> bool:
     """Whether this process is the one that writes for all that train together."""
-    return bool(_processes().is_main_process)
+    return bool(processes().is_main_process)
 
 
-def _processes() -> Any:
+def processes() -> Any:
     """The processes that train together; without a GPU they talk through gloo."""
     import torch
     from accelerate import PartialState

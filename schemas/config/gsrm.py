@@ -143,7 +143,7 @@ class GsrmStudentConfig(Schema):
     )
     form: WrittenForm = Field(
         default="json",
-        description="How it writes: json, as models know it; or compact, for small models: a short line a step, spans by label.",
+        description="How it writes: json, as models know it; or compact, for small models: the path again, with its steps marked.",
     )
     chat: bool = Field(default=False, description="Ask it through its chat template (json only).")
     max_prompt_tokens: int = Field(
@@ -157,6 +157,12 @@ class GsrmStudentConfig(Schema):
         description="Longest decomposition; longer ones are left out of training, and counted.",
     )
     max_chars: int = Field(default=50_000, ge=100, description="Characters of a path that are read.")
+    context: int | None = Field(
+        default=None,
+        ge=16,
+        description="Longest sequence, where the checkpoint's own is too short: a small model with rotary positions learns "
+        "longer ones in fine-tuning. Null leaves it.",
+    )
     dtype: Literal["float32", "bfloat16"] = Field(default="float32", description="Arithmetic in training.")
     attention: Literal["eager", "sdpa", "flash_attention_2"] = Field(
         default="sdpa", description="Attention implementation."
@@ -164,7 +170,9 @@ class GsrmStudentConfig(Schema):
     lora: LoraConfig | None = Field(default=None, description="Adapters; null trains all weights.")
 
     @model_validator(mode="after")
-    def _compact_is_plain(self) -> GsrmStudentConfig:
+    def _fits(self) -> GsrmStudentConfig:
+        if self.context is not None and self.model.type == "fresh":
+            raise ValueError("context is for a checkpoint; a fresh model states its own, as model.context")
         if self.chat and self.form == "compact":
             raise ValueError("chat is for the form json; the compact form is a plain prompt")
         return self

@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 import torch
 
-from rlkd.errors import DataError
+from rlkd.errors import ConfigError, DataError
 from rlkd.gsrm.annotate import ACCEPTED, annotate_paths
 from rlkd.gsrm.evaluate import MARKDOWN, OUTPUTS, REPORT, evaluate_decomposer
 from rlkd.gsrm.paths import PATHS, collect_paths
-from rlkd.gsrm.train import student_of, train_decomposer, written_pairs
+from rlkd.gsrm.train import lengthened, student_of, train_decomposer, written_pairs
 from rlkd.io import read_rows, write_rows
 from rlkd.structure.base import PathItem
 from rlkd.structure.written import CARD, read_card, trained_form
 from rlkd.training.prompts import PromptBook
 from rlkd.training.student import load_student
+from schemas.config.student import CheckpointModel
 from schemas.gsrm import Annotation, GsrmOutput, GsrmPath, GsrmReport
 from schemas.structure import ReasoningStep, Structure
 
@@ -161,3 +162,35 @@ def test_nothing_to_learn_from_or_to_measure_on(context: Make, stages: Any) -> N
     with pytest.raises(DataError, match="raise these limits"):
         train_decomposer(context("gsrm_train", inputs, student=short, sft=SFT))
     assert (inputs["gsrm_paths"] / PATHS).exists() and CARD == "rlkd_gsrm.json"
+
+
+def test_a_checkpoint_with_a_short_context_is_lengthened(context: Make, stages: Any, tmp_path: Path) -> None:
+    from rlkd.training.student import fresh_student, save_student
+
+    inputs = stages()
+    short = make_config(student={**STUDENT, "model": {**STUDENT["model"], "context": 192}})
+    made = fresh_student(student_of(short, trained_form("compact")), ["A: 1+1=2|?| 2||||"], 0)
+    save_student(made.model, made.tokenizer, tmp_path / "short")
+    model = {"type": "checkpoint", "path": str(tmp_path / "short")}
+    asked = {**STUDENT, "model": model, "max_prompt_tokens": 200}
+    with pytest.raises(ConfigError, match="= 264 exceed the 192 tokens"):
+        train_decomposer(context("too_short", inputs, student=asked, sft=SFT))
+    ctx = context("gsrm_train", inputs, student={**asked, "context": 300}, sft=SFT)
+    train_decomposer(ctx)
+    assert json.loads((ctx.folder / "model" / "config.json").read_text())["max_position_embeddings"] == 300
+    assert json.loads((tmp_path / "short" / "config.json").read_text())["max_position_embeddings"] == 192
+
+
+def test_a_context_that_cannot_be_set(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="context is for a checkpoint"):
+        make_config(student={**STUDENT, "context": 300})
+    checkpoint = CheckpointModel(type="checkpoint", path="some/hub-id")
+    with pytest.raises(ConfigError, match=r"needs student\.model\.path to be a folder"):
+        lengthened(checkpoint, 300, tmp_path / "base")
+    folder = tmp_path / "learned"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"max_position_embeddings": 64}')
+    for name in ("model.safetensors", "tokenizer.json"):
+        (folder / name).touch()
+    with pytest.raises(ConfigError, match="has no rotary positions"):
+        lengthened(CheckpointModel(type="checkpoint", path=str(folder)), 300, tmp_path / "base")
