@@ -26,18 +26,21 @@ class OptimizerConfig(Schema):
 
 
 class FineTuneConfig(Schema):
-    """SFT (completion-only loss); the checkpoint with the best validation loss goes on."""
+    """SFT (completion-only loss); the checkpoint with the best validation loss goes on, unless `keep` says otherwise."""
 
     max_epochs: float = Field(default=10.0, gt=0, description="Most passes over the traces.")
     batch_size: int = Field(default=16, ge=1, description="Traces per device and forward pass.")
     accumulation: int = Field(default=1, ge=1, description="Forward passes per optimiser step.")
     eval_every: int = Field(default=20, ge=1, description="Optimiser steps between validations; a checkpoint is saved at each.")
     patience: int = Field(default=3, ge=1, description="Validations without improvement after which it stops.")
+    keep: Literal["best", "last"] = Field(
+        default="best", description="Which checkpoint goes on: the best on validation; or the last, after max_epochs whatever validation says."
+    )
     optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="Optimiser.")
 
 
 class WarmStartConfig(FineTuneConfig):
-    """SFT on teacher traces (completion-only loss); the checkpoint with the best validation loss goes on."""
+    """SFT on teacher traces (completion-only loss); see :class:`FineTuneConfig`."""
 
     enabled: bool = Field(default=True, description="Off for RLKD-zero: RL starts from the student as it is.")
     traces: int | None = Field(default=None, ge=1, description="Teacher traces that it learns from (drawn by seed); null takes all accepted ones.")
