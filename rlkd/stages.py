@@ -113,7 +113,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "qualify",
-        1,
+        2,
         ("structures", "student", "evaluate.batch_size", *(f"qualify.{name}" for name in _MEASURED)),
         ("data", "traces", "warm_start"),
         "rlkd.qualification.stage:qualify",
@@ -122,7 +122,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "rl",
-        2,
+        3,
         ("student", "structures", "rewards", "rl"),
         ("data", "traces", "structures", "warm_start"),
         "rlkd.training.rl:distil",
@@ -131,7 +131,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        2,
+        3,
         ("student", "structures", "evaluate"),
         ("data", "traces", "structures", "warm_start", "rl"),
         "rlkd.evaluation.stage:evaluate",
