@@ -98,7 +98,7 @@ STAGES: tuple[StageSpec, ...] = (
     StageSpec("traces", 2, ("traces",), ("data",), "rlkd.data.traces:collect_traces"),
     StageSpec(
         "structures",
-        1,
+        2,
         ("structures.decomposer",),
         ("data", "traces"),
         "rlkd.structure.stage:decompose_traces",
