@@ -131,7 +131,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        2,
+        3,
         ("student", "structures", "evaluate"),
         ("data", "traces", "structures", "warm_start", "rl"),
         "rlkd.evaluation.stage:evaluate",

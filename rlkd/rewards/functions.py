@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from rlkd.answers import answers_equal
 from rlkd.errors import ConfigError, DataError, MissingScoreError
-from rlkd.formats import OutputFormat, read_any
+from rlkd.formats import OutputFormat, path_of, read_any
 from rlkd.rewards.combine import Combined, Components, combine, length_term
 from rlkd.rewards.format import format_reward
 from rlkd.rewards.outcome import outcome_reward
@@ -141,7 +141,8 @@ class RewardFunction:
             paths = (teachers[i],) if isinstance(teachers[i], str) else tuple(teachers[i] or ())
             if not all(isinstance(path, str) for path in paths):
                 raise DataError(f"column {teacher_column!r}, row {i}: must be a path or a list of paths, each a text")
-            samples.append(TextSample(_text(problems[i]), paths, _text(completions[i]), str(domains[i])))
+            student = path_of(_text(completions[i]), self.output)
+            samples.append(TextSample(_text(problems[i]), paths, student, str(domains[i])))
         return samples, [None if answer is None else str(answer) for answer in answers]
 
     def _combine(
