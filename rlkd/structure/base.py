@@ -38,12 +38,14 @@ class StepPair:
         student_step: The student's step.
         problem: The problem's text; may be empty.
         domain: Reasoning domain.
+        sample: Which of a call's student paths it belongs to; a judge never puts two of them into one request.
     """
 
     teacher_step: ReasoningStep
     student_step: ReasoningStep
     problem: str = ""
     domain: str = "math"
+    sample: int = 0
 
 
 @dataclass(frozen=True, slots=True)
