@@ -48,7 +48,7 @@ class GenerativeDecomposer:
         form: How the model is asked and its answer read; by default any instructed model's.
 
     Attributes:
-        name: Model, and form with its version.
+        name: Model, form with its version, and characters that are read: whatever changes the answers.
         faults: Paths that could not be decomposed, by kind.
         repaired: Paths whose first decomposition could not be read and whose second could.
     """
@@ -66,7 +66,7 @@ class GenerativeDecomposer:
         self.max_tokens = max_tokens
         self.max_chars = max_chars
         self.repair = repair and self.form.repairs
-        self.name = f"generative:{completer.name}@{self.form.version}"
+        self.name = f"generative:{completer.name}@{self.form.version}:{max_chars}"
         self.faults: Counter[str] = Counter()
         self.repaired = 0
 
