@@ -13,6 +13,9 @@ from typing import Protocol, runtime_checkable
 
 from schemas.structure import ReasoningStep, Structure
 
+UNREAD = Structure()
+"""Stands for a teacher's path that could not be read: without it the paths after it would move to other places."""
+
 
 @dataclass(frozen=True, slots=True)
 class PathItem:

@@ -68,6 +68,7 @@ class LLMJudge:
     Attributes:
         name: Model, prompt version and mode.
         faults: Questions without a verdict, by kind.
+        last_fault: What went wrong last; empty where nothing did.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class LLMJudge:
         how = "batch" if batch else mode
         self.name = f"llm:{completer.name}@{PROMPT_VERSION}:{how}:{max_chars}" + (f":gate{gate:g}" if gate is not None else "")
         self.faults: Counter[str] = Counter()
+        self.last_fault = ""
         # Answers do not depend on the gate, so they are shared across gates.
         answers = f"llm:{completer.name}@{PROMPT_VERSION}:{how}:{max_chars}"
         self._shared: Shared[float] = Shared("answer", answers, float, _probability, shelf, memory=500_000)
@@ -196,6 +198,7 @@ class LLMJudge:
 
     def _missing(self, kind: str, message: str, count: int = 1) -> None:
         self.faults[kind] += count
+        self.last_fault = f"no verdict in {message}" if kind == "no_verdict" else message
         if self.faults[kind] == count:
             log.warning("the judge gave no verdict (%s): %s; further faults of this kind are only counted", kind, message)
 

@@ -214,7 +214,7 @@ def test_verl_never_gets_a_made_up_number() -> None:
 def test_an_outcome_that_carries_no_weight_may_be_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     path = tmp_path / "reward.yaml"
     path.write_text("rewards: {alpha: 1.0}\n")
-    monkeypatch.setattr("rlkd.rewards.functions.answers_equal", lambda *_: None)
+    monkeypatch.setattr("rlkd.rewards.outcome.answers_equal", lambda *_: None)
     score = compute_score("gsm8k", GOOD, "29", {"teacher": TEACHER, "problem": PROBLEM}, config=str(path))
     assert math.isnan(score["outcome"])
     assert score["score"] == score["structure"] > 0.9
