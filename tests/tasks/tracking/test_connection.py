@@ -1,0 +1,42 @@
+"""How MLflow is reached, and that nothing but its package does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mlflow")
+
+from rlkd.errors import UserError
+from tasks import tracking
+
+
+def test_the_users_tracking_uri_is_honoured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert tracking.tracking_uri(tmp_path) == "http://127.0.0.1:9"
+
+
+def test_a_server_that_does_not_answer_is_a_user_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=r"MLflow does not answer at http://\*\*\*@127\.0\.0\.1:9"):
+        tracking.client("http://me:pw@127.0.0.1:9")
+
+
+def test_a_database_that_could_not_be_made_whole_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow.store.db.utils
+
+    def full(engine: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    address = tracking.tracking_uri(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.store.db.utils, "_upgrade_db", full)  # after the first tables are made
+        with pytest.raises(OSError, match="No space left"):
+            tracking.client(address)
+    assert [path.name for path in (tmp_path / ".mlflow").iterdir()] == [".start.lock"]
+    assert tracking.client(address).search_experiments(max_results=1)
