@@ -1,6 +1,6 @@
 """MLflow, and the only package that imports it."""
 
-from tasks.tracking.connection import client, experiment, redact_text, tolerated, tracking_uri
+from tasks.tracking.connection import client, experiment, logged_to, redact_text, tolerated, tracking_uri
 from tasks.tracking.models import DIGEST_TAG, MODEL_DIGEST_TAG, model_folder, register_student
 from tasks.tracking.runs import (
     FLOW_RUN_TAG,
@@ -32,6 +32,7 @@ __all__ = [
     "log_datasets",
     "log_files",
     "log_metrics",
+    "logged_to",
     "metric_name",
     "model_folder",
     "redact_text",

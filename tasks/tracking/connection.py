@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlkd.errors import UserError
+from rlkd.io import is_disk_full
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -108,5 +110,40 @@ def tolerated(what: str, notice: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     except (MlflowException, OSError) as error:
-        first = redact_text((str(error) or type(error).__name__).splitlines()[0][:200])
-        notice(f"MLflow: {what} could not be logged ({first}); the run goes on")
+        notice(f"MLflow: {what} could not be logged ({_reason(error)}); the run goes on")
+
+
+def _reason(error: Exception) -> str:
+    if is_disk_full(error):
+        return "the disk is full"
+    return redact_text((str(error) or type(error).__name__).splitlines()[0][:200])
+
+
+class _FileLog(logging.Handler):
+    """Lines at the end of a file, without credentials; a file that cannot be written gets none, and nobody is told."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one line, and its traceback where there is one."""
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(redact_text(self.format(record)) + "\n")
+
+
+@contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Sends what MLflow says about itself, tracebacks among it, to a file: whatever matters of it is told by us."""
+    import mlflow  # noqa: F401  # importing it sets up its own handler, which must not come after ours
+
+    logger = logging.getLogger("mlflow")
+    before = logger.handlers[:]
+    logger.handlers[:] = [_FileLog(path)]
+    try:
+        yield
+    finally:
+        logger.handlers[:] = before

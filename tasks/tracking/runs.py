@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlkd.io import is_disk_full
 from schemas.artifact import StageManifest
 from schemas.config.run import RunConfig
 from tasks.tracking.connection import client, experiment, redact_text, tolerated
@@ -156,7 +157,9 @@ def stage_run(
     try:
         yield child
         status = "FINISHED"
-    except Exception:
+    except Exception as error:
+        if is_disk_full(error):
+            notice = child.notice = _unheard  # the stage says so, and MLflow most likely lies on the same disk
         raise
     except BaseException:
         status = "KILLED"
@@ -165,6 +168,10 @@ def stage_run(
         child.flush()
         with tolerated(f"the end of stage {stage}", notice):
             client(uri).set_terminated(child.run_id, status)
+
+
+def _unheard(text: str) -> None:
+    """Takes a line that nobody needs."""
 
 
 def _start_child(

@@ -1,7 +1,8 @@
-"""How MLflow is reached, and that nothing but its package does."""
+"""Reaching MLflow, and what is done where it refuses."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,30 @@ def test_a_database_that_could_not_be_made_whole_is_not_there(
             tracking.client(address)
     assert [path.name for path in (tmp_path / ".mlflow").iterdir()] == [".start.lock"]
     assert tracking.client(address).search_experiments(max_results=1)
+
+
+def test_what_mlflow_prints_goes_to_a_file_without_credentials(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger, file = logging.getLogger("mlflow.store.db.utils"), tmp_path / "logs" / "mlflow.log"
+    with tracking.logged_to(file):
+        try:
+            raise OSError(28, "No space left on device")
+        except OSError:
+            logger.exception("could not reach https://me:pw@host")
+    assert capsys.readouterr().err == ""
+    text = file.read_text()
+    assert "ERROR mlflow.store.db.utils: could not reach https://***@host" in text
+    assert "OSError: [Errno 28] No space left on device" in text
+    logger.error("outside")
+    assert "outside" not in file.read_text()
+    with tracking.logged_to(file / "under" / "a file"):
+        logger.error("nowhere to go")  # and nobody is told
+    assert "nowhere" not in capsys.readouterr().err
+
+
+def test_a_full_disk_is_named_in_plain_words() -> None:
+    said = list[str]()
+    with tracking.tolerated("the figures", said.append):
+        raise OSError(28, "No space left on device")
+    assert said == ["MLflow: the figures could not be logged (the disk is full); the run goes on"]

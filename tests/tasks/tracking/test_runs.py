@@ -149,3 +149,27 @@ def test_mlflow_that_goes_away_costs_no_finished_work(
     with tracking.stage_run(uri, "no-such-run", "rl", 1, {}, said.append) as nothing:
         assert nothing is None
     assert len(said) == 2
+
+
+def test_a_stage_that_a_full_disk_ends_says_so_itself_and_mlflow_says_nothing(
+    uri: str, begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent, said = begin(tmp_path), list[str]()
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def stage() -> None:
+        with (
+            monkeypatch.context() as patch,
+            tracking.stage_run(uri, parent, "rl", 1, {}, said.append) as child,
+        ):
+            assert child is not None
+            child.metrics(0, {"loss": 2.0})
+            for name in ("log_batch", "set_terminated"):
+                patch.setattr(tracking.client(uri), name, full)
+            full()
+
+    with pytest.raises(OSError, match="No space left"):
+        stage()
+    assert said == []
