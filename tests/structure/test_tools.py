@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rlkd.errors import ConfigError, DataError
-from rlkd.structure.tools import decompose_file, load_score_config, score_file
+from rlkd.structure.tools import FileResult, decompose_file, load_score_config, score_file
 
 TEACHER, STUDENT = "3 + 4 = 7\n7 * 2 = 14\n#### 14", "4 + 3 = 7\n2 * 7 = 14\nA: 14"
 
@@ -29,7 +29,7 @@ def test_decompose_keeps_order_and_reports_malformed_rows(tmp_path: Path) -> Non
         [{"id": 1, "problem": "3 4", "path": "Émile: 3 + 4 = 7"}, "not json", {"id": "c"}, [1], {"id": 4, "path": ""}],
     )
     target = tmp_path / "out.jsonl"
-    assert decompose_file(source, target) == 1
+    assert decompose_file(source, target) == FileResult(5, 3, "line 2: not valid JSON in UTF-8")
     found = rows(target)
     assert [r["id"] for r in found] == [1, None, "c", None, 4]
     assert [r["error"] for r in found] == [
@@ -56,7 +56,7 @@ def test_score_rows(tmp_path: Path) -> None:
         ],
     )
     target = tmp_path / "out.jsonl"
-    assert score_file(source, target) == 1
+    assert score_file(source, target) == FileResult(7, 1, "row 'bad': teacher: must be a path or a list of paths, each a text")
     found = {r["id"]: r for r in rows(target)}
     assert list(found) == ["right", "no answer", "wrong", "several", "no step", "mute teacher", "bad"]
     assert set(found["right"]) == {
@@ -76,7 +76,7 @@ def test_score_rows(tmp_path: Path) -> None:
 
 def test_unmatched_steps_have_nulls(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", [{"id": 1, "teacher": TEACHER, "student": "50 * 50 = 2500\n3 + 4 = 7"}])
-    assert score_file(source, tmp_path / "out.jsonl") == 0
+    assert score_file(source, tmp_path / "out.jsonl").faulty == 0
     steps = rows(tmp_path / "out.jsonl")[0]["steps"]
     assert [(s["teacher_path"], s["teacher_step"], s["p_answer"]) for s in steps] == [(None, None, None), (0, 0, 1.0)]
 
@@ -90,15 +90,23 @@ def test_the_output_is_replaced_only_when_done(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["out.jsonl"]
 
 
+def test_an_output_that_cannot_be_written_is_told_where(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", [{"id": 1, "path": "3 + 4 = 7"}])
+    with pytest.raises(DataError, match=r"nowhere/out\.jsonl: cannot be written \(No such file or directory\); name another"):
+        decompose_file(source, tmp_path / "nowhere" / "out.jsonl")
+    with pytest.raises(DataError, match=r"in\.jsonl/out\.jsonl: cannot be written"):
+        decompose_file(source, source / "out.jsonl")
+
+
 def test_text_that_is_not_unicode_and_odd_ids(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", ['{"id": 1, "path": "3 + 4 = 7 \\ud800"}', {"id": {"a": 1}, "path": "3 + 4 = 7"}])
-    assert decompose_file(source, tmp_path / "out.jsonl") == 0
+    assert decompose_file(source, tmp_path / "out.jsonl").faulty == 0
     assert [r["id"] for r in rows(tmp_path / "out.jsonl")] == [1, None]
 
 
 def test_many_rows_cross_batches(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", [{"id": i, "path": f"{i} + 1 = {i + 1}"} for i in range(600)])
-    assert decompose_file(source, tmp_path / "out.jsonl") == 0
+    assert decompose_file(source, tmp_path / "out.jsonl").faulty == 0
     assert [(r["id"], r["steps"][0]["answer"]) for r in rows(tmp_path / "out.jsonl")] == [(i, str(i + 1)) for i in range(600)]
 
 
@@ -108,7 +116,7 @@ def test_score_configuration(tmp_path: Path) -> None:
     structures, rewards = load_score_config(path)
     assert (structures.alignment.type, rewards.alpha, rewards.format) == ("prefix", 0.25, 0.0)
     source = write(tmp_path / "in.jsonl", [{"id": 1, "teacher": TEACHER, "student": TEACHER, "answer": "3"}])
-    assert score_file(source, tmp_path / "out.jsonl", structures, rewards) == 0
+    assert score_file(source, tmp_path / "out.jsonl", structures, rewards).faulty == 0
     assert rows(tmp_path / "out.jsonl")[0]["reward"] == 0.25
     path.write_text("structures: {alignment: {type: best}}\nrewards: {alpha: 2}\n")
     with pytest.raises(ConfigError, match=r"2 fault.*\n.*alignment.*\n.*rewards\.alpha"):
