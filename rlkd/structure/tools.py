@@ -7,11 +7,12 @@ output file appears whole or not at all.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -35,6 +36,28 @@ _TOOL_REWARDS = RewardsConfig(format=0.0)
 
 class _RowError(ValueError):
     """A row that cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of a file's rows.
+
+    Attributes:
+        rows: How many there were.
+        faulty: How many of them were malformed or could not be worked on.
+        first: What was wrong with the first of those.
+    """
+
+    rows: int = 0
+    faulty: int = 0
+    first: str = ""
+
+    def with_row(self, row: dict[str, Any]) -> FileResult:
+        """This and one more row of output."""
+        if row["error"] is None:
+            return replace(self, rows=self.rows + 1)
+        named = f"row {row['id']!r}: " if row["id"] is not None else ""
+        return FileResult(self.rows + 1, self.faulty + 1, self.first or f"{named}{row['error']}")
 
 
 def load_score_config(path: Path) -> tuple[StructuresConfig, RewardsConfig]:
@@ -75,7 +98,7 @@ def _fault(section: str, error: Any) -> str:
     return f"  - {'.'.join([section, *(str(part) for part in error['loc'])])}: {error['msg']}"
 
 
-def decompose_file(source: Path, target: Path, config: StructuresConfig | None = None) -> int:
+def decompose_file(source: Path, target: Path, config: StructuresConfig | None = None) -> FileResult:
     """Decomposes every row ``{id, problem, path}`` of a JSON lines file.
 
     Args:
@@ -84,10 +107,10 @@ def decompose_file(source: Path, target: Path, config: StructuresConfig | None =
         config: Its decomposer is used; by default rules.
 
     Returns:
-        0, or 1 where a row was malformed or could not be decomposed.
+        How many rows there were, and how many were malformed or could not be decomposed.
 
     Raises:
-        DataError: The input cannot be read, or the output not be written.
+        DataError: The input cannot be read, or the output cannot be written.
     """
     config = config or StructuresConfig()
     decomposer = make_decomposer(config.decomposer, config.cache)
@@ -96,7 +119,7 @@ def decompose_file(source: Path, target: Path, config: StructuresConfig | None =
 
 def score_file(
     source: Path, target: Path, structures: StructuresConfig | None = None, rewards: RewardsConfig | None = None
-) -> int:
+) -> FileResult:
     """Scores every row ``{id, problem, teacher, student, answer?}`` of a JSON lines file.
 
     Args:
@@ -108,10 +131,10 @@ def score_file(
         rewards: How structure and outcome are combined; by default half and half.
 
     Returns:
-        0, or 1 where a row was malformed or could not be scored because of a fault.
+        How many rows there were, and how many were malformed or could not be scored because of a fault.
 
     Raises:
-        DataError: The input cannot be read, or the output not be written.
+        DataError: The input cannot be read, or the output cannot be written.
     """
     scorer = make_scorer(structures)
     weights = rewards or _TOOL_REWARDS
@@ -123,8 +146,8 @@ def score_file(
 _Row = dict[str, Any] | _RowError
 
 
-def _process(source: Path, target: Path, work: Callable[[list[_Row]], list[dict[str, Any]]]) -> int:
-    failed = False
+def _process(source: Path, target: Path, work: Callable[[list[_Row]], list[dict[str, Any]]]) -> FileResult:
+    found = FileResult()
     if target.is_dir():
         raise DataError(f"{target}: is a folder; give the path of the file to write")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -133,16 +156,19 @@ def _process(source: Path, target: Path, work: Callable[[list[_Row]], list[dict[
         with out:
             for batch in _batches(source):
                 for row in work(batch):
-                    failed = failed or row["error"] is not None
+                    found = found.with_row(row)
                     out.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
             out.flush()
             os.fsync(out.fileno())
         os.replace(temporary, target)
     except UnicodeEncodeError as error:
         raise DataError(f"{source}: a row holds text that is not Unicode ({error.reason}); mend the row") from None
+    except OSError as error:
+        raise DataError(f"{target}: cannot be written ({error.strerror}); name another file") from None
     finally:
-        temporary.unlink(missing_ok=True)
-    return 1 if failed else 0
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return found
 
 
 def _opened(temporary: Path, target: Path) -> TextIO:
