@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -151,9 +151,8 @@ def _process(source: Path, target: Path, work: Callable[[list[_Row]], list[dict[
     if target.is_dir():
         raise DataError(f"{target}: is a folder; give the path of the file to write")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    out = _opened(temporary, target)
     try:
-        with out:
+        with temporary.open("w", encoding="utf-8") as out:
             for batch in _batches(source):
                 for row in work(batch):
                     found = found.with_row(row)
@@ -169,16 +168,6 @@ def _process(source: Path, target: Path, work: Callable[[list[_Row]], list[dict[
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return found
-
-
-def _opened(temporary: Path, target: Path) -> TextIO:
-    """Opens the output before any work is done for it."""
-    try:
-        return temporary.open("w", encoding="utf-8")
-    except OSError as error:
-        raise DataError(
-            f"{target}: cannot be written ({error.strerror}); give a path in a folder that is there and can be written"
-        ) from None
 
 
 def _batches(source: Path) -> Iterator[list[_Row]]:
