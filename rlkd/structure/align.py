@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlkd.structure.base import PairVerdict
-from rlkd.structure.settle import Items, settle
+from rlkd.structure.settle import Items
 
 
 def align_prefix(
@@ -57,8 +57,8 @@ class Matching:
 
     Attributes:
         pairs: Student index by teacher index (only matched ones).
-        covered: For each teacher item the credit in [0, 1], matched or merged into later ones.
-        explained: For each student item the credit in [0, 1], matched or split off from later ones.
+        covered: For each teacher item the credit in [0, 1], matched or (once settled) merged into later ones.
+        explained: For each student item the credit in [0, 1], matched or (once settled) split off from later ones.
         order_breaks: Matched student items that come before what they depend on.
     """
 
@@ -88,8 +88,7 @@ def align_structure(
     """Matches two dependency graphs, in any order that the dependencies allow.
 
     Items are matched one to one, the strongest candidate first. An item that comes before one that it depends on (as
-    the teacher's graph says) keeps half its credit. Then merged and split calculations are settled (see
-    :mod:`rlkd.structure.settle`).
+    the teacher's graph says) keeps half its credit. Merged and split items are for :mod:`rlkd.structure.settle`.
 
     Args:
         candidates: ``(credit in (0, 1], teacher index, student index)``; pairs that are not listed do not match.
@@ -113,5 +112,4 @@ def align_structure(
             covered[t] *= ORDER_BREAK
             explained[s] *= ORDER_BREAK
             breaks += 1
-    settle(pairs, covered, explained, teacher, student)
     return Matching(pairs, covered, explained, breaks)

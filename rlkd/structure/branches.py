@@ -50,7 +50,7 @@ def compare_places(
         teacher: The teacher's graph.
         student: The student's graph.
         problem: Quantities of the problem.
-        relevant: For each unit of the student whether it has to do with the problem; the others stand nowhere.
+        relevant: For each unit of the student whether it counts here.
         families: What the teacher's and the student's units without a match do: ``sum``, ``product``, or else.
 
     Returns:
@@ -60,7 +60,7 @@ def compare_places(
     ours, theirs = teacher.frontier(), student.frontier(relevant)
     if not ours or not theirs:
         return Place(0.0, 0.0, 0.0)
-    if len(ours) > MAX_FRONTIER or len(theirs) > MAX_FRONTIER or teacher.ends_in_algebra() or student.ends_in_algebra():
+    if len(ours) > MAX_FRONTIER or len(theirs) > MAX_FRONTIER or teacher.ends_in_algebra() or student.ends_in_algebra(relevant):
         values = [unit.value for unit, counts in zip(student.units, relevant, strict=True) if counts]
         known = sum(find_value(value, values) >= 0 for value in ours) / len(ours)
         return Place(known, known, known)  # too much is open, or equations are

@@ -1,42 +1,23 @@
-"""The structure score of a student path against its teachers': departures from the teacher's graph, each with its cost.
-
-``score = 2 ** -cost``: every departure takes a fixed share of what is left, as a step under the paper's rule is halved
-for each thing that is wrong with it. An identical path has no departure and scores 1. The weights were chosen on
-questions 1 to 330 of the development solutions (see docs/structure-reward.md).
-"""
+"""The structure score of a student path against a teacher's: through calculations, or through a judge's verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rlkd.structure.align import Matching, align_structure
 from rlkd.structure.base import PairVerdict
-from rlkd.structure.branches import compare_places
-from rlkd.structure.graph import Graph, find_value
+from rlkd.structure.departures import COST_EXTRA, kept_of
+from rlkd.structure.graph import Graph
 from rlkd.structure.prepare import Prepared, View
-from rlkd.structure.quantities import UNIT_CONSTANTS, problem_quantities
-from rlkd.structure.rules_judge import content_words, judge_units, stated_number
-from rlkd.structure.settle import Items, Quantity
+from rlkd.structure.quantities import problem_quantities
+from rlkd.structure.rules_judge import judge_units, stated_number
+from rlkd.structure.settle import Items, Quantity, leaves, overlap, settle
 
-COST_MISSING = 0.30
-"""For each teacher step that the student neither took nor merged into another."""
-COST_EXTRA = 0.08
-"""For each student step that is neither a teacher's nor split off from one."""
-COST_BRANCHES = 0.60
-"""For other results being one operation away (see :mod:`rlkd.structure.branches`)."""
-COST_OPEN = 0.45
-"""For other results being open (found and not used yet)."""
-COST_MEET = 0.30
-"""For there being no result in which everything that is open on both sides could meet."""
-FORGIVEN = 0.4
-"""Share of these costs that is forgiven where the rest is the same calculation in another order."""
-COST_ORDER = 0.15
-"""For each result that a step uses before it is found."""
-COST_WORDING = 0.02
-"""For other words in the steps that both take; below ``COST_EXTRA``, so that no added step pays through its words."""
 WRONG_ANSWER = 0.25
 """Credit of a step that solves the teacher's sub-problem with another result."""
+OTHER_PREMISES = 0.5
+"""Credit of a calculation that comes to the teacher's result from quantities none of which are the teacher's."""
 
 
 @dataclass(slots=True)
@@ -46,29 +27,25 @@ class Comparison:
     Attributes:
         matching: At the level of units (calculations), or of steps in words.
         steps: For each student step the teacher's step that it follows with the verdict, or ``None``.
-        cost: Of the departures that a step of another teacher path cannot make good; ``None`` for steps in words.
-        nothing: Whether the two paths have nothing in common.
+        kept: Of 1, what departures leave that a step of another teacher path cannot make good; ``None`` for steps in words.
     """
 
     matching: Matching
     steps: list[tuple[int, PairVerdict] | None]
-    cost: float | None = None
-    nothing: bool = False
+    kept: float | None = None
 
     def score(self) -> float:
         """The score in [0, 1]."""
-        if self.nothing or not self.matching.covered or not self.matching.explained:
-            return 0.0
-        if self.cost is None:
+        if self.kept is None:
             return self.matching.f1()
         extra = len(self.matching.explained) - sum(self.matching.explained)
-        return float(2.0 ** -(self.cost + COST_EXTRA * extra))
+        return float(self.kept * 2.0 ** -(COST_EXTRA * extra))
 
 
 def merge_explained(comparisons: Sequence[Comparison]) -> None:
     """Merges several teacher paths into one graph of sub-problems: a step that any of them takes is nothing extra."""
     for numeric in (True, False):  # calculations and steps in words are counted apart
-        same = [c for c in comparisons if (c.cost is not None or c.nothing) == numeric and c.matching.explained]
+        same = [c for c in comparisons if (c.kept is not None) == numeric and c.matching.explained]
         if len(same) < 2:
             continue
         best = [max(credits) for credits in zip(*(c.matching.explained for c in same), strict=True)]
@@ -90,7 +67,10 @@ def compare_numeric(teacher: Prepared, student: Prepared, problem: str) -> Compa
                 verdicts[t, s] = verdict
                 credit = (1.0 + verdict[1]) / 2 if verdict[2] else WRONG_ANSWER
                 candidates.append((credit, t, s))
-    matching = align_structure(candidates, _calculated(ours), _calculated(theirs), order=[u.sure for u in ours.units])
+    mine, yours = _calculated(ours), _calculated(theirs)
+    matching = align_structure(candidates, mine, yours, order=[u.sure for u in ours.units])
+    _weigh_premises(matching, verdicts, mine, yours)
+    settle(matching.pairs, matching.covered, matching.explained, mine, yours)
     _explain_solutions(matching, ours, theirs)
     steps: list[tuple[int, PairVerdict] | None] = [None] * len(student.views)
     for t, s in matching.pairs.items():
@@ -99,10 +79,29 @@ def compare_numeric(teacher: Prepared, student: Prepared, problem: str) -> Compa
         known = steps[index]
         if known is None or verdict3[2] >= known[1].p_answer:
             steps[index] = (ours.units[t].step, PairVerdict(*verdict3))
-    nothing = not matching.pairs and not _share_numbers(ours, theirs, _relevant(matching, ours, theirs, problem_quantities(problem)))
-    if nothing or not matching.covered or not matching.explained:
-        return Comparison(matching, steps, nothing=True)
-    return Comparison(matching, steps, _cost(matching, teacher, student, problem))
+    if not theirs.units:
+        return Comparison(matching, steps, 0.0)
+    return Comparison(matching, steps, kept_of(matching, teacher, student, problem_quantities(problem)))
+
+
+def _weigh_premises(
+    matching: Matching, verdicts: Mapping[tuple[int, int], tuple[float, float, float]], teacher: Items, student: Items
+) -> None:
+    """Weighs equal results by what they are worked out from, with unmatched steps before them written in.
+
+    So ``16 - 3 - 4 = 9`` is ``16 - 7 = 9`` after ``3 + 4 = 7`` in full, and ``5 + 4 = 9`` is not.
+    """
+    back = {s: t for t, s in matching.pairs.items()}
+    for t, s in matching.pairs.items():
+        _, sub_problem, answer = verdicts[t, s]
+        if not answer or sub_problem == 1.0:
+            continue
+        ours, theirs = leaves(t, teacher, matching.pairs), leaves(s, student, back)
+        shared = max(overlap(ours, theirs), (sub_problem - 0.6) / 0.4)
+        credit = 0.8 + 0.2 * shared if shared > 1e-9 else OTHER_PREMISES
+        weight = credit / ((1 + sub_problem) / 2)
+        matching.covered[t] *= weight
+        matching.explained[s] *= weight
 
 
 def _calculated(graph: Graph) -> Items:
@@ -118,56 +117,6 @@ def _explain_solutions(matching: Matching, teacher: Graph, student: Graph) -> No
                 known = {u.alias or u.key for u in teacher.units if u.symbolic}
             if unit.alias in known:
                 matching.explained[s] = 1.0
-
-
-def _cost(matching: Matching, teacher: Prepared, student: Prepared, problem: str) -> float:
-    """Cost of all departures except extra steps."""
-    ours, theirs = teacher.graph, student.graph
-    quantities = problem_quantities(problem)
-    relevant = _relevant(matching, ours, theirs, quantities)
-    families = (
-        _family(u.ops for u, credit in zip(ours.units, matching.covered, strict=True) if credit < 0.5),
-        _family(u.ops for u, credit, r in zip(theirs.units, matching.explained, relevant, strict=True) if r and credit < 0.5),
-    )
-    place = compare_places(ours, theirs, quantities, relevant, families)
-    cost = COST_MISSING * (len(matching.covered) - sum(matching.covered))
-    cost += COST_BRANCHES * (1 - place.branches) + COST_OPEN * (1 - place.overlap) + COST_MEET * (1 - place.meet)
-    cost *= 1 - FORGIVEN * place.reordered
-    cost += COST_ORDER * sum(len(u.ahead) for s, u in enumerate(theirs.units) if not matching.explained[s])
-    return cost + COST_WORDING * (1 - _shared_wording(matching, teacher, student))
-
-
-def _family(ops: Iterable[str]) -> str:
-    """What calculations do: ``sum``, ``product``, or ``mixed``; empty where there are none."""
-    found = {"product" if set(op) <= {"*", "/"} else "sum" if set(op) <= {"+", "-"} else "mixed" for op in ops}
-    return found.pop() if len(found) == 1 else "mixed" if found else ""
-
-
-def _relevant(matching: Matching, teacher: Graph, student: Graph, problem: Sequence[float]) -> list[bool]:
-    """Which student units have to do with the problem: explained ones, and those on known quantities only."""
-    known = [*problem, *UNIT_CONSTANTS, *(x for u in teacher.units for x in (*u.base, u.value))]
-    relevant: list[bool] = []
-    for credit, unit in zip(matching.explained, student.units, strict=True):
-        relevant.append(credit > 0 or (all(relevant[d] for d in unit.deps) and all(find_value(x, known) >= 0 for x in unit.base)))
-    return relevant
-
-
-def _shared_wording(matching: Matching, teacher: Prepared, student: Prepared) -> float:
-    """Overlap in content words between the teacher's path and the student's steps that follow it."""
-    ours: set[str] = set()
-    for step in {unit.step for unit in teacher.graph.units}:
-        ours |= content_words(teacher.views[step].text)
-    theirs: set[str] = set()
-    units = student.graph.units
-    for step in {units[s].step for s, credit in enumerate(matching.explained) if credit > 0}:
-        theirs |= content_words(student.views[step].text)
-    return 2 * len(ours & theirs) / (len(ours) + len(theirs)) if ours or theirs else 1.0
-
-
-def _share_numbers(teacher: Graph, student: Graph, relevant: Sequence[bool]) -> bool:
-    """Whether any step that has to do with the problem works with a number of the teacher's."""
-    numbers = {round(x, 4) for u in teacher.units for x in u.operands}
-    return any(round(x, 4) in numbers for u, r in zip(student.units, relevant, strict=True) if r for x in u.operands)
 
 
 def compare_verdicts(
@@ -195,7 +144,9 @@ def compare_verdicts(
                 credit *= WRONG_ANSWER + (1 - WRONG_ANSWER) * verdict.p_answer
                 if credit > 0:
                     candidates.append((credit, i, j))
-    matching = align_structure(candidates, _stated(teacher), _stated(student))
+    mine, yours = _stated(teacher), _stated(student)
+    matching = align_structure(candidates, mine, yours)
+    settle(matching.pairs, matching.covered, matching.explained, mine, yours)
     steps: list[tuple[int, PairVerdict] | None] = [None] * len(student.views)
     for t, s in matching.pairs.items():
         steps[s] = (t, matrix[t][s])

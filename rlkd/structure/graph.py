@@ -100,13 +100,23 @@ class Graph:
             if relevant[i] and not any(relevant[j] for j in used)
         ]
 
-    def ends_in_algebra(self) -> bool:
-        """Whether an equation in variables is open."""
-        return any(u.symbolic and u.ops[-1:] == "=" and not used for u, used in zip(self.units, self.uses, strict=True))
+    def ends_in_algebra(self, relevant: Sequence[bool] | None = None) -> bool:
+        """Whether an equation in variables is open among the (relevant) units."""
+        return any(
+            unit.symbolic and unit.ops[-1:] == "=" and not used
+            for i, (unit, used) in enumerate(zip(self.units, self.uses, strict=True))
+            if relevant is None or relevant[i]
+        )
 
     def base(self, relevant: Sequence[bool] | None = None) -> list[float]:
-        """Base quantities that the (relevant) units use, repeats kept."""
-        return [x for i, u in enumerate(self.units) if relevant is None or relevant[i] for x in u.base]
+        """Quantities that the (relevant) units use and that none of them found, repeats kept."""
+        found: list[float] = []
+        for i, unit in enumerate(self.units):
+            if relevant is None or relevant[i]:
+                found += unit.base
+                if relevant is not None:
+                    found += [self.units[d].value for d in unit.deps if not relevant[d]]
+        return found
 
 
 def find_value(value: float, values: Sequence[float]) -> int:
@@ -163,7 +173,9 @@ def build_graph(units: Sequence[Unit], problem: Sequence[float]) -> Graph:
             previous_symbolic = len(kept)
         index = len(kept)
         for j in deps:
-            graph.uses[j].append(index)
+            for k, value in enumerate(values):
+                if value == values[j]:  # of equal results none stays open, whichever was meant
+                    graph.uses[k].append(index)
         unit.deps, unit.sure, unit.base = deps, sure, base
         kept.append(unit)
         values.append(unit.value)

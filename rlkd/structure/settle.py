@@ -7,7 +7,7 @@ from, it does not say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from rlkd.structure.calc import same_value
@@ -45,29 +45,42 @@ def settle(
     """
     back = {s: t for t, s in pairs.items()}
     for t, s in pairs.items():
-        for d in _inside(t, teacher, pairs, _leaves(s, student, back)):
+        for d in _inside(t, teacher, pairs, leaves(s, student, back)):
             covered[d] = max(covered[d], covered[t])
-        for d in _inside(s, student, back, _leaves(t, teacher, pairs)):
+        for d in _inside(s, student, back, leaves(t, teacher, pairs)):
             explained[d] = max(explained[d], explained[s])
 
 
-def _leaves(item: int, side: Items, matched: Mapping[int, int]) -> list[Quantity]:
+def leaves(item: int, side: Items, matched: Container[int]) -> list[Quantity]:
     """What an item works from once its unmatched predecessors are written into it."""
     found = list(side.given[item])
     for d in side.depends[item]:
         if d not in matched:
-            found += _leaves(d, side, matched)
+            found += leaves(d, side, matched)
         elif (result := side.found[d]) is not None:
             found.append(result)
     return found
 
 
-def _inside(item: int, side: Items, matched: Mapping[int, int], leaves: list[Quantity]) -> list[int]:
-    """The unmatched predecessors of an item that the other side's item, which works from ``leaves``, holds in itself."""
+def overlap(ours: Sequence[Quantity], theirs: Sequence[Quantity]) -> float:
+    """Share of quantities in common, repeats counted, in [0, 1]."""
+    rest = list(theirs)
+    shared = sum(_take(quantity, rest) for quantity in ours)
+    return shared / max(len(ours), len(theirs)) if ours or theirs else 0.0
+
+
+def _inside(item: int, side: Items, matched: Container[int], pool: list[Quantity]) -> list[int]:
+    """The unmatched predecessors of an item that the other side's item holds in itself.
+
+    Args:
+        item: The item.
+        side: Its path.
+        matched: Items of that path that have a match.
+        pool: What the other side's item works from; what is found there is taken.
+    """
     waiting = [d for d in side.depends[item] if d not in matched]
     if not waiting:
         return []
-    pool = list(leaves)
     for quantity in side.given[item]:
         _take(quantity, pool)
     for d in side.depends[item]:
@@ -84,7 +97,7 @@ def _inside(item: int, side: Items, matched: Mapping[int, int], leaves: list[Qua
     return inside
 
 
-def _held(item: int, side: Items, matched: Mapping[int, int], pool: list[Quantity]) -> list[int] | None:
+def _held(item: int, side: Items, matched: Container[int], pool: list[Quantity]) -> list[int] | None:
     """An item with those behind it, if all that they work from is in the pool (and is taken from there)."""
     if not side.given[item] and not side.depends[item]:
         return None  # works from nothing that could be recognised
