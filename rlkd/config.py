@@ -65,6 +65,24 @@ def load_gsrm_config(
     return _load(GsrmConfig, preset_or_path, overrides, preset_folder)
 
 
+def load_any_config(
+    preset_or_path: str,
+    overrides: Sequence[str] = (),
+    preset_folder: Path | Traversable | None = None,
+    gsrm_folder: Path | Traversable | None = None,
+) -> RunConfig:
+    """Loads a configuration of whatever kind it says it is; see :func:`load_config`.
+
+    Raises:
+        ConfigError: As :func:`load_config`.
+    """
+    if gsrm_folder is not None and preset_or_path in presets(gsrm_folder) and not Path(preset_or_path).is_file():
+        return load_gsrm_config(preset_or_path, overrides, gsrm_folder)
+    if _read(preset_or_path, preset_folder).values.get("kind") == GSRM:
+        return load_gsrm_config(preset_or_path, overrides)
+    return load_config(preset_or_path, overrides, preset_folder)
+
+
 def _load(
     model: type[Config],
     preset_or_path: str,
@@ -135,9 +153,13 @@ def config_digest(config: RunConfig) -> str:
     return sha256_json(config.model_dump(mode="json"))
 
 
-def config_json_schema() -> dict[str, Any]:
-    """JSON Schema of a configuration file, for editors."""
-    schema = PipelineConfig.model_json_schema()
+def config_json_schema(kind: str = "distill") -> dict[str, Any]:
+    """JSON Schema of a configuration file, for editors.
+
+    Args:
+        kind: ``distill``, or ``gsrm`` for the training of a GSRM.
+    """
+    schema = (GsrmConfig if kind == GSRM else PipelineConfig).model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
