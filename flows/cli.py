@@ -267,11 +267,15 @@ def presets() -> None:
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help="distill, or gsrm for `rlkd train-gsrm`.")
+    ] = "distill",
+) -> None:
     """Print the JSON Schema of a configuration file, for editors."""
     from flows.inspection import show_schema
 
-    show_schema()
+    show_schema(kind)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from rlkd.errors import UserError
 from rlkd.stages import is_enabled, pairs_source
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import StudentPairs
+from schemas.config.run import RunConfig
 from tasks.display import duration
 
 _LIBRARIES_MB = 900.0
@@ -92,7 +93,7 @@ class Costs:
         )
 
 
-def describe(config: PipelineConfig, path: str) -> Student:
+def describe(config: RunConfig, path: str) -> Student:
     """A checkpoint's sizes, from its configuration alone (no weights are read).
 
     Raises:

@@ -79,8 +79,15 @@ def show_presets() -> None:
     print_table("", ["for train-gsrm", "what it does"], rows)
 
 
-def show_schema() -> None:
-    """Prints the JSON Schema of a configuration."""
-    from rlkd.config import config_json_schema
+def show_schema(kind: str) -> None:
+    """Prints the JSON Schema of a configuration of a kind.
 
-    print(json.dumps(config_json_schema(), indent=2))
+    Raises:
+        UserError: There is no such kind.
+    """
+    from rlkd.config import config_json_schema
+    from rlkd.errors import UserError
+
+    if kind not in ("distill", "gsrm"):
+        raise UserError(f"there is no kind {kind!r} of configuration; the kinds are distill and gsrm")
+    print(json.dumps(config_json_schema(kind), indent=2))

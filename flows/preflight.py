@@ -4,51 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flows.session import configure
+from flows.findings import Findings
+from flows.readiness import check_launch, check_models, check_training
+from flows.session import configure_any
 from flows.terminal import print_table
-from rlkd.errors import RLKDError, UserError
+from rlkd.errors import UserError
 from rlkd.hub import go_offline_if_cut_off
+from schemas.config.gsrm import GsrmConfig
 from schemas.config.pipeline import PipelineConfig
-from schemas.problem import Problem
+from schemas.config.run import RunConfig
+from schemas.problem import Problem, Split
+
+if TYPE_CHECKING:
+    from flows.estimates import Student
 
 _PROBED = 500
 """Problems whose prompts are measured."""
-
-
-@dataclass
-class Findings:
-    """What the checks found, in order.
-
-    Attributes:
-        rows: (what, verdict, details); the verdict is ``ok``, ``note`` or ``wrong``.
-        prompt_tokens: Lengths of some prompts.
-    """
-
-    rows: list[tuple[str, str, str]] = field(default_factory=list)
-    prompt_tokens: list[float] = field(default_factory=list)
-
-    @property
-    def wrong(self) -> list[str]:
-        """What must be mended before a run."""
-        return [details for _, verdict, details in self.rows if verdict == "wrong"]
-
-    def add(self, what: str, details: str, verdict: str = "ok") -> None:
-        """One more line."""
-        self.rows.append((what, verdict, details))
-
-    @contextmanager
-    def checking(self, what: str) -> Iterator[None]:
-        """A check whose user errors become findings."""
-        try:
-            yield
-        except RLKDError as error:
-            self.add(what, str(error), "wrong")
 
 
 def check_configuration(preset: str, overrides: list[str], output: str | None) -> None:
@@ -60,8 +34,13 @@ def check_configuration(preset: str, overrides: list[str], output: str | None) -
     import logging
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it would tell of every retry
-    config = configure(preset, overrides)
-    found = examine(config, output)
+    config = configure_any(preset, overrides)
+    if isinstance(config, GsrmConfig):
+        from flows.gsrm_check import examine_gsrm
+
+        found = examine_gsrm(config, output)
+    else:
+        found = examine(config, output)
     print_table(
         "", ["check", "", "found"], [[what, verdict, details] for what, verdict, details in found.rows]
     )
@@ -78,28 +57,32 @@ def examine(config: PipelineConfig, output: str | None = None) -> Findings:
         config: The configuration.
         output: The run folder; by default ``runs/<name>``.
     """
-    from flows.estimates import Student, Work, estimate
+    from flows.estimates import Work, estimate
+    from tasks.runs import default_folder
 
     found = Findings()
     found.add("configuration", f"{config.name}: {config.description or 'no description'}")
     if cut_off := go_offline_if_cut_off(config):
         found.add("hub", cut_off, "note")
-    problems: list[Problem] = []
+    splits: dict[Split, list[Problem]] = {}
     with found.checking("data"):
-        problems = _data(config, found)
+        splits = _data(config, found)
     student: Student | None = None
     with found.checking("student"):
-        student = _student(config, problems, found)
+        student = _student(config, [problem for rows in splits.values() for problem in rows], found)
+    check_models(config, (Path(output) if output else default_folder(config)).resolve().parent, found)
+    check_training(config, found)
+    check_launch(config, found)
     with found.checking("qualification"):
         _qualification(config, found)
     costs = None
     if student is not None:
-        held_out = sum(problem.split in ("test", "ood") for problem in problems)
-        train = sum(problem.split == "train" for problem in problems)
+        held_out = len(splits.get("test", [])) + len(splits.get("ood", []))
+        train = len(splits.get("train", []))
         lengths = found.prompt_tokens or [0.6 * config.student.max_prompt_tokens]
         costs = estimate(config, student, Work(train, held_out, sum(lengths) / len(lengths)))
     with found.checking("output"):
-        _output(config, output, costs.disk_mb if costs is not None else 200.0, found)
+        check_output(config, output, costs.disk_mb if costs is not None else 200.0, found)
     _finished(config, output, found)
     if costs is not None:
         found.add("memory", costs.memory_text)
@@ -107,15 +90,20 @@ def examine(config: PipelineConfig, output: str | None = None) -> Findings:
     return found
 
 
-def _data(config: PipelineConfig, found: Findings) -> list[Problem]:
-    """Loads the source as the data stage will."""
+def _data(config: PipelineConfig, found: Findings) -> dict[Split, list[Problem]]:
+    """Loads the source as the data stage will, and cuts it to the sizes that are asked for."""
     from rlkd.data.sources import open_source
+    from rlkd.data.stage import planned_splits
 
     loaded = open_source(config.data).load(config.seed)
-    counts = ", ".join(f"{len(rows)} {split}" for split, rows in loaded.splits.items() if rows)
+    splits = planned_splits(loaded, config.data, config.seed)
+    held, used = (
+        ", ".join(f"{len(rows)} {split}" for split, rows in part.items() if rows) for part in (loaded.splits, splits)
+    )
+    taken = f"; a run takes {used} once duplicates and overlap are out" if used != held else ""
     bad = f"; {len(loaded.dropped)} rows cannot be used" if loaded.dropped else ""
-    found.add("data", f"{loaded.rows} rows from {config.data.type}: {counts}{bad}")
-    return [problem for rows in loaded.splits.values() for problem in rows]
+    found.add("data", f"{loaded.rows} rows from {config.data.type}: {held}{taken}{bad}")
+    return splits
 
 
 def _qualification(config: PipelineConfig, found: Findings) -> None:
@@ -140,9 +128,9 @@ def _qualification(config: PipelineConfig, found: Findings) -> None:
 
 def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -> Any:
     """Checks weights, tokenizer, template and lengths without loading the weights."""
-    from flows.estimates import Student, describe
+    from flows.estimates import Student
     from rlkd.training.prompts import PromptBook
-    from rlkd.training.student import fresh_student, prepare_tokenizer, resolve_model_path
+    from rlkd.training.student import fresh_student
 
     if config.student.model.type == "fresh":
         texts = [text for problem in problems[:_PROBED] for text in (problem.question, *problem.traces)] or [
@@ -152,10 +140,7 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
         student = Student.of(made.model.config, sum(p.numel() for p in made.model.parameters()))
         tokenizer = made.tokenizer
     else:
-        path = resolve_model_path(config.student.model.path)
-        tokenizer = _tokenizer(config, path)
-        prepare_tokenizer(tokenizer, path)
-        student = describe(config, path)
+        student, tokenizer = checkpoint(config)
     found.add(
         "student",
         f"{student.parameters / 1e6:.1f} M parameters, {len(tokenizer)} tokens, context {student.context or 'unknown'}",
@@ -179,7 +164,22 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
     return student
 
 
-def _tokenizer(config: PipelineConfig, path: str) -> Any:
+def checkpoint(config: RunConfig) -> tuple[Student, Any]:
+    """The sizes and the tokenizer of a student that is a checkpoint; its weights are not read.
+
+    Raises:
+        UserError: It is not there, or cannot be used.
+    """
+    from flows.estimates import describe
+    from rlkd.training.student import prepare_tokenizer, resolve_model_path
+
+    path = resolve_model_path(getattr(config.student.model, "path", ""))
+    tokenizer = _tokenizer(config, path)
+    prepare_tokenizer(tokenizer, path)
+    return describe(config, path), tokenizer
+
+
+def _tokenizer(config: RunConfig, path: str) -> Any:
     from transformers import AutoTokenizer
 
     model = config.student.model
@@ -197,8 +197,12 @@ def _tokenizer(config: PipelineConfig, path: str) -> Any:
         ) from None
 
 
-def _output(config: PipelineConfig, output: str | None, needed_mb: float, found: Findings) -> None:
-    """Checks that run folder and store can be written and have room."""
+def check_output(config: RunConfig, output: str | None, needed_mb: float, found: Findings) -> None:
+    """Checks that run folder and store can be written and have room.
+
+    Raises:
+        UserError: They cannot, or have not.
+    """
     from tasks.runs import RUN_FILE, default_folder
     from tasks.storage import store_root
 
@@ -228,9 +232,9 @@ def _finished(config: PipelineConfig, output: str | None, found: Findings) -> No
         found.add("finished", ", ".join(done) + " (would be reused)")
 
 
-def finished_stages(config: PipelineConfig, output: str | None = None) -> list[str]:
+def finished_stages(config: RunConfig, output: str | None = None) -> list[str]:
     """Names of the stages that the store holds already for a configuration, in order."""
-    from rlkd.stages import STAGES, is_enabled, resolve
+    from rlkd.stages import is_enabled, resolve, stages_of
     from tasks.identity import identify
     from tasks.runs import default_folder
     from tasks.storage import Store, store_root
@@ -239,7 +243,7 @@ def finished_stages(config: PipelineConfig, output: str | None = None) -> list[s
     if not root.is_dir():
         return []
     store, digests = Store(root), dict[str, str]()
-    for spec in (resolve(spec, config) for spec in STAGES):
+    for spec in (resolve(spec, config) for spec in stages_of(config)):
         wanted = [name for name in spec.inputs if is_enabled(config, name)]
         if not is_enabled(config, spec.name) or any(name not in digests for name in wanted):
             continue

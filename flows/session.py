@@ -9,7 +9,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
-from rlkd.config import load_config, load_gsrm_config
+from rlkd.config import load_any_config, load_config, load_gsrm_config
 from rlkd.io import is_disk_full
 from schemas.artifact import AnyStageName, GsrmStageName, StageName
 from schemas.config.gsrm import GsrmConfig
@@ -64,6 +64,15 @@ def configure_gsrm(preset: str, overrides: Sequence[str] = ()) -> GsrmConfig:
         ConfigError: It is wrong; the message lists every fault.
     """
     return load_gsrm_config(preset, overrides, gsrm_preset_folder())
+
+
+def configure_any(preset: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """A preset's or file's configuration of whatever kind, with overrides applied.
+
+    Raises:
+        ConfigError: It is wrong; the message lists every fault.
+    """
+    return load_any_config(preset, overrides, preset_folder(), gsrm_preset_folder())
 
 
 @contextmanager

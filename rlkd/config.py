@@ -24,6 +24,8 @@ Config = TypeVar("Config", bound=Schema)
 
 _MAX_DEPTH = 20
 _SUFFIXES = (".yaml", ".yml", ".json")
+_STAND_INS: dict[str, Any] = {"name": "stand-in", "data": {"type": "world"}}
+"""In place of faulty sections that have no default, so that the others can be looked at; nothing is judged by them."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,24 @@ def load_gsrm_config(
         ConfigError: As :func:`load_config`.
     """
     return _load(GsrmConfig, preset_or_path, overrides, preset_folder)
+
+
+def load_any_config(
+    preset_or_path: str,
+    overrides: Sequence[str] = (),
+    preset_folder: Path | Traversable | None = None,
+    gsrm_folder: Path | Traversable | None = None,
+) -> RunConfig:
+    """Loads a configuration of whatever kind it says it is; see :func:`load_config`.
+
+    Raises:
+        ConfigError: As :func:`load_config`.
+    """
+    if gsrm_folder is not None and preset_or_path in presets(gsrm_folder) and not Path(preset_or_path).is_file():
+        return load_gsrm_config(preset_or_path, overrides, gsrm_folder)
+    if _read(preset_or_path, preset_folder).values.get("kind") == GSRM:
+        return load_gsrm_config(preset_or_path, overrides)
+    return load_config(preset_or_path, overrides, preset_folder)
 
 
 def _load(
@@ -133,9 +153,13 @@ def config_digest(config: RunConfig) -> str:
     return sha256_json(config.model_dump(mode="json"))
 
 
-def config_json_schema() -> dict[str, Any]:
-    """JSON Schema of a configuration file, for editors."""
-    schema = PipelineConfig.model_json_schema()
+def config_json_schema(kind: str = "distill") -> dict[str, Any]:
+    """JSON Schema of a configuration file, for editors.
+
+    Args:
+        kind: ``distill``, or ``gsrm`` for the training of a GSRM.
+    """
+    schema = (GsrmConfig if kind == GSRM else PipelineConfig).model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
@@ -149,10 +173,10 @@ def _validate(
     config: Config | None = None
     try:
         config = model.model_validate(values)
+        faults = [*faults, *cross_check(config, values)]
     except ValidationError as error:
         faults = [*faults, *faults_of(error, values, model)]
-    if config is not None:
-        faults = [*faults, *cross_check(config, values)]
+        faults += _beside(error, values, model, {fault.path for fault in faults})
     if config is None or faults:
         lines = [
             fault.text(places, name) for fault in sorted(faults, key=lambda fault: _position(fault, places))
@@ -160,6 +184,20 @@ def _validate(
         head = f"{name}: {len(lines)} fault{'s' if len(lines) > 1 else ''} in the configuration"
         raise ConfigError("\n".join([head, *(f"  - {line}" for line in lines)]))
     return config
+
+
+def _beside(
+    error: ValidationError, values: Mapping[str, Any], model: type[Schema], known: set[tuple[str, ...]]
+) -> list[Fault]:
+    """What else is wrong among the sections that are valid, so that nobody learns of it only after mending the others."""
+    faulty = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
+    rest = {name: value for name, value in values.items() if name not in faulty}
+    try:
+        config = model.model_validate(_STAND_INS | rest if model is PipelineConfig else rest)
+    except ValidationError:
+        return []  # a section that has no default is wrong itself
+    written = {name: value for name, value in values.items() if name not in _STAND_INS or name not in faulty}
+    return [fault for fault in cross_check(config, written, faulty) if fault.path not in known]
 
 
 def _position(fault: Fault, places: Mapping[tuple[str, ...], str]) -> int:

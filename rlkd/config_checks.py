@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from rlkd.config_faults import Fault
@@ -14,33 +14,32 @@ from schemas.config.qualify import FilePairs, StudentPairs, WorldPairs
 from schemas.config.student import FreshModel
 
 
-def cross_check(config: Schema, values: Mapping[str, Any]) -> list[Fault]:
-    """Every fault of a configuration whose sections are each valid by themselves.
+def cross_check(config: Schema, values: Mapping[str, Any], faulty: Collection[str] = ()) -> list[Fault]:
+    """Every fault of a configuration that no section can see by itself.
 
     Args:
-        config: The configuration.
+        config: The configuration; what stands in faulty sections does not count.
         values: It as written, for what validation would silently convert.
+        faulty: Sections that are wrong by themselves: what depends on them cannot be judged.
     """
-    if not isinstance(config, PipelineConfig):
-        return list(_booleans(values, config.model_dump(mode="json"), ()))
-    return [
-        *_teacher(config),
-        *_student(config),
-        *_evaluation(config),
-        *_qualification(config),
-        *_booleans(values, config.model_dump(mode="json"), ()),
-    ]
+    found: list[Fault] = []
+    if isinstance(config, PipelineConfig):
+        for check, sections in _CHECKS:
+            if not set(sections) & set(faulty):
+                found += check(config)
+    return [*found, *_booleans(values, config.model_dump(mode="json"), ())]
 
 
-def _teacher(config: PipelineConfig) -> Iterator[Fault]:
+def _source(config: PipelineConfig) -> Iterator[Fault]:
     data, teacher = config.data, config.traces.teacher.type
     at = ("traces", "teacher", "type")
-    if isinstance(data, GymData) and teacher != "none":
-        yield Fault(
-            at,
-            f"is {teacher!r}, but reasoning_gym data has no teacher traces: it is for evaluation only; set "
-            "traces.teacher.type to none, warm_start.enabled to false and rl.enabled to false (or rewards.alpha to 0)",
-        )
+    if isinstance(data, GymData):
+        if teacher != "none":
+            yield Fault(
+                at,
+                f"is {teacher!r}, but reasoning_gym data has no teacher traces: it is for evaluation only; set "
+                "traces.teacher.type to none, warm_start.enabled to false and rl.enabled to false (or rewards.alpha to 0)",
+            )
         return
     if teacher == "world" and not isinstance(data, WorldData):
         yield Fault(
@@ -53,20 +52,27 @@ def _teacher(config: PipelineConfig) -> Iterator[Fault]:
             ("data", "columns", "traces"),
             "is empty, but traces.teacher.type is 'column'; name the columns with teacher paths",
         )
-    if teacher == "none":
-        if config.warm_start.enabled:
-            yield Fault(
-                ("warm_start", "enabled"), "is true, but traces.teacher.type is 'none'; set it to false"
-            )
-        if config.rl.enabled and (config.rewards.alpha > 0 or config.rewards.alpha_schedule is not None):
-            yield Fault(
-                ("rewards", "alpha"),
-                "is above 0, but traces.teacher.type is 'none': set it to 0 (outcome only)",
-            )
-    if config.structures.decomposer.type == "world" and not isinstance(data, WorldData):
+
+
+def _warm_start(config: PipelineConfig) -> Iterator[Fault]:
+    if config.traces.teacher.type == "none" and config.warm_start.enabled:
+        yield Fault(("warm_start", "enabled"), "is true, but traces.teacher.type is 'none'; set it to false")
+
+
+def _structure_reward(config: PipelineConfig) -> Iterator[Fault]:
+    weighs = config.rewards.alpha > 0 or config.rewards.alpha_schedule is not None
+    if config.traces.teacher.type == "none" and config.rl.enabled and weighs:
+        yield Fault(
+            ("rewards", "alpha"),
+            "is above 0, but traces.teacher.type is 'none': set it to 0 (outcome only)",
+        )
+
+
+def _decomposer(config: PipelineConfig) -> Iterator[Fault]:
+    if config.structures.decomposer.type == "world" and not isinstance(config.data, WorldData):
         yield Fault(
             ("structures", "decomposer", "type"),
-            f"is 'world', but data.type is {data.type!r}; set it to rules",
+            f"is 'world', but data.type is {config.data.type!r}; set it to rules",
         )
 
 
@@ -125,6 +131,18 @@ def _qualification(config: PipelineConfig) -> Iterator[Fault]:
             "is true, but the student is fresh and has no warm start, so there is nothing to sample; set it to false, or name "
             "labelled solutions with qualify.pairs={type: file, path: ...}",
         )
+
+
+_CHECKS: tuple[tuple[Callable[[PipelineConfig], Iterator[Fault]], tuple[str, ...]], ...] = (
+    (_source, ("data", "traces")),
+    (_warm_start, ("traces", "warm_start")),
+    (_structure_reward, ("traces", "rl", "rewards")),
+    (_decomposer, ("data", "structures")),
+    (_student, ("student",)),
+    (_evaluation, ("evaluate",)),
+    (_qualification, ("data", "traces", "student", "warm_start", "qualify")),
+)
+"""Each check with the sections that it reads."""
 
 
 def _booleans(written: Any, parsed: Any, path: tuple[str, ...]) -> Iterator[Fault]:

@@ -106,6 +106,29 @@ warm_start: 3
     ]
 
 
+def test_what_does_not_go_together_is_said_beside_what_is_wrong_by_itself(tmp_path: Path) -> None:
+    text = """\
+name: bad name
+data: {type: file, pth: x, path: p}
+traces: {teacher: {type: none}}
+warm_start: {enabled: true}
+rl: {steps: true, fooo: 1}
+rewards: {alpha: 3}
+student: {prompt: hi}
+evaluate: {samples: 2, pass_at: [1, 4]}
+"""
+    assert faults(tmp_path, text) == [
+        "c.yaml, line 1: name must match ^[A-Za-z0-9][A-Za-z0-9._-]*$, not 'bad name'",
+        "c.yaml, line 2: data.pth is no setting; did you mean data.path?",
+        "c.yaml, line 4: warm_start.enabled is true, but traces.teacher.type is 'none'; set it to false",
+        "c.yaml, line 5: rl.steps must be a number, not true",
+        "c.yaml, line 5: rl.fooo is no setting; rl has " + ", ".join(type(PipelineConfig.model_fields["rl"].default).model_fields),
+        "c.yaml, line 6: rewards.alpha must be at most 1.0, not 3",
+        "c.yaml, line 7: student.prompt has no {question}, so the student would not see the problem; put it in",
+        "c.yaml, line 8: evaluate.pass_at asks for pass@4 of 2 samples; raise evaluate.samples or drop it",
+    ]
+
+
 def test_faults_inside_alternatives_name_the_keys_as_written(tmp_path: Path) -> None:
     text = """\
 name: x

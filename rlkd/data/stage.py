@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from typing import get_args
 
 from rlkd.data.filters import Located, Splits, decontaminate, drop_duplicates, unique_ids
-from rlkd.data.sources import DroppedRow, open_source
+from rlkd.data.sources import DroppedRow, Loaded, open_source
 from rlkd.errors import DataError
 from rlkd.events import EventSink
 from rlkd.io import write_json_atomic, write_rows
 from rlkd.stages import StageContext
 from schemas.artifact import StageResult
 from schemas.config.data import DataCommon, DataConfig, WorldData
-from schemas.problem import Split
+from schemas.problem import Problem, Split
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 TEST_SHARE = 0.1
@@ -38,11 +38,7 @@ def prepare_data(ctx: StageContext) -> StageResult:
     loaded = open_source(config).load(seed)
     ctx.events.progress(1, _STEPS, "loading")
     dropped = list(loaded.dropped)
-    splits: Splits = {
-        split: [Located(*pair) for pair in zip(problems, loaded.where[split], strict=True)]
-        for split, problems in loaded.splits.items()
-    }
-    splits = unique_ids(splits, dropped)
+    splits = unique_ids(_located(loaded), dropped)
     notes: list[str] = []
     unused = 0
     if loaded.disjoint or isinstance(config, WorldData):
@@ -54,6 +50,25 @@ def prepare_data(ctx: StageContext) -> StageResult:
         splits, unused = _clean_and_cut(splits, config, seed, dropped, notes, ctx.events)
     _check(splits, config, dropped)
     return _write(ctx, splits, dropped, loaded.rows, unused, notes)
+
+
+def planned_splits(loaded: Loaded, config: DataConfig, seed: int) -> dict[Split, list[Problem]]:
+    """The splits as :func:`prepare_data` will cut them, duplicates and overlaps still in them: enough for an estimate.
+
+    Raises:
+        DataError: The sizes that are asked for leave nothing to train on.
+    """
+    if loaded.disjoint or isinstance(config, WorldData):
+        return loaded.splits
+    splits, _ = _cut(_carve(_located(loaded), config, seed, []), config, [])
+    return {split: [located.problem for located in rows] for split, rows in splits.items()}
+
+
+def _located(loaded: Loaded) -> Splits:
+    return {
+        split: [Located(*pair) for pair in zip(problems, loaded.where[split], strict=True)]
+        for split, problems in loaded.splits.items()
+    }
 
 
 def _clean_and_cut(

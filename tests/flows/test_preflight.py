@@ -9,8 +9,16 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from flows.preflight import Findings, examine, finished_stages, size
+from flows.estimates import Costs, Student, Work, estimate
+from flows.findings import Findings
+from flows.gsrm_check import examine_gsrm
+from flows.inspection import show_schema
+from flows.preflight import examine, finished_stages, size
+from flows.readiness import check_launch, check_models, check_training
+from flows.session import configure_any
 from rlkd.config import parse_config
+from rlkd.errors import ConfigError, UserError
+from schemas.config.gsrm import GsrmConfig
 from schemas.config.pipeline import PipelineConfig
 
 FRESH = {"type": "fresh", "vocabulary": 300, "layers": 1, "width": 16, "heads": 2, "context": 640}
@@ -139,3 +147,154 @@ def test_finished_stages_are_named(tmp_path: Path) -> None:
 def test_sizes_are_written_for_people() -> None:
     assert size(512) == "512 MiB"
     assert size(1536) == "1.5 GiB"  # 1536 / 1024
+
+
+SERVER = {"type": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "m", "api_key_env": "RLKD_TEST_KEY"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"structures": {"alignment": {"type": "prefix", "normalize": False}}}, "structures.alignment.normalize is off"),
+        ({"rl": {"generation": "vllm"}}, "rl.generation is vllm, which is not installed"),
+        ({"launch": {"processes": 3}}, "128 completions cannot be shared by launch.processes = 3"),
+        ({"rl": {"micro_batch": 128}, "launch": {"processes": 2}}, "rl.micro_batch = 128 must divide the 64 completions"),
+        ({"launch": {"accelerate_config": "/nope.yaml"}}, "launch.accelerate_config: there is no file /nope.yaml"),
+        (
+            {"structures": {"decomposer": {"type": "generative", "model": "/nope"}}},
+            "structures.decomposer.model: there is no model folder at /nope",
+        ),
+        (
+            {"structures": {"decomposer": {"type": "generative", "endpoint": {"type": "local", "path": "./nope"}}}},
+            "structures.decomposer.endpoint.path: there is no model folder at nope",
+        ),
+        (
+            {"structures": {"decomposer": {"type": "generative", "model": "nobody/none"}}},
+            "structures.decomposer.model: nobody/none is no folder and not in this machine's cache",
+        ),
+        (
+            {"structures": {"decomposer": {"type": "generative", "model": "models:/rlkd-gsrm/3"}}},
+            "structures.decomposer.model: there is no registered model models:/rlkd-gsrm/3",
+        ),
+        ({"structures": {"judge": {"type": "embedding", "model": "/nope"}}}, "structures.judge"),
+        (
+            {"structures": {"judge": {"type": "llm", "endpoint": SERVER}}},
+            "structures.judge.endpoint: the key for http://127.0.0.1:9/v1 is missing: set the environment variable RLKD_TEST_KEY",
+        ),
+        (
+            {"structures": {"judge": {"type": "cascade", "then": {"type": "llm", "endpoint": SERVER}}}},
+            "structures.judge.then.endpoint: the key",
+        ),
+    ],
+)
+def test_what_could_not_run_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], fault: str
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("RLKD_TEST_KEY", raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
+    found = Findings()
+    config = _config(**changes)
+    check_models(config, tmp_path / "runs", found)
+    check_training(config, found)
+    check_launch(config, found)
+    [wrong] = found.wrong
+    assert fault in wrong
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_and_keys_that_are_there_are_not_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RLKD_TEST_KEY", "k")
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        (tmp_path / name).write_text("{}")
+    structures = {
+        "decomposer": {"type": "generative", "model": str(tmp_path)},
+        "judge": {"type": "llm", "endpoint": SERVER},
+        "alignment": {"type": "prefix", "normalize": False},
+    }
+    found = Findings()
+    config = _config(structures=structures, rl={"enabled": False})
+    check_models(config, tmp_path, found)
+    check_training(config, found)  # without RL nothing needs a bound
+    assert found.wrong == []
+    (tmp_path / "tokenizer.json").unlink()
+    check_models(config, tmp_path, found)
+    assert "lacks tokenizer.json" in found.wrong[0]
+
+
+def test_the_estimate_is_of_what_a_run_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [{"question": f"What is {i} + {i}?", "answer": f"{i} + {i} = {2 * i}. The answer is {2 * i}."} for i in range(300)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = {
+        "type": "file", "path": str(path), "columns": {"question": "question", "answer": "answer", "traces": ["answer"]},
+        "answer_pattern": r"is (\d+)\.$", "sizes": {"train": 20, "validation": 5, "test": 8},
+    }  # fmt: skip
+    asked: list[Work] = []
+    real = estimate
+
+    def watched(config: PipelineConfig, student: Student, work: Work) -> Costs:
+        asked.append(work)
+        return real(config, student, work)
+
+    monkeypatch.setattr("flows.estimates.estimate", watched)
+    config = _config(data=data, traces={"teacher": {"type": "column"}}, structures={})
+    found = _found(examine(config, str(tmp_path / "run")))
+    assert (asked[0].train, asked[0].held_out) == (20, 8)
+    assert found["data"] == (
+        "ok", "300 rows from file: 300 train; a run takes 20 train, 5 validation, 8 test once duplicates and overlap are out",
+    )  # fmt: skip
+    too_many = _config(data=data | {"sizes": {"validation": 300}}, traces={"teacher": {"type": "column"}}, structures={})
+    assert "leaves none to train on" in examine(too_many, str(tmp_path / "run")).wrong[0]
+
+
+def _gsrm(tmp_path: Path, **changes: Any) -> GsrmConfig:
+    rows = [{"id": i, "problem": f"p{i}", "path": f"{i} + 1 = {i + 1}"} for i in range(20)]
+    (tmp_path / "paths.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    base = {"kind": "gsrm", "name": "g", "paths": {"type": "file", "path": str(tmp_path / "paths.jsonl")}}
+    return GsrmConfig.model_validate(base | changes)
+
+
+def test_the_training_of_a_gsrm_is_checked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = examine_gsrm(_gsrm(tmp_path), str(tmp_path / "run"))
+    found = _found(findings)
+    assert findings.wrong == []
+    assert found["paths"][1] == f"20 paths from {tmp_path / 'paths.jsonl'}"
+    assert "context 512" in found["student"][1]
+    assert not (tmp_path / "run").exists()
+    monkeypatch.delenv("RLKD_TEST_KEY", raising=False)
+    broken = _gsrm(
+        tmp_path,
+        paths={"type": "run", "path": str(tmp_path / "none")},
+        annotations={"annotator": {"type": "generative", "endpoint": SERVER}},
+        student={"model": {"type": "checkpoint", "path": "/nope"}},
+        launch={"accelerate_config": "/nope.yaml"},
+    )
+    wrong = examine_gsrm(broken, str(tmp_path / "run")).wrong
+    assert len(wrong) == 4
+    assert "none" in wrong[0]
+    assert "no checkpoint folder at /nope" in wrong[1]
+    assert "annotations.annotator.endpoint: the key" in wrong[2]
+    assert "launch.accelerate_config" in wrong[3]
+
+
+def test_a_configuration_is_checked_as_the_kind_that_it_is(tmp_path: Path) -> None:
+    assert isinstance(configure_any("gsrm-world"), GsrmConfig)
+    assert isinstance(configure_any("demo"), PipelineConfig)
+    path = tmp_path / "mine.yaml"
+    path.write_text("kind: gsrm\nname: g\npaths: {type: world}\n")
+    assert isinstance(configure_any(str(path), ["seed=3"]), GsrmConfig)
+    with pytest.raises(ConfigError, match="paths must be a section"):
+        configure_any(str(path), ["paths=", "kind=gsrm"])
+    with pytest.raises(ConfigError, match="neither a preset nor a file"):
+        configure_any("gsrm-wurld")
+
+
+def test_the_schema_of_each_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    show_schema("gsrm")
+    assert "annotations" in json.loads(capsys.readouterr().out)["properties"]
+    show_schema("distill")
+    assert "warm_start" in json.loads(capsys.readouterr().out)["properties"]
+    with pytest.raises(UserError, match="distill and gsrm"):
+        show_schema("grsm")
