@@ -34,14 +34,17 @@ from rlkd.structure.prompting import defang
 from rlkd.structure.segments import sentence_ends, split_lines
 from schemas.structure import ReasoningStep
 
-NONE = "none"
-FIELDS = 7
+MARK = "="
+"""Before the segments, and after them: where the path begins, and where saying it again begins and ends."""
+FIELDS = 8
+_SILENT = 2
 _LETTERS = string.ascii_uppercase
-_LABEL = re.compile(r"([A-Z]{1,4})\Z")
-_LINE = re.compile(r"([A-Z]{1,4})(?:-([A-Z]{1,4}))?: ?(.*)\Z", re.DOTALL)
-_SPLIT = {separator: re.compile(rf"(?:[^\\{separator}]|\\.)*", re.DOTALL) for separator in "|;"}
+_REFERENCE = re.compile(r"([a-z]{1,4})\Z")
+_LABELS = re.compile(r"([A-Z]{1,4})(?:-([A-Z]{1,4}))?\Z")
+_SPLIT = {separator: re.compile(rf"(?:[^\\{separator}]|\\.)*", re.DOTALL) for separator in "|;>"}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ENDS = ".,;:!"
+_WORD = re.compile(r"\w+")
 
 Span = tuple[int, int]
 
@@ -90,11 +93,11 @@ def index_of(text: str) -> int:
 def compact_prompt(path: str) -> str:
     """What a model is asked: the labelled segments, and a mark."""
     spans = [bare(path, span) for span in segments_of(path)]
-    return "\n".join([*(_line(label(i), path, span) for i, span in enumerate(spans)), "=\n"])
+    return "\n".join([MARK, *(_line(label(i), path, span) for i, span in enumerate(spans)), f"{MARK}\n"])
 
 
 def _line(name: str, path: str, span: Span) -> str:
-    return f"{name}: {_escape(path[span[0] : span[1]])}"
+    return f"{_escape(path[span[0] : span[1]])}|{name}"
 
 
 def write_compact(steps: Sequence[ReasoningStep], path: str) -> str:
@@ -104,8 +107,6 @@ def write_compact(steps: Sequence[ReasoningStep], path: str) -> str:
     the path is put with the one before it.
     """
     segments = [bare(path, span) for span in segments_of(path)]
-    if not segments:
-        return NONE
     spans = [bare(path, (step.start, step.end)) for step in steps]
     touched = [[i for i, (a, b) in enumerate(segments) if a < end and start < b] for start, end in spans]
     silent = sorted(set(range(len(segments))) - {i for own in touched for i in own})
@@ -117,25 +118,36 @@ def write_compact(steps: Sequence[ReasoningStep], path: str) -> str:
             lines.append(_line(label(silent[0]), path, segments[silent.pop(0)]))
         first, last = (own[0], own[-1]) if own else (last, last)
         said = (max(start, segments[last][0]), min(end, segments[last][1])) if own else segments[last]
-        names.append(label(last))
+        names.append(label(last).lower())
         name = label(last) if first == last else f"{label(first)}-{label(last)}"
-        depends = dict.fromkeys(names[d] for d in step.depends_on)
+        depends = {names[d]: steps[d].sub_problem for d in step.depends_on}
         lines.append("|".join([_line(name, path, said), *_fields(step, depends, path, segments)]))
-    return "\n".join([*lines, *(_line(label(i), path, segments[i]) for i in silent)])
+    return "\n".join([*lines, *(_line(label(i), path, segments[i]) for i in silent), MARK])
 
 
-def _fields(step: ReasoningStep, depends: Iterable[str], path: str, segments: list[Span]) -> list[str]:
-    """What follows the words of a step."""
+def _fields(step: ReasoningStep, depends: dict[str, str], path: str, segments: list[Span]) -> list[str]:
+    """What follows the words of a step.
+
+    Args:
+        step: The step.
+        depends: What it depends on: the label, and the sub-problem that is solved there.
+        path: The path.
+        segments: Its segments.
+    """
+    uses: list[str] = []
+    left = dict(depends)
+    for use in step.quantities:
+        named = next((name for name, asked in left.items() if use in _WORD.findall(asked)), None)
+        text = _escape(use, ";>")
+        uses.append((f" {text}" if text[:1].isdigit() else text) + (f">{named}" if named else ""))
+        left.pop(named or "", None)
     return [
         _escape(step.sub_problem),
-        f" {_escape(step.answer)}",
-        ";".join(depends),
         _name_text(step.meta, path, segments, step.start),
-        ";".join(
-            f" {text}" if text[:1].isdigit() else text
-            for text in (_escape(use, ";") for use in step.quantities)
-        ),
-        _escape(step.operation),
+        f" {_escape(step.answer)}",
+        ";".join(uses),
+        f" {_escape(step.operation)} " if step.operation else "",
+        ";".join(left),
     ]
 
 
@@ -148,26 +160,28 @@ def read_compact(text: str, path: str) -> tuple[ReasoningStep, ...]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise ParseFault("it is empty")
+    if lines[-1] != MARK:
+        raise ParseFault(f"it does not end with {MARK}")
     segments = [bare(path, span) for span in segments_of(path)]
-    if lines == [NONE] and not segments:
-        return ()
     steps: list[ReasoningStep] = []
     last: dict[str, int] = {}
-    for number, line in enumerate(lines):
-        name, places, rest = _segment_of(line, segments, number)
-        fields = [part.strip() for part in _split(rest, "|")]
-        if len(fields) == 1:
+    for number, line in enumerate(lines[:-1]):
+        fields = [part.strip() for part in _split(line, "|")]
+        name, places = _segment_of(fields, segments, number)
+        if len(fields) == _SILENT:
             continue  # a segment that solves nothing
         if len(fields) != FIELDS:
             raise ParseFault(f"line {number} has {len(fields)} fields, not {FIELDS}")
         span = _said(_unescape(fields[0]), places, path)
+        uses = [_split(part, ">") for part in _split(fields[5], ";")]
+        needs = [part for use in uses for part in use[1:]] + _split(fields[7], ";")
         row = {
-            "sub_problem": _unescape(fields[1]),
-            "answer": _unescape(fields[2]),
-            "depends_on": sorted({last[d] for part in _split(fields[3], ";") if (d := part.strip()) in last}),
-            "meta": _text_of(fields[4], path, segments),
-            "uses": [_unescape(part.strip()) for part in _split(fields[5], ";") if part.strip()],
+            "sub_problem": _unescape(fields[2]),
+            "meta": _text_of(fields[3], path, segments),
+            "answer": _unescape(fields[4]),
+            "uses": [_unescape(use[0].strip()) for use in uses if use[0].strip()],
             "operation": _unescape(fields[6]),
+            "depends_on": sorted({last[d] for part in needs if (d := part.strip()) in last}),
             "quote": path[span[0] : span[1]],
         }
         steps.append(make_step(len(steps), row, span))
@@ -177,14 +191,16 @@ def read_compact(text: str, path: str) -> tuple[ReasoningStep, ...]:
     return tuple(steps)
 
 
-def _segment_of(line: str, segments: list[Span], number: int) -> tuple[str, tuple[Span, Span], str]:
-    """The label of a line, its first and last segment, and what is behind the label."""
-    match = _LINE.match(line)
+def _segment_of(
+    fields: list[str], segments: list[Span], number: int
+) -> tuple[str, tuple[Span, Span]]:
+    """What refers to the segment that a line says, and the first and last one of those that it covers."""
+    match = _LABELS.match(fields[1]) if len(fields) > 1 else None
+    last = index_of(match[2] or match[1]) if match else -1
     first = index_of(match[1]) if match else -1
-    last = index_of(match[2]) if match and match[2] else first
     if match is None or not 0 <= first <= last < len(segments):
         raise ParseFault(f"line {number} names none of the {len(segments)} segments")
-    return match[2] or match[1], (segments[first], segments[last]), match[3]
+    return (match[2] or match[1]).lower(), (segments[first], segments[last])
 
 
 def _said(words: str, places: tuple[Span, Span], path: str) -> Span:
@@ -221,19 +237,19 @@ def _unescape(text: str) -> str:
 
 
 def _name_text(text: str, path: str, segments: list[Span], before: int) -> str:
-    """The label of the nearest segment that says exactly this, looking back first; else the text."""
+    """What refers to the nearest segment that says exactly this, looking back first; else the text."""
     same = [i for i, (start, end) in enumerate(segments) if path[start:end] == text]
     if text and same:
         earlier = [i for i in same if segments[i][0] <= before]
-        return label(earlier[-1] if earlier else same[0])
+        return label(earlier[-1] if earlier else same[0]).lower()
     escaped = _escape(text)
-    return f'"{escaped}' if escaped.startswith('"') or _LABEL.match(escaped) else escaped
+    return f'"{escaped}' if escaped.startswith('"') or _REFERENCE.match(escaped) else escaped
 
 
 def _text_of(field: str, path: str, segments: list[Span]) -> str:
-    """The text that a field is, or that its label stands for."""
-    match = _LABEL.match(field)
-    if match and index_of(match[1]) < len(segments):
-        start, end = segments[index_of(match[1])]
+    """The text that a field is, or that its reference stands for."""
+    match = _REFERENCE.match(field)
+    if match and index_of(field.upper()) < len(segments):
+        start, end = segments[index_of(field.upper())]
         return path[start:end]
     return _unescape(field.removeprefix('"'))
