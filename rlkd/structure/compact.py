@@ -1,25 +1,30 @@
 r"""The compact written form of a decomposition, for small trained models: the path again, line by line, with the steps marked.
 
 A decomposition is mostly copying, and copying is what a small model learns first. So the path is shown with a letter
-before each of its segments, and the answer says every segment again behind its letter; where one solves something,
-what it solves follows on the same line::
+behind each of its segments, and the answer says every segment again with its letter; where one solves something, what
+it solves follows on the same line::
 
-    A: To find Val, I need Pam and Kim
-    B: So Pam: Kim 4 minus Ned 2 is 2
-    C: So Val: Pam 2 plus Kim 4 is 6
     =
-    A: To find Val, I need Pam and Kim
-    B: So Pam: Kim 4 minus Ned 2 is 2|How many pens does Pam have?| 2|||Kim;Ned; 4; 2|minus
-    C: So Val: Pam 2 plus Kim 4 is 6|How many pens does Val have?| 6|B|A|Pam;Kim; 2; 4|plus
+    To find Val, I need Pam and Kim|A
+    So Pam: Kim 4 minus Ned 2 is 2|B
+    So Val: Pam 2 plus Kim 4 is 6|C
+    =
+    To find Val, I need Pam and Kim|A
+    So Pam: Kim 4 minus Ned 2 is 2|B|How many pens does Pam have?|| 2|Kim;Ned; 4; 2| minus |
+    So Val: Pam 2 plus Kim 4 is 6|C|How many pens does Val have?|To find Val, I need Pam and Kim| 6|Pam>b;Kim; 2; 4| plus |
+    =
 
-The fields of a step are: what it says, sub-problem, answer, the segments of the earlier steps that it depends on,
-meta-reasoning, what it uses, and operation. Meta-reasoning that is a label stands for that segment; any other text is a
-quotation, written with a ``"`` before it where it would look like a label. A step that is a part of its segment says that
-part only; one that covers several names the first and the last (``B-D``) and says the last.
+The fields of a step are: what it says, its segment, sub-problem, meta-reasoning, answer, what it uses, operation, and what
+else it depends on. A step that is a part of its segment says that part only; one that covers several names the first and
+the last (``B-D``) and says the last. It depends on earlier steps by the letter of their segment, in small: behind the use
+that such a step solved (``Pam>b``), else in the last field.
 
-Why so: every token is a copy of what follows the same words above, or stands on the same line already. Forms that name
-a segment without saying it again are half as long, but ask for two looks at once (which segment, then what in it), which
-a model of 0.8 M parameters takes far longer to learn than to copy. The problem's text is left out: the fields do not need it.
+Why so, for a model of 0.8 M parameters: every token repeats what follows the same words above, or stands on the same line
+already. Lines, letters and the end are one and the same copying, steered by the last capital letter, which is why what
+refers to a segment is a small one. Whether a line solves something is read off the line, when it has just been said. A use
+and the step that solved it are one look-up, from the name that stands there. Forms that name a segment without saying it,
+or a dependency without its use, are shorter, but ask for two looks at once, which takes such a model far longer to learn.
+The problem's text is left out: the fields do not need it.
 """
 
 from __future__ import annotations
@@ -27,7 +32,7 @@ from __future__ import annotations
 import itertools
 import re
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rlkd.structure.parsing import MAX_STEPS, ParseFault, locate, make_step
 from rlkd.structure.prompting import defang
@@ -37,9 +42,9 @@ from schemas.structure import ReasoningStep
 MARK = "="
 """Before the segments, and after them: where the path begins, and where saying it again begins and ends."""
 FIELDS = 8
+"""Of a line that is a step."""
 _SILENT = 2
 _LETTERS = string.ascii_uppercase
-_REFERENCE = re.compile(r"([a-z]{1,4})\Z")
 _LABELS = re.compile(r"([A-Z]{1,4})(?:-([A-Z]{1,4}))?\Z")
 _SPLIT = {separator: re.compile(rf"(?:[^\\{separator}]|\\.)*", re.DOTALL) for separator in "|;>"}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
@@ -107,6 +112,8 @@ def write_compact(steps: Sequence[ReasoningStep], path: str) -> str:
     the path is put with the one before it.
     """
     segments = [bare(path, span) for span in segments_of(path)]
+    if not segments:
+        return MARK
     spans = [bare(path, (step.start, step.end)) for step in steps]
     touched = [[i for i, (a, b) in enumerate(segments) if a < end and start < b] for start, end in spans]
     silent = sorted(set(range(len(segments))) - {i for own in touched for i in own})
@@ -121,19 +128,12 @@ def write_compact(steps: Sequence[ReasoningStep], path: str) -> str:
         names.append(label(last).lower())
         name = label(last) if first == last else f"{label(first)}-{label(last)}"
         depends = {names[d]: steps[d].sub_problem for d in step.depends_on}
-        lines.append("|".join([_line(name, path, said), *_fields(step, depends, path, segments)]))
+        lines.append("|".join([_line(name, path, said), *_fields(step, depends)]))
     return "\n".join([*lines, *(_line(label(i), path, segments[i]) for i in silent), MARK])
 
 
-def _fields(step: ReasoningStep, depends: dict[str, str], path: str, segments: list[Span]) -> list[str]:
-    """What follows the words of a step.
-
-    Args:
-        step: The step.
-        depends: What it depends on: the label, and the sub-problem that is solved there.
-        path: The path.
-        segments: Its segments.
-    """
+def _fields(step: ReasoningStep, depends: dict[str, str]) -> list[str]:
+    """What follows the words of a step; ``depends`` has, for what it depends on, the sub-problem that is solved there."""
     uses: list[str] = []
     left = dict(depends)
     for use in step.quantities:
@@ -143,7 +143,7 @@ def _fields(step: ReasoningStep, depends: dict[str, str], path: str, segments: l
         left.pop(named or "", None)
     return [
         _escape(step.sub_problem),
-        _name_text(step.meta, path, segments, step.start),
+        _escape(step.meta),
         f" {_escape(step.answer)}",
         ";".join(uses),
         f" {_escape(step.operation)} " if step.operation else "",
@@ -155,7 +155,7 @@ def read_compact(text: str, path: str) -> tuple[ReasoningStep, ...]:
     """Reads the steps that a model wrote in the compact form.
 
     Raises:
-        ParseFault: A line names no segment that is there, has not seven fields, or is no step.
+        ParseFault: It does not end, or a line names no segment that is there, has not eight fields, or is no step.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
@@ -163,21 +163,26 @@ def read_compact(text: str, path: str) -> tuple[ReasoningStep, ...]:
     if lines[-1] != MARK:
         raise ParseFault(f"it does not end with {MARK}")
     segments = [bare(path, span) for span in segments_of(path)]
+    if segments and len(lines) == 1:
+        raise ParseFault("it says none of the segments")
+    unsaid = dict(enumerate(_flat(path[start:end]) for start, end in segments))
     steps: list[ReasoningStep] = []
     last: dict[str, int] = {}
     for number, line in enumerate(lines[:-1]):
         fields = [part.strip() for part in _split(line, "|")]
-        name, places = _segment_of(fields, segments, number)
+        first, final = _segments_said(fields, unsaid, segments, path, number)
         if len(fields) == _SILENT:
+            unsaid.pop(final, None)
             continue  # a segment that solves nothing
         if len(fields) != FIELDS:
             raise ParseFault(f"line {number} has {len(fields)} fields, not {FIELDS}")
-        span = _said(_unescape(fields[0]), places, path)
+        name = label(final).lower()
+        span = _said(_unescape(fields[0]), (segments[first], segments[final]), path)
         uses = [_split(part, ">") for part in _split(fields[5], ";")]
         needs = [part for use in uses for part in use[1:]] + _split(fields[7], ";")
         row = {
             "sub_problem": _unescape(fields[2]),
-            "meta": _text_of(fields[3], path, segments),
+            "meta": _unescape(fields[3]),
             "answer": _unescape(fields[4]),
             "uses": [_unescape(use[0].strip()) for use in uses if use[0].strip()],
             "operation": _unescape(fields[6]),
@@ -186,21 +191,36 @@ def read_compact(text: str, path: str) -> tuple[ReasoningStep, ...]:
         }
         steps.append(make_step(len(steps), row, span))
         last[name] = len(steps) - 1
+        unsaid.pop(final, None)
         if len(steps) > MAX_STEPS:
             raise ParseFault(f"it has more than {MAX_STEPS} steps")
     return tuple(steps)
 
 
-def _segment_of(
-    fields: list[str], segments: list[Span], number: int
-) -> tuple[str, tuple[Span, Span]]:
-    """What refers to the segment that a line says, and the first and last one of those that it covers."""
+def _segments_said(
+    fields: list[str], unsaid: dict[int, str], segments: list[Span], path: str, number: int
+) -> tuple[int, int]:
+    """The first and the last segment that a line is about.
+
+    Its label and its words both say so. Where they contradict each other, the words are believed if a segment that has
+    not been said has them: a small model slips more easily in the label.
+    """
     match = _LABELS.match(fields[1]) if len(fields) > 1 else None
     last = index_of(match[2] or match[1]) if match else -1
     first = index_of(match[1]) if match else -1
-    if match is None or not 0 <= first <= last < len(segments):
+    words = _flat(_unescape(fields[0]))
+    named = 0 <= first <= last < len(segments)
+    if words and not (named and words in _flat(path[segments[last][0] : segments[last][1]])):
+        meant = next((i for i, said in unsaid.items() if words == said), None)
+        if match is not None and meant is not None:
+            return meant, meant
+    if not named:
         raise ParseFault(f"line {number} names none of the {len(segments)} segments")
-    return (match[2] or match[1]).lower(), (segments[first], segments[last])
+    return first, last
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _said(words: str, places: tuple[Span, Span], path: str) -> Span:
@@ -234,22 +254,3 @@ def _escape(text: str, also: str = "") -> str:
 
 def _unescape(text: str) -> str:
     return _ESCAPE.sub(lambda m: chr(int(m[1][1:], 16)) if len(m[1]) > 1 else m[1], text)
-
-
-def _name_text(text: str, path: str, segments: list[Span], before: int) -> str:
-    """What refers to the nearest segment that says exactly this, looking back first; else the text."""
-    same = [i for i, (start, end) in enumerate(segments) if path[start:end] == text]
-    if text and same:
-        earlier = [i for i in same if segments[i][0] <= before]
-        return label(earlier[-1] if earlier else same[0]).lower()
-    escaped = _escape(text)
-    return f'"{escaped}' if escaped.startswith('"') or _REFERENCE.match(escaped) else escaped
-
-
-def _text_of(field: str, path: str, segments: list[Span]) -> str:
-    """The text that a field is, or that its reference stands for."""
-    match = _REFERENCE.match(field)
-    if match and index_of(field.upper()) < len(segments):
-        start, end = segments[index_of(field.upper())]
-        return path[start:end]
-    return _unescape(field.removeprefix('"'))

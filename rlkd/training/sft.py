@@ -205,7 +205,9 @@ def _trainer(
 
     settings = job.settings
     # Validation texts of like length share a batch too, which pads less and changes no figure but by rounding.
-    held_out = sorted(validation.rows, key=lambda row: len(row["input_ids"])) if job.by_length else validation.rows
+    held_out = (
+        sorted(validation.rows, key=lambda row: len(row["input_ids"])) if job.by_length else validation.rows
+    )
 
     class Patience(TrainerCallback):  # type: ignore[misc]
         def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
