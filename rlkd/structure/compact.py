@@ -49,6 +49,7 @@ _LABELS = re.compile(r"([A-Z]{1,4})(?:-([A-Z]{1,4}))?\Z")
 _SPLIT = {separator: re.compile(rf"(?:[^\\{separator}]|\\.)*", re.DOTALL) for separator in "|;>"}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ENDS = ".,;:!"
+_AGAIN = (-1, -1)
 _WORD = re.compile(r"\w+")
 
 Span = tuple[int, int]
@@ -165,19 +166,21 @@ def read_compact(text: str, path: str) -> tuple[ReasoningStep, ...]:
     segments = [bare(path, span) for span in segments_of(path)]
     if segments and len(lines) == 1:
         raise ParseFault("it says none of the segments")
-    unsaid = dict(enumerate(_flat(path[start:end]) for start, end in segments))
+    said = _Said(path, segments)
     steps: list[ReasoningStep] = []
     last: dict[str, int] = {}
     for number, line in enumerate(lines[:-1]):
         fields = [part.strip() for part in _split(line, "|")]
-        first, final = _segments_said(fields, unsaid, segments, path, number)
-        if len(fields) == _SILENT:
-            unsaid.pop(final, None)
+        place = said.place(fields)
+        if len(fields) == _SILENT or place is _AGAIN:
             continue  # a segment that solves nothing
         if len(fields) != FIELDS:
             raise ParseFault(f"line {number} has {len(fields)} fields, not {FIELDS}")
+        if place is None:
+            raise ParseFault(f"line {number} names none of the {len(segments)} segments")
+        first, final = place
         name = label(final).lower()
-        span = _said(_unescape(fields[0]), (segments[first], segments[final]), path)
+        span = _span(_unescape(fields[0]), (segments[first], segments[final]), path)
         uses = [_split(part, ">") for part in _split(fields[5], ";")]
         needs = [part for use in uses for part in use[1:]] + _split(fields[7], ";")
         row = {
@@ -191,39 +194,47 @@ def read_compact(text: str, path: str) -> tuple[ReasoningStep, ...]:
         }
         steps.append(make_step(len(steps), row, span))
         last[name] = len(steps) - 1
-        unsaid.pop(final, None)
         if len(steps) > MAX_STEPS:
             raise ParseFault(f"it has more than {MAX_STEPS} steps")
     return tuple(steps)
 
 
-def _segments_said(
-    fields: list[str], unsaid: dict[int, str], segments: list[Span], path: str, number: int
-) -> tuple[int, int]:
-    """The first and the last segment that a line is about.
+class _Said:
+    """Which segments a decomposition has said so far.
 
-    Its label and its words both say so. Where they contradict each other, the words are believed if a segment that has
-    not been said has them: a small model slips more easily in the label.
+    A line says twice which segment it is about: by its words and by its letter. Where the two contradict each other the
+    words are believed: a small model counts on from letter to letter, and is off by one ever after where it lost a line or
+    said one twice.
     """
-    match = _LABELS.match(fields[1]) if len(fields) > 1 else None
-    last = index_of(match[2] or match[1]) if match else -1
-    first = index_of(match[1]) if match else -1
-    words = _flat(_unescape(fields[0]))
-    named = 0 <= first <= last < len(segments)
-    if words and not (named and words in _flat(path[segments[last][0] : segments[last][1]])):
-        meant = next((i for i, said in unsaid.items() if words == said), None)
-        if match is not None and meant is not None:
-            return meant, meant
-    if not named:
-        raise ParseFault(f"line {number} names none of the {len(segments)} segments")
-    return first, last
+
+    def __init__(self, path: str, segments: list[Span]) -> None:
+        self.texts = [_flat(path[start:end]) for start, end in segments]
+        self.done: set[int] = set()
+
+    def place(self, fields: list[str]) -> tuple[int, int] | None:
+        """The first and the last segment of a line: ``None`` where it names none, ``_AGAIN`` where it was said before."""
+        match = _LABELS.match(fields[1]) if len(fields) > 1 else None
+        if match is None:
+            return None
+        first, last = index_of(match[1]), index_of(match[2] or match[1])
+        named = (first, last) if first <= last < len(self.texts) else None
+        words = _flat(_unescape(fields[0]))
+        whole = [i for i, text in enumerate(self.texts) if text == words]
+        if named and (words in self.texts[last] or not whole):
+            self.done |= {last} & set(whole)
+            return named
+        fresh = [i for i in whole if i not in self.done]
+        self.done.update(fresh[:1])
+        if fresh:
+            return fresh[0], fresh[0]
+        return _AGAIN if whole else None
 
 
 def _flat(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _said(words: str, places: tuple[Span, Span], path: str) -> Span:
+def _span(words: str, places: tuple[Span, Span], path: str) -> Span:
     """The span of a step: where its words are in its last segment; all of that where they are not."""
     first, last = places
     start, end = locate([words], path[last[0] : last[1]])[0]
