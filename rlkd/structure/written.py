@@ -24,7 +24,7 @@ from schemas.structure import ReasoningStep
 
 CARD = "rlkd_gsrm.json"
 """File in a trained model's folder that says how it is to be asked."""
-FORM_VERSION = 3
+FORM_VERSION = 4
 """Raised with every change of what a trained form asks or writes: a model trained on another is refused."""
 
 

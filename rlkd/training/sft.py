@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlkd.errors import ConfigError
 from rlkd.events import EventSink
 from rlkd.training.arguments import common_arguments, world_size
 from rlkd.training.checkpoints import step_of
@@ -201,9 +202,14 @@ def _trainer(
     from transformers import PrinterCallback, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
+    from rlkd.training.order import ByLength
     from rlkd.training.student import lora_config
 
     settings = job.settings
+    # Validation texts of like length share a batch too, which pads less and changes no figure but by rounding.
+    held_out = (
+        sorted(validation.rows, key=lambda row: len(row["input_ids"])) if job.by_length else validation.rows
+    )
 
     class Patience(TrainerCallback):  # type: ignore[misc]
         def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
@@ -214,14 +220,24 @@ def _trainer(
     class FineTuneTrainer(WatchedTrainer, SFTTrainer):  # type: ignore[misc]
         metric_names = _METRICS
 
+        def create_optimizer(self, model: Any = None) -> Any:
+            if settings.optimizer.name == "muon" and self.optimizer is None:
+                self.optimizer = _muon(self, self.model if model is None else model, job)
+            return super().create_optimizer(model)
+
+        def _get_train_sampler(self, *dataset: Any) -> Any:
+            if not job.by_length and not settings.easy_first:
+                return super()._get_train_sampler(*dataset)
+            lengths = [len(row["input_ids"]) for row in train.rows]
+            batch = settings.batch_size * settings.accumulation * world_size()
+            return ByLength(lengths, batch, settings.easy_first, job.seed)
+
         def best_checkpoint(self) -> Path | None:
             step = best_step(self.state.log_history)
             return session.root / f"checkpoint-{step}" if step else None
 
-    sampling = {"train_sampling_strategy": "group_by_length"} if job.by_length else {}
     args = SFTConfig(
         **common_arguments(session, job.student, settings.optimizer, job.seed),
-        **sampling,
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=4 * settings.batch_size,
         gradient_accumulation_steps=settings.accumulation,
@@ -237,7 +253,7 @@ def _trainer(
         model=student.model,
         args=args,
         train_dataset=Dataset.from_list(train.rows),
-        eval_dataset=Dataset.from_list(validation.rows) if validation.rows else None,
+        eval_dataset=Dataset.from_list(held_out) if held_out else None,
         processing_class=student.tokenizer,
         peft_config=lora_config(lora) if lora else None,
         callbacks=[session_callback(session), Patience()],
@@ -245,3 +261,18 @@ def _trainer(
     trainer.remove_callback(PrinterCallback)
     trainer.session = session
     return trainer
+
+
+def _muon(trainer: Any, model: Any, job: FineTuning) -> Any:
+    """Muon for a model whose matrices are whole.
+
+    Raises:
+        ConfigError: They are spread over processes.
+    """
+    from rlkd.training.optimizer import muon
+
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        raise ConfigError(
+            f"{job.setting}.optimizer.name: muon needs whole matrices, which FSDP and DeepSpeed spread over processes; set adamw"
+        )
+    return muon(model, job.settings.optimizer)

@@ -25,6 +25,15 @@ class OptimizerConfig(Schema):
     )
 
 
+class FineTuneOptimizerConfig(OptimizerConfig):
+    """Optimiser of SFT: AdamW, or Muon for the weight matrices of a small model, which learns in fewer steps."""
+
+    name: Literal["adamw", "muon"] = Field(
+        default="adamw", description="adamw; or muon for the weight matrices, with AdamW for the rest (not with FSDP or DeepSpeed)."
+    )
+    matrix_learning_rate: float = Field(default=2e-2, gt=0, description="Peak learning rate of the weight matrices under muon.")
+
+
 class FineTuneConfig(Schema):
     """SFT (completion-only loss); the checkpoint with the best validation loss goes on, unless `keep` says otherwise."""
 
@@ -36,7 +45,10 @@ class FineTuneConfig(Schema):
     keep: Literal["best", "last"] = Field(
         default="best", description="Which checkpoint goes on: the best on validation; or the last, after max_epochs whatever validation says."
     )
-    optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="Optimiser.")
+    easy_first: float = Field(
+        default=0.0, ge=0, le=1, description="Share of the first pass over which longer texts come in, short ones first; 0 mixes all lengths from the start."
+    )
+    optimizer: FineTuneOptimizerConfig = Field(default=FineTuneOptimizerConfig(), description="Optimiser.")
 
 
 class WarmStartConfig(FineTuneConfig):

@@ -169,7 +169,7 @@ def test_a_checkpoint_with_a_short_context_is_lengthened(context: Make, stages: 
 
     inputs = stages()
     short = make_config(student={**STUDENT, "model": {**STUDENT["model"], "context": 192}})
-    made = fresh_student(student_of(short, trained_form("compact")), ["A: 1+1=2|?| 2||||"], 0)
+    made = fresh_student(student_of(short, trained_form("compact")), ["1+1=2|A|?|| 2|||"], 0)
     save_student(made.model, made.tokenizer, tmp_path / "short")
     model = {"type": "checkpoint", "path": str(tmp_path / "short")}
     asked = {**STUDENT, "model": model, "max_prompt_tokens": 200}

@@ -55,17 +55,17 @@ def test_only_so_many_characters_are_shown() -> None:
 
 
 def test_a_trained_model_is_not_told_of_its_fault(scripted: Any) -> None:
-    completer = scripted(lambda request: "nonsense")
+    completer = scripted(lambda request: "nonsense\n=")
     decomposer = GenerativeDecomposer(completer, form=CompactForm())
     [found] = asyncio.run(decomposer.attempt([ITEM]))
     assert isinstance(found, Fault)
-    assert found.kind == "unreadable" and "names none of the 2 segments" in found.message
+    assert found.kind == "unreadable" and "line 0 has 1 fields" in found.message
     assert len(completer.requests) == 1 and dict(decomposer.faults) == {"unreadable": 1}
 
 
 def test_a_compact_decomposition_becomes_a_structure(scripted: Any) -> None:
     decomposer = GenerativeDecomposer(
-        scripted(lambda request: "A: She has 16-3=13|How many?| 13|||16;3|-\nB: The answer is 13"),
+        scripted(lambda request: "She has 16-3=13|A|How many?|| 13|16;3|-|\nThe answer is 13|B\n="),
         form=CompactForm(),
     )
     [found] = asyncio.run(decomposer.decompose([ITEM]))
@@ -73,12 +73,12 @@ def test_a_compact_decomposition_becomes_a_structure(scripted: Any) -> None:
     [step] = found.steps
     assert ITEM.path[step.start : step.end] == "She has 16-3=13"
     assert step.calculations == ("16-3=13",)
-    assert found.decomposer == "generative:scripted@compact3:50000"
+    assert found.decomposer == "generative:scripted@compact4:50000"
 
 
 def _card(folder: Path, **changes: Any) -> Path:
     folder.mkdir(exist_ok=True)
-    card = {"form": "compact", "version": 3, "chat": False, "max_tokens": 64, **changes}
+    card = {"form": "compact", "version": 4, "chat": False, "max_tokens": 64, **changes}
     (folder / CARD).write_text(json.dumps(card))
     return folder
 
@@ -88,7 +88,7 @@ def test_the_folder_says_how_a_model_is_asked(tmp_path: Path) -> None:
     made = generative_decomposer(GenerativeDecomposerConfig(type="generative", model=str(folder)))
     assert isinstance(made.form, CompactForm)
     assert made.max_tokens == 64
-    assert "@compact3:" in made.name
+    assert "@compact4:" in made.name
     asked = GenerativeDecomposerConfig(type="generative", model=str(folder), form="prompted", max_tokens=32)
     made = generative_decomposer(asked)
     assert isinstance(made.form, PromptedForm) and made.max_tokens == 32
