@@ -219,6 +219,7 @@ def _trainer(
 
     class FineTuneTrainer(WatchedTrainer, SFTTrainer):  # type: ignore[misc]
         metric_names = _METRICS
+        optimizer: Any
 
         def create_optimizer(self, model: Any = None) -> Any:
             if settings.optimizer.name == "muon" and self.optimizer is None:
