@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from rlkd.config_faults import Fault
+from rlkd.rewards.combine import ever_weighs
 from rlkd.stages import pairs_source
 from schemas.base import Schema
 from schemas.config.data import FileData, GymData, HubData, WorldData
@@ -60,7 +61,7 @@ def _warm_start(config: PipelineConfig) -> Iterator[Fault]:
 
 
 def _structure_reward(config: PipelineConfig) -> Iterator[Fault]:
-    weighs = config.rewards.alpha > 0 or config.rewards.alpha_schedule is not None
+    weighs = ever_weighs(config.rewards, "alpha")
     if config.traces.teacher.type == "none" and config.rl.enabled and weighs:
         yield Fault(
             ("rewards", "alpha"),

@@ -20,6 +20,7 @@ from typing import Any, Generic
 from typing_extensions import TypeVar
 
 from rlkd.events import EventSink
+from rlkd.rewards.combine import ever_weighs
 from schemas.artifact import AnyStageName, RunManifest, StageResult
 from schemas.config.data import WorldData
 from schemas.config.gsrm import GsrmConfig
@@ -207,8 +208,7 @@ def is_enabled(config: RunConfig, name: str) -> bool:
 
 
 def _trains_on_structure(config: PipelineConfig) -> bool:
-    schedule = config.rewards.alpha_schedule
-    return config.rl.enabled and (config.rewards.alpha > 0 or (schedule is not None and schedule.end > 0))
+    return config.rl.enabled and ever_weighs(config.rewards, "alpha")
 
 
 def _has_pairs(config: PipelineConfig) -> bool:

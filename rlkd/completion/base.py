@@ -148,23 +148,6 @@ class Completer(Protocol):
         ...
 
 
-async def complete_all(
-    completer: Completer, requests: Sequence[CompletionRequest]
-) -> list[CompletionResult | EndpointError]:
-    """Asks many requests at once, in order; a request that failed is its error.
-
-    The completer bounds how many really run at once. Errors that are no endpoint's fault are raised.
-    """
-    return await gather([_or_error(completer, request) for request in requests])
-
-
-async def _or_error(completer: Completer, request: CompletionRequest) -> CompletionResult | EndpointError:
-    try:
-        return await completer.complete(request)
-    except EndpointError as error:
-        return error
-
-
 async def gather(coroutines: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
     """Runs coroutines together; where one raises, the others are cancelled before the error goes on."""
     try:

@@ -2,15 +2,16 @@
 
 ``reward = (1 - format - length) * core + format * F + length * L`` with
 ``core = alpha * S + (1 - alpha) * O`` (paper, section 3.3: R = alpha R_GSRM + (1 - alpha) R_outcome).
-Differs from the paper's code: every component and the result are in [0, 1], and a component that could
-not be computed makes the reward *missing*, never zero.
+Each of the three weights may change over training. Differs from the paper's code: every component and the result are
+in [0, 1], and a component that could not be computed makes the reward *missing*, never zero.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from schemas.config.rewards import RewardsConfig
+from schemas.config.rewards import RewardsConfig, WeightSchedule
 
 _RIGHT = 0.5
 """Outcome from which a completion counts as right, for gating."""
@@ -41,13 +42,23 @@ class Combined:
     missing: tuple[str, ...]
 
 
-def alpha_at(config: RewardsConfig, step: int) -> float:
-    """Weight of structure at an optimiser step (from 0); linear under a schedule, then constant."""
-    schedule = config.alpha_schedule
+Weight = Literal["alpha", "format", "length"]
+
+
+def weight_at(config: RewardsConfig, name: Weight, step: int) -> float:
+    """A weight at an optimiser step (from 0); linear under a schedule, then constant."""
+    start: float = getattr(config, name)
+    schedule: WeightSchedule | None = getattr(config, f"{name}_schedule")
     if schedule is None:
-        return config.alpha
+        return start
     share = min(1.0, max(0, step) / schedule.over)
-    return config.alpha + (schedule.end - config.alpha) * share
+    return start + (schedule.end - start) * share
+
+
+def ever_weighs(config: RewardsConfig, name: Weight) -> bool:
+    """Whether a weight is above 0 at any step."""
+    schedule: WeightSchedule | None = getattr(config, f"{name}_schedule")
+    return getattr(config, name) > 0 or (schedule is not None and schedule.end > 0)
 
 
 def length_term(tokens: int, limit: int, free: float) -> float:
@@ -74,18 +85,19 @@ def combine(parts: Components, config: RewardsConfig, step: int) -> Combined:
     Args:
         parts: The components.
         config: Weights and gate.
-        step: Optimiser step, from 0, for the schedule of alpha.
+        step: Optimiser step, from 0, for the schedules of the weights.
     """
-    alpha = alpha_at(config, step)
+    alpha = weight_at(config, "alpha", step)
+    shape, short = weight_at(config, "format", step), weight_at(config, "length", step)
     needed: dict[str, float | None] = {}
     weight = _structure_weight(alpha, config, parts.outcome)
     if weight is None or weight < 1:
         needed["outcome"] = parts.outcome
     if weight is not None and weight > 0:
         needed["structure"] = parts.structure
-    if config.format > 0:
+    if shape > 0:
         needed["format"] = parts.format
-    if config.length > 0:
+    if short > 0:
         needed["length"] = parts.length
     missing = tuple(
         name
@@ -95,8 +107,7 @@ def combine(parts: Components, config: RewardsConfig, step: int) -> Combined:
     if missing:
         return Combined(None, alpha, missing)
     core = (weight or 0.0) * (parts.structure or 0.0) + (1 - (weight or 0.0)) * (parts.outcome or 0.0)
-    total = (1 - config.format - config.length) * core
-    total += config.format * (parts.format or 0.0) + config.length * (parts.length or 0.0)
+    total = (1 - shape - short) * core + shape * (parts.format or 0.0) + short * (parts.length or 0.0)
     return Combined(min(1.0, max(0.0, total)), alpha, ())
 
 

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from rlkd.errors import ConfigError, DataError, MissingScoreError
 from rlkd.formats import OutputFormat, path_of
-from rlkd.rewards.combine import Combined, Components, combine, length_term
+from rlkd.rewards.combine import Combined, Components, combine, ever_weighs, length_term
 from rlkd.rewards.format import format_reward
 from rlkd.rewards.outcome import outcome_reward
 from rlkd.rewards.texts import TextSample, TextScorer
@@ -70,10 +70,10 @@ class RewardFunction:
         max_missing_share: float,
         columns: tuple[str, str, str | None],
     ) -> None:
-        if rewards.format > 0 and output is None:
-            raise ConfigError(f"rewards.format is {rewards.format:g}, so `output` must say the form that is asked for; name one or set rewards.format to 0")
-        if rewards.length > 0 and max_completion_tokens is None:
-            raise ConfigError(f"rewards.length is {rewards.length:g}, so `max_completion_tokens` must be given; give it or set rewards.length to 0")
+        if ever_weighs(rewards, "format") and output is None:
+            raise ConfigError("rewards.format is above 0, so `output` must say the form that is asked for; name one or set rewards.format to 0")
+        if ever_weighs(rewards, "length") and max_completion_tokens is None:
+            raise ConfigError("rewards.length is above 0, so `max_completion_tokens` must be given; give it or set rewards.length to 0")
         self.__name__ = "rlkd"
         self.rewards = rewards
         self.output = output

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rlkd.formats import path_of
-from rlkd.rewards.combine import Combined, Components, alpha_at, combine, length_term
+from rlkd.rewards.combine import Combined, Components, combine, length_term, weight_at
 from rlkd.rewards.format import format_reward
 from rlkd.rewards.outcome import outcome_reward
 from rlkd.structure.score import ScoreItem
@@ -72,7 +72,7 @@ class RewardModel:
         return records
 
     async def _structures(self, completions: Sequence[Completion], step: int) -> list[StructureScore | None]:
-        if alpha_at(self.rewards, step) == 0 and not self.rewards.observe_structure:
+        if weight_at(self.rewards, "alpha", step) == 0 and not self.rewards.observe_structure:
             return [None] * len(completions)
         items = []
         for completion in completions:

@@ -9,11 +9,11 @@ from pydantic import Field, model_validator
 from schemas.base import Schema
 
 
-class AlphaSchedule(Schema):
-    """Linear change of alpha over the first part of training."""
+class WeightSchedule(Schema):
+    """Linear change of a weight over the first part of training."""
 
-    end: float = Field(ge=0, le=1, description="Alpha after `over` optimiser steps.")
-    over: int = Field(ge=1, description="Optimiser steps over which alpha moves from `alpha` to `end`.")
+    end: float = Field(ge=0, le=1, description="The weight after `over` optimiser steps.")
+    over: int = Field(ge=1, description="Optimiser steps over which the weight moves from its start to `end`.")
 
 
 class RewardsConfig(Schema):
@@ -23,9 +23,11 @@ class RewardsConfig(Schema):
     """
 
     alpha: float = Field(default=0.5, ge=0, le=1, description="Weight of the structure reward against the outcome; 0 is outcome only.")
-    alpha_schedule: AlphaSchedule | None = Field(default=None, description="Change of alpha over training; null keeps it.")
+    alpha_schedule: WeightSchedule | None = Field(default=None, description="Change of alpha over training; null keeps it.")
     format: float = Field(default=0.1, ge=0, lt=1, description="Weight of the format term (the answer is stated in the asked form).")
+    format_schedule: WeightSchedule | None = Field(default=None, description="Change of `format` over training; null keeps it.")
     length: float = Field(default=0.0, ge=0, lt=1, description="Weight of the length term (1 up to the free share of the budget, then falling to 0 at the limit).")
+    length_schedule: WeightSchedule | None = Field(default=None, description="Change of `length` over training; null keeps it.")
     length_free: float = Field(default=0.75, gt=0, le=1, description="Share of max_completion_tokens that costs nothing.")
     structure_gate: Literal["always", "wrong", "right"] = Field(
         default="always",
@@ -38,6 +40,8 @@ class RewardsConfig(Schema):
 
     @model_validator(mode="after")
     def _terms_leave_room(self) -> RewardsConfig:
-        if self.format + self.length >= 1:
-            raise ValueError(f"format {self.format} + length {self.length} must stay below 1, or nothing is left for structure and outcome")
+        terms = ((self.format, self.format_schedule), (self.length, self.length_schedule))
+        most = [max(weight, schedule.end if schedule is not None else 0.0) for weight, schedule in terms]
+        if sum(most) >= 1:
+            raise ValueError(f"format {most[0]} + length {most[1]} must stay below 1, or nothing is left for structure and outcome")
         return self

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rlkd.completion.base import CompletionFault, CompletionRequest, Message, complete_all
+from rlkd.completion.base import CompletionFault, CompletionRequest, Message
 from rlkd.completion.build import build_completer
 from rlkd.completion.local_hf import LocalCompleter, model_name
 from rlkd.errors import CheckpointError, EndpointError
@@ -41,6 +42,11 @@ def completer(folder: Path, **changes: Any) -> LocalCompleter:
     return LocalCompleter(LocalEndpoint.model_validate({"type": "local", "path": str(folder), "batch_size": 4} | changes))
 
 
+async def ask(local: LocalCompleter, requests: Sequence[CompletionRequest]) -> list[Any]:
+    """Asks all at once; a request that failed is its error."""
+    return await asyncio.gather(*map(local.complete, requests), return_exceptions=True)
+
+
 def by_hand(folder: Path, prompt: str, steps: int) -> tuple[list[int], Any]:
     """Greedy token ids one by one, without padding or a cache, and the first step's log-probabilities."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -64,7 +70,7 @@ def test_batched_answers_are_those_of_the_model_alone(folder: Path) -> None:
     prompts = ["is it one", "the a b c d two", "no", "is it three yes no the", "a"]
     requests = [CompletionRequest(prompt=p, max_tokens=6, logprobs=True, allow_truncated=True) for p in prompts]
     local = completer(folder)
-    results = asyncio.run(complete_all(local, requests))
+    results = asyncio.run(ask(local, requests))
     for prompt, result in zip(prompts, results, strict=True):
         assert not isinstance(result, EndpointError)
         written, first = by_hand(folder, prompt, 6)
@@ -101,7 +107,7 @@ def test_a_stop_text_ends_it_and_is_left_out(folder: Path) -> None:
 
 def test_a_prompt_that_leaves_no_room_fails_alone(folder: Path) -> None:
     requests = [CompletionRequest(prompt=p, max_tokens=8, allow_truncated=True) for p in ("a " * 30, "a", "")]
-    long, short, empty = asyncio.run(complete_all(completer(folder), requests))
+    long, short, empty = asyncio.run(ask(completer(folder), requests))
     assert isinstance(long, CompletionFault)
     assert "30 prompt tokens and 8 to write do not fit into 32" in str(long)
     assert not isinstance(short, EndpointError)
@@ -114,7 +120,7 @@ def test_messages_without_a_chat_template_come_one_after_another(folder: Path) -
     local = completer(folder)
 
     async def both() -> Any:
-        return await complete_all(local, [chat, plain])
+        return await ask(local, [chat, plain])
 
     first, second = asyncio.run(both())
     assert first == second

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rlkd.completion.base import CompletionFault, CompletionRequest, CompletionResult, Message, complete_all
+from rlkd.completion.base import CompletionFault, CompletionRequest, CompletionResult, Message
 from rlkd.completion.openai import OpenAICompleter, parse_reply
 from rlkd.completion.simulated import Reply, SimulatedServer
 from rlkd.errors import EndpointError, UserError
@@ -192,7 +192,7 @@ def test_no_more_requests_at_once_than_allowed_and_order_is_kept() -> None:
     async def many(completer: OpenAICompleter) -> list[Any]:
         requests = [CompletionRequest(messages=(Message("user", f"q{i}"),)) for i in range(10)]
         try:
-            return await complete_all(completer, requests)
+            return await asyncio.gather(*map(completer.complete, requests), return_exceptions=True)
         finally:
             await completer.aclose()
 

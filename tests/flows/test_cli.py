@@ -143,6 +143,22 @@ def test_a_run_killed_in_a_stage_is_finished_by_the_same_command(
     )
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_run_killed_between_stages_is_finished_by_the_same_command(cli: Any, tmp_path: Path, when: str) -> None:
+    """A stage has finished, and the run has not, or has just, taken note of it; the next has not begun."""
+    killed = cli("run", "tiny.yaml", FAKE_KILL=f"{when}:warm_start")
+    assert killed.returncode == -signal.SIGKILL
+    assert cli.work("warm_start") == ["start", *map(str, range(8))]
+    assert cli.work("qualify") == []
+    assert ("warm_start" in _statuses(tmp_path / "runs" / "tiny")) == (when == "after")
+    done = cli("run", "tiny.yaml")
+    assert done.returncode == 0, done.stderr
+    before = STAGES[: STAGES.index("qualify")]
+    assert _statuses(tmp_path / "runs" / "tiny") == {**DONE, **dict.fromkeys(before, "reused")}
+    assert all(cli.work(name).count("start") == 1 for name in STAGES)
+    assert cli.work("rl") == ["start", *map(str, range(8))]
+
+
 def test_an_interrupt_stops_the_run_and_exits_130(cli: Any, tmp_path: Path) -> None:
     process = cli.start("run", "tiny.yaml", FAKE_DELAY="0.5")
     _until(lambda: len(cli.work("rl")) > 2, process)

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rlkd.rewards.combine import Components, alpha_at, combine, length_term
-from schemas.config.rewards import AlphaSchedule, RewardsConfig
+from rlkd.rewards.combine import Components, combine, ever_weighs, length_term, weight_at
+from schemas.config.rewards import RewardsConfig, WeightSchedule
 
 GATES = st.sampled_from(["always", "wrong", "right"])
 VALUE = st.one_of(st.none(), st.floats(0, 1))
@@ -73,9 +73,26 @@ def test_what_carries_no_weight_may_be_missing() -> None:
 
 
 def test_alpha_schedule_is_linear_then_constant() -> None:
-    config = RewardsConfig(alpha=0.8, alpha_schedule=AlphaSchedule(end=0.2, over=4))
+    config = RewardsConfig(alpha=0.8, alpha_schedule=WeightSchedule(end=0.2, over=4))
     # 0.8 + (0.2 - 0.8) * step / 4
-    assert [alpha_at(config, step) for step in (0, 1, 2, 4, 9)] == pytest.approx([0.8, 0.65, 0.5, 0.2, 0.2])
+    assert [weight_at(config, "alpha", step) for step in (0, 1, 2, 4, 9)] == pytest.approx([0.8, 0.65, 0.5, 0.2, 0.2])
+
+
+def test_every_weight_may_change_over_training() -> None:
+    config = RewardsConfig(
+        alpha=0.5, format=0.4, format_schedule=WeightSchedule(end=0.0, over=4), length_schedule=WeightSchedule(end=0.2, over=10)
+    )
+    parts = Components(structure=1.0, outcome=0.0, format=1.0, length=0.0)
+    # step 0: format 0.4, length 0: 0.6 * 0.5 + 0.4 * 1; step 2: 0.2 and 0.04: 0.76 * 0.5 + 0.2; from step 10: 0 and 0.2: 0.8 * 0.5
+    assert [combine(parts, config, step).reward for step in (0, 2, 10, 99)] == pytest.approx([0.7, 0.58, 0.4, 0.4])
+    unread = Components(structure=1.0, outcome=0.0, format=None, length=None)
+    assert combine(unread, config, 0).missing == ("format",)
+    assert combine(unread, config, 5).missing == ("length",)
+    assert ever_weighs(config, "length")
+    assert not ever_weighs(RewardsConfig(), "length")
+    assert not ever_weighs(RewardsConfig(alpha=0.0, alpha_schedule=WeightSchedule(end=0.0, over=1)), "alpha")
+    with pytest.raises(ValidationError, match=r"format 0\.6 \+ length 0\.4 must stay below 1"):
+        RewardsConfig(format=0.1, format_schedule=WeightSchedule(end=0.6, over=5), length=0.4)
 
 
 def test_length_term_falls_from_the_free_share_to_the_limit() -> None:

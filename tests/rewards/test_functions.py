@@ -80,6 +80,9 @@ def test_format_and_length() -> None:
         make_reward_function(rewards=rewards, max_completion_tokens=10)
     with pytest.raises(ConfigError, match="`max_completion_tokens`"):
         make_reward_function(rewards=rewards, output="boxed")
+    later = RewardsConfig.model_validate({"format": 0.0, "format_schedule": {"end": 0.1, "over": 5}})
+    with pytest.raises(ConfigError, match="`output`"):
+        make_reward_function(rewards=later)
 
 
 @pytest.mark.parametrize("output", ["think_boxed", None])

@@ -134,6 +134,15 @@ def test_a_schedule_the_format_and_the_length_term(run: Path, tmp_path: Path) ->
     assert sum(row.advantage or 0 for row in rows[:4]) == pytest.approx(0.0)
 
 
+def test_a_replay_follows_the_schedules(run: Path, tmp_path: Path) -> None:
+    overrides = ["rewards.format=0.4", "rewards.format_schedule={end: 0.0, over: 1}", "rewards.length_schedule={end: 0.2, over: 1}"]
+    replay_run(run, overrides, tmp_path / "new")
+    rows = read_ledger(tmp_path / "new")
+    # step 0: 0.6 * (0.5 * 1 + 0.5 * 1) + 0.4; step 1 (structure and outcome of row 5 are 0.5 and 1): 0.8 * 0.75 + 0.2
+    assert (rows[0].reward, rows[5].reward) == pytest.approx((1.0, 0.8))
+    assert rows[3].reward == pytest.approx(0.4)  # neither structure nor outcome: 0.6 * 0 + 0.4
+
+
 def test_structure_is_scored_again_from_the_completions(run: Path, tmp_path: Path) -> None:
     report = replay_run(run, ["structures.alignment={type: prefix}", "rewards.alpha=1.0"], tmp_path / "new")
     assert report.rescored

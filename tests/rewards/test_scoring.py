@@ -7,7 +7,7 @@ import pytest
 
 from rlkd.rewards.scoring import RewardModel
 from schemas.alignment import StepMatch, StructureScore
-from schemas.config.rewards import AlphaSchedule, RewardsConfig
+from schemas.config.rewards import RewardsConfig, WeightSchedule
 from schemas.config.student import StudentConfig
 from schemas.problem import Problem
 from schemas.rollout import Completion, RewardRecord
@@ -80,5 +80,5 @@ def test_structure_without_weight_is_observed_only_where_asked() -> None:
     assert score(seen, RewardsConfig(alpha=0.0), RIGHT)[0].structure == 0.5
     assert score(unseen, RewardsConfig(alpha=0.0, observe_structure=False), RIGHT)[0].structure is None
     assert not unseen.items
-    later = RewardsConfig(alpha=0.0, observe_structure=False, alpha_schedule=AlphaSchedule(end=1, over=2))
+    later = RewardsConfig(alpha=0.0, observe_structure=False, alpha_schedule=WeightSchedule(end=1, over=2))
     assert score(unseen, later, RIGHT, step=1)[0].structure == 0.5

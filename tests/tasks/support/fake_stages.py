@@ -1,6 +1,7 @@
 """Stage functions without models, for tests of what surrounds them.
 
 Environment: ``FAKE_LOG`` (a file that gets one line per unit of work: stage, attempt's process, unit),
+``FAKE_KILL`` (``before:`` or ``after:`` and the name of a stage: the run is killed when that finished stage is written down),
 ``FAKE_FAIL`` (name of a stage that fails, or @ and a file that holds it), ``FAKE_FAULT`` (how), ``FAKE_DELAY`` (seconds per unit of traces and rl).
 """
 
@@ -18,7 +19,7 @@ import rlkd.stages
 from rlkd.errors import DataError, TrainingError
 from rlkd.io import append_row, recover_rows, sha256_file, sha256_text, write_json_atomic, write_rows
 from rlkd.stages import StageContext
-from schemas.artifact import StageResult
+from schemas.artifact import StageEntry, StageResult
 from schemas.problem import Problem
 from schemas.qualification import Auroc, Qualification, Separation
 from schemas.report import ReportContent
@@ -42,6 +43,24 @@ def install() -> None:
     rlkd.stages.STAGES = tuple(
         replace(spec, function=f"fake_stages:{names[spec.name].__name__}") for spec in rlkd.stages.STAGES
     )
+    if os.environ.get("FAKE_KILL"):
+        _kill_between(*os.environ["FAKE_KILL"].split(":"))
+
+
+def _kill_between(when: str, stage: str) -> None:
+    """Kills this process without warning when a stage has finished, before or after the run has taken note of it."""
+    from tasks.runs import Run
+
+    record = Run.record
+
+    def watched(run: Run, entry: StageEntry) -> None:
+        if entry.name == stage and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        record(run, entry)
+        if entry.name == stage:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Run.record = watched  # type: ignore[method-assign]
 
 
 def _note(stage: str, unit: object) -> None:
