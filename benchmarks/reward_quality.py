@@ -130,38 +130,91 @@ def auroc_table(data: Path, half: str) -> dict[str, Any]:
     return table
 
 
+_CHECKED = "Let me check: {value} - {half} = {rest}, and {rest} + {half} = {value}."
+
+
+def checked(path: str) -> str | None:
+    """A path whose last result is verified at its end; ``None`` where it has no whole one."""
+    values = [line.calc.value for line in change.lines_of(path) if line.calc is not None]
+    if not values or values[-1] != int(values[-1]) or values[-1] < 4:
+        return None
+    value = int(values[-1])
+    return f"{path}\n{_CHECKED.format(value=value, half=value // 2, rest=value - value // 2)}"
+
+
+_FALLS, _STAYS, _NO_RISE = "falls", "unchanged within 0.02", "does not rise"
+_AS_EXPECTED: dict[str, Callable[[float, float], bool]] = {
+    _FALLS: lambda old, new: new < old - 1e-9,
+    _STAYS: lambda old, new: abs(new - old) <= 0.02,
+    _NO_RISE: lambda old, new: new <= old + 1e-9,
+}
+EXPECTED = {
+    "dependent step scrambled": _FALLS,
+    "independent steps swapped": _STAYS,
+    "wrong value carried on": _FALLS,
+    "irrelevant step inserted": _NO_RISE,
+    "irrelevant step in a wrong path": _NO_RISE,
+    "step repeated": _NO_RISE,
+    "step repeated in a wrong path": _NO_RISE,
+    "problem copied in": _NO_RISE,
+    "result checked at the end": _STAYS,
+    "teacher's last step only": _FALLS,
+    "teacher's second half only": _FALLS,
+    "teacher's first half only": _FALLS,
+}
+
+
+def _changed(pair: Pair, seen: set[int], rng: random.Random) -> list[tuple[str, str, str | None]]:
+    """Every change of a pair: its name, the path, the path changed (or ``None``)."""
+    student, quantities = pair.student, problem_quantities(pair.problem)
+    if not pair.right:
+        return [
+            ("irrelevant step in a wrong path", student, change.insert_irrelevant(student, quantities, rng)),
+            ("step repeated in a wrong path", student, change.repeat_step(student, rng)),
+        ]
+    found = [
+        ("dependent step scrambled", student, change.scramble_dependent(student, quantities, rng)),
+        ("independent steps swapped", student, change.swap_independent(student, rng)),
+        ("wrong value carried on", student, change.wrong_value(student, rng)),
+        ("irrelevant step inserted", student, change.insert_irrelevant(student, quantities, rng)),
+        ("step repeated", student, change.repeat_step(student, rng)),
+        ("problem copied in", student, change.copy_prompt(student, pair.problem)),
+        ("result checked at the end", student, checked(student)),
+    ]
+    if pair.question not in seen:
+        seen.add(pair.question)
+        steps = [line.text for line in change.lines_of(pair.teacher) if line.calc is not None]
+        first = "\n".join(steps[: len(steps) // 2]) if len(steps) > 2 else None
+        found += [
+            ("teacher's last step only", pair.teacher, change.last_step_only(pair.teacher)),
+            ("teacher's second half only", pair.teacher, change.second_half_only(pair.teacher)),
+            ("teacher's first half only", pair.teacher, first),
+        ]
+    return found
+
+
 def sensitivity_table(data: Path, half: str, style: str) -> dict[str, Any]:
-    """What happens to the score of right solutions (full paths) when they are changed."""
+    """What happens to the score of full paths when they are changed: how often what should, and the mean score after."""
     rng = random.Random(0)
     scorer = StructureScorer()
-    checks: dict[str, tuple[str, Callable[[float, float], bool]]] = {
-        "dependent step scrambled": ("falls", lambda old, new: new < old - 1e-9),
-        "independent steps swapped": ("unchanged within 0.02", lambda old, new: abs(new - old) <= 0.02),
-        "wrong value carried on": ("falls", lambda old, new: new < old - 1e-9),
-        "irrelevant step inserted": ("does not rise", lambda old, new: new <= old + 1e-9),
-        "step repeated": ("does not rise", lambda old, new: new <= old + 1e-9),
-        "problem copied in": ("does not rise", lambda old, new: new <= old + 1e-9),
-    }
-    outcomes: dict[str, list[bool]] = {name: [] for name in checks}
+    outcomes: dict[str, list[tuple[bool, float]]] = {name: [] for name in EXPECTED}
+    seen: set[int] = set()
     for pair in load_pairs(data, half, False, style):
-        if not pair.right:
-            continue
         teacher = (decompose_text(pair.teacher, problem=pair.problem),)
-        before = scorer.quick_score(ScoreItem(pair.problem, teacher, pair.student))
-        changed = {
-            "dependent step scrambled": change.scramble_dependent(pair.student, problem_quantities(pair.problem), rng),
-            "independent steps swapped": change.swap_independent(pair.student, rng),
-            "wrong value carried on": change.wrong_value(pair.student, rng),
-            "irrelevant step inserted": change.insert_irrelevant(pair.student, rng),
-            "step repeated": change.repeat_step(pair.student, rng),
-            "problem copied in": change.copy_prompt(pair.student, pair.problem),
-        }
-        for name, student in changed.items():
-            after = None if student is None else scorer.quick_score(ScoreItem(pair.problem, teacher, student))
+        for name, old, new in _changed(pair, seen, rng):
+            if new is None:
+                continue
+            before = scorer.quick_score(ScoreItem(pair.problem, teacher, old))
+            after = scorer.quick_score(ScoreItem(pair.problem, teacher, new))
             if before is not None and after is not None:
-                outcomes[name].append(checks[name][1](before, after))
+                outcomes[name].append((_AS_EXPECTED[EXPECTED[name]](before, after), after))
     return {
-        name: {"expected": checks[name][0], "n": len(found), "share": sum(found) / max(1, len(found))}
+        name: {
+            "expected": EXPECTED[name],
+            "n": len(found),
+            "share": sum(good for good, _ in found) / max(1, len(found)),
+            "mean_after": sum(after for _, after in found) / max(1, len(found)),
+        }
         for name, found in outcomes.items()
     }
 
@@ -205,9 +258,9 @@ def show(results: dict[str, Any]) -> None:
         for name, (value, low, high) in block["auroc"].items():
             print(f"  {name:22s} {value:.4f}  [{low:.4f}, {high:.4f}]")
     for style in ("marks", "plain"):
-        print(f"\nright solutions changed ({style}):")
+        print(f"\nsolutions changed ({style}):")
         for name, row in results["sensitivity"][style].items():
-            print(f"  {name:28s} {row['expected']:22s} {row['share']:7.2%} of {row['n']}")
+            print(f"  {name:32s} {row['expected']:22s} {row['share']:7.2%} of {row['n']:4d}, mean after {row['mean_after']:.3f}")
     print("\ndecomposition against gold:")
     for name, row in results["decomposition"].items():
         print(f"  {name:34s} " + "  ".join(f"{k} {v:.4f}" for k, v in row.items()))

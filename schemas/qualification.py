@@ -13,12 +13,15 @@ ChangeName = Literal[
     "steps_swapped",
     "step_scrambled",
     "irrelevant_inserted",
+    "irrelevant_in_wrong",
     "step_repeated",
     "path_repeated",
     "problem_copied",
     "judge_addressed",
     "value_wrong",
     "end_wrong",
+    "last_step_only",
+    "second_half_only",
     "empty",
 ]
 Expected = Literal["falls", "stays", "does not rise", "is 0"]

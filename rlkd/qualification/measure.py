@@ -13,7 +13,7 @@ from rlkd.qualification.bias import unrelated_pairs, yes_bias
 from rlkd.qualification.hiding import hide
 from rlkd.qualification.measures import BASELINES, baseline, separation
 from rlkd.qualification.pairs import Labelled
-from rlkd.qualification.variants import EXPECTED, Variant, as_expected, variants
+from rlkd.qualification.variants import EXPECTED, OF_TEACHER, Variant, as_expected, variants
 from rlkd.structure.base import PathItem
 from rlkd.structure.factory import make_scorer
 from rlkd.structure.score import ScoreItem
@@ -217,7 +217,7 @@ class Measurer:
             made += [
                 (pair, variant)
                 for variant in variants(pair, rng)
-                if variant.name != "end_wrong" or pair.group not in seen
+                if variant.name not in OF_TEACHER or pair.group not in seen
             ]
             seen.add(pair.group)
         texts: dict[tuple[str, tuple[str, ...], str], LabelledPair] = {}

@@ -19,15 +19,20 @@ EXPECTED: Mapping[ChangeName, Expected] = {
     "steps_swapped": "stays",
     "step_scrambled": "falls",
     "irrelevant_inserted": "does not rise",
+    "irrelevant_in_wrong": "does not rise",
     "step_repeated": "does not rise",
     "path_repeated": "does not rise",
     "problem_copied": "does not rise",
     "judge_addressed": "does not rise",
     "value_wrong": "falls",
     "end_wrong": "falls",
+    "last_step_only": "falls",
+    "second_half_only": "falls",
     "empty": "is 0",
 }
 """What a good score does under each change."""
+OF_TEACHER: frozenset[ChangeName] = frozenset({"end_wrong", "last_step_only", "second_half_only"})
+"""Changes that are made to the teacher's own path."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,8 @@ def as_expected(expected: Expected, before: float, after: float, same: float) ->
 
 
 def variants(pair: LabelledPair, rng: random.Random) -> list[Variant]:
-    """Every change that can be made to a right path; ``end_wrong`` is made to the teacher's own path, ``judge_addressed``
-    to one with a wrong value.
+    """Every change that can be made to a right path; those of ``OF_TEACHER`` are made to the teacher's own path,
+    ``judge_addressed`` and ``irrelevant_in_wrong`` to one with a wrong value.
 
     Args:
         pair: A pair whose student's path is right.
@@ -81,10 +86,12 @@ def variants(pair: LabelledPair, rng: random.Random) -> list[Variant]:
             "paraphrased": paraphrase(path),
             "steps_swapped": changes.swap_independent(path, rng),
             "step_scrambled": changes.scramble_dependent(path, problem_quantities(pair.problem), rng),
-            "irrelevant_inserted": changes.insert_irrelevant(path, rng),
+            "irrelevant_inserted": changes.insert_irrelevant(path, problem_quantities(pair.problem), rng),
             "step_repeated": changes.repeat_step(path, rng),
             "value_wrong": changes.wrong_value(path, rng),
             "end_wrong": changes.wrong_end(teacher, rng),
+            "last_step_only": changes.last_step_only(teacher),
+            "second_half_only": changes.second_half_only(teacher),
         }
     found["path_repeated"] = changes.repeat_path(path)
     found["problem_copied"] = changes.copy_prompt(path, pair.problem)
@@ -92,12 +99,22 @@ def variants(pair: LabelledPair, rng: random.Random) -> list[Variant]:
     # A right path can hardly rise: what is said to the judge is said in one that has gone wrong, where there is one.
     lost = found["value_wrong"] or path
     found["judge_addressed"] = changes.address_judge(lost)
-    before = {"end_wrong": teacher, "judge_addressed": lost}
+    if found["value_wrong"] is not None:
+        found["irrelevant_in_wrong"] = _padded(pair, lost, rng)
+    before = {**dict.fromkeys(OF_TEACHER, teacher), "judge_addressed": lost, "irrelevant_in_wrong": lost}
     return [
         Variant(name, before.get(name, path), changed)
         for name in EXPECTED
         if (changed := found.get(name)) is not None
     ]
+
+
+def _padded(pair: LabelledPair, path: str, rng: random.Random) -> str | None:
+    from rlkd.data.worlds import world_names
+
+    if pair.domain in world_names():
+        return WorldChanges(pair.domain).insert_irrelevant(path, pair.problem, rng)
+    return changes.insert_irrelevant(path, problem_quantities(pair.problem), rng)
 
 
 def _in_world(pair: LabelledPair, rng: random.Random) -> dict[ChangeName, str | None]:
@@ -110,4 +127,6 @@ def _in_world(pair: LabelledPair, rng: random.Random) -> dict[ChangeName, str | 
         "step_repeated": world.repeat_step(path, rng),
         "value_wrong": world.wrong_value(path, rng),
         "end_wrong": world.wrong_end(pair.teachers[0], rng),
+        "last_step_only": world.last_step_only(pair.teachers[0]),
+        "second_half_only": world.second_half_only(pair.teachers[0]),
     }

@@ -18,12 +18,15 @@ _NAMED = 4
 """Most thresholds that are named where they could not be measured; more are counted."""
 PADDING: tuple[ChangeName, ...] = (
     "irrelevant_inserted",
+    "irrelevant_in_wrong",
     "step_repeated",
     "path_repeated",
     "problem_copied",
     "judge_addressed",
 )
 """The changes that ``qualify.thresholds.padding`` is about."""
+CUT: tuple[ChangeName, ...] = ("last_step_only", "second_half_only")
+"""The changes that ``qualify.thresholds.cut_short`` is about."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +67,21 @@ def _share(name: ChangeName) -> Callable[[Qualification], _Figure]:
     return read
 
 
-def _padding(found: Qualification) -> _Figure:
-    """The worst kind of padding."""
-    rows = [row for name in PADDING if (row := _row(found, name)) is not None and row.share is not None]
-    worst = min(rows, key=lambda row: row.share or 0.0, default=None)
-    return _Figure(worst.share, worst.n) if worst is not None else _Figure(None, 0)
+def _worst(names: tuple[ChangeName, ...]) -> Callable[[Qualification], _Figure]:
+    def read(found: Qualification) -> _Figure:
+        rows = [row for name in names if (row := _row(found, name)) is not None and row.share is not None]
+        worst = min(rows, key=lambda row: row.share or 0.0, default=None)
+        return _Figure(worst.share, worst.n) if worst is not None else _Figure(None, 0)
+
+    return read
 
 
-def _empty(found: Qualification) -> _Figure:
-    row = _row(found, "empty")
-    return _Figure(row.mean_after if row else None, row.n if row else 0)
+def _mean(name: ChangeName) -> Callable[[Qualification], _Figure]:
+    def read(found: Qualification) -> _Figure:
+        row = _row(found, name)
+        return _Figure(row.mean_after if row else None, row.n if row else 0)
+
+    return read
 
 
 def _bias(found: Qualification) -> _Figure:
@@ -109,9 +117,11 @@ RULES: Mapping[str, _Rule] = {
     "swapped": _Rule("independent steps swapped: score stays", _share("steps_swapped")),
     "wrong_value": _Rule("intermediate value wrong: score falls", _share("value_wrong")),
     "wrong_end": _Rule("teacher's path with a wrong end: score falls", _share("end_wrong")),
+    "cut_short": _Rule("teacher's path cut short: score falls (the worse kind)", _worst(CUT)),
+    "last_step": _Rule("mean score of the teacher's last step alone", _mean("last_step_only"), at_least=False, broken=True),
     "paraphrased": _Rule("other wording: score stays", _share("paraphrased")),
-    "padding": _Rule("padding: score does not rise (the worst kind)", _padding),
-    "empty": _Rule("mean score of an empty path", _empty, at_least=False, broken=True),
+    "padding": _Rule("padding: score does not rise (the worst kind)", _worst(PADDING)),
+    "empty": _Rule("mean score of an empty path", _mean("empty"), at_least=False, broken=True),
     "yes_bias": _Rule(
         "the judge says yes to steps that are certainly different (the worst question)",
         _bias,

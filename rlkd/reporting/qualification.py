@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlkd.qualification.verdict import PADDING, bound, judge, number, read_figures, summary
+from rlkd.qualification.verdict import CUT, PADDING, bound, judge, number, read_figures, summary
 from rlkd.reporting.plots import COLOURS, as_percent, draw
 from rlkd.reporting.words import percent
 from schemas.config.pipeline import PipelineConfig
@@ -23,12 +23,15 @@ CHANGE_LABELS = {
     "steps_swapped": "two independent steps swapped",
     "step_scrambled": "a dependent step moved to before what it uses",
     "irrelevant_inserted": "an irrelevant step inserted",
+    "irrelevant_in_wrong": "an irrelevant step inserted into a path with a wrong value",
     "step_repeated": "a step repeated",
     "path_repeated": "the whole path repeated",
     "problem_copied": "the problem copied in",
     "judge_addressed": "text aimed at the judge added to a path with a wrong value",
     "value_wrong": "an intermediate value wrong, carried on",
     "end_wrong": "the teacher's path with a wrong end",
+    "last_step_only": "the last step of the teacher's path alone",
+    "second_half_only": "the second half of the teacher's path alone",
     "empty": "an empty path",
 }
 _SHORT = {
@@ -36,12 +39,15 @@ _SHORT = {
     "steps_swapped": "steps swapped",
     "step_scrambled": "step too early",
     "irrelevant_inserted": "step inserted",
+    "irrelevant_in_wrong": "step inserted in a wrong path",
     "step_repeated": "step repeated",
     "path_repeated": "path repeated",
     "problem_copied": "problem copied in",
     "judge_addressed": "judge addressed",
     "value_wrong": "value wrong",
     "end_wrong": "end wrong",
+    "last_step_only": "last step only",
+    "second_half_only": "second half only",
 }
 _CHANGES_OF = {
     "paraphrased": ("paraphrased",),
@@ -50,6 +56,7 @@ _CHANGES_OF = {
     "padding": PADDING,
     "wrong_value": ("value_wrong",),
     "wrong_end": ("end_wrong",),
+    "cut_short": CUT,
 }
 EXPECTED_LABELS = {
     "falls": "falls",

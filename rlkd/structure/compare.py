@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from rlkd.structure.align import Matching, align_structure
 from rlkd.structure.base import PairVerdict
+from rlkd.structure.corrections import RETRACTED
 from rlkd.structure.departures import COST_EXTRA, kept_of
 from rlkd.structure.graph import Graph
-from rlkd.structure.prepare import Prepared, View
+from rlkd.structure.prepare import CHECK, Prepared, View
 from rlkd.structure.quantities import problem_quantities
 from rlkd.structure.rules_judge import judge_units, stated_number
 from rlkd.structure.settle import Items, Quantity, leaves, overlap, settle
@@ -89,15 +90,21 @@ def _weigh_premises(
 ) -> None:
     """Weighs equal results by what they are worked out from, with unmatched steps before them written in.
 
-    So ``16 - 3 - 4 = 9`` is ``16 - 7 = 9`` after ``3 + 4 = 7`` in full, and ``5 + 4 = 9`` is not.
+    So ``16 - 3 - 4 = 9`` is ``16 - 7 = 9`` after ``3 + 4 = 7`` in full, and ``5 + 4 = 9`` is not. Where such a result also
+    stands apart, with no other of the teacher's steps before or behind it, it is equal by chance and no match.
     """
     back = {s: t for t, s in matching.pairs.items()}
-    for t, s in matching.pairs.items():
+    used = {d for s in back for d in student.depends[s]}
+    for t, s in list(matching.pairs.items()):
         _, sub_problem, answer = verdicts[t, s]
         if not answer or sub_problem == 1.0:
             continue
         ours, theirs = leaves(t, teacher, matching.pairs), leaves(s, student, back)
         shared = max(overlap(ours, theirs), (sub_problem - 0.6) / 0.4)
+        if not shared > 1e-9 and s not in used and not any(d in back for d in student.depends[s]):
+            del matching.pairs[t]
+            matching.covered[t] = matching.explained[s] = 0.0
+            continue
         credit = 0.8 + 0.2 * shared if shared > 1e-9 else OTHER_PREMISES
         weight = credit / ((1 + sub_problem) / 2)
         matching.covered[t] *= weight
@@ -129,13 +136,14 @@ def compare_verdicts(
         student: The student's path.
         matrix: ``matrix[i][j]`` is the verdict on teacher step i and student step j.
         threshold: Probability of the same intent from which two steps may be aligned.
-        problem: The problem's text; steps that only copy from it do not count on either side.
+        problem: The problem's text; steps that only copy from it do not count on either side, nor do checks and steps
+            that were taken back.
     """
     prompt = " ".join(problem.lower().split())
-    ours = [not _copied(view, prompt) for view in teacher.views]
-    theirs = [not _copied(view, prompt) for view in student.views]
+    ours = [_counts(view) and not _copied(view, prompt) for view in teacher.views]
+    theirs = [_counts(view) and not _copied(view, prompt) for view in student.views]
     if not any(ours):  # the teacher says nothing of its own: then copies are all there is
-        ours, theirs = [True] * len(ours), [True] * len(theirs)
+        ours, theirs = [True] * len(ours), [_counts(view) for view in student.views]
     candidates: list[tuple[float, int, int]] = []
     for i, row in enumerate(matrix):
         for j, verdict in enumerate(row):
@@ -168,6 +176,10 @@ def _stated(path: Prepared) -> Items:
 def _quantity(text: str) -> Quantity | None:
     number = stated_number(text)
     return number if number is not None else text.strip().lower() or None
+
+
+def _counts(view: View) -> bool:
+    return view.kind not in (CHECK, RETRACTED)
 
 
 def _copied(view: View, prompt: str) -> bool:

@@ -12,6 +12,9 @@ from rlkd.structure.latex import find_latex_calculations
 from rlkd.structure.reading import RawStep, step_texts
 from schemas.structure import ReasoningStep, Structure
 
+CHECK = "check"
+"""Kind of a step that verifies earlier ones and finds nothing new."""
+
 
 class View:
     """What a judge needs to know of one step.
@@ -48,7 +51,7 @@ class Prepared:
 
     Attributes:
         views: Its steps.
-        graph: Its calculations and how they depend on each other.
+        graph: Its calculations and how they depend on each other; without those of checks, which neither help nor hurt.
         depends: For each step, the earlier steps whose answers it uses.
     """
 
@@ -72,7 +75,8 @@ def prepare_raw(path: str, steps: Sequence[RawStep], problem: Sequence[float], p
     units: list[Unit] = []
     for i, step in enumerate(steps):
         own = [] if step.kind == RETRACTED else [_unit(i, calc) for calc in step.calcs]
-        units += own
+        if step.kind != CHECK:
+            units += own
         meta, sub_problem, text = step_texts(path, step, problem_text)
         views.append(View(i, own, sub_problem, meta, "" if step.calcs else text, kind=step.kind))
     graph = build_graph(units, problem)
@@ -82,7 +86,7 @@ def prepare_raw(path: str, steps: Sequence[RawStep], problem: Sequence[float], p
 def prepare_structure(structure: Structure, problem: Sequence[float]) -> Prepared:
     """Prepares the structure that any decomposer made."""
     views = [view_of(step) for step in structure.steps]
-    graph = build_graph([unit for view in views for unit in view.units], problem)
+    graph = build_graph([unit for view in views if view.kind != CHECK for unit in view.units], problem)
     if any(step.depends_on for step in structure.steps):
         return Prepared(views, graph, [list(step.depends_on) for step in structure.steps])
     return Prepared(views, graph, _step_dependencies(graph, len(views)))

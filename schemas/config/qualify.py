@@ -108,6 +108,18 @@ class Thresholds(Schema):
         le=1,
         description="At least: share of teacher paths whose score falls when their end is made wrong.",
     )
+    cut_short: float | None = Field(
+        default=0.95,
+        ge=0,
+        le=1,
+        description="At least: share of teacher paths of three steps or more whose score falls when only their last step, or their second half, is left (the worse of these).",
+    )
+    last_step: float | None = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="At most: mean score of the last step alone of teacher paths of three steps or more. Above it, RL may learn to leave out the reasoning.",
+    )
     paraphrased: float | None = Field(
         default=0.9,
         ge=0,

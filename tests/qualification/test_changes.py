@@ -57,14 +57,30 @@ def test_a_wrong_end_leaves_all_before_it() -> None:
 
 
 def test_padding() -> None:
-    padded = changes.insert_irrelevant(PATH, random.Random(1)).split("\n")
-    assert [line for line in padded if "pebbles" not in line] == [A, B, C]
-    assert len(padded) == 4
+    for seed in range(40):
+        padded = changes.insert_irrelevant(PATH, (3.0, 4.0), random.Random(seed)).split("\n")
+        assert [line for line in padded if "pebbles" not in line] == [A, B, C]
+        assert len(padded) == 4
+        added = changes.Line(next(line for line in padded if "pebbles" in line)).calc
+        assert added is not None and added.holds and added.value not in (7, 10, 17)
     assert changes.repeat_step(PATH, random.Random(0)) in {f"{A}\n{B}\n{C}\n{line}" for line in (A, B, C)}
     assert changes.repeat_path(PATH) == f"{A}\n{B}\n{C}\n{A}\n{B}\n{C}"
     assert changes.copy_prompt(PATH, "How many?") == f"How many?\n{PATH}"
     addressed = changes.address_judge(f"{A}\n\n{B}").split("\n")
     assert addressed == [f"{A} {changes.AIMED}", "", f"{B} {changes.AIMED}"]
+
+
+def test_cutting_short() -> None:
+    assert changes.last_step_only(PATH) == C
+    assert changes.second_half_only(PATH) == f"{B}\n{C}"
+    # lines without a calculation are no steps, where there are others; two steps are too few
+    assert changes.last_step_only(f"{PATH[:-7]}\nSo that is it.") == C
+    assert changes.last_step_only(f"{A}\n{B}") is None
+    assert changes.second_half_only(PLAIN) is None
+    world = WorldChanges("arithmetic")
+    assert world.last_step_only(WORLD_PATH) == Z
+    assert world.second_half_only(WORLD_PATH) == f"{Y}\n{Z}"
+    assert world.last_step_only(f"{PLAN}\n{X}\n{Y}") is None
 
 
 def test_what_cannot_be_changed_is_none() -> None:
@@ -125,7 +141,8 @@ def test_every_change_of_a_path_by_domain() -> None:
     assert list(made) == list(EXPECTED)
     # A right path can hardly rise: the judge is addressed in one that has gone wrong.
     assert made["judge_addressed"].before == made["value_wrong"].after
-    assert made["end_wrong"].before == PATH
+    assert made["irrelevant_in_wrong"].before == made["value_wrong"].after
+    assert made["end_wrong"].before == made["last_step_only"].before == PATH
     world = math.model_copy(update={"teachers": (WORLD_PATH,), "student": WORLD_PATH, "domain": "arithmetic"})
     assert [variant.name for variant in variants(world, random.Random(0))] == list(EXPECTED)
     prose = math.model_copy(update={"teachers": (PLAIN,), "student": PLAIN, "domain": "commonsense"})

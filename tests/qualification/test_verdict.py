@@ -35,6 +35,8 @@ CASES: dict[str, Callable[[Qualification], dict[str, Any]]] = {
     "swapped": lambda q: changed(q, "steps_swapped", share=0.89),
     "wrong_value": lambda q: changed(q, "value_wrong", share=0.89),
     "wrong_end": lambda q: changed(q, "end_wrong", share=0.94),
+    "cut_short": lambda q: changed(q, "second_half_only", share=0.94),
+    "last_step": lambda q: changed(q, "last_step_only", mean_after=0.51),
     "paraphrased": lambda q: changed(q, "paraphrased", share=0.89),
     "padding": lambda q: changed(q, "path_repeated", share=0.94),
     "empty": lambda q: changed(q, "empty", mean_after=0.01),
@@ -48,7 +50,7 @@ CASES: dict[str, Callable[[Qualification], dict[str, Any]]] = {
     },
     "cost_s": lambda q: {"cost": q.cost and q.cost.model_copy(update={"seconds": 61.0})},
 }
-BROKEN = {"empty", "yes_bias", "parse_failures", "missing", "repeatable"}
+BROKEN = {"last_step", "empty", "yes_bias", "parse_failures", "missing", "repeatable"}
 SETTINGS = QualifyConfig(thresholds=Thresholds(cost_s=60.0))
 
 
@@ -61,7 +63,7 @@ def test_good_figures_pass(figures: Figures) -> None:
     assert found.passed
     assert not found.refused
     assert [check.status for check in found.checks] == ["passed"] * len(RULES)
-    assert summary(found) == "the structure reward passes its qualification: 14 of 14 thresholds are met"
+    assert summary(found) == "the structure reward passes its qualification: 16 of 16 thresholds are met"
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -45,18 +45,27 @@ def test_the_path_alone_predicts_the_outcome(benchmark: object, style: str, goal
     assert structure > auroc(right, np.array(found["prefix"])) + 0.05
 
 
-def test_changes_to_right_solutions_are_noticed(benchmark: object) -> None:
+def test_changes_to_solutions_are_noticed(benchmark: object) -> None:
     table = benchmark.sensitivity_table(DATA, "dev", "plain")  # type: ignore[attr-defined]
     goals = {
         "dependent step scrambled": 0.95,
         "independent steps swapped": 0.95,
         "wrong value carried on": 0.98,
         "irrelevant step inserted": 0.99,
+        "irrelevant step in a wrong path": 0.97,
         "step repeated": 1.0,
+        "step repeated in a wrong path": 1.0,
         "problem copied in": 1.0,
+        "result checked at the end": 0.99,
+        "teacher's last step only": 1.0,
+        "teacher's second half only": 0.95,
+        "teacher's first half only": 1.0,
     }
     missed = {name: table[name]["share"] for name, goal in goals.items() if table[name]["share"] < goal}
     assert not missed
+    assert table["teacher's last step only"]["mean_after"] < 1 / 3
+    assert table["teacher's second half only"]["mean_after"] < 2 / 3
+    assert table["teacher's first half only"]["mean_after"] < 1 / 2
 
 
 def test_decomposition_against_gold(benchmark: object) -> None:
