@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -52,7 +52,7 @@ def test_cutting_a_path_costs_step_by_step() -> None:
     back = [score("\n".join(LINES[-k:])) for k in range(1, 5)]
     assert front == sorted(front) and back == sorted(back)
     assert front[-1] == back[-1] == 1.0
-    assert all(b - a >= 0.05 for scores in (front, back) for a, b in itertools.pairwise(scores))
+    assert all(b - a >= 0.05 for scores in (front, back) for a, b in pairwise(scores))
 
 
 def test_the_same_calculation_in_another_order_is_forgiven_in_part() -> None:
