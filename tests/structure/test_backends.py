@@ -23,11 +23,11 @@ DECOMPOSER: TypeAdapter[Any] = TypeAdapter(DecomposerConfig)
 @pytest.mark.parametrize(
     ("config", "name"),
     [
-        ({"type": "rules"}, "rules@1"),
+        ({"type": "rules"}, "rules@2"),
         ({"type": "llm", "endpoint": SERVER}, "llm:qwen@1:auto:2000:gate0.5"),
         ({"type": "llm", "endpoint": SERVER, "batch": True, "gate": None}, "llm:qwen@1:batch:2000"),
-        ({"type": "embedding", "model": "mini"}, "embedding:mini:0.8:15+rules@1"),
-        ({"type": "cascade", "then": {"type": "llm", "endpoint": SERVER}}, "cascade(rules@1,llm:qwen@1:auto:2000:gate0.5,0.2,0.8)"),
+        ({"type": "embedding", "model": "mini"}, "embedding:mini:0.8:15+rules@2"),
+        ({"type": "cascade", "then": {"type": "llm", "endpoint": SERVER}}, "cascade(rules@2,llm:qwen@1:auto:2000:gate0.5,0.2,0.8)"),
     ],
 )
 def test_every_judge_can_be_built_without_a_server_or_weights(config: dict[str, Any], name: str) -> None:
