@@ -1,6 +1,6 @@
 """Numbers and arithmetic expressions: bounded, fast, and never ``eval``.
 
-An expression is a flat list whose items are ``float`` (operands) and ``str`` (``+ - * / ^ ( )``).
+An expression is a flat list whose items are ``float`` (operands) and ``str`` (``+ - * / % ^ ( )``, ``%`` being the remainder).
 Every function is linear in its input and refuses what is too long or too deep, so that no text can make it slow.
 """
 
@@ -12,7 +12,7 @@ MAX_TOKENS = 96
 """Longer expressions are not read."""
 MAX_DEPTH = 12
 MAX_DIGITS = 24
-_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "^": 3}
+_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
 
 Item = float | str
 
@@ -63,6 +63,10 @@ def _apply(op: str, a: float, b: float) -> float:
         if b == 0:
             raise ExpressionError("division by zero")
         return a / b
+    if op == "%":
+        if b == 0:
+            raise ExpressionError("division by zero")
+        return a % b
     if abs(b) > 64 or (a == 0 and b < 0) or (a < 0 and b != int(b)):
         raise ExpressionError("power out of range")
     try:

@@ -64,7 +64,7 @@ class Calc:
 
     def quantities(self) -> list[str]:
         """Its operands as canonical text; variables by name."""
-        if self.source:
+        if self.source and self.symbolic:
             return _SOURCE_QUANTITY.findall(self.source)
         return [_symbol(x) for x in self.operands]
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rlkd.structure.calc import Calc
 from rlkd.structure.calculations import find_calculations
+from rlkd.structure.claims import CLAIM_STOP, THEREFORE, premises_of
 from rlkd.structure.corrections import RETRACTED
 from rlkd.structure.graph import Graph, Unit, build_graph
 from rlkd.structure.latex import find_latex_calculations
@@ -80,7 +81,19 @@ def prepare_raw(path: str, steps: Sequence[RawStep], problem: Sequence[float], p
         meta, sub_problem, text = step_texts(path, step, problem_text)
         views.append(View(i, own, sub_problem, meta, "" if step.calcs else text, kind=step.kind))
     graph = build_graph(units, problem)
+    if not units:
+        return Prepared(views, graph, _link_claims(views))
     return Prepared(views, graph, _step_dependencies(graph, len(views)))
+
+
+def _link_claims(views: list[View]) -> list[list[int]]:
+    """Gives claims in words the earlier claims that they follow from."""
+    depends = premises_of([view.text for view in views], CLAIM_STOP)
+    for view, premises in zip(views, depends, strict=True):
+        if premises:
+            view.quantities = tuple(views[k].text for k in premises)
+            view.operation = THEREFORE
+    return depends
 
 
 def prepare_structure(structure: Structure, problem: Sequence[float]) -> Prepared:

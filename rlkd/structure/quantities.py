@@ -16,6 +16,15 @@ _WORDS = {
 _QUANTITY = re.compile(r"\d{1,3}(?:[, ]\d{3}){1,6}(?!\d)(?:\.\d{1,20})?|\d{1,24}(?:\.\d{1,20})?(?!\d)|\.\d{1,20}|[A-Za-z]{3,9}")
 _MAX_QUANTITIES = 64
 
+_ONES = {word: int(value) for word, value in _WORDS.items() if value >= 1 and value < 20 and word not in (
+    "once", "twice", "double", "couple", "pair", "third", "thirds", "triple", "thrice", "dozen",
+)}  # fmt: skip
+_TENS = {word: int(value) for word, value in _WORDS.items() if 20 <= value <= 90}
+_SCALES = {"dozen": 12, "hundred": 100, "thousand": 1000}
+_SPELT = re.compile(
+    r"\b(?:{0})(?:[- ](?:and )?(?:{0}))*\b".format("|".join([*_ONES, *_TENS, *_SCALES])), re.IGNORECASE
+)
+
 UNIT_CONSTANTS = (1.0, 2.0, 3.0, 4.0, 7.0, 10.0, 12.0, 24.0, 30.0, 52.0, 60.0, 100.0, 365.0, 1000.0)
 """Numbers that paths use though no problem states them: days, months, minutes, percent."""
 
@@ -36,3 +45,26 @@ def problem_quantities(problem: str) -> tuple[float, ...]:
         if len(found) >= _MAX_QUANTITIES:
             break
     return tuple(found)
+
+
+def with_digits(text: str) -> str:
+    """The text with its number words in digits: ``twenty-five`` is ``25``, ``two hundred`` ``200``.
+
+    A lone "one" stays a word: it is a pronoun more often than a number.
+    """
+    return _SPELT.sub(_in_digits, text)
+
+
+def _in_digits(match: re.Match[str]) -> str:
+    words = re.split(r"[- ]", match.group().lower())
+    if words == ["one"]:
+        return match.group()
+    total = part = 0
+    for word in words:
+        if word in _SCALES:
+            part = max(part, 1) * _SCALES[word]
+            if word == "thousand":
+                total, part = total + part, 0
+        elif word != "and":
+            part += _ONES.get(word) or _TENS[word]
+    return str(total + part)

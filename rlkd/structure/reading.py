@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from rlkd.structure.algebra import read_plain
 from rlkd.structure.calc import Calc
-from rlkd.structure.calculations import find_calculations
 from rlkd.structure.corrections import settle_corrections
 from rlkd.structure.latex import find_latex_calculations, has_latex
 from rlkd.structure.segments import (
@@ -19,6 +19,7 @@ from rlkd.structure.segments import (
     states_answer,
 )
 from rlkd.structure.steps import RawStep
+from rlkd.structure.verbal import add_verbal
 
 __all__ = ["MAX_CHARS", "MAX_STEPS", "RawStep", "read_path", "step_texts"]
 
@@ -48,7 +49,7 @@ def read_path(path: str, max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS)
         The steps in order; empty where the path has none.
     """
     text = path if len(path) <= max_chars else path[:max_chars]
-    calcs = find_latex_calculations(text) if has_latex(text) else find_calculations(text)
+    calcs = find_latex_calculations(text) if has_latex(text) else add_verbal(text, read_plain(text))
     reader = _PathReader(text, calcs)
     for segment in split_lines(text):
         reader.read(segment)
@@ -67,7 +68,7 @@ class _PathReader:
         self.position = 0
         self.steps: list[RawStep] = []
         self.lead: Segment | None = None
-        self.careful = any(cue in text for cue in _CUES)  # else no sentence inside a line can be of another kind
+        self.careful = _has_cue(text)  # else no sentence inside a line can be of another kind
         self.answer_ahead = False
         self.checking = False
         self.turns = False
@@ -160,6 +161,13 @@ _CUES = (
     "old on", "cratch", "No,", "no,", "ops", "onfirm", "econsider",
 )  # fmt: skip
 """A path without any of these states no answer inside a line, verifies nothing and takes nothing back."""
+
+
+def _has_cue(text: str) -> bool:
+    for cue in _CUES:  # noqa: SIM110  (a generator takes twice as long)
+        if cue in text:
+            return True
+    return False
 
 
 def _trim(text: str, start: int, end: int) -> int:

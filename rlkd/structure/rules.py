@@ -60,7 +60,7 @@ def _describe(path: str, step: RawStep, view: View, depends: list[int]) -> Reaso
     if not step.calcs:
         return ReasoningStep(
             index=view.index, meta=view.meta, sub_problem=view.text, answer=answer,
-            depends_on=tuple(depends), start=step.start, end=step.end, kind=step.kind,
+            quantities=view.quantities, operation=view.operation, depends_on=tuple(depends), start=step.start, end=step.end, kind=step.kind,
         )  # fmt: skip
     operands = tuple(dict.fromkeys(q for c in step.calcs for q in c.quantities()))
     return ReasoningStep(
@@ -83,7 +83,7 @@ def answer_of(path: str, step: RawStep, view: View) -> str:
     if not step.calcs:
         return view.answer
     calc = step.calcs[-1]
-    if calc.source:
+    if calc.source and calc.symbolic:
         return calc.source
     value = f"{canonical(calc.value * 100)}%" if calc.percent else canonical(calc.value)
     at = calc.end

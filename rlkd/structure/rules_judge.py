@@ -8,15 +8,12 @@ from functools import lru_cache
 
 from rlkd.structure.base import PairVerdict, StepPair
 from rlkd.structure.calc import same_value
+from rlkd.structure.claims import CLAIM_STOP, THEREFORE, likeness, premises_alike
 from rlkd.structure.graph import Unit
 from rlkd.structure.prepare import View, view_of
 from schemas.config.structure import RulesJudgeConfig
 
 _WORD = re.compile(r"[^\W\d_]{2,24}|\d{1,24}(?:[.,]\d{1,20})*")
-_STOP_WORDS = """the and has have had for that this with from are was were will each much many how she her his him they there
-then than into per after who what when which all its their them also would can could does did you your our not but one out
-is it he to of in on at be by an as or so if we my do"""
-_STOP = frozenset(_STOP_WORDS.split())
 _WORDING_SAME = 0.85
 """Word overlap from which two texts are the same sub-problem for certain."""
 
@@ -66,7 +63,7 @@ def content_words(text: str) -> frozenset[str]:
     for match in _WORD.finditer(text[:4_000]):
         word = match.group()
         lower = word.lower()
-        if lower not in _STOP:
+        if lower not in CLAIM_STOP:
             found.add(lower[:6])
     return frozenset(found)
 
@@ -79,16 +76,15 @@ _NAME = re.compile(r"(?<![.!?] )\b[A-Z][a-z]{1,20}\b|\b[A-Z]\b|\d{1,12}(?:\.\d{1
 
 
 def wording(a: str, b: str) -> float:
-    """How alike two texts are in words, in [0, 1]; texts that name different people, things or numbers are not."""
+    """How alike two texts are in words, in [0, 1].
+
+    Texts that name different people, things or numbers are not alike, nor are a claim and its denial or converse.
+    """
     if a == b:
         return 1.0 if a.strip() else 0.0
-    x, y = content_words(a), content_words(b)
-    if not x or not y:
+    score = likeness(a, b, CLAIM_STOP)
+    if not score:
         return 0.0
-    shared = len(x & y)
-    if not shared:
-        return 0.0
-    score = 2.0 * shared / (len(x) + len(y))
     names_a, names_b = _names(a), _names(b)
     if names_a - names_b and names_b - names_a:
         score *= 0.4
@@ -126,6 +122,8 @@ def _sure(score: float) -> float:
 def _named_sub_problem(teacher: View, student: View) -> float:
     """Steps whose quantities are named: the question and what it is worked out from decide."""
     text = 1.0 if teacher.text == student.text else wording(teacher.text, student.text)
+    if THEREFORE in (teacher.operation, student.operation):
+        return text * (0.5 + 0.5 * premises_alike(teacher.quantities, student.quantities, CLAIM_STOP))
     shared = len(set(teacher.quantities) & set(student.quantities))
     total = len(set(teacher.quantities) | set(student.quantities))
     quantities = shared / total if total else 1.0

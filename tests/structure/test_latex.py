@@ -65,3 +65,40 @@ def test_rendered_calculations_read_back() -> None:
         (calc,) = find_latex_calculations(text)
         again = find_latex_calculations(calc.render() if calc.render().startswith("$") else f"${calc.render()}$")
         assert [a.value for a in again] == [calc.value]
+
+
+@pytest.mark.parametrize(
+    ("text", "operands", "value"),
+    [
+        (r"$7 \equiv 2 \pmod 5$", (7,), 2),
+        (r"$7^2 \equiv 4 (\text{mod } 5)$", (7, 2), 4),
+        (r"$2^4 = 16 \equiv 1 \pmod{5}$", (2, 4), 1),
+        (r"$17 \bmod 5 = 2$", (17, 5), 2),
+        (r"$\gcd(12,18)=6$", (12, 18), 6),
+        (r"$\binom{8}{3} = 56$", (8, 3), 56),
+        (r"$2\frac{1}{3} + 1 = 3\frac13$", (2, 1, 3, 1), 10 / 3),
+        (r"$P(A) = \frac{1}{6}$", (1, 6), 1 / 6),
+    ],
+)
+def test_functions_and_congruences(text: str, operands: tuple[float, ...], value: float) -> None:
+    (calc,) = find_latex_calculations(text)
+    assert (calc.operands, calc.value) == (operands, pytest.approx(value))
+
+
+def test_inequalities_have_a_direction() -> None:
+    def value(text: str) -> float:
+        (calc,) = find_latex_calculations(text)
+        return calc.value
+
+    assert value(r"$x \le 5$") == value(r"$5 \ge x$") == value(r"$-2x \ge -10$")
+    assert len({value(r"$x \le 5$"), value(r"$x \ge 5$"), value(r"$x \ne 5$"), value("$x = 5$")}) == 4
+
+
+def test_the_only_variable_may_have_any_name() -> None:
+    (a,), (b,) = find_latex_calculations("$2x+4=10$"), find_latex_calculations("$2y+4=10$")
+    assert a.value == b.value
+
+
+def test_what_cannot_be_worked_out_is_compared_as_text() -> None:
+    (a,), (b,) = find_latex_calculations(r"$7^{2023} \equiv 2^{2023} \pmod 5$"), find_latex_calculations(r"$7^{2023}\equiv 2^{2023}$")
+    assert a.symbolic and a.value > 1e12 and b.symbolic
