@@ -112,7 +112,7 @@ def test_the_gate_names_every_missed_threshold(figures: Figures, tmp_path: Path)
     with pytest.raises(StageError) as caught:
         gate(config, tmp_path)
     text = str(caught.value)
-    assert "misses 2 of 13 thresholds" in text
+    assert "misses 2 of 15 thresholds" in text
     assert "score falls is 0.500, not at least 0.9 (qualify.thresholds.scrambled)" in text
     assert "scores that are missing is 0.900, not at most 0.05 (qualify.thresholds.missing)" in text
     assert "RL was not started" in text

@@ -75,14 +75,6 @@ def test_a_step_before_what_it_uses_keeps_half() -> None:
     assert matching.f1() == 0.75
 
 
-def test_merged_and_split_steps_are_settled() -> None:
-    # the teacher's 3 + 4 = 7 and 16 - 7 = 9, the student's 16 - 3 - 4 = 9
-    apart = Items([[], [0]], [[3.0, 4.0], [16.0]], [7.0, 9.0])
-    together = Items([[]], [[16.0, 3.0, 4.0]], [9.0])
-    assert align_structure([(0.8, 1, 0)], apart, together).covered == [0.8, 0.8]
-    assert align_structure([(0.8, 0, 1)], together, apart).explained == [0.8, 0.8]
-
-
 def test_the_strongest_candidates_are_matched_first_one_to_one() -> None:
     matching = align_structure([(0.6, 0, 0), (1.0, 0, 1), (0.6, 1, 0), (0.9, 1, 1)], items([[], []]), items([[], []]))
     assert matching.pairs == {0: 1, 1: 0}
