@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-from rlkd.structure.tools import decompose_file, load_score_config, score_file
+from rlkd.structure.tools import FileResult, decompose_file, load_score_config, score_file
 from schemas.config.structure import StructuresConfig
 
 
@@ -15,7 +16,7 @@ def decompose_rows(source: str, target: str, config: str | None) -> int:
         UserError: The input or the configuration cannot be used.
     """
     structures = _with_models(load_score_config(Path(config))[0]) if config is not None else None
-    return decompose_file(Path(source), Path(target), structures)
+    return _told(decompose_file(Path(source), Path(target), structures), source, target)
 
 
 def score_rows(source: str, target: str, config: str | None) -> int:
@@ -26,7 +27,20 @@ def score_rows(source: str, target: str, config: str | None) -> int:
     """
     structures, rewards = load_score_config(Path(config)) if config is not None else (None, None)
     structures = _with_models(structures) if structures is not None else None
-    return score_file(Path(source), Path(target), structures, rewards)
+    return _told(score_file(Path(source), Path(target), structures, rewards), source, target)
+
+
+def _told(result: FileResult, source: str, target: str) -> int:
+    """Says what became of the rows; the exit code."""
+    print(f"{target}: {result.rows} rows")
+    if not result.faulty:
+        return 0
+    print(
+        f"rlkd: {result.faulty} of {result.rows} rows of {source} are wrong (the first: {result.first}); "
+        f"each has its fault in the field `error` of {target}; mend them and run the command again",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def _with_models(structures: StructuresConfig) -> StructuresConfig:

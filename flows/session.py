@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
 from rlkd.config import load_config, load_gsrm_config
+from rlkd.io import is_disk_full
 from schemas.artifact import AnyStageName, GsrmStageName, StageName
 from schemas.config.gsrm import GsrmConfig
 from schemas.config.pipeline import PipelineConfig
@@ -112,7 +113,7 @@ def _session(
 ) -> Iterator[RunRef]:
     folder = Path(output) if output else default_folder(config)
     config = resolve_models(config, tracking.tracking_uri(folder.resolve().parent))
-    with open_run(config, folder, from_stage, whole) as run:
+    with open_run(config, folder, from_stage, whole) as run, _mlflow_log(run):
         ref = _tracked(run)
         with tracking.system_metrics(ref.tracking_uri, ref.mlflow_run_id, config.tracking.system_metrics):
             try:
@@ -124,12 +125,19 @@ def _session(
             _finish(ref, "done", whole)
 
 
+def _mlflow_log(run: Run) -> AbstractContextManager[None]:
+    """Where MLflow is used, what it prints goes to the run folder."""
+    return tracking.logged_to(run.log("mlflow")) if run.config.tracking.enabled else nullcontext()
+
+
 @contextmanager
 def _beside(error: BaseException) -> Iterator[None]:
     """What fails while a failure is being reported is told, and does not hide it."""
     try:
         yield
     except Exception as second:
+        if is_disk_full(second) and is_disk_full(error):
+            return
         text = f"the report of the failed run could not be finished ({type(second).__name__}: {second})"
         error.add_note(text)
         current_display().message(text)

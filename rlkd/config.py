@@ -247,18 +247,19 @@ def _apply(override: str, values: dict[str, Any], places: dict[tuple[str, ...], 
     path = tuple(part.strip() for part in key.split("."))
     where = f"--set {override}"
     if not equals or not all(path):
-        return Fault((), "is not of the form a.b.c=value", where)
+        return Fault((), "it is not of the form a.b.c=value", where)
     try:
         value = yaml.safe_load(text) if text.strip() else ""
     except yaml.YAMLError:
-        return Fault(path, f"the value {text!r} is not valid YAML; quote it", where)
+        return Fault(path, f"has a value that is not valid YAML ({text!r}); quote it", where)
     section: Any = values
-    for part in path[:-1]:
+    for depth, part in enumerate(path[:-1], 1):
         if part not in section or section[part] is None:
             section[part] = {}
         section = section[part]
         if not isinstance(section, dict):
-            return Fault(path, f"{part} is a value, not a section, so it has no {path[-1]}", where)
+            above = ".".join(path[:depth])
+            return Fault(path, f"is no setting; {above} is a value, not a section", where)
     section[path[-1]] = value
     for old in [p for p in places if p[: len(path)] == path]:
         del places[old]

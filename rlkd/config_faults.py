@@ -57,6 +57,9 @@ class Fault:
         while not where and path:
             where = places.get(path, "")
             path = path[:-1]
+        if not where and self.path:  # a section that only its settings have a place for
+            below = (place for keys, place in places.items() if keys[: len(self.path)] == self.path)
+            where = next(below, "")
         setting = ".".join(self.path)
         return f"{where or name}: {setting + ' ' if setting else ''}{self.what}"
 

@@ -94,6 +94,16 @@ def read_any(text: str) -> ParsedOutput:
     return ParsedOutput(body, None, False)
 
 
+def path_of(text: str, output: OutputFormat | None) -> str:
+    """The reasoning of a completion: what the structure reward scores, wherever it is scored.
+
+    Args:
+        text: The completion, without the prompt.
+        output: The convention in which it states its answer; ``None`` takes the first that fits.
+    """
+    return (read_any(text) if output is None else read_output(text, output)).path
+
+
 def write_output(path: str, answer: str, output: OutputFormat) -> str:
     """A teacher's path as the student should write it: same reasoning, the answer in the convention.
 

@@ -103,13 +103,18 @@ def recover_rows(path: Path, model: type[Model]) -> list[Model]:
     return read_rows(path, model)
 
 
-def is_disk_full(error: BaseException) -> bool:
-    """Whether an error, or what caused it, says that the disk is full."""
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, what caused it or was being handled when it came, and so on."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in _DISK_FULL:
-            return True
-        if any(words in str(seen).lower() for words in _DISK_FULL_WORDS):
-            return True
+        yield seen
         seen = seen.__cause__ or seen.__context__
-    return False
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or what caused it, says that the disk is full."""
+    return any(
+        (isinstance(seen, OSError) and seen.errno in _DISK_FULL)
+        or any(words in str(seen).lower() for words in _DISK_FULL_WORDS)
+        for seen in causes(error)
+    )

@@ -95,10 +95,10 @@ _MEASURED = ("pairs", "limit", "changed", "repeats", "unrelated", "resamples", "
 
 STAGES: tuple[StageSpec, ...] = (
     StageSpec("data", 1, ("data",), (), "rlkd.data.stage:prepare_data"),
-    StageSpec("traces", 1, ("traces",), ("data",), "rlkd.data.traces:collect_traces"),
+    StageSpec("traces", 2, ("traces",), ("data",), "rlkd.data.traces:collect_traces"),
     StageSpec(
         "structures",
-        1,
+        2,
         ("structures.decomposer",),
         ("data", "traces"),
         "rlkd.structure.stage:decompose_traces",
@@ -113,7 +113,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "qualify",
-        1,
+        2,
         ("structures", "student", "evaluate.batch_size", *(f"qualify.{name}" for name in _MEASURED)),
         ("data", "traces", "warm_start"),
         "rlkd.qualification.stage:qualify",
@@ -122,7 +122,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "rl",
-        2,
+        3,
         ("student", "structures", "rewards", "rl"),
         ("data", "traces", "structures", "warm_start"),
         "rlkd.training.rl:distil",
@@ -131,7 +131,7 @@ STAGES: tuple[StageSpec, ...] = (
     ),
     StageSpec(
         "evaluate",
-        2,
+        3,
         ("student", "structures", "evaluate"),
         ("data", "traces", "structures", "warm_start", "rl"),
         "rlkd.evaluation.stage:evaluate",
@@ -148,7 +148,7 @@ STAGES: tuple[StageSpec, ...] = (
 
 
 GSRM_STAGES: tuple[StageSpec, ...] = (
-    StageSpec("gsrm_paths", 1, ("paths",), (), "rlkd.gsrm.paths:collect_paths"),
+    StageSpec("gsrm_paths", 2, ("paths",), (), "rlkd.gsrm.paths:collect_paths"),
     StageSpec("gsrm_annotations", 1, ("annotations",), ("gsrm_paths",), "rlkd.gsrm.annotate:annotate_paths"),
     StageSpec(
         "gsrm_train",

@@ -20,7 +20,8 @@ class ReasoningStep(Schema):
         depends_on: Indices of earlier steps whose answers it uses, ascending.
         start: Where it starts in the source path, in code points.
         end: Where it ends (exclusive), in code points.
-        kind: ``step``, or ``check`` for verification and back-tracking that repeats a step.
+        kind: ``step``; ``check`` where it verifies earlier steps and finds nothing new; ``retracted`` where a later step takes
+            it back and stands in its place.
         calculations: The calculations that it makes, in order, as canonical text (``"16-3-4=9"``).
     """
 
@@ -42,7 +43,7 @@ class Structure(Schema):
 
     Attributes:
         steps: In the order of the path; ``steps[i].index == i``.
-        decomposer: Name and version of what read it, for example ``rules@1``.
+        decomposer: Name and version of what read it, for example ``rules@2``.
         path_sha256: Digest of the path's text.
         trace_id: The teacher trace that it was read from; empty for a student path.
         problem_id: The problem; empty where unknown.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkd.errors import RLKDError, StageError
+from rlkd.io import is_disk_full
 from rlkd.jobs import Job, peak_rss_mb
 from rlkd.stages import StageContext, StageSpec, is_enabled, resolve, stage_spec
 from schemas.artifact import AnyStageName, ArtifactRef, StageEntry, StageManifest, StageResult
@@ -18,7 +19,7 @@ from tasks.display import Display, current_display
 from tasks.identity import StageIdentity, identify
 from tasks.jobs import run_job
 from tasks.runs import Run, RunRef
-from tasks.storage import WORK, Built, Clock
+from tasks.storage import WORK, Built, Clock, disk_faults
 from tasks.tracking import StageRun
 
 Inputs = Mapping[AnyStageName, ArtifactRef | None]
@@ -69,19 +70,21 @@ class _Maker:
     def run_once(self) -> ArtifactRef:
         """Finds or builds the stage, records what happened, and returns its reference."""
         name = self.spec.name
+        finished = [entry.name for entry in self.run.manifest.stages if entry.sha256]
         try:
             manifest, reused = self.run.store.make(
                 self.identity,
                 self.build,
                 run=self.run.manifest.name,
                 force=name in self.run.manifest.owed,
-                finished=[entry.name for entry in self.run.manifest.stages if entry.sha256],
+                finished=finished,
                 notice=self.display.message,
             )
         except BaseException as error:
             self._record_failure(error)
             if isinstance(error, Exception) and not isinstance(error, RLKDError):
-                raise self._unexpected(error) from error
+                with disk_faults(name, self.run.store.root, finished):  # there may be no room for the traceback
+                    raise self._unexpected(error) from error
             raise
         entry = self._entry(manifest, reused)
         self._ask_gate(entry)
@@ -172,8 +175,9 @@ class _Maker:
         )
         try:
             self.run.record(entry)
-        except OSError as full:
-            self.display.message(f"{self.spec.name}: its failure could not be written to run.json ({full})")
+        except OSError as second:
+            if not is_disk_full(second):  # that is what the stage itself failed of, and says
+                self.display.message(f"{self.spec.name}: its failure could not be written to run.json ({second})")
         self.display.stage_finished(entry)
 
     def _unexpected(self, error: Exception) -> StageError:

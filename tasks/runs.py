@@ -6,6 +6,7 @@ the output of job processes. Only a small :class:`RunRef` travels to the tasks.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rlkd.config import config_digest, parse_run_config, resolved_yaml
-from rlkd.errors import UserError
+from rlkd.errors import RLKDError, UserError
 from rlkd.io import write_json_atomic, write_text_atomic
 from rlkd.stages import downstream, stages_of
 from schemas.artifact import AnyStageName, RunManifest, StageEntry
@@ -143,11 +144,19 @@ def open_run(
             run = _begin(config, folder, from_stage, whole)
         try:
             yield run
-        finally:
-            with disk_faults(None, folder):
-                run = Run(folder)
-                if run.manifest.status == "running":
-                    run.update(status="failed", wall_seconds=run.elapsed())
+        except BaseException:
+            with contextlib.suppress(RLKDError):  # what went wrong first is what counts
+                _ended(folder)
+            raise
+        _ended(folder)
+
+
+def _ended(folder: Path) -> None:
+    """A run that nobody has said anything about by its end has failed."""
+    with disk_faults(None, folder):
+        run = Run(folder)
+        if run.manifest.status == "running":
+            run.update(status="failed", wall_seconds=run.elapsed())
 
 
 def _begin(config: RunConfig, folder: Path, from_stage: AnyStageName | None, whole: bool) -> Run:

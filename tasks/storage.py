@@ -20,7 +20,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rlkd.errors import StageError, UserError
-from rlkd.io import is_disk_full, sha256_json, write_json_atomic, write_text_atomic
+from rlkd.io import causes, is_disk_full, sha256_json, write_json_atomic, write_text_atomic
 from schemas.artifact import ArtifactRef, StageManifest, StageResult
 from tasks.identity import StageIdentity, file_digest
 
@@ -355,5 +355,7 @@ def disk_faults(stage: str | None, folder: Path, finished: Sequence[str] = ()) -
         raise
     except Exception as error:
         if is_disk_full(error):
-            raise StageError(disk_full_message(stage, folder, finished)) from error
+            # where not even the failure can be written down, what failed first says more than that
+            first = next((seen for seen in causes(error) if isinstance(seen, StageError)), None)
+            raise first or StageError(disk_full_message(stage, folder, finished)) from error
         raise

@@ -79,6 +79,13 @@ def test_no_pickle_anywhere() -> None:
     assert guilty == []
 
 
+def test_only_the_tracking_package_imports_mlflow() -> None:
+    # Wherever in a file it stands: inside a function too.
+    pattern = re.compile(r"^\s*(import|from) mlflow\b|import_module\(.mlflow", re.M)
+    using = {path.parent.relative_to(ROOT) for path in SOURCES if pattern.search(path.read_text(encoding="utf-8"))}
+    assert using == {Path("tasks/tracking")}
+
+
 def test_torch_is_constrained_without_a_local_version() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line.startswith("torch==")] == ["torch==2.13.*"]

@@ -127,11 +127,12 @@ student:
 
 
 def test_faults_in_overrides_name_the_override(tmp_path: Path) -> None:
-    found = faults(tmp_path, MINIMAL, "rl.stepz=3", "rl.steps=ten", "nonsense", "rl.kl=[", "name.x=3")
+    found = faults(tmp_path, MINIMAL, "rl.stepz=3", "rl.steps=ten", "nonsense", "rl.kl=[", "name.x=3", "a.b.c=1")
     assert sorted(found) == [
-        "--set name.x=3: name.x name is a value, not a section, so it has no x",
-        "--set nonsense: is not of the form a.b.c=value",
-        "--set rl.kl=[: rl.kl the value '[' is not valid YAML; quote it",
+        f"--set a.b.c=1: a is no setting; the file has {', '.join(PipelineConfig.model_fields)}",
+        "--set name.x=3: name.x is no setting; name is a value, not a section",
+        "--set nonsense: it is not of the form a.b.c=value",
+        "--set rl.kl=[: rl.kl has a value that is not valid YAML ('['); quote it",
         "--set rl.steps=ten: rl.steps must be a whole number, not 'ten'",
         "--set rl.stepz=3: rl.stepz is no setting; did you mean rl.steps?",
     ]

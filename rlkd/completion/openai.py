@@ -88,8 +88,9 @@ class OpenAICompleter:
 
     def __init__(self, config: OpenAIEndpoint) -> None:
         self.config = config
-        extra = f"+{sha256_json(config.extra_body)[:8]}" if config.extra_body else ""
-        self.name = config.model + extra
+        # Two servers may call different models by one name, and what is sent along changes the answers.
+        place = [config.base_url, config.structured_output, config.extra_body]
+        self.name = f"{config.model}+{sha256_json(place)[:8]}"
         self.usage = Usage()
         self._session: _Session | None = None
 

@@ -30,9 +30,16 @@ class Teacher(Protocol):
 
 
 class WorldSolver:
-    """The built-in world's solver; further paths take up independent branches in another order."""
+    """The built-in world's solver; further paths take up what is open in another order.
+
+    Args:
+        random_first: Whether the first path does too; otherwise it goes in the order of the statements.
+    """
 
     name = "world"
+
+    def __init__(self, random_first: bool = False) -> None:
+        self.random_first = random_first
 
     def paths(self, problem: Problem, count: int, seed: int) -> list[tuple[str, str]]:
         """See :class:`Teacher`. There are fewer paths where the graph allows fewer orders."""
@@ -44,7 +51,7 @@ class WorldSolver:
             )
         world = world_of(problem)
         rng = random.Random(f"{seed}:{problem.id}")
-        found = {world.solve(problem): None}
+        found = {world.solve(problem, rng if self.random_first else None): None}
         for _ in range(_TRIES_PER_PATH * (count - 1)):
             if len(found) == count:
                 break
@@ -88,7 +95,7 @@ def open_teacher(config: TeacherConfig, problems: list[Problem]) -> Teacher:
             "warm_start.enabled to false and rl.enabled to false (or rewards.alpha to 0)"
         )
     if isinstance(config, WorldTeacher):
-        return WorldSolver()
+        return WorldSolver(random_first=config.branches == "random")
     if isinstance(config, ColumnTeacher):
         if not any(problem.traces for problem in problems):
             raise DataError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlkd.evaluation.parts import Grade, PathComparison
-from rlkd.formats import read_output
+from rlkd.formats import path_of, read_output
 from rlkd.io import iter_rows
 from rlkd.rewards.format import format_reward
 from rlkd.rewards.outcome import outcome_reward
@@ -163,9 +163,11 @@ class StudentExaminer:
 
     def _structure(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[float | None]:
         """Structure scores; missing where the problem has no teacher path."""
+        output = self.config.student.output
         taught = [i for i, problem in enumerate(problems) if problem.id in self.teachers]
+        paths = [path_of(completions[i].text, output) for i in taught]  # what RL rewards
         scores = self._score(
-            [_item(problems[i], self.teachers[problems[i].id], completions[i].text) for i in taught]
+            [_item(problems[i], self.teachers[problems[i].id], path) for i, path in zip(taught, paths, strict=True)]
         )
         found: list[float | None] = [None] * len(problems)
         for i, score in zip(taught, scores, strict=True):

@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rlkd.answers import answers_equal
 from rlkd.errors import ConfigError, DataError, MissingScoreError
-from rlkd.formats import OutputFormat, read_any
+from rlkd.formats import OutputFormat, path_of
 from rlkd.rewards.combine import Combined, Components, combine, length_term
 from rlkd.rewards.format import format_reward
 from rlkd.rewards.outcome import outcome_reward
@@ -141,7 +140,8 @@ class RewardFunction:
             paths = (teachers[i],) if isinstance(teachers[i], str) else tuple(teachers[i] or ())
             if not all(isinstance(path, str) for path in paths):
                 raise DataError(f"column {teacher_column!r}, row {i}: must be a path or a list of paths, each a text")
-            samples.append(TextSample(_text(problems[i]), paths, _text(completions[i]), str(domains[i])))
+            student = path_of(_text(completions[i]), self.output)
+            samples.append(TextSample(_text(problems[i]), paths, student, str(domains[i])))
         return samples, [None if answer is None else str(answer) for answer in answers]
 
     def _combine(
@@ -154,20 +154,11 @@ class RewardFunction:
             length = length_term(len(ids), limit, self.rewards.length_free)
         parts = Components(
             structure=None if structure is None else min(1.0, structure.structure),
-            outcome=None if answer is None else self._outcome(text, answer),
+            outcome=None if answer is None else outcome_reward(text, answer, self.output),
             format=None if self.output is None else format_reward(text, self.output, finished),
             length=length,
         )
         return Scored(parts, combine(parts, self.rewards, step), structure)
-
-    def _outcome(self, text: str, answer: str) -> float | None:
-        if self.output is not None:
-            return outcome_reward(text, answer, self.output)
-        stated = read_any(text).answer
-        if stated is None:
-            return 0.0
-        verdict = answers_equal(answer, stated)
-        return None if verdict is None else float(verdict)
 
     def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Runs a coroutine in the loop of this function's own thread, which is started when first needed."""

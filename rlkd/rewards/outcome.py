@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rlkd.answers import MAX_CHARS, answers_equal
-from rlkd.formats import OutputFormat, read_output
+from rlkd.formats import OutputFormat, read_any, read_output
 from rlkd.symbolic import WORKER, VerifierError
 from schemas.problem import Problem
 
@@ -14,7 +14,7 @@ GYM_KEY = "reasoning_gym"
 def outcome_reward(
     completion: str,
     reference: str,
-    output: OutputFormat = "answer_line",
+    output: OutputFormat | None = "answer_line",
     problem: Problem | None = None,
     timeout_s: float = 5.0,
 ) -> float | None:
@@ -23,7 +23,7 @@ def outcome_reward(
     Args:
         completion: The completion, without the prompt.
         reference: The reference answer.
-        output: The convention in which the answer is stated (``student.output``).
+        output: The convention in which the answer is stated (``student.output``); ``None`` takes the first that fits.
         problem: The problem, where it has a verifier of its own (built-in world, reasoning-gym).
         timeout_s: Longest time that a comparison may take, in seconds.
 
@@ -31,7 +31,7 @@ def outcome_reward(
         1.0 for a right answer; 0.0 for a wrong one or none; a reasoning-gym verifier's own score
         in [0, 1]; ``None`` (missing) where the verifier failed or did not finish.
     """
-    answer = read_output(completion, output).answer
+    answer = (read_any(completion) if output is None else read_output(completion, output)).answer
     if answer is None:
         return 0.0
     try:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from rlkd.config import load_config
 from rlkd.errors import ConfigError, DataError, UserError
+from rlkd.formats import OutputFormat, path_of
 from rlkd.io import read_rows
 from rlkd.rewards.combine import Components, combine, length_term
 from rlkd.rewards.ledger import Ledger, read_ledger
@@ -164,7 +165,7 @@ def _rescore(rows: Sequence[RewardRecord], inputs: ReplayInputs, after: Pipeline
 
     async def score() -> list[StructureScore | None]:
         teachers = await _teachers(pairs, inputs, after)
-        items = [_item(row, problems, teachers) for row in rows]
+        items = [_item(row, problems, teachers, after.student.output) for row in rows]
         return await make_scorer(after.structures).score(items)
 
     return [_with_structure(row, found) for row, found in zip(rows, asyncio.run(score()), strict=True)]
@@ -188,11 +189,14 @@ async def _teachers(pairs: Sequence[Any], inputs: ReplayInputs, after: PipelineC
     return teachers
 
 
-def _item(row: RewardRecord, problems: Mapping[str, Problem], teachers: Mapping[str, list[Structure]]) -> ScoreItem:
+def _item(
+    row: RewardRecord, problems: Mapping[str, Problem], teachers: Mapping[str, list[Structure]], output: OutputFormat
+) -> ScoreItem:
     problem = problems.get(row.problem_id)
     if problem is None:
         raise DataError(f"the ledger names problem {row.problem_id}, which the run's data does not have; the folders do not belong together")
-    return ScoreItem(problem.question, tuple(teachers.get(row.problem_id, ())), row.completion, problem.domain)
+    path = path_of(row.completion, output)
+    return ScoreItem(problem.question, tuple(teachers.get(row.problem_id, ())), path, problem.domain)
 
 
 def _with_structure(row: RewardRecord, score: StructureScore | None) -> RewardRecord:

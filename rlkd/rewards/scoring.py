@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rlkd.formats import read_output
+from rlkd.formats import path_of
 from rlkd.rewards.combine import Combined, Components, alpha_at, combine, length_term
 from rlkd.rewards.format import format_reward
 from rlkd.rewards.outcome import outcome_reward
@@ -81,7 +81,7 @@ class RewardModel:
                 ScoreItem(
                     problem=problem.question,
                     teachers=tuple(self.teachers[completion.problem_id]),
-                    student_path=read_output(completion.text, self.student.output).path,
+                    student_path=path_of(completion.text, self.student.output),
                     domain=problem.domain,
                 )
             )

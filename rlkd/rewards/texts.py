@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rlkd.completion.base import gather
-from rlkd.structure.base import PathItem
+from rlkd.structure.base import UNREAD, PathItem
 from rlkd.structure.cached import CachedDecomposer
 from rlkd.structure.score import ScoreItem, StructureScorer
 from schemas.alignment import StructureScore
@@ -56,7 +56,7 @@ class TextScorer:
             paths = [PathItem(problem, path, domain) for problem, teachers, domain in groups for path in teachers]
             known = dict(zip(paths, await self._teachers.decompose(paths), strict=True))
             items = [_item(sample, [known[path] for path in _paths(sample)]) for sample in samples]
-            wanted = [i for i, item in enumerate(items) if item.teachers]
+            wanted = [i for i, item in enumerate(items) if _taught(item)]
             for i, score in zip(wanted, await self.scorer.score([items[i] for i in wanted]), strict=True):
                 scores[i] = score
             return scores
@@ -67,7 +67,7 @@ class TextScorer:
         async def judge(own: list[int], structures: asyncio.Future[list[Structure | None]]) -> None:
             found = await structures
             items = [_item(samples[i], found) for i in own]
-            if items[0].teachers:
+            if _taught(items[0]):
                 for i, score in zip(own, await self.scorer.score(items), strict=True):
                     scores[i] = score
 
@@ -90,6 +90,10 @@ def _paths(sample: TextSample) -> list[PathItem]:
 
 
 def _item(sample: TextSample, teachers: Sequence[Structure | None]) -> ScoreItem:
-    """A missing teacher is left out; the others still say what the score is."""
-    known = tuple(teacher for teacher in teachers if teacher is not None)
+    """A missing teacher has no steps and so no say; the others keep their places and still say what the score is."""
+    known = tuple(teacher or UNREAD for teacher in teachers)
     return ScoreItem(sample.problem, known, sample.student, sample.domain)
+
+
+def _taught(item: ScoreItem) -> bool:
+    return any(teacher.steps for teacher in item.teachers)

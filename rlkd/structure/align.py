@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlkd.structure.base import PairVerdict
+from rlkd.structure.settle import Items, settle
 
 
 def align_prefix(
@@ -80,30 +81,26 @@ class Matching:
 
 def align_structure(
     candidates: list[tuple[float, int, int]],
-    teacher_depends: Sequence[Sequence[int]],
-    student_depends: Sequence[Sequence[int]],
-    split_credit: float = 1.0,
+    teacher: Items,
+    student: Items,
     order: Sequence[Sequence[int]] | None = None,
 ) -> Matching:
     """Matches two dependency graphs, in any order that the dependencies allow.
 
     Items are matched one to one, the strongest candidate first. An item that comes before one that it depends on (as
-    the teacher's graph says) keeps half its credit. Then merged and split calculations are settled through the
-    graph: a teacher item without a match that only serves covered items was merged into them; a student item without
-    a match that only serves explained ones was split off from them.
+    the teacher's graph says) keeps half its credit. Then merged and split calculations are settled (see
+    :mod:`rlkd.structure.settle`).
 
     Args:
         candidates: ``(credit in (0, 1], teacher index, student index)``; pairs that are not listed do not match.
-        teacher_depends: For each teacher item the earlier ones that it uses.
-        student_depends: The same for the student.
-        split_credit: Credit of a merged or split item as a share of the items that it serves.
-        order: For each teacher item the earlier ones that must come before it; by default ``teacher_depends``.
+        teacher: The teacher's items.
+        student: The student's items.
+        order: For each teacher item the earlier ones that must come before it; by default all that it depends on.
     """
-    n_teacher, n_student = len(teacher_depends), len(student_depends)
     pairs: dict[int, int] = {}
     taken: set[int] = set()
-    covered = [0.0] * n_teacher
-    explained = [0.0] * n_student
+    covered = [0.0] * len(teacher.depends)
+    explained = [0.0] * len(student.depends)
     candidates.sort(key=lambda c: (-c[0], c[1], c[2]))  # by rank, not by distance: an added step must not change pairs
     for credit, t, s in candidates:
         if t not in pairs and s not in taken:
@@ -112,22 +109,9 @@ def align_structure(
             covered[t] = explained[s] = credit
     breaks = 0
     for t, s in pairs.items():
-        if any(pairs.get(d, -1) > s for d in (order or teacher_depends)[t]):
+        if any(pairs.get(d, -1) > s for d in (order or teacher.depends)[t]):
             covered[t] *= ORDER_BREAK
             explained[s] *= ORDER_BREAK
             breaks += 1
-    _settle(covered, teacher_depends, set(pairs), split_credit)
-    _settle(explained, student_depends, taken, split_credit)
+    settle(pairs, covered, explained, teacher, student)
     return Matching(pairs, covered, explained, breaks)
-
-
-def _settle(credit: list[float], depends: Sequence[Sequence[int]], matched: set[int], share: float) -> None:
-    """Passes credit from items to unmatched items that serve nothing else."""
-    lowest: list[float | None] = [None] * len(credit)
-    for i in range(len(credit) - 1, -1, -1):
-        serves = lowest[i]
-        if i not in matched and serves is not None:
-            credit[i] = share * serves
-        for d in depends[i]:
-            known = lowest[d]
-            lowest[d] = credit[i] if known is None else min(known, credit[i])

@@ -13,6 +13,9 @@ from typing import Protocol, runtime_checkable
 
 from schemas.structure import ReasoningStep, Structure
 
+UNREAD = Structure()
+"""Stands for a teacher's path that could not be read: without it the paths after it would move to other places."""
+
 
 @dataclass(frozen=True, slots=True)
 class PathItem:
@@ -38,12 +41,14 @@ class StepPair:
         student_step: The student's step.
         problem: The problem's text; may be empty.
         domain: Reasoning domain.
+        sample: Which of a call's student paths it belongs to; a judge never puts two of them into one request.
     """
 
     teacher_step: ReasoningStep
     student_step: ReasoningStep
     problem: str = ""
     domain: str = "math"
+    sample: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,13 @@ def probability(value: JsonValue) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
+def last_fault(backend: object) -> str:
+    """What went wrong last in a decomposer or judge, or in those that it asks; empty where nothing is known."""
+    known = str(getattr(backend, "last_fault", ""))
+    inner = (getattr(backend, name, None) for name in ("inner", "first", "then"))
+    return known or next((found for part in inner if part is not None and (found := last_fault(part))), "")
+
+
 class CircuitBreaker:
     """Stops a run when too many scores are missing, instead of training on what is left.
 

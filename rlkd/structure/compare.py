@@ -16,7 +16,8 @@ from rlkd.structure.branches import compare_places
 from rlkd.structure.graph import Graph, find_value
 from rlkd.structure.prepare import Prepared, View
 from rlkd.structure.quantities import UNIT_CONSTANTS, problem_quantities
-from rlkd.structure.rules_judge import content_words, judge_units
+from rlkd.structure.rules_judge import content_words, judge_units, stated_number
+from rlkd.structure.settle import Items, Quantity
 
 COST_MISSING = 0.30
 """For each teacher step that the student neither took nor merged into another."""
@@ -89,12 +90,7 @@ def compare_numeric(teacher: Prepared, student: Prepared, problem: str) -> Compa
                 verdicts[t, s] = verdict
                 credit = (1.0 + verdict[1]) / 2 if verdict[2] else WRONG_ANSWER
                 candidates.append((credit, t, s))
-    matching = align_structure(
-        candidates,
-        [u.deps for u in ours.units],
-        [u.deps for u in theirs.units],
-        order=[u.sure for u in ours.units],
-    )
+    matching = align_structure(candidates, _calculated(ours), _calculated(theirs), order=[u.sure for u in ours.units])
     _explain_solutions(matching, ours, theirs)
     steps: list[tuple[int, PairVerdict] | None] = [None] * len(student.views)
     for t, s in matching.pairs.items():
@@ -107,6 +103,10 @@ def compare_numeric(teacher: Prepared, student: Prepared, problem: str) -> Compa
     if nothing or not matching.covered or not matching.explained:
         return Comparison(matching, steps, nothing=True)
     return Comparison(matching, steps, _cost(matching, teacher, student, problem))
+
+
+def _calculated(graph: Graph) -> Items:
+    return Items([u.deps for u in graph.units], [u.base for u in graph.units], [u.value for u in graph.units])
 
 
 def _explain_solutions(matching: Matching, teacher: Graph, student: Graph) -> None:
@@ -195,13 +195,28 @@ def compare_verdicts(
                 credit *= WRONG_ANSWER + (1 - WRONG_ANSWER) * verdict.p_answer
                 if credit > 0:
                     candidates.append((credit, i, j))
-    matching = align_structure(candidates, teacher.depends, student.depends)
+    matching = align_structure(candidates, _stated(teacher), _stated(student))
     steps: list[tuple[int, PairVerdict] | None] = [None] * len(student.views)
     for t, s in matching.pairs.items():
         steps[s] = (t, matrix[t][s])
     matching.covered = [credit for credit, own in zip(matching.covered, ours, strict=True) if own]
     matching.explained = [credit for credit, own in zip(matching.explained, theirs, strict=True) if own]
     return Comparison(matching, steps)
+
+
+def _stated(path: Prepared) -> Items:
+    """The steps of a path with what each says that it works from."""
+    found = [_quantity(view.answer) for view in path.views]
+    given: list[list[Quantity]] = []
+    for view, depends in zip(path.views, path.depends, strict=True):
+        known = {found[d] for d in depends}
+        given.append([q for q in map(_quantity, view.quantities) if q is not None and q not in known])
+    return Items(path.depends, given, found)
+
+
+def _quantity(text: str) -> Quantity | None:
+    number = stated_number(text)
+    return number if number is not None else text.strip().lower() or None
 
 
 def _copied(view: View, prompt: str) -> bool:

@@ -48,8 +48,9 @@ class GenerativeDecomposer:
         form: How the model is asked and its answer read; by default any instructed model's.
 
     Attributes:
-        name: Model, and form with its version.
+        name: Model, form with its version, and characters that are read: whatever changes the answers.
         faults: Paths that could not be decomposed, by kind.
+        last_fault: What went wrong last; empty where nothing did.
         repaired: Paths whose first decomposition could not be read and whose second could.
     """
 
@@ -66,8 +67,9 @@ class GenerativeDecomposer:
         self.max_tokens = max_tokens
         self.max_chars = max_chars
         self.repair = repair and self.form.repairs
-        self.name = f"generative:{completer.name}@{self.form.version}"
+        self.name = f"generative:{completer.name}@{self.form.version}:{max_chars}"
         self.faults: Counter[str] = Counter()
+        self.last_fault = ""
         self.repaired = 0
 
     async def decompose(self, items: Sequence[PathItem]) -> list[Structure | None]:
@@ -107,6 +109,7 @@ class GenerativeDecomposer:
 
     def _count(self, fault: Fault) -> Fault:
         self.faults[fault.kind] += 1
+        self.last_fault = fault.message
         if self.faults[fault.kind] == 1:
             log.warning(
                 "a path could not be decomposed (%s): %s; further faults of this kind are only counted",

@@ -59,7 +59,7 @@ class LLMJudge:
         completer: The model.
         mode: ``logprobs`` asks for one token and reads its probabilities; ``exact`` reads the word; ``auto`` (the
             default) reads probabilities where they come and the word where they do not.
-        batch: Ask questions of one kind together, up to ``MAX_BATCH`` in one request (read as exact words).
+        batch: Ask a sample's questions of one kind together, up to ``MAX_BATCH`` in one request (read as exact words).
         gate: Probability of the same intent below which sub-problem and answer are not asked and count as 0,
             as in the paper; ``None`` asks all three always.
         max_chars: Characters of a step that are shown.
@@ -68,6 +68,7 @@ class LLMJudge:
     Attributes:
         name: Model, prompt version and mode.
         faults: Questions without a verdict, by kind.
+        last_fault: What went wrong last; empty where nothing did.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class LLMJudge:
         how = "batch" if batch else mode
         self.name = f"llm:{completer.name}@{PROMPT_VERSION}:{how}:{max_chars}" + (f":gate{gate:g}" if gate is not None else "")
         self.faults: Counter[str] = Counter()
+        self.last_fault = ""
         # Answers do not depend on the gate, so they are shared across gates.
         answers = f"llm:{completer.name}@{PROMPT_VERSION}:{how}:{max_chars}"
         self._shared: Shared[float] = Shared("answer", answers, float, _probability, shelf, memory=500_000)
@@ -99,7 +101,7 @@ class LLMJudge:
     async def judge(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
         """Judges pairs, in order; ``None`` where a question that matters got no verdict."""
         if self.batch:
-            return await self._judge_together(pairs)
+            return await self._judge_samples(pairs)
         return await gather([self._judge_one(pair) for pair in pairs])
 
     async def judge_prefix(self, pairs: Sequence[StepPair], threshold: float) -> list[PairVerdict | None]:
@@ -119,6 +121,15 @@ class LLMJudge:
         [intent] = await self._ask([question("intent", pair)])
         [verdict] = await self._finish([pair], [intent], [0] if self._passes(intent) else [])
         return verdict
+
+    async def _judge_samples(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
+        """Each sample by itself, all at once: no problem's steps stand in another's request."""
+        own: dict[int, list[int]] = {}
+        for i, pair in enumerate(pairs):
+            own.setdefault(pair.sample, []).append(i)
+        judged = await gather([self._judge_together([pairs[i] for i in sample]) for sample in own.values()])
+        found = {i: verdict for sample, verdicts in zip(own.values(), judged, strict=True) for i, verdict in zip(sample, verdicts, strict=True)}
+        return [found[i] for i in range(len(pairs))]
 
     async def _judge_together(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
         intents = await self._ask([question("intent", pair) for pair in pairs])
@@ -187,6 +198,7 @@ class LLMJudge:
 
     def _missing(self, kind: str, message: str, count: int = 1) -> None:
         self.faults[kind] += count
+        self.last_fault = f"no verdict in {message}" if kind == "no_verdict" else message
         if self.faults[kind] == count:
             log.warning("the judge gave no verdict (%s): %s; further faults of this kind are only counted", kind, message)
 

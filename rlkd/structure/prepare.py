@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rlkd.structure.calc import Calc
 from rlkd.structure.calculations import find_calculations
+from rlkd.structure.corrections import RETRACTED
 from rlkd.structure.graph import Graph, Unit, build_graph
 from rlkd.structure.latex import find_latex_calculations
 from rlkd.structure.reading import RawStep, step_texts
@@ -22,7 +23,7 @@ class View:
         meta: Meta-reasoning in words; may be empty.
         answer: The answer as text; may be empty where ``units`` hold it.
         quantities, operation: As in :class:`~schemas.structure.ReasoningStep`, where they are named, not read off ``units``.
-        kind: ``step`` or ``check``.
+        kind: ``step``, ``check`` or ``retracted``; a retracted step has no units.
     """
 
     __slots__ = ("answer", "index", "kind", "meta", "operation", "quantities", "text", "units", "words")
@@ -70,10 +71,10 @@ def prepare_raw(path: str, steps: Sequence[RawStep], problem: Sequence[float], p
     views: list[View] = []
     units: list[Unit] = []
     for i, step in enumerate(steps):
-        own = [_unit(i, calc) for calc in step.calcs]
+        own = [] if step.kind == RETRACTED else [_unit(i, calc) for calc in step.calcs]
         units += own
         meta, sub_problem, text = step_texts(path, step, problem_text)
-        views.append(View(i, own, sub_problem, meta, "" if own else text, kind=step.kind))
+        views.append(View(i, own, sub_problem, meta, "" if step.calcs else text, kind=step.kind))
     graph = build_graph(units, problem)
     return Prepared(views, graph, _step_dependencies(graph, len(views)))
 
@@ -96,6 +97,8 @@ def view_of(step: ReasoningStep) -> View:
 
 def _units_of(step: ReasoningStep) -> list[Unit]:
     found: list[Unit] = []
+    if step.kind == RETRACTED:
+        return found
     for text in step.calculations:
         find = find_latex_calculations if text.startswith("$") else find_calculations
         found += [_unit(step.index, calc) for calc in find(text)]

@@ -2,8 +2,9 @@ r"""Prompts of the model backends: versioned text files, and data that cannot le
 
 What the student wrote is hostile: it is trained to raise its score. So every text from outside goes into
 one line of JSON between two marks whose name no text can know: it is a digest of that very line. Line
-breaks and quotes are escaped by JSON, and ``<`` before a letter, ``/``, ``|`` or ``!`` is written as
-``\u003c``, so that neither a mark nor a chat template's special token (``<|im_end|>``) can be forged.
+breaks and quotes are escaped by JSON; ``<`` before a letter, ``/``, ``|`` or ``!`` is written as ``\u003c``, and
+``[`` before ``/``, ``|`` or a word in capitals as ``\u005b``, so that neither a mark nor a chat template's special
+token (``<|im_end|>``, ``[/INST]``) can be forged.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ _DOMAINS = {
     "code": "code",
     "programming": "code",
 }
-_FORGEABLE = re.compile(r"<(?=[A-Za-z/|!\uff5c_])|\[(?=/?(?:INST|TOOL|AVAILABLE_TOOLS|SYSTEM)\b)|[\u2028\u2029\u0085]")
+_FORGEABLE = re.compile(r"<(?=[A-Za-z/|!\uff5c_])|\[(?=[/|]|[a-z]?[A-Z_]{2})|[\u2028\u2029\u0085]")
+"""Not only the tokens of templates that are known: ``[`` opens them in Mistral's, EXAONE's and GLM's, and in others' to come."""
 
 
 @functools.cache

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from rlkd.structure.calc import Calc
 from rlkd.structure.calculations import find_calculations
+from rlkd.structure.corrections import settle_corrections
 from rlkd.structure.latex import find_latex_calculations, has_latex
-from rlkd.structure.segments import Segment, content_start, sentence_ends, split_lines
+from rlkd.structure.segments import (
+    Segment,
+    check_kind,
+    content_start,
+    heads_answer,
+    sentence_ends,
+    split_lines,
+    states_answer,
+)
+from rlkd.structure.steps import RawStep
+
+__all__ = ["MAX_CHARS", "MAX_STEPS", "RawStep", "read_path", "step_texts"]
 
 MAX_CHARS = 50_000
 MAX_STEPS = 256
@@ -19,32 +32,12 @@ _META = re.compile(
 )
 
 
-class RawStep:
-    """A step as read: its span, its calculations, and the span of the text that leads to it.
-
-    Attributes:
-        start, end: Span in the path, in code points.
-        calcs: Calculations in order; empty for a step in words.
-        kind: ``step`` or ``check``.
-        lead_start, lead_end: Span of a heading or question that introduces it; equal where there is none.
-    """
-
-    __slots__ = ("calcs", "end", "kind", "lead_end", "lead_start", "start")
-
-    def __init__(self, start: int, end: int, calcs: list[Calc], kind: str) -> None:
-        self.start = start
-        self.end = end
-        self.calcs = calcs
-        self.kind = kind
-        self.lead_start = start
-        self.lead_end = start
-
-
 def read_path(path: str, max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS) -> list[RawStep]:
     """Reads the steps of a path.
 
     A line is a step; a line with several calculations in several sentences is as many steps. Headings and
-    questions lead to the step that follows them. The stated final answer is no step.
+    questions lead to the step that follows them. The stated final answer is no step. What verifies earlier steps is of
+    kind ``check``, and a step that a later one takes back is ``retracted``.
 
     Args:
         path: The reasoning text.
@@ -55,57 +48,118 @@ def read_path(path: str, max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS)
         The steps in order; empty where the path has none.
     """
     text = path if len(path) <= max_chars else path[:max_chars]
-    segments = split_lines(text)
     calcs = find_latex_calculations(text) if has_latex(text) else find_calculations(text)
-    steps: list[RawStep] = []
-    lead: Segment | None = None
-    position, total = 0, len(calcs)
-    for segment in segments:
-        inside: list[Calc] = []
-        while position < total and calcs[position].eq <= segment.end:
-            if calcs[position].eq >= segment.start:
-                inside.append(calcs[position])
-            position += 1
+    reader = _PathReader(text, calcs)
+    for segment in split_lines(text):
+        reader.read(segment)
+        if len(reader.steps) >= max_steps:
+            break
+    steps = reader.steps[:max_steps]
+    return settle_corrections(text, steps) if reader.turns else steps
+
+
+class _PathReader:
+    """What the reading of a path carries from line to line."""
+
+    def __init__(self, text: str, calcs: list[Calc]) -> None:
+        self.text = text
+        self.calcs = calcs
+        self.position = 0
+        self.steps: list[RawStep] = []
+        self.lead: Segment | None = None
+        self.careful = any(cue in text for cue in _CUES)  # else no sentence inside a line can be of another kind
+        self.answer_ahead = False
+        self.checking = False
+        self.turns = False
+        self.last_end = 0
+
+    def read(self, segment: Segment) -> None:
+        """Reads one line."""
+        inside = self._calcs_in(segment)
+        if self.checking and "\n\n" in self.text[self.last_end : segment.start].replace(" ", ""):
+            self.checking = False
+        self.last_end = segment.end
         if segment.kind == "final":
             if not any(calc.operands for calc in inside):
-                continue
+                return
             segment.kind = "step"  # "so the answer is 9 * 2 = 18" is a calculation
         if not inside and segment.kind in ("heading", "question"):
-            lead = segment if lead is None else Segment(lead.start, segment.end, "heading")
-            continue
-        new = _steps_of(text, segment, inside)
-        if lead is not None:
-            new[0].lead_start, new[0].lead_end = lead.start, lead.end
-            lead = None
-        steps.extend(new)
-        if len(steps) >= max_steps:
-            return steps[:max_steps]
-    return steps
+            self._take_lead(segment)
+            return
+        if self.answer_ahead and not any(calc.operands for calc in inside):
+            return
+        self.answer_ahead = False
+        if self.checking and segment.kind == "step":
+            segment.kind = "check"
+        new = self._steps_of(segment, inside)
+        if new and self.lead is not None:
+            new[0].lead_start, new[0].lead_end = self.lead.start, self.lead.end
+            self.lead = None
+        self.steps.extend(new)
+
+    def _calcs_in(self, segment: Segment) -> list[Calc]:
+        inside: list[Calc] = []
+        while self.position < len(self.calcs) and self.calcs[self.position].eq <= segment.end:
+            if self.calcs[self.position].eq >= segment.start:
+                inside.append(self.calcs[self.position])
+            self.position += 1
+        return inside
+
+    def _take_lead(self, segment: Segment) -> None:
+        if segment.kind == "heading":
+            self.answer_ahead = heads_answer(self.text, segment.start, segment.end)
+            if self.answer_ahead:
+                return
+            self.checking = check_kind(self.text, segment.start, segment.end) != "step"
+        self.lead = segment if self.lead is None else Segment(self.lead.start, segment.end, "heading")
+
+    def _steps_of(self, segment: Segment, calcs: list[Calc]) -> list[RawStep]:
+        """The steps of one line."""
+        text = self.text
+        self.turns = self.turns or segment.kind in ("check", "wait")
+        long_prose = not calcs and segment.end - segment.start > 60
+        if len(calcs) < 2 and not long_prose and not self.careful:
+            return [RawStep(segment.start, segment.end, calcs, segment.kind)]
+        bounds = [segment.start, *sentence_ends(text, segment.start, segment.end), segment.end]
+        if not self.careful and len(bounds) == 2:
+            return [RawStep(segment.start, segment.end, calcs, segment.kind)]
+        steps: list[RawStep] = []
+        begin, position, kind = bounds[0], 0, segment.kind
+        last = bounds[0]
+        for at, stop in pairwise(bounds):
+            here: list[Calc] = []
+            while position < len(calcs) and (calcs[position].eq < stop or stop == segment.end):
+                here.append(calcs[position])
+                position += 1
+            if self.careful:
+                if not any(calc.operands for calc in here) and states_answer(text, at, stop):
+                    if begin < at and not calcs:
+                        steps.append(RawStep(begin, _trim(text, begin, at), [], kind))
+                    begin, kind = stop, segment.kind
+                    continue
+                own = check_kind(text, at, stop)
+                if own != "step":
+                    if begin < at and steps:
+                        steps[-1].end = _trim(text, begin, at)
+                    begin, kind = at, own
+                    self.turns = True
+            last = stop
+            if here or not calcs or kind == "wait":
+                steps.append(RawStep(begin, _trim(text, begin, stop), here, kind))
+                begin, kind = stop, segment.kind
+        if begin < last:
+            if steps and kind == segment.kind:
+                steps[-1].end = _trim(text, begin, last)
+            else:
+                steps.append(RawStep(begin, _trim(text, begin, last), [], kind))
+        return steps
 
 
-def _steps_of(text: str, segment: Segment, calcs: list[Calc]) -> list[RawStep]:
-    kind = "check" if segment.kind == "check" else "step"
-    long_prose = not calcs and segment.end - segment.start > 60
-    if len(calcs) < 2 and not long_prose:
-        return [RawStep(segment.start, segment.end, calcs, kind)]
-    bounds = [segment.start, *sentence_ends(text, segment.start, segment.end), segment.end]
-    if len(bounds) == 2:
-        return [RawStep(segment.start, segment.end, calcs, kind)]
-    steps: list[RawStep] = []
-    begin, position = bounds[0], 0
-    for stop in bounds[1:]:
-        here: list[Calc] = []
-        while position < len(calcs) and calcs[position].eq < stop:
-            here.append(calcs[position])
-            position += 1
-        if here or not calcs:
-            steps.append(RawStep(begin, _trim(text, begin, stop), here, kind))
-            begin = stop
-    if calcs and position < len(calcs):
-        steps[-1].calcs.extend(calcs[position:])
-    if begin < segment.end and steps:
-        steps[-1].end = segment.end
-    return steps or [RawStep(segment.start, segment.end, calcs, kind)]
+_CUES = (
+    "nswer", "boxed", "esult", " yes", " no.", "Yes", "No.", "rue.", "alse.", "ait", "heck", "erif", "ctually", "Hmm", "hmm",
+    "old on", "cratch", "No,", "no,", "ops", "onfirm", "econsider",
+)  # fmt: skip
+"""A path without any of these states no answer inside a line, verifies nothing and takes nothing back."""
 
 
 def _trim(text: str, start: int, end: int) -> int:

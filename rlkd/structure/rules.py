@@ -14,7 +14,7 @@ from rlkd.structure.reading import MAX_CHARS, MAX_STEPS, RawStep, read_path
 from schemas.config.structure import RulesDecomposerConfig
 from schemas.structure import ReasoningStep, Structure
 
-VERSION = "rules@1"
+VERSION = "rules@2"
 _UNIT = re.compile(r" ?([A-Za-z]{2,20})")
 _RESULT = re.compile(r" *[$£€]?-?\d[\d,]*(?:\.\d+)?\s?%?")
 

@@ -113,10 +113,9 @@ def judge_views(teacher: View, student: View, symbolic: bool = False) -> PairVer
         sub_problem = _named_sub_problem(teacher, student)
     else:
         sub_problem = wording(teacher.text, student.text)
+    intent = 1.0 if teacher.text and teacher.text == student.text else sub_problem
     if teacher.meta and student.meta:
-        intent = max(wording(teacher.meta, student.meta), sub_problem)
-    else:
-        intent = sub_problem
+        intent = max(wording(teacher.meta, student.meta), intent)
     return PairVerdict(_sure(intent), _sure(sub_problem), answer)
 
 
@@ -130,8 +129,6 @@ def _named_sub_problem(teacher: View, student: View) -> float:
     shared = len(set(teacher.quantities) & set(student.quantities))
     total = len(set(teacher.quantities) | set(student.quantities))
     quantities = shared / total if total else 1.0
-    if text == 1.0:
-        return 1.0
     return text * quantities if teacher.operation == student.operation else 0.5 * text * quantities
 
 
@@ -141,7 +138,7 @@ def _same_answer(teacher: View, student: View, symbolic: bool) -> float:
         return 0.5 if not a and not b and teacher.text == student.text else 0.0
     if a == b:
         return 1.0
-    x, y = _number(a), _number(b)
+    x, y = stated_number(a), stated_number(b)
     if x is not None and y is not None:
         return 1.0 if same_value(x, y) else 0.0
     if symbolic:
@@ -154,7 +151,8 @@ def _same_answer(teacher: View, student: View, symbolic: bool) -> float:
 _ANSWER_NUMBER = re.compile(r"-?\$?(\d{1,3}(?:,\d{3}){1,6}|\d{1,24})(\.\d{1,20})?(?![\d.])")
 
 
-def _number(text: str) -> float | None:
+def stated_number(text: str) -> float | None:
+    """The number that an answer begins with; ``None`` where it does not."""
     match = _ANSWER_NUMBER.match(text)
     if match is None:
         return None
@@ -166,11 +164,12 @@ class RulesJudge:
     """Judges steps by rules; never missing.
 
     Same answer: equal numbers (whole numbers exactly, others up to rounding), else equal text. Same sub-problem:
-    the same quantities under the same operation, or the same question. Same intent: any of these, or the wording
-    of the meta-reasoning; where a side has none, the sub-problem answers it.
+    the same quantities under the same operation; where quantities are named, the same question, in so far as it is
+    worked out from the same ones. Same intent: the same sub-problem or question, or the wording of the
+    meta-reasoning.
     """
 
-    name = "rules@1"
+    name = "rules@2"
 
     def __init__(self, config: RulesJudgeConfig | None = None) -> None:
         self.config = config or RulesJudgeConfig(type="rules")

@@ -111,13 +111,15 @@ class StructureScorer:
     ) -> list[StructureScore | None]:
         pairs: list[StepPair] = []
         starts: list[int] = []
-        for item, structure in zip(items, structures, strict=True):
+        for number, (item, structure) in enumerate(zip(items, structures, strict=True)):
             starts.append(len(pairs))
             if structure is None:
                 continue
             for teacher in () if isinstance(self.judge, RulesJudge) else item.teachers:
                 pairs += [
-                    StepPair(t, s, item.problem, item.domain) for t in teacher.steps for s in structure.steps
+                    StepPair(t, s, item.problem, item.domain, number)
+                    for t in teacher.steps
+                    for s in structure.steps
                 ]
         verdicts = [] if isinstance(self.judge, RulesJudge) or not pairs else await self.judge.judge(pairs)
         scores: list[StructureScore | None] = []

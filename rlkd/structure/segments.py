@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 
 _LINE = re.compile(r"[^\n\r\u2028\u2029]+")
+_SO = r"(?:(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|[Tt]hen|[Aa]nd so|[Ff]inally|[Cc]onsequently|[Ii]n conclusion),? ?)?"
 _FINAL = re.compile(
     r"\s{0,8}(?:[-*>#]{0,3}\s{0,2})?(?:\*\*)?(?:####"
-    r"|(?:A|Answer|ANSWER|Final [Aa]nswer|FINAL ANSWER)\s?(?:\*\*)?:"
-    r"|(?:So|Thus|Hence|Therefore|Then|And so),? ?(?:the|our|my) (?:final )?answer (?:is|=|:)"
-    r"|(?:The|the) (?:final |correct )?answer (?:is|to [^.\n]{1,80} is|=|:)|</?answer>)"
+    r"|A\s?(?:\*\*)?:|(?:Answer|ANSWER|Final [Aa]nswer|FINAL ANSWER|Result|RESULT|Final [Rr]esult)\s?(?:\*\*)?\s?[:=]"
+    rf"|{_SO}(?:[Tt]he|[Oo]ur|[Mm]y) (?:final |correct )?answer(?:, [a-z]{{1,12}},)?(?: (?:is|=|to [^.\n]{{1,80}} is)|\s?[:=])"
+    rf"|{_SO}(?:[Yy]es|[Nn]o|[Tt]rue|[Ff]alse)[.!]?\Z"
+    r"|</?answer>)"
 )
+_FINAL_HEADING = re.compile(r"[\s#*]{0,8}(?:(?:The )?[Ff]inal )?(?:[Aa]nswer|ANSWER|[Rr]esult)\s?[:*\s]{0,6}\Z")
+_WAIT = re.compile(r"\s{0,8}(?:[-*>]\s)?(?:but )?(?:wait\b|hmm|hold on|actually,|oops|no, (?:that|this|it|wait|i)\b|scratch that|on second thought)", re.IGNORECASE)
 _CHECK = re.compile(
-    r"\s{0,8}(?:[-*>]\s)?(?:wait\b|hmm|hold on|let me (?:double[- ]?check|check|verify|re-?check|reconsider)"
-    r"|let'?s (?:double[- ]?check|check|verify|reconsider)|to (?:check|verify)\b|(?:check|verification|verify)\s?:"
-    r"|checking\b|double[- ]checking\b|actually,|oops|no, )",
+    r"[\s#*>-]{0,8}(?:now,? |first,? |so,? |step \d{1,2}: )?(?:let me (?:just )?(?:quickly )?(?:double[- ]?check|check|verify|re-?check|reconsider|confirm)"
+    r"|let(?:'|\u2019)?s (?:double[- ]?check|check|verify|reconsider|confirm)|to (?:double[- ]?check|check|verify)\b"
+    r"|(?:check|verification|verify|verifying)\s?[:*.]"
+    r"|checking\b|double[- ]checking\b|we can (?:check|verify)\b|(?:as|for) a check\b)",
     re.IGNORECASE,
 )
 _HEADING = re.compile(r"\s{0,8}(?:#{1,6} .*|\*\*[^*\n]{1,200}\*\*:?\s*|(?:Step|STEP) \d{1,3}\s?[:.)]?\s*|[^\n]{1,200}:\s*)\Z")
@@ -22,7 +27,7 @@ _BULLET = re.compile(r"\s{0,12}(?:[-*•+]\s{1,4}|\(?\d{1,3}[.)]\s{1,4}|(?:\*\*)
 _SENTENCE_END = re.compile(
     r"[.!?;][\"')\]]{0,2}\s{1,4}(?=[\"'(\[$\\]{0,2}[A-Z0-9$\\])"
     r"|(?<=[a-z0-9%)>])\s{1,4}(?=(?:So|The|He|She|They|It|If|Then|There|Now|Therefore|Thus|Hence|Since|In|On|After"
-    r"|Each|And|This|That|To|First|Next|Finally|We|You|But|Also|Their|His|Her|Next|When|With|For|Because) )"
+    r"|Each|And|This|That|To|First|Next|Finally|We|You|But|Also|Their|His|Her|Next|When|With|For|Because|Wait|Actually|Hmm|Let|Hence|Hold)[ ,])"
 )
 _FRAME = re.compile(r"(?:\\(?:begin|end)\{[a-z]{1,12}\*?\}|\\[\[\]]|\$\$|[\s.,])*\Z")
 _TAG = re.compile(r"</?(?:think|thinking|reasoning|answer|solution)>")
@@ -30,7 +35,7 @@ _TOKENS = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|vs|etc|e\.g|i\.e|approx|lbs?|oz|no)\
 
 
 class Segment:
-    """A stretch of the path: ``kind`` is ``step``, ``check``, ``heading``, ``question`` or ``final``."""
+    """A stretch of the path: ``kind`` is ``step``, ``check``, ``wait``, ``heading``, ``question`` or ``final``."""
 
     __slots__ = ("end", "kind", "start")
 
@@ -74,12 +79,27 @@ def kind_of(path: str, start: int, end: int) -> str:
     first = path[start]
     if (last in ":*.)" or first in "#*S") and end - start < 240 and _HEADING.match(path, start, end):
         return "heading"
-    if first in _CHECK_FIRST and _CHECK.match(path, start, end):
-        return "check"
-    return "step"
+    return check_kind(path, start, end) if first in _CHECK_FIRST else "step"
 
 
-_CHECK_FIRST = frozenset("wWhHlLtTcCvVdDaAoOnN-*>")
+def check_kind(path: str, start: int, end: int) -> str:
+    """``check`` where the text verifies, ``wait`` where it turns back, else ``step``."""
+    if _WAIT.match(path, start, end):
+        return "wait"
+    return "check" if _CHECK.match(path, start, end) else "step"
+
+
+def states_answer(path: str, start: int, end: int) -> bool:
+    r"""Whether a sentence states the final answer: ``The answer is 18.``, or a box (``\boxed{18}``) anywhere in it."""
+    return _FINAL.match(path, start, end) is not None or path.find("\\boxed", start, end) >= 0
+
+
+def heads_answer(path: str, start: int, end: int) -> bool:
+    """Whether a heading announces the final answer."""
+    return _FINAL_HEADING.match(path, start, end) is not None
+
+
+_CHECK_FIRST = frozenset("wWhHlLtTcCvVdDaAoOnNfFbBsS-*>#")
 
 
 def content_start(path: str, start: int, end: int) -> int:

@@ -7,18 +7,23 @@ output file appears whole or not at all.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pydantic import TypeAdapter, ValidationError
 
 from rlkd.errors import ConfigError, DataError
-from rlkd.structure.base import Decomposer, PathItem
+from rlkd.structure.base import UNREAD, Decomposer, PathItem
+from rlkd.structure.cached import last_fault
 from rlkd.structure.factory import make_decomposer, make_scorer
 from rlkd.structure.score import ScoreItem, StructureScorer
+from schemas.alignment import StepMatch, StructureScore
 from schemas.config.rewards import RewardsConfig
 from schemas.config.structure import StructuresConfig
 from schemas.structure import Structure
@@ -31,6 +36,28 @@ _TOOL_REWARDS = RewardsConfig(format=0.0)
 
 class _RowError(ValueError):
     """A row that cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of a file's rows.
+
+    Attributes:
+        rows: How many there were.
+        faulty: How many of them were malformed or could not be worked on.
+        first: What was wrong with the first of those.
+    """
+
+    rows: int = 0
+    faulty: int = 0
+    first: str = ""
+
+    def with_row(self, row: dict[str, Any]) -> FileResult:
+        """This and one more row of output."""
+        if row["error"] is None:
+            return replace(self, rows=self.rows + 1)
+        named = f"row {row['id']!r}: " if row["id"] is not None else ""
+        return FileResult(self.rows + 1, self.faulty + 1, self.first or f"{named}{row['error']}")
 
 
 def load_score_config(path: Path) -> tuple[StructuresConfig, RewardsConfig]:
@@ -71,7 +98,7 @@ def _fault(section: str, error: Any) -> str:
     return f"  - {'.'.join([section, *(str(part) for part in error['loc'])])}: {error['msg']}"
 
 
-def decompose_file(source: Path, target: Path, config: StructuresConfig | None = None) -> int:
+def decompose_file(source: Path, target: Path, config: StructuresConfig | None = None) -> FileResult:
     """Decomposes every row ``{id, problem, path}`` of a JSON lines file.
 
     Args:
@@ -80,10 +107,10 @@ def decompose_file(source: Path, target: Path, config: StructuresConfig | None =
         config: Its decomposer is used; by default rules.
 
     Returns:
-        0, or 1 where a row was malformed or could not be decomposed.
+        How many rows there were, and how many were malformed or could not be decomposed.
 
     Raises:
-        DataError: The input cannot be read.
+        DataError: The input cannot be read, or the output cannot be written.
     """
     config = config or StructuresConfig()
     decomposer = make_decomposer(config.decomposer, config.cache)
@@ -92,21 +119,22 @@ def decompose_file(source: Path, target: Path, config: StructuresConfig | None =
 
 def score_file(
     source: Path, target: Path, structures: StructuresConfig | None = None, rewards: RewardsConfig | None = None
-) -> int:
+) -> FileResult:
     """Scores every row ``{id, problem, teacher, student, answer?}`` of a JSON lines file.
 
     Args:
         source: The input; ``teacher`` is a path or a list of paths.
         target: The output: rows ``{id, structure, prefix, outcome, reward, teacher_steps, student_steps, steps, missing,
-            error}``; replaced atomically. ``outcome`` and ``reward`` are null without ``answer``.
+            error}``; replaced atomically. ``outcome`` and ``reward`` are null without ``answer``. ``error`` says what a
+            model's fault left out; ``teacher_steps`` is then the longest teacher path's, null where none could be read.
         structures: Decomposer, judge and alignment; by default rules and our alignment.
         rewards: How structure and outcome are combined; by default half and half.
 
     Returns:
-        0, or 1 where a row was malformed.
+        How many rows there were, and how many were malformed or could not be scored because of a fault.
 
     Raises:
-        DataError: The input cannot be read.
+        DataError: The input cannot be read, or the output cannot be written.
     """
     scorer = make_scorer(structures)
     weights = rewards or _TOOL_REWARDS
@@ -118,23 +146,39 @@ def score_file(
 _Row = dict[str, Any] | _RowError
 
 
-def _process(source: Path, target: Path, work: Callable[[list[_Row]], list[dict[str, Any]]]) -> int:
-    failed = False
+def _process(source: Path, target: Path, work: Callable[[list[_Row]], list[dict[str, Any]]]) -> FileResult:
+    found = FileResult()
+    if target.is_dir():
+        raise DataError(f"{target}: is a folder; give the path of the file to write")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    out = _opened(temporary, target)
     try:
-        with temporary.open("w", encoding="utf-8") as out:
+        with out:
             for batch in _batches(source):
                 for row in work(batch):
-                    failed = failed or row["error"] is not None
+                    found = found.with_row(row)
                     out.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
             out.flush()
             os.fsync(out.fileno())
         os.replace(temporary, target)
     except UnicodeEncodeError as error:
         raise DataError(f"{source}: a row holds text that is not Unicode ({error.reason}); mend the row") from None
+    except OSError as error:
+        raise DataError(f"{target}: cannot be written ({error.strerror}); name another file") from None
     finally:
-        temporary.unlink(missing_ok=True)
-    return 1 if failed else 0
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return found
+
+
+def _opened(temporary: Path, target: Path) -> TextIO:
+    """Opens the output before any work is done for it."""
+    try:
+        return temporary.open("w", encoding="utf-8")
+    except OSError as error:
+        raise DataError(
+            f"{target}: cannot be written ({error.strerror}); give a path in a folder that is there and can be written"
+        ) from None
 
 
 def _batches(source: Path) -> Iterator[list[_Row]]:
@@ -175,6 +219,8 @@ def _text(row: dict[str, Any], field: str, required: bool = True) -> str:
 
 def _row_id(row: _Row) -> Any:
     value = None if isinstance(row, _RowError) else row.get("id")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value if isinstance(value, str | int | float | bool) else None
 
 
@@ -189,8 +235,9 @@ async def _decompose_rows(rows: list[_Row], decomposer: Decomposer) -> list[dict
         except _RowError as error:
             items.append(str(error))
     structures = iter(await decomposer.decompose([item for item in items if isinstance(item, PathItem)]))
+    fault = _because("the decomposer failed on this path", decomposer)
     return [
-        _decomposed(row, None, item) if isinstance(item, str) else _decomposed(row, next(structures), None)
+        _decomposed(row, None, item) if isinstance(item, str) else _decomposed(row, next(structures), fault)
         for row, item in zip(rows, items, strict=True)
     ]
 
@@ -201,9 +248,15 @@ def _path_item(row: _Row) -> PathItem:
     return PathItem(_text(row, "problem", required=False), _text(row, "path"), _text(row, "domain", required=False) or "math")
 
 
-def _decomposed(row: _Row, structure: Structure | None, error: str | None) -> dict[str, Any]:
+def _because(what: str, backend: object) -> str:
+    """A fault with its reason, as far as it is known."""
+    reason = last_fault(backend)
+    return f"{what} (last fault: {reason})" if reason else what
+
+
+def _decomposed(row: _Row, structure: Structure | None, error: str) -> dict[str, Any]:
     if structure is None:
-        return {"id": _row_id(row), "steps": None, "error": error or "the decomposer failed on this path"}
+        return {"id": _row_id(row), "steps": None, "error": error}
     return {"id": _row_id(row), "steps": _steps_json(structure), "error": None}
 
 
@@ -214,31 +267,71 @@ def _steps_json(structure: Structure) -> Any:
 # -- score ----------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """A row of ``rlkd score``, checked."""
+
+    problem: str
+    teachers: tuple[str, ...]
+    student: str
+    answer: str | None
+    domain: str
+
+
+@dataclass(slots=True)
+class _Found:
+    """What became of a row: the score, or why there is none and what is known all the same."""
+
+    score: StructureScore | None
+    teacher_steps: int | None
+    student: Structure | None = None
+    error: str | None = None
+
+
 async def _score_rows(rows: list[_Row], scorer: StructureScorer, rewards: RewardsConfig) -> list[dict[str, Any]]:
-    parsed: list[tuple[str, list[str], str, str | None, str] | str] = []
+    parsed: list[_Input | str] = []
     for row in rows:
         try:
             parsed.append(_score_input(row))
         except _RowError as error:
             parsed.append(str(error))
-    good = [p for p in parsed if not isinstance(p, str)]
-    teachers = await scorer.decomposer.decompose(
-        [PathItem(problem, path, domain) for problem, paths, _, _, domain in good for path in paths]
-    )
-    items: list[ScoreItem] = []
-    at = 0
-    for problem, paths, student, _, domain in good:
-        found = teachers[at : at + len(paths)]
-        at += len(paths)
-        items.append(ScoreItem(problem, tuple(t for t in found if t is not None), student, domain))
-    scores = iter(await scorer.score(items))
+    scored = iter(await _score_inputs([p for p in parsed if isinstance(p, _Input)], scorer))
     return [
-        _failed(row, p) if isinstance(p, str) else _scored(row, next(scores), p[2], p[3], rewards)
+        _failed(row, p) if isinstance(p, str) else _scored(row, p, next(scored), rewards)
         for row, p in zip(rows, parsed, strict=True)
     ]
 
 
-def _score_input(row: _Row) -> tuple[str, list[str], str, str | None, str]:
+async def _score_inputs(inputs: Sequence[_Input], scorer: StructureScorer) -> list[_Found]:
+    decomposer = scorer.decomposer
+    paths = [PathItem(row.problem, path, row.domain) for row in inputs for path in row.teachers]
+    read = iter(await decomposer.decompose(paths))
+    fault = _because("could not be decomposed", decomposer)
+    found: list[_Found] = []
+    items: dict[int, ScoreItem] = {}
+    for i, row in enumerate(inputs):
+        teachers = [next(read) for _ in row.teachers]
+        known = [len(teacher.steps) for teacher in teachers if teacher is not None]
+        lost = [str(k) for k, teacher in enumerate(teachers) if teacher is None]
+        error = f"teacher path {', '.join(lost)} {fault}" if lost else None
+        found.append(_Found(None, max(known, default=None), error=error))
+        if any(known):
+            items[i] = ScoreItem(row.problem, tuple(teacher or UNREAD for teacher in teachers), row.student, row.domain)
+    for i, score in zip(items, await scorer.score(list(items.values())), strict=True):
+        found[i].score = score
+    # Whoever got no score still has steps, unless the decomposer failed on it: what it read already is remembered.
+    rest = [i for i, row in enumerate(found) if row.score is None and row.teacher_steps is not None]
+    students = await decomposer.decompose([PathItem(inputs[i].problem, inputs[i].student, inputs[i].domain) for i in rest])
+    for i, student in zip(rest, students, strict=True):
+        found[i].student = student
+        if student is None:
+            found[i].error = _because("the student's path could not be decomposed", decomposer)
+        elif i in items:
+            found[i].error = _because("the judge gave no verdict on these steps", scorer.judge)
+    return found
+
+
+def _score_input(row: _Row) -> _Input:
     if isinstance(row, _RowError):
         raise row
     teacher = row.get("teacher")
@@ -246,14 +339,19 @@ def _score_input(row: _Row) -> tuple[str, list[str], str, str | None, str]:
     texts = [path for path in paths if isinstance(path, str)]
     if not paths or len(texts) != len(paths):
         raise _RowError("teacher: must be a path or a list of paths, each a text")
-    answer = row.get("answer")
-    if isinstance(answer, int | float) and not isinstance(answer, bool):
-        answer = str(answer)
-    if answer is not None and not isinstance(answer, str):
-        raise _RowError("answer: must be text or a number")
-    clean = [path.encode("utf-8", "replace").decode("utf-8") for path in texts]
+    clean = tuple(path.encode("utf-8", "replace").decode("utf-8") for path in texts)
     domain = _text(row, "domain", required=False) or "math"
-    return _text(row, "problem", required=False), clean, _text(row, "student"), answer, domain
+    return _Input(_text(row, "problem", required=False), clean, _text(row, "student"), _answer(row), domain)
+
+
+def _answer(row: dict[str, Any]) -> str | None:
+    """The reference answer; ``None`` where the row has none, or an empty one, which says as little."""
+    answer = row.get("answer")
+    if isinstance(answer, int | float) and not isinstance(answer, bool) and math.isfinite(answer):
+        return str(answer)
+    if answer is not None and not isinstance(answer, str):
+        raise _RowError("answer: must be text or a finite number")
+    return answer if answer is not None and answer.strip() else None
 
 
 def _failed(row: _Row, error: str) -> dict[str, Any]:
@@ -263,39 +361,32 @@ def _failed(row: _Row, error: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _scored(row: _Row, score: Any, student: str, answer: str | None, rewards: RewardsConfig) -> dict[str, Any]:
+def _scored(row: _Row, given: _Input, made: _Found, rewards: RewardsConfig) -> dict[str, Any]:
     from rlkd.rewards.combine import Components, combine
+    from rlkd.rewards.outcome import outcome_reward
 
+    score = made.score
     missing = [] if score is not None else ["structure"]
     outcome: float | None = None
     reward: float | None = None
-    if answer is not None:
-        outcome = _outcome(student, answer)
+    if given.answer is not None:
+        outcome = outcome_reward(given.student, given.answer, None)
         if outcome is None:
             missing.append("outcome")
         structure = None if score is None else min(1.0, score.structure)
         reward = combine(Components(structure, outcome, None, None), rewards, 0).reward
+    steps: Sequence[StepMatch] | None = None if score is None else score.steps
+    if made.student is not None:
+        steps = [StepMatch(index=s.index, sub_problem=s.sub_problem, answer=s.answer) for s in made.student.steps]
     return {
         "id": _row_id(row),
         "structure": None if score is None else score.structure,
         "prefix": None if score is None else score.prefix,
         "outcome": outcome,
         "reward": reward,
-        "teacher_steps": 0 if score is None else score.teacher_steps,
-        "student_steps": None if score is None else score.student_steps,
-        "steps": None if score is None else [step.model_dump(mode="json") for step in score.steps],
+        "teacher_steps": made.teacher_steps if score is None else score.teacher_steps,
+        "student_steps": None if steps is None else len(steps),
+        "steps": None if steps is None else [step.model_dump(mode="json") for step in steps],
         "missing": missing,
-        "error": None,
+        "error": made.error,
     }
-
-
-def _outcome(student: str, answer: str) -> float | None:
-    """Whether the stated final answer of a path, in whatever form it is stated, is the reference answer."""
-    from rlkd.answers import answers_equal
-    from rlkd.formats import read_any
-
-    stated = read_any(student).answer
-    if stated is None:
-        return 0.0
-    verdict = answers_equal(answer, stated)
-    return None if verdict is None else float(verdict)

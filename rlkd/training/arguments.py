@@ -28,7 +28,7 @@ def common_arguments(
         "weight_decay": optimizer.weight_decay,
         "max_grad_norm": optimizer.max_grad_norm,
         "gradient_checkpointing": optimizer.gradient_checkpointing,
-        "bf16": student.dtype == "bfloat16",
+        "bf16": (optimizer.precision or student.dtype) == "bfloat16",
         "fp16": False,
         "use_cpu": on_cpu,
         "dataloader_pin_memory": not on_cpu,

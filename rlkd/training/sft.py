@@ -67,7 +67,7 @@ class FineTuned:
 
     Attributes:
         steps: Optimiser steps made.
-        best_step: The step whose checkpoint was published.
+        best_step: The step whose checkpoint was published: the best, unless ``settings.keep`` asks for the last.
         losses: Validation loss by step; empty without validation.
     """
 
@@ -79,13 +79,14 @@ class FineTuned:
     def metrics(self) -> dict[str, float]:
         """The headline figures."""
         figures = {"steps": float(self.best_step)}
-        return {"validation_loss": self.losses[self.best_step], **figures} if self.losses else figures
+        loss = self.losses.get(self.best_step)  # the last step need not be one that is validated
+        return figures if loss is None else {"validation_loss": loss, **figures}
 
 
 def fine_tune(
     job: FineTuning, student: Student, start: Path | None, train: TrainingText, validation: TrainingText
 ) -> FineTuned:
-    """Trains on tokenised texts and publishes the checkpoint with the least validation loss as ``model/``.
+    """Trains on tokenised texts and publishes the checkpoint with the least validation loss (or the last) as ``model/``.
 
     Every ``eval_every`` steps the loss on the validation texts is measured, and a checkpoint saved; an
     unfinished training continues from its last one. Without validation texts the last checkpoint goes on.
@@ -107,8 +108,8 @@ def fine_tune(
         rate = f"{job.setting}.optimizer.learning_rate"
         session = Session(job.folder, job.events, rate, total, stop=stop)
         trainer = _trainer(job, session, student, train, validation)
-        history = _train(trainer, session, settings.patience)
-    best = best_step(history) or trainer.state.global_step
+        history = _train(trainer, session, settings)
+    best = (settings.keep == "best" and best_step(history)) or trainer.state.global_step
     if trainer.is_world_process_zero():
         publish_checkpoint(job.student, session.root / f"checkpoint-{best}", start, job.folder / "model")
     losses = dict(validation_losses(history))
@@ -172,19 +173,20 @@ def best_step(history: Iterable[dict[str, Any]]) -> int | None:
     return min(losses, key=lambda pair: (pair[1], pair[0]))[0] if losses else None
 
 
-def patience_spent(history: Sequence[dict[str, Any]], patience: int) -> bool:
-    """Whether the last ``patience`` validations brought no improvement."""
-    best = best_step(history)
-    return best is not None and sum(step > best for step, _ in validation_losses(history)) >= patience
+def patience_spent(history: Sequence[dict[str, Any]], settings: FineTuneConfig) -> bool:
+    """Whether the last ``patience`` validations brought no improvement, and the best is what is wanted."""
+    best = best_step(history) if settings.keep == "best" else None
+    later = 0 if best is None else sum(step > best for step, _ in validation_losses(history))
+    return best is not None and later >= settings.patience
 
 
-def _train(trainer: Any, session: Session, patience: int) -> list[dict[str, Any]]:
+def _train(trainer: Any, session: Session, settings: FineTuneConfig) -> list[dict[str, Any]]:
     """Runs or continues training; returns the log history of the whole of it."""
     with trainer.args.main_process_first(local=False):
         checkpoint = session.resume()
     if checkpoint is not None:
         history = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
-        if step_of(checkpoint) >= session.total or patience_spent(history, patience):
+        if step_of(checkpoint) >= session.total or patience_spent(history, settings):
             trainer.state.global_step = step_of(checkpoint)
             return list(history)
         session.events.message(f"continues from step {step_of(checkpoint)}")
@@ -211,7 +213,7 @@ def _trainer(
 
     class Patience(TrainerCallback):  # type: ignore[misc]
         def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-            if patience_spent(state.log_history, settings.patience):
+            if patience_spent(state.log_history, settings):
                 control.should_training_stop = True
             return control
 

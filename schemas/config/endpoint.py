@@ -3,11 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from schemas.base import OPERATIONAL, JsonValue, Schema
+
+_SECRET_NAME = re.compile(
+    r"(?:.*_)?(?:api_?key|apikey|authorization|bearer|password|passwd|secret|credentials?)|x_api_key"
+    r"|(?:auth|access|secret|private|subscription)_?key|(?:.*_)?(?:auth|access|api|bearer|session|refresh)_token|auth|key|token"
+)
+"""Names of fields that hold a key; not those that only speak of tokens, such as ``max_tokens`` or ``stop_token_ids``."""
+_SECRET_VALUE = re.compile(r"(?:Bearer|Basic) \S{8,}|(?:sk|pk|hf|gsk|ghp|xai)[-_][A-Za-z0-9_-]{16,}")
+_NO_SECRET = "a key must not stand in a configuration, which goes into every run folder; set an environment variable and name it in api_key_env"
+
+
+def _secrets(value: JsonValue, name: str = "") -> Iterator[str]:
+    """Names of the fields, at any depth, that look as if they held a key."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            own = f"{name}.{key}" if name else key
+            plain = re.sub(r"[^a-z0-9]+", "_", key.lower()).strip("_")
+            if inner not in (None, "") and not isinstance(inner, bool) and _SECRET_NAME.fullmatch(plain):
+                yield own
+            else:
+                yield from _secrets(inner, own)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _secrets(inner, name)
+    elif isinstance(value, str) and _SECRET_VALUE.match(value):
+        yield name
 
 
 class OpenAIEndpoint(Schema):
@@ -35,9 +61,20 @@ class OpenAIEndpoint(Schema):
     def _is_address(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
-        if "@" in value.split("//", 1)[1].split("/", 1)[0]:
-            raise ValueError("must not hold a user name or password; name a variable in api_key_env instead")
+        address, _, rest = value.split("//", 1)[1].partition("/")
+        if "@" in address:
+            raise ValueError(f"must not hold a user name or password: {_NO_SECRET}")
+        if "?" in address + rest or "#" in address + rest:
+            raise ValueError(f"must end with the path, without ? and #, because more is added to it; and {_NO_SECRET}")
         return value.rstrip("/")
+
+    @field_validator("extra_body")
+    @classmethod
+    def _holds_no_secret(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        found = ", ".join(_secrets(value))
+        if found:
+            raise ValueError(f"{found} looks like a key: {_NO_SECRET}")
+        return value
 
     @field_validator("api_key_env")
     @classmethod

@@ -13,6 +13,11 @@ class WorldTeacher(Schema):
     """The solver of the built-in world."""
 
     type: Literal["world"] = Field(description="The built-in world's own solver.")
+    branches: Literal["first", "random"] = Field(
+        default="first",
+        description="Which of the open sub-problems it takes up next: the first one stated, always the same; or any, drawn by "
+        "seed, as a language model does: each trace is then one walk of several through the tree of sub-problems.",
+    )
 
 
 class ColumnTeacher(Schema):

@@ -8,7 +8,7 @@ from rlkd.data.teachers import DatasetColumns, Nobody, WorldSolver, open_teacher
 from rlkd.data.worlds import make_splits
 from rlkd.errors import DataError
 from schemas.config.traces import ColumnTeacher, NoTeacher, WorldTeacher
-from schemas.config.world import WorldSettings
+from schemas.config.world import StepRange, WorldSettings
 from schemas.problem import Problem
 
 SETTINGS = WorldSettings.model_validate({"n_train": 10, "n_validation": 0, "n_test": 0, "n_ood": 0})
@@ -27,6 +27,17 @@ def test_world_paths_depend_on_problem_and_seed_alone() -> None:
 def test_the_first_world_path_is_the_teachers_own_order() -> None:
     for problem in make_splits(SETTINGS, 1)["train"]:
         assert WorldSolver().paths(problem, 1, 0) == WorldSolver().paths(problem, 4, 9)[:1]
+
+
+def test_a_teacher_of_random_branches_takes_another_walk_for_another_seed() -> None:
+    solver = open_teacher(WorldTeacher(type="world", branches="random"), [])
+    deep = SETTINGS.model_copy(update={"steps": StepRange(min=5, max=7)})  # shallow ones are often a single chain
+    problems = make_splits(deep, 1)["train"]
+    walks = {seed: [solver.paths(problem, 1, seed)[0][0] for problem in problems] for seed in (0, 1)}
+    assert walks[0] == [solver.paths(problem, 1, 0)[0][0] for problem in problems]
+    assert walks[0] != walks[1]
+    # the same lines (a plan and a solution for each needed quantity) in another order
+    assert [sorted(path.split("\n")) for path in walks[0]] == [sorted(path.split("\n")) for path in walks[1]]
 
 
 def test_columns_give_their_paths_in_order_without_repeats() -> None:

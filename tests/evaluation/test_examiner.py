@@ -93,6 +93,24 @@ def test_the_teachers_own_paths_get_full_marks(config: PipelineConfig, inputs: d
     examiner.close()
 
 
+def test_what_is_scored_is_the_path_that_rl_rewards(config: PipelineConfig, inputs: dict[str, Path]) -> None:
+    problem, trace = taught(inputs)[0]
+    boxed = config.model_copy(update={"student": config.student.model_copy(update={"output": "think_boxed"})})
+    examiner = StudentExaminer(boxed, inputs)
+    asked: list[str] = []
+    score = examiner.scorer.score
+
+    async def watched(items: Any) -> Any:
+        asked.extend(item.student_path for item in items)
+        return await score(items)
+
+    examiner.scorer.score = watched  # type: ignore[method-assign]
+    text = f"<think>\n{trace.path}\n</think>\n<answer>\\boxed{{{problem.answer}}}</answer>"
+    examiner.grade([problem], [completion(problem, text)])
+    assert asked == [trace.path]
+    examiner.close()
+
+
 def test_an_empty_completion_is_wrong_and_scores_0(config: PipelineConfig, inputs: dict[str, Path]) -> None:
     examiner = StudentExaminer(config, inputs)
     problem, _ = taught(inputs)[0]

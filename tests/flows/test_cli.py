@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -108,8 +109,13 @@ def test_a_user_error_in_a_stage_is_one_sentence_and_exit_code_2(cli: Any, stage
 def test_a_full_disk_is_told_and_nothing_finished_is_lost(cli: Any, tmp_path: Path) -> None:
     failed = cli("run", "tiny.yaml", FAKE_FAIL="rl", FAKE_FAULT="full")
     assert failed.returncode == 1
-    assert "the disk that holds" in failed.stderr
-    assert "is full" in failed.stderr
+    told, resume = failed.stderr.splitlines()
+    assert re.fullmatch(
+        r"rlkd: stage rl: the disk that holds \S+ is full \(\d+ MiB free\); kept: data, traces, structures, warm_start, qualify, "
+        "and what rl has done and saved; free some space and run the same command again, it goes on from there",
+        told,
+    )
+    assert resume == "rlkd: resume with: rlkd run tiny.yaml"
     assert cli("run", "tiny.yaml").returncode == 0
     assert cli.work("warm_start") == ["start", *map(str, range(8))]
 

@@ -116,7 +116,7 @@ def test_without_gold_a_path_is_rejected_and_too_many_stop_the_stage(context: Ma
 
 def test_rules_annotate_any_prose(context: Make, paths: Make) -> None:
     ctx = context("rules", paths(rows_of(2)), annotations={"annotator": {"type": "rules"}})
-    assert annotate_paths(ctx).summary["annotator"] == "rules@1"
+    assert annotate_paths(ctx).summary["annotator"] == "rules@2"
     structure = read(ctx)[0].structure
     assert structure is not None
     assert [step.answer for step in structure.steps] == ["12 pens", "17 pens"] or [
@@ -164,7 +164,7 @@ def test_a_models_annotations_are_checked_and_the_rejected_kept_with_their_reaso
         ctx = context("annotations", paths(rows_of(7)), annotations=settings)
         result = annotate_paths(ctx)
     assert [row.path_id for row in read(ctx)] == ["r0", "r6"]
-    assert result.summary["annotator"] == "generative:m@1"
+    assert result.summary["annotator"].startswith("generative:m+")
     reasons = {row.path_id: row.reason.partition(":")[0] for row in read(ctx, REJECTED)}
     assert reasons == {
         "r1": "out of order",
@@ -244,4 +244,4 @@ def test_checks(steps: list[ReasoningStep], settings: dict[str, Any], reason: st
 def test_nothing_is_loaded_or_connected_before_it_is_asked() -> None:
     place = {"type": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "m"}
     config = AnnotationsConfig.model_validate({"annotator": {"type": "generative", "endpoint": place}})
-    assert open_annotator(config).name == "generative:m@1"
+    assert open_annotator(config).name.startswith("generative:m+")

@@ -13,6 +13,7 @@ import pytest
 
 from rlkd.completion.simulated import Reply, SimulatedServer
 from rlkd.errors import ConfigError, DataError, MissingScoreError
+from rlkd.formats import OutputFormat
 from rlkd.rewards.functions import compute_score, make_reward_function
 from schemas.config.rewards import RewardsConfig
 from schemas.config.structure import StructuresConfig
@@ -79,6 +80,17 @@ def test_format_and_length() -> None:
         make_reward_function(rewards=rewards, max_completion_tokens=10)
     with pytest.raises(ConfigError, match="`max_completion_tokens`"):
         make_reward_function(rewards=rewards, output="boxed")
+
+
+@pytest.mark.parametrize("output", ["think_boxed", None])
+def test_the_stated_answer_is_no_part_of_the_path(output: OutputFormat | None) -> None:
+    path = "Cats are mammals with fur.\nMammals are warm-blooded animals."
+    text = f"<think>\n{path}\n</think>\n<answer>\n\\boxed{{yes}}\n</answer>"
+    function = make_reward_function(output=output)
+    [scored] = function.score(["Are cats warm?"], [text], teacher=[path], answer=["yes"])
+    assert scored.parts.structure == 1.0
+    assert scored.structure is not None
+    assert scored.structure.student_steps == 2
 
 
 def test_a_missing_component_makes_the_reward_missing_and_too_many_stop_the_run() -> None:
@@ -202,7 +214,7 @@ def test_verl_never_gets_a_made_up_number() -> None:
 def test_an_outcome_that_carries_no_weight_may_be_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     path = tmp_path / "reward.yaml"
     path.write_text("rewards: {alpha: 1.0}\n")
-    monkeypatch.setattr("rlkd.rewards.functions.answers_equal", lambda *_: None)
+    monkeypatch.setattr("rlkd.rewards.outcome.answers_equal", lambda *_: None)
     score = compute_score("gsm8k", GOOD, "29", {"teacher": TEACHER, "problem": PROBLEM}, config=str(path))
     assert math.isnan(score["outcome"])
     assert score["score"] == score["structure"] > 0.9

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -14,11 +14,13 @@ pytest.importorskip("pyarrow")
 
 from rlkd.config import load_config, parse_config, resolved_yaml
 from rlkd.errors import ConfigError, DataError, UserError
-from rlkd.io import write_json_atomic, write_rows
+from rlkd.formats import OutputFormat, write_output
+from rlkd.io import read_rows, write_json_atomic, write_rows
 from rlkd.rewards.combine import Components, combine
 from rlkd.rewards.ledger import Ledger, read_ledger
 from rlkd.rewards.ranking import advantages
 from rlkd.rewards.replay import open_run, replay, replay_run, replay_table
+from rlkd.rewards.scoring import RewardModel
 from rlkd.structure.base import PathItem
 from rlkd.structure.factory import make_scorer
 from rlkd.structure.rules import RulesDecomposer
@@ -26,7 +28,7 @@ from rlkd.structure.score import ScoreItem
 from schemas.artifact import RunManifest, StageEntry
 from schemas.config.pipeline import PipelineConfig
 from schemas.problem import Problem
-from schemas.rollout import RewardRecord
+from schemas.rollout import Completion, RewardRecord
 from schemas.structure import Structure
 from schemas.trace import TeacherTrace
 
@@ -148,6 +150,26 @@ def test_structure_is_scored_again_from_the_completions(run: Path, tmp_path: Pat
     assert len(rows[0].verdicts) == 2
     assert rows[0].verdicts[0].p_intent == 1.0
     assert report.after.missing == 0.0
+
+
+@pytest.mark.parametrize("output", get_args(OutputFormat))
+def test_scoring_again_gives_what_training_scored(run: Path, tmp_path: Path, output: OutputFormat) -> None:
+    values = load_config(str(run / "config.yaml")).model_dump(mode="json")
+    settings = parse_config(values | {"student": values["student"] | {"output": output}})
+    (run / "config.yaml").write_text(resolved_yaml(settings))
+    teacher = read_rows(tmp_path / "store" / "structures" / "structures.jsonl", Structure)
+    words = "Pencils in boxes are counted first. Then the ones given away leave."
+    texts = [write_output(path, "29", output) for path in (*PATHS[:2], words)]
+    texts += [f"{PATHS[0]}\n$\\boxed{{29}}$ and more words after it.", f"<think>\n{PATHS[1]}\n</think>\n29"]
+    completions = [Completion(problem_id="p0", text=text, tokens=9, finish_reason="stop") for text in texts]
+    model = RewardModel(settings.rewards, settings.student, make_scorer(settings.structures), {"p0": PROBLEM}, {"p0": teacher})
+    records = asyncio.run(model.score(completions, 0, 0, len(texts)))
+    assert (records[0].structure or 0) > 0.99
+    same_but_for_a_limit = load_config(str(run / "config.yaml"), ["structures.decomposer.max_steps=255"])
+    rows, report = replay(records, open_run(run), same_but_for_a_limit)
+    assert report.rescored
+    assert [row.structure for row in rows] == [record.structure for record in records]
+    assert [row.verdicts for row in rows] == [record.verdicts for record in records]
 
 
 def test_only_the_traces_that_the_student_saw_teach(run: Path, tmp_path: Path) -> None:

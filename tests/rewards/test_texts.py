@@ -69,6 +69,7 @@ def test_scores_and_what_is_missing(cached: bool) -> None:
     words = Words()
     scores = asyncio.run(scorer(words, cached).score(SAMPLES))
     assert [None if s is None else s.structure for s in scores] == [1.0, 0.5, 1.0, 1.0, None, None, None, 1.0]
+    assert [(m.teacher_path, m.teacher_step) for m in scores[3].steps] == [(1, 0), (1, 1)]  # type: ignore[union-attr]
     if cached:
         # teachers "a b" (p), "c", "d e" (q), "!" (q), "!" (r); students "a x" (p), "d e" (the teacher's), "a" (r), "no !"
         once = [path for path in words.read if path != "no !"]  # what came back missing may be asked for again

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rlkd.structure.align import align_prefix, align_structure
 from rlkd.structure.base import PairVerdict
+from rlkd.structure.settle import Items
 
 unit = st.floats(0, 1)
 verdicts = st.builds(PairVerdict, unit, unit, unit)
@@ -54,36 +55,36 @@ def test_prefix_by_hand() -> None:
     assert align_prefix(matrix, normalize=False)[0] == 1.75
 
 
+def items(depends: list[list[int]]) -> Items:
+    """Items that say nothing of what they work from."""
+    return Items(depends, [[] for _ in depends], [None] * len(depends))
+
+
 def test_order_is_free_where_nothing_depends() -> None:
     # teacher 0, 1 independent, 2 uses both; the student swaps 0 and 1
-    matching = align_structure([(1.0, 0, 1), (1.0, 1, 0), (1.0, 2, 2)], [[], [], [0, 1]], [[], [], [0, 1]])
+    matching = align_structure([(1.0, 0, 1), (1.0, 1, 0), (1.0, 2, 2)], items([[], [], [0, 1]]), items([[], [], [0, 1]]))
     assert matching.f1() == 1.0
     assert matching.order_breaks == 0
 
 
 def test_a_step_before_what_it_uses_keeps_half() -> None:
     # the student takes teacher step 1 before step 0, which it uses: 1 and 1/2 of 2
-    matching = align_structure([(1.0, 0, 1), (1.0, 1, 0)], [[], [0]], [[], []])
+    matching = align_structure([(1.0, 0, 1), (1.0, 1, 0)], items([[], [0]]), items([[], []]))
     assert matching.covered == [1.0, 0.5]
     assert matching.order_breaks == 1
     assert matching.f1() == 0.75
 
 
-def test_merged_and_split_steps_are_settled_through_the_graph() -> None:
-    # the teacher's 0 and 1 serve 2; the student does all at once
-    merged = align_structure([(1.0, 2, 0)], [[], [], [0, 1]], [[]])
-    assert merged.covered == [1.0, 1.0, 1.0]
-    # the student's 0 only serves 1
-    split = align_structure([(1.0, 0, 1)], [[]], [[], [0]])
-    assert split.explained == [1.0, 1.0]
-    # but a step that serves an unmatched one is not explained
-    extra = align_structure([(1.0, 0, 0)], [[]], [[], [], [1]])
-    assert extra.explained == [1.0, 0.0, 0.0]
-    assert extra.f1() == pytest.approx(2 * 1 * (1 / 3) / (1 + 1 / 3))
+def test_merged_and_split_steps_are_settled() -> None:
+    # the teacher's 3 + 4 = 7 and 16 - 7 = 9, the student's 16 - 3 - 4 = 9
+    apart = Items([[], [0]], [[3.0, 4.0], [16.0]], [7.0, 9.0])
+    together = Items([[]], [[16.0, 3.0, 4.0]], [9.0])
+    assert align_structure([(0.8, 1, 0)], apart, together).covered == [0.8, 0.8]
+    assert align_structure([(0.8, 0, 1)], together, apart).explained == [0.8, 0.8]
 
 
 def test_the_strongest_candidates_are_matched_first_one_to_one() -> None:
-    matching = align_structure([(0.6, 0, 0), (1.0, 0, 1), (0.6, 1, 0), (0.9, 1, 1)], [[], []], [[], []])
+    matching = align_structure([(0.6, 0, 0), (1.0, 0, 1), (0.6, 1, 0), (0.9, 1, 1)], items([[], []]), items([[], []]))
     assert matching.pairs == {0: 1, 1: 0}
     assert matching.covered == [1.0, 0.6]
 
@@ -94,11 +95,11 @@ def test_the_strongest_candidates_are_matched_first_one_to_one() -> None:
 )
 def test_credits_stay_in_bounds(candidates: list[tuple[float, int, int]], links: list[bool]) -> None:
     depends = [[d for d in range(i) if links[(i * (i - 1)) // 2 + d]] for i in range(5)]
-    matching = align_structure(candidates, depends, depends)
+    matching = align_structure(candidates, items(depends), items(depends))
     assert all(0 <= c <= 1 for c in matching.covered + matching.explained)
     assert 0 <= matching.f1() <= 1
 
 
 def test_nothing_to_match() -> None:
-    assert align_structure([], [], [[]]).f1() == 0.0
-    assert align_structure([], [[]], []).f1() == 0.0
+    assert align_structure([], items([]), items([[]])).f1() == 0.0
+    assert align_structure([], items([[]]), items([])).f1() == 0.0

@@ -31,7 +31,7 @@ def test_a_path_becomes_a_structure(scripted: Any) -> None:
     assert structure is not None
     assert [step.answer for step in structure.steps] == ["13"]
     assert ITEM.path[structure.steps[0].start : structure.steps[0].end] == "16-3=13"
-    assert structure.decomposer == "generative:scripted@1"
+    assert structure.decomposer == "generative:scripted@1:50000"
     [request] = completer.requests
     assert request.temperature == 0.0
     assert request.json_schema is not None

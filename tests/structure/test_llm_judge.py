@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ from rlkd.structure.llm_judge import (
     yes_probability,
 )
 from rlkd.structure.prompting import judge_questions
+from rlkd.structure.rules import decompose_text
+from rlkd.structure.score import ScoreItem, StructureScorer
 from schemas.config.endpoint import OpenAIEndpoint
 
 MakePair = Callable[..., StepPair]
@@ -207,6 +211,38 @@ def test_a_batch_asks_twice_at_most(scripted: Any, pair: MakePair) -> None:
     broken = LLMJudge(scripted(lambda request: '{"answers": ["yes"]}'), batch=True)
     assert run(broken, pair("q1", "q2"), pair("q3", "q4")) == [None, None]
     assert dict(broken.faults) == {"no_verdict": 2}
+
+
+def test_a_request_holds_one_sample_only(scripted: Any, pair: MakePair) -> None:
+    def answer(request: CompletionRequest) -> str:
+        rows = json.loads(request.messages[1].content.split("\n")[1])
+        return json.dumps({"answers": ["yes"] * len(rows)}) if isinstance(rows, list) else "yes"
+
+    completer = scripted(answer)
+    pairs = [replace(pair(f"t{i}{k}", f"s{i}{k}", ("1", f"2{i}{k}")), problem=f"p{i}", sample=i) for k in range(3) for i in range(4)]
+    shared = replace(pair("t00", "s00", ("1", "200")), problem="p9", sample=9)  # all asked already, for sample 0
+    verdicts = run(LLMJudge(completer, batch=True), *pairs, shared)
+    assert verdicts == [PairVerdict(1.0, 1.0, 1.0)] * 13
+    assert len(completer.requests) == 2 * 4
+    for request in completer.requests:
+        rows = json.loads(request.messages[1].content.split("\n")[1])
+        assert len({row["B"][1] for row in rows}) == 1
+
+
+def test_the_scorer_tells_samples_apart(scripted: Any) -> None:
+    def answer(request: CompletionRequest) -> str:
+        rows = json.loads(request.messages[1].content.split("\n")[1])
+        return json.dumps({"answers": ["yes"] * len(rows)}) if isinstance(rows, list) else "yes"
+
+    completer = scripted(answer)
+    scorer = StructureScorer(judge=LLMJudge(completer, batch=True))
+    names = ("Ann", "Bob", "Cid")
+    teachers = [(decompose_text(f"{name} has 3 + 4 = 7 pens. {name} sells 7 - 2 = 5 pens."),) for name in names]
+    students = [f"{name} got 3 + 5 = 8 pens. {name} lost 8 - 1 = 7 pens." for name in names]
+    scores = asyncio.run(scorer.score([ScoreItem("", t, s) for t, s in zip(teachers, students, strict=True)]))
+    assert all(score is not None for score in scores)
+    for request in completer.requests:
+        assert len(set(re.findall("|".join(names), request.messages[1].content))) == 1
 
 
 def test_a_prefix_stops_at_the_first_other_intent(scripted: Any, pair: MakePair) -> None:

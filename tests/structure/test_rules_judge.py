@@ -70,6 +70,11 @@ def test_named_quantities_and_text_answers() -> None:
     assert judge(step("What is Bob?", "5"), step("What is Bob?", "5")) == (1.0, 1.0, 1.0)
     assert judge(step("What is Bob?", "5"), step("What is Bob?", "6")) == (1.0, 1.0, 0.0)
     assert judge(step("What is Bob?", "5"), step("What is Cid?", "5"))[0] < 0.5
+    # the same question from one of two quantities of three in all, or by another operation: 1/3, 1/2
+    assert judge(step("What is Bob?", "5"), step("What is Bob?", "5", ("Ann", "4"))) == (1.0, pytest.approx(1 / 3), 1.0)
+    other = step("What is Bob?", "5").model_copy(update={"operation": "multiply"})
+    assert judge(step("What is Bob?", "5"), other) == (1.0, 0.5, 1.0)
+    assert judge(step("What is Bob?", "5"), step("What is Bob?", "5", ("Zoe", "8"))) == (1.0, 0.0, 1.0)
     assert judge(step("What is Bob?", "true"), step("What is Bob?", "True."))[2] == 1.0
     assert judge(step("What is Bob?", "$1,200"), step("What is Bob?", "1200"))[2] == 1.0
 

@@ -158,3 +158,21 @@ def test_several_processes_run_one_stage_and_one_of_them_speaks(job: Job, fakes:
     assert done.result.rows == 8
     assert len({line.split()[1] for line in fakes.read_text().splitlines()}) == 2
     assert heard.said.count("trained") == 1
+
+
+def test_a_job_keeps_its_memory_unless_the_environment_says_otherwise(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "telling.py").write_text(
+        "import os\n"
+        "from schemas.artifact import StageResult\n"
+        "def stage(ctx):\n"
+        "    names = ('MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_')\n"
+        "    (ctx.folder / 'told').write_text(' '.join(os.environ[name] for name in names))\n"
+        "    return StageResult()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}")
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "5")
+    _go(job.model_copy(update={"function": "telling:stage"}))
+    assert (Path(job.folder) / "told").read_text() == "1073741824 5"  # 2 ** 30, and what the user set

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rlkd.config import load_config, parse_config
-from rlkd.errors import UserError
+from rlkd.errors import StageError, UserError
 from schemas.artifact import StageEntry
 from tasks.runs import RunRef, default_folder, is_held, open_run, read_run
 
@@ -42,6 +42,22 @@ def test_a_run_that_ends_without_a_word_has_failed(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), open_run(CONFIG, tmp_path / "run"):
         raise RuntimeError
     assert read_run(tmp_path / "run").status == "failed"
+
+
+def test_what_went_wrong_first_is_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def run(first: Exception | None) -> None:
+        with monkeypatch.context() as patch, open_run(CONFIG, tmp_path / "run"):
+            patch.setattr("tasks.runs.write_json_atomic", full)
+            if first is not None:
+                raise first
+
+    with pytest.raises(RuntimeError, match="first"):
+        run(RuntimeError("first"))
+    with pytest.raises(StageError, match="is full"):
+        run(None)  # with nothing before it, it is told
 
 
 def test_stages_that_are_owed_are_remembered_until_they_are_made(tmp_path: Path) -> None:

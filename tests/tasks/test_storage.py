@@ -257,3 +257,14 @@ def test_the_manifest_names_everything_it_was_made_from(tmp_path: Path) -> None:
     assert (manifest.stage, manifest.stage_version, manifest.identity) == ("traces", 3, "ef" * 32)
     assert manifest.config == identity.config
     assert manifest.inputs == {"data": "d" * 64}
+
+
+def test_where_the_failure_cannot_be_written_down_either_the_failure_is_told() -> None:
+    def run() -> None:
+        try:
+            raise StageError("stage rl: full; kept: data") from OSError(28, "No space left on device")
+        finally:
+            raise RuntimeError("the server says 500")
+
+    with pytest.raises(StageError, match="stage rl: full; kept: data"), disk_faults(None, Path("/")):
+        run()

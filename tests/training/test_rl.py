@@ -84,3 +84,18 @@ def test_our_settings_reach_trl(inputs: dict[str, Path], tmp_path: Path) -> None
         0.5,
     )
     assert (args.bf16, args.fp16, args.max_steps, args.report_to) == (False, False, 10, [])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "precision", "bf16"),
+    [("float32", None, False), ("float32", "bfloat16", True), ("bfloat16", None, True), ("bfloat16", "float32", False)],
+)  # fmt: skip
+def test_precision_is_the_students_unless_the_optimizer_has_its_own(
+    dtype: str, precision: str | None, bf16: bool, tmp_path: Path
+) -> None:
+    from rlkd.training.arguments import common_arguments
+    from rlkd.training.mixin import Session
+
+    config = make_config(student={"dtype": dtype}, rl={"optimizer": {"precision": precision}})
+    session = Session(tmp_path, make_context(tmp_path, config, {}).events, "x", 10)
+    assert common_arguments(session, config.student, config.rl.optimizer, 0)["bf16"] is bf16

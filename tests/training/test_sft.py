@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from rlkd.training.sft import best_step, patience_spent, validation_losses
+from schemas.config.training import FineTuneConfig
 
 HISTORY: list[dict[str, Any]] = [
     {"step": 1, "loss": 2.0},
@@ -20,6 +21,7 @@ def test_best_is_the_least_validation_loss_the_earliest_of_equals() -> None:
 
 
 def test_patience_counts_validations_since_the_best() -> None:
-    assert patience_spent(HISTORY, 2)  # steps 6 and 8
-    assert not patience_spent(HISTORY, 3)
-    assert not patience_spent([], 1)
+    assert patience_spent(HISTORY, FineTuneConfig(patience=2))  # steps 6 and 8
+    assert not patience_spent(HISTORY, FineTuneConfig(patience=3))
+    assert not patience_spent([], FineTuneConfig(patience=1))
+    assert not patience_spent(HISTORY, FineTuneConfig(patience=1, keep="last"))

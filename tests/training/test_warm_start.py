@@ -71,6 +71,13 @@ def test_without_validation_the_last_checkpoint_goes_on(inputs: dict[str, Path],
     assert result.summary["validation_traces"] == 0
 
 
+def test_the_last_checkpoint_goes_on_where_that_is_asked_for(inputs: dict[str, Path], tmp_path: Path) -> None:
+    # 8 traces in batches of 4: 10 epochs are 20 steps, the last of which is no multiple of 3 and so not validated.
+    result = warm_start(make_context(tmp_path, config(traces=8, max_epochs=10, keep="last"), inputs))
+    assert result.summary["best_step"] == result.summary["steps"] == 20
+    assert result.metrics == {"steps": 20.0}
+
+
 def test_nan_in_the_loss_stops_it(
     inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

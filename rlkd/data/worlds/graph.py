@@ -55,15 +55,15 @@ class Graph:
         """The needed derived quantities as the teacher plans them: the target, then breadth first.
 
         Args:
-            rng: Where given, the inputs of a quantity are taken up in random order.
+            rng: Where given, any of those that are open is taken up next, not the one that has been open longest.
         """
         nodes = self.by_name()
-        order = [self.target]
-        for name in order:
-            inputs = list(nodes[name].inputs)
-            if rng is not None:
-                rng.shuffle(inputs)
-            order += [i for i in inputs if nodes[i].op and i not in order]
+        order: list[str] = []
+        queue = [self.target]
+        while queue:
+            name = queue.pop(rng.randrange(len(queue)) if rng else 0)
+            order.append(name)
+            queue += [i for i in nodes[name].inputs if nodes[i].op and i not in order + queue]
         return tuple(order)
 
     def depth(self) -> int:
@@ -156,7 +156,7 @@ def draw_graph(world: World, settings: WorldSettings, steps: int, rng: random.Ra
         if len(shape) > len(world.names):
             continue
         graph = _fill(world, settings, shape, ops, rng)
-        if graph is not None and plan_is_solvable(graph):
+        if graph is not None and plan_is_solvable(graph, graph.plan()):
             return graph
     raise WorldError(
         f"{world.name}: no problem with {steps} steps was found in {_ATTEMPTS} attempts with values from 0 to "
@@ -165,11 +165,11 @@ def draw_graph(world: World, settings: WorldSettings, steps: int, rng: random.Ra
     )
 
 
-def plan_is_solvable(graph: Graph) -> bool:
-    """Whether the plan, read backward, never uses a quantity before it is solved."""
+def plan_is_solvable(graph: Graph, plan: tuple[str, ...]) -> bool:
+    """Whether a plan, read backward, never uses a quantity before it is solved."""
     nodes = graph.by_name()
     solved = {n.name for n in graph.nodes if not n.op}
-    for name in reversed(graph.plan()):
+    for name in reversed(plan):
         if not solved.issuperset(nodes[name].inputs):
             return False
         solved.add(name)

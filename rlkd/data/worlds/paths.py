@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from rlkd.data.worlds.graph import Graph, Node
+from rlkd.data.worlds.graph import Graph, Node, plan_is_solvable
 
 if TYPE_CHECKING:
     from rlkd.data.worlds.base import World
@@ -22,6 +22,9 @@ NOTHING = "nothing"
 """What a given quantity needs."""
 
 _GAP = "\0"
+
+_DRAWS = 30
+"""Plans that are drawn before the first one is taken: backward, some use a shared quantity before it is solved."""
 
 
 def plan_line(node: Node) -> str:
@@ -48,25 +51,17 @@ def gap_line(world: World, node: Node, known: dict[str, str]) -> str:
 
 
 def teacher_path(world: World, graph: Graph, rng: random.Random | None) -> str:
-    """Plan every needed quantity, from the question down; solve them in the reverse order."""
+    """Plan every needed quantity, from the question down; solve them in the reverse order.
+
+    With ``rng``, what is open is taken up in random order.
+    """
     nodes = graph.by_name()
-    plan = graph.plan(rng)
-    if rng is not None and not _solvable(graph, plan):
-        plan = graph.plan()
+    drawn = (graph.plan(rng) for _ in range(_DRAWS if rng else 0))
+    plan = next((plan for plan in drawn if plan_is_solvable(graph, plan)), graph.plan())
     values = {n.name: n.value for n in graph.nodes}
     lines = [plan_line(nodes[name]) for name in plan]
     lines += [solve_line(world, nodes[name], values) for name in reversed(plan)]
     return "\n".join([*lines, f"The answer is {values[graph.target]}."])
-
-
-def _solvable(graph: Graph, plan: tuple[str, ...]) -> bool:
-    nodes = graph.by_name()
-    solved = {n.name for n in graph.nodes if not n.op}
-    for name in reversed(plan):
-        if not solved.issuperset(nodes[name].inputs):
-            return False
-        solved.add(name)
-    return True
 
 
 class _Wanderer:

@@ -2,55 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("mlflow")
 
-from rlkd.config import config_digest, parse_config
-from rlkd.errors import UserError
+from rlkd.config import config_digest
 from schemas.artifact import StageManifest, StageResult
+from schemas.config.pipeline import PipelineConfig
 from tasks import tracking
 
-
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        return tracking.tracking_uri(tmp_path_factory.mktemp("runs"))
+Begin = Callable[..., str]
 
 
-CONFIG = parse_config({"name": "tracked", "data": {"type": "world"}, "tracking": {"experiment": "test"}})
-
-
-def _begin(uri: str, tmp_path: Path, flow_run: str = "") -> str:
-    file = tmp_path / "config.yaml"
-    file.write_text("name: tracked\n")
-    return tracking.begin_run(uri, CONFIG, config_digest(CONFIG), flow_run, file)
-
-
-def test_the_parent_run_holds_the_resolved_configuration(uri: str, tmp_path: Path) -> None:
-    run = tracking.client(uri).get_run(_begin(uri, tmp_path))
+def test_the_parent_run_holds_the_resolved_configuration(
+    uri: str, begin: Begin, config: PipelineConfig, tmp_path: Path
+) -> None:
+    run = tracking.client(uri).get_run(begin(tmp_path))
     assert run.info.run_name == f"{tmp_path.name} (tracked)"
     assert run.data.tags["mlflow.note.content"] == f"Run folder: `{tmp_path}`"
-    assert run.data.params["rl.steps"] == str(CONFIG.rl.steps)
-    assert run.data.params["student.model.type"] == CONFIG.student.model.type
-    assert run.data.tags["rlkd.config_digest"] == config_digest(CONFIG)
+    assert run.data.params["rl.steps"] == str(config.rl.steps)
+    assert run.data.params["student.model.type"] == config.student.model.type
+    assert run.data.tags["rlkd.config_digest"] == config_digest(config)
     assert [item.path for item in tracking.client(uri).list_artifacts(run.info.run_id)] == ["config.yaml"]
     assert run.info.artifact_uri.startswith("file://")
 
 
-def test_a_retry_goes_on_in_the_same_parent_run(uri: str, tmp_path: Path) -> None:
-    first = _begin(uri, tmp_path, "flow-1")
+def test_a_retry_goes_on_in_the_same_parent_run(uri: str, begin: Begin, tmp_path: Path) -> None:
+    first = begin(tmp_path, "flow-1")
     tracking.end_run(uri, first, "FAILED")
-    assert _begin(uri, tmp_path, "flow-1") == first
+    assert begin(tmp_path, "flow-1") == first
     assert tracking.client(uri).get_run(first).info.status == "RUNNING"
-    assert _begin(uri, tmp_path, "flow-2") != first
+    assert begin(tmp_path, "flow-2") != first
 
 
-def test_each_attempt_of_a_stage_is_a_child_of_its_own(uri: str, tmp_path: Path) -> None:
-    parent = _begin(uri, tmp_path)
+def test_each_attempt_of_a_stage_is_a_child_of_its_own(uri: str, begin: Begin, tmp_path: Path) -> None:
+    parent = begin(tmp_path)
     with (
         pytest.raises(ValueError, match="broken"),
         tracking.stage_run(uri, parent, "rl", 1, {"rl": {"steps": 3}}, {}),
@@ -83,28 +72,7 @@ def test_without_a_parent_nothing_is_tracked(uri: str) -> None:
         assert child is None
 
 
-def test_a_student_is_registered_once_with_its_evaluation(uri: str, tmp_path: Path) -> None:
-    model = tmp_path / "model"
-    model.mkdir()
-    (model / "model.safetensors").write_bytes(b"weights")
-    parent = _begin(uri, tmp_path)
-    version, how = tracking.register_student(
-        uri, parent, "student", model, "d" * 64, {"test_accuracy_rlkd": "0.75"}, about="The first."
-    )
-    assert (version, how) == ("1", "new")
-    other = _begin(uri, tmp_path)
-    assert tracking.register_student(
-        uri, other, "student", model, "d" * 64, {"test_accuracy_rlkd": "0.80"}
-    ) == ("1", "found")
-    assert tracking.register_student(uri, other, "student", model, "e" * 64, {}) == ("2", "new")
-    found = tracking.client(uri).get_model_version("student", "1")
-    assert found.tags["test_accuracy_rlkd"] == "0.80"
-    assert found.run_id == parent
-    assert found.description == "The first."
-    assert Path(found.source.removeprefix("file://"), "model.safetensors").read_bytes() == b"weights"
-
-
-def test_datasets_are_inputs_of_the_run(uri: str, tmp_path: Path) -> None:
+def test_datasets_are_inputs_of_the_run(uri: str, begin: Begin, tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text("{}\n")
     (tmp_path / "test.jsonl").write_text("{}\n")
     (tmp_path / "ood.jsonl").write_text("")
@@ -113,7 +81,7 @@ def test_datasets_are_inputs_of_the_run(uri: str, tmp_path: Path) -> None:
         files={"train.jsonl": "a" * 64, "test.jsonl": "b" * 64, "ood.jsonl": "c" * 64},
         inputs={}, config={}, result=StageResult(), seconds=0, peak_rss_mb=0, created_at="",
     )  # fmt: skip
-    parent = _begin(uri, tmp_path)
+    parent = begin(tmp_path)
     tracking.log_datasets(uri, parent, tmp_path, manifest, "world")
     inputs = tracking.client(uri).get_run(parent).inputs.dataset_inputs
     found = {item.dataset.name: (item.dataset.digest, item.tags[0].value) for item in inputs}
@@ -145,23 +113,13 @@ def test_metric_names_fit_mlflow() -> None:
     assert tracking.metric_name("reward[0]") == "reward_0_"
 
 
-def test_the_users_tracking_uri_is_honoured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    assert tracking.tracking_uri(tmp_path) == "http://127.0.0.1:9"
-
-
-def test_a_server_that_does_not_answer_is_a_user_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match=r"MLflow does not answer at http://\*\*\*@127\.0\.0\.1:9"):
-        tracking.client("http://me:pw@127.0.0.1:9")
-
-
-def test_system_metrics_reach_the_run(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_system_metrics_reach_the_run(
+    uri: str, begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import time
 
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "1")
-    parent = _begin(uri, tmp_path)
+    parent = begin(tmp_path)
     end = time.monotonic() + 60
     with tracking.system_metrics(uri, parent, True):
         while not any(n.startswith("system/") for n in tracking.client(uri).get_run(parent).data.metrics):
@@ -170,11 +128,11 @@ def test_system_metrics_reach_the_run(uri: str, tmp_path: Path, monkeypatch: pyt
 
 
 def test_mlflow_that_goes_away_costs_no_finished_work(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    uri: str, begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlflow.exceptions import MlflowException
 
-    parent, said = _begin(uri, tmp_path), list[str]()
+    parent, said = begin(tmp_path), list[str]()
     with tracking.stage_run(uri, parent, "rl", 1, {}, said.append) as child:
         assert child is not None
 
@@ -193,19 +151,25 @@ def test_mlflow_that_goes_away_costs_no_finished_work(
     assert len(said) == 2
 
 
-def test_a_database_that_could_not_be_made_whole_is_not_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_stage_that_a_full_disk_ends_says_so_itself_and_mlflow_says_nothing(
+    uri: str, begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import mlflow.store.db.utils
+    parent, said = begin(tmp_path), list[str]()
 
-    def full(engine: object) -> None:
+    def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    address = tracking.tracking_uri(tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setattr(mlflow.store.db.utils, "_upgrade_db", full)  # after the first tables are made
-        with pytest.raises(OSError, match="No space left"):
-            tracking.client(address)
-    assert [path.name for path in (tmp_path / ".mlflow").iterdir()] == [".start.lock"]
-    assert tracking.client(address).search_experiments(max_results=1)
+    def stage() -> None:
+        with (
+            monkeypatch.context() as patch,
+            tracking.stage_run(uri, parent, "rl", 1, {}, said.append) as child,
+        ):
+            assert child is not None
+            child.metrics(0, {"loss": 2.0})
+            for name in ("log_batch", "set_terminated"):
+                patch.setattr(tracking.client(uri), name, full)
+            full()
+
+    with pytest.raises(OSError, match="No space left"):
+        stage()
+    assert said == []

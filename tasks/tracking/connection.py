@@ -1,0 +1,149 @@
+"""Reaching MLflow: its address, its client, its database, and what is done where it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rlkd.errors import UserError
+from rlkd.io import is_disk_full
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def tracking_uri(runs: Path) -> str:
+    """``$MLFLOW_TRACKING_URI``, or a SQLite file with the runs."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs.resolve() / '.mlflow' / 'mlflow.db'}"
+
+
+@functools.lru_cache(maxsize=8)
+def client(uri: str) -> MlflowClient:
+    """The client for a tracking URI, its database ready.
+
+    Raises:
+        UserError: MLflow does not answer there.
+    """
+    from filelock import FileLock
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        if not uri.startswith("sqlite:///"):
+            found = MlflowClient(uri)
+            found.search_experiments(max_results=1)
+            return found
+        path = Path(uri.removeprefix("sqlite:///"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(".start.lock")):  # two processes must not both create the tables
+            if not path.exists():
+                _make_database(path)
+            found = MlflowClient(uri)
+            found.search_experiments(max_results=1)
+        return found
+    except MlflowException as error:
+        first = str(error).splitlines()[0][:200]
+        raise UserError(
+            f"MLflow does not answer at {redact_text(uri)} ({first}); mend MLFLOW_TRACKING_URI, or set tracking.enabled=false"
+        ) from error
+
+
+def _make_database(path: Path) -> None:
+    """Makes MLflow's database, or nothing: it cannot mend one whose tables were made only in part."""
+    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        engine = create_sqlalchemy_engine(f"sqlite:///{temporary}")
+        try:
+            _initialize_tables(engine)
+        finally:
+            engine.dispose()
+        os.replace(temporary, path)
+    finally:
+        for file in (temporary, temporary.with_name(f"{temporary.name}-journal")):
+            file.unlink(missing_ok=True)
+
+
+def experiment(uri: str, name: str) -> str:
+    """The id of an experiment, made where it is missing."""
+    from mlflow.exceptions import MlflowException
+
+    mlflow = client(uri)
+    found = mlflow.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    location = None
+    if uri.startswith("sqlite:///") and not os.environ.get("MLFLOW_TRACKING_URI"):
+        location = (Path(uri.removeprefix("sqlite:///")).parent / "artifacts").as_uri()
+    try:
+        return str(mlflow.create_experiment(name, artifact_location=location))
+    except MlflowException:
+        found = mlflow.get_experiment_by_name(name)  # another run made it in the meantime
+        if found is None:
+            raise
+        return str(found.experiment_id)
+
+
+def redact_text(text: str) -> str:
+    """A text without the credentials of the URLs in it."""
+    return _CREDENTIALS.sub("***@", text)
+
+
+@contextmanager
+def tolerated(what: str, notice: Callable[[str], None]) -> Iterator[None]:
+    """Once a run has started, tracking never costs finished work: what MLflow refuses is told, not raised."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        notice(f"MLflow: {what} could not be logged ({_reason(error)}); the run goes on")
+
+
+def _reason(error: Exception) -> str:
+    if is_disk_full(error):
+        return "the disk is full"
+    return redact_text((str(error) or type(error).__name__).splitlines()[0][:200])
+
+
+class _FileLog(logging.Handler):
+    """Lines at the end of a file, without credentials; a file that cannot be written gets none, and nobody is told."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one line, and its traceback where there is one."""
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(redact_text(self.format(record)) + "\n")
+
+
+@contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Sends what MLflow says about itself, tracebacks among it, to a file: whatever matters of it is told by us."""
+    import mlflow  # noqa: F401  # importing it sets up its own handler, which must not come after ours
+
+    logger = logging.getLogger("mlflow")
+    before = logger.handlers[:]
+    logger.handlers[:] = [_FileLog(path)]
+    try:
+        yield
+    finally:
+        logger.handlers[:] = before
