@@ -221,7 +221,7 @@ def _trainer(
         metric_names = _METRICS
 
         def create_optimizer(self, model: Any = None) -> Any:
-            if settings.optimizer.name == "muon" and self.optimizer is None:
+            if settings.optimizer.name == "muon" and getattr(self, "optimizer", None) is None:
                 self.optimizer = _muon(self, self.model if model is None else model, job)
             return super().create_optimizer(model)
 
