@@ -179,7 +179,6 @@ def read_compact(text: str, path: str) -> tuple[ReasoningStep, ...]:
         if place is None:
             raise ParseFault(f"line {number} names none of the {len(segments)} segments")
         first, final = place
-        name = label(final).lower()
         span = _span(_unescape(fields[0]), (segments[first], segments[final]), path)
         uses = [_split(part, ">") for part in _split(fields[5], ";")]
         needs = [part for use in uses for part in use[1:]] + _split(fields[7], ";")
@@ -193,7 +192,8 @@ def read_compact(text: str, path: str) -> tuple[ReasoningStep, ...]:
             "quote": path[span[0] : span[1]],
         }
         steps.append(make_step(len(steps), row, span))
-        last[name] = len(steps) - 1
+        # Later lines refer to this one by the letter that it was given, be it the right one or not.
+        last[fields[1].rpartition("-")[2].lower()] = len(steps) - 1
         if len(steps) > MAX_STEPS:
             raise ParseFault(f"it has more than {MAX_STEPS} steps")
     return tuple(steps)

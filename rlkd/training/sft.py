@@ -222,7 +222,7 @@ def _trainer(
         optimizer: Any
 
         def create_optimizer(self, model: Any = None) -> Any:
-            if settings.optimizer.name == "muon" and self.optimizer is None:
+            if settings.optimizer.name == "muon" and getattr(self, "optimizer", None) is None:
                 self.optimizer = _muon(self, self.model if model is None else model, job)
             return super().create_optimizer(model)
 

@@ -112,6 +112,24 @@ def test_an_unfinished_training_goes_on_and_a_finished_one_is_not_repeated(
     assert longer.events.told == ["continues from step 4"]
 
 
+def test_muon_and_short_texts_first_go_on_from_a_checkpoint_too(context: Make, stages: Any) -> None:
+    inputs = stages()
+    rates = {"name": "muon", "learning_rate": 1e-2, "matrix_learning_rate": 1e-2}
+    own = {**SFT, "easy_first": 0.5, "optimizer": rates}
+    ctx = context("gsrm_train", inputs, student=STUDENT, sft=own)
+    assert train_decomposer(ctx).summary["steps"] == 4
+    losses = [row["loss"] for row in _metrics(ctx.folder) if "loss" in row]
+    longer = context("gsrm_train", inputs, student=STUDENT, sft={**own, "max_epochs": 3})
+    assert train_decomposer(longer).summary["steps"] == 6
+    assert longer.events.told == ["continues from step 4"]
+    again = [row["loss"] for row in _metrics(ctx.folder) if "loss" in row]
+    assert again[:4] == losses and again[5] < losses[0]
+
+
+def _metrics(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
 @pytest.mark.parametrize("form", ["compact", "json"])
 def test_what_it_is_trained_on_is_what_it_is_asked(tmp_path: Path, form: Any) -> None:
     """The tokens of the training prompt are the tokens that the local model gets."""

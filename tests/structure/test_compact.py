@@ -117,6 +117,9 @@ def test_where_letter_and_words_contradict_each_other_the_words_are_believed() -
         2,
         16,
     ]  # a part of its segment; words that are nowhere leave the letter
+    # A later line refers to one by the letter that was given to it.
+    off = read_compact("b is 2|C|q|| 2|||\nc is 3|D|q|| 3|b>c||\n=", path)
+    assert [step.start for step in off] == [8, 24] and off[1].depends_on == (0,)
     assert read_compact("what|Z\nnor this|A\n=", path) == ()  # a line that solves nothing may be anything
 
 

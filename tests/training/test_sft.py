@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from rlkd.errors import ConfigError
 from rlkd.training.sft import best_step, patience_spent, validation_losses
 from schemas.config.training import FineTuneConfig
 
@@ -25,3 +29,12 @@ def test_patience_counts_validations_since_the_best() -> None:
     assert not patience_spent(HISTORY, FineTuneConfig(patience=3))
     assert not patience_spent([], FineTuneConfig(patience=1))
     assert not patience_spent(HISTORY, FineTuneConfig(patience=1, keep="last"))
+
+
+@pytest.mark.parametrize("spread", ["is_fsdp_enabled", "is_deepspeed_enabled"])
+def test_muon_is_refused_where_no_process_has_whole_matrices(spread: str) -> None:
+    from rlkd.training.sft import _muon
+
+    trainer = SimpleNamespace(**{"is_fsdp_enabled": False, "is_deepspeed_enabled": False, spread: True})
+    with pytest.raises(ConfigError, match=r"sft\.optimizer\.name: muon needs whole matrices"):
+        _muon(trainer, None, SimpleNamespace(setting="sft"))
