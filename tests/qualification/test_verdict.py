@@ -120,7 +120,7 @@ def test_the_gate_names_every_missed_threshold(figures: Figures, tmp_path: Path)
     assert gate(warn, tmp_path).endswith("going on, as qualify.action is warn")
     write_json_atomic(tmp_path / FIGURES, found)
     assert (
-        gate(config, tmp_path) == "the structure reward passes its qualification: 13 of 13 thresholds are met"
+        gate(config, tmp_path) == "the structure reward passes its qualification: 15 of 15 thresholds are met"
     )
 
 
