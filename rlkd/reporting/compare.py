@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -21,6 +21,9 @@ from schemas.evaluation import Interval, ProblemOutput
 Values = dict[tuple[str, str], dict[str, float]]
 """For each (split, metric), the value of each problem that has one."""
 
+_NO_PART = {"seed", "name", "description", "report", "tracking", "launch"}
+"""Sections of a configuration that do not make it another method."""
+
 
 @dataclass(frozen=True)
 class ComparedRun:
@@ -28,7 +31,9 @@ class ComparedRun:
 
     Attributes:
         label: The method: runs with the same label are seeds of one method.
-        name: Name of the run.
+        name: Name of its folder.
+        method: Digest of its configuration but for the seed and what changes no figure.
+        folder: The run folder.
         seed: Its seed.
         problems: Digest of the data stage: only runs on the same data are paired.
         structures: Digest of what its structure scores are made with.
@@ -38,6 +43,8 @@ class ComparedRun:
 
     label: str
     name: str
+    method: str
+    folder: Path
     seed: int
     problems: str
     structures: str
@@ -49,15 +56,16 @@ def compare_runs(arguments: Sequence[str], *, resamples: int = 2000, confidence:
     """A Markdown table of runs and their paired differences to the first method.
 
     Args:
-        arguments: ``RUN`` or ``LABEL=RUN``: run folders. Without a label a run's name is its label. Runs with one
-            label are seeds of the same method.
+        arguments: ``RUN`` or ``LABEL=RUN``: run folders. Without a label, the name of a run's configuration is its
+            label, or its folder where runs with that name differ in more than their seed. Runs with one label are seeds
+            of the same method.
         resamples: Bootstrap resamples over problems.
         confidence: Coverage of the intervals.
 
     Raises:
-        UserError: A run cannot be read or has no evaluation.
+        UserError: A run cannot be read, has no evaluation, or is named twice under one label.
     """
-    runs = [load_run(argument) for argument in arguments]
+    runs = _told_apart([load_run(argument) for argument in arguments], arguments)
     labels = list(dict.fromkeys(run.label for run in runs))
     parts = [
         f"Final student of each run, greedy; {confidence:.0%} bootstrap intervals over problems, "
@@ -74,6 +82,19 @@ def compare_runs(arguments: Sequence[str], *, resamples: int = 2000, confidence:
             _differences(runs, labels[0], other, resamples, confidence),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def _told_apart(runs: Sequence[ComparedRun], arguments: Sequence[str]) -> list[ComparedRun]:
+    """Runs that only share the name of their configuration under their folders; seeds of one method stay together."""
+    unnamed = [run for run, argument in zip(runs, arguments, strict=True) if not _split_label(argument)[0]]
+    methods = {label: {run.method for run in runs if run.label == label} for label in {run.label for run in unnamed}}
+    found = [replace(run, label=run.name) if run in unnamed and len(methods[run.label]) > 1 else run for run in runs]
+    seen: set[tuple[str, Path]] = set()
+    for run in found:
+        if (run.label, run.folder) in seen:
+            raise UserError(f"{run.folder} is named twice, and would count as two seeds of {run.label}; name it once, or under two labels")
+        seen.add((run.label, run.folder))
+    return found
 
 
 def load_run(argument: str) -> ComparedRun:
@@ -100,7 +121,9 @@ def load_run(argument: str) -> ComparedRun:
     last = [name for name in CHECKPOINTS if any(row.checkpoint == name for row in rows)][-1]
     return ComparedRun(
         label=label or run.name,
-        name=run.name,
+        name=folder.resolve().name,
+        method=sha256_json({key: value for key, value in run.config.items() if key not in _NO_PART}),
+        folder=folder.resolve(),
         seed=int(run.config.get("seed", 0)),
         problems=entries["data"].sha256 if "data" in entries else "",
         structures=sha256_json(run.config.get("structures")),

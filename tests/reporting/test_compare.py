@@ -18,9 +18,9 @@ Make = Callable[..., Path]
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     def build(
-        name: str, correct: list[int], seed: int = 0, data: str = "same", checkpoint: str = "rlkd", **run: Any
+        folder_name: str, correct: list[int], seed: int = 0, data: str = "same", checkpoint: str = "rlkd", **run: Any
     ) -> Path:
-        folder, store = tmp_path / name, tmp_path / "store" / name
+        folder, store = tmp_path / folder_name, tmp_path / "store" / folder_name
         folder.mkdir()
         store.mkdir(parents=True)
         rows = [
@@ -46,7 +46,7 @@ def make(tmp_path: Path) -> Make:
             StageEntry(name="data", status="done", sha256=data),
             StageEntry(name="evaluate", status="done", uri=str(store)),
         )
-        manifest = {"name": name, "config": {"seed": seed}, "config_digest": "", "store": "", "stages": stages}
+        manifest = {"name": folder_name, "config": {"seed": seed}, "config_digest": "", "store": "", "stages": stages}
         write_json_atomic(folder / "run.json", RunManifest.model_validate({**manifest, **run}))
         return folder
 
@@ -94,13 +94,29 @@ def test_other_data_or_seeds_are_not_paired(make: Make) -> None:
 def test_structure_scores_by_other_settings_do_not_compare(make: Make) -> None:
     one, other = make("a", [1]), make("b", [1], config={"seed": 0, "structures": {"alignment": {"type": "prefix"}}})
     assert "structure scores do not compare" in compare_runs([str(one), str(other)], resamples=100)
-    assert "do not compare" not in compare_runs([str(one), str(one)], resamples=100)
+    assert "do not compare" not in compare_runs([f"x={one}", f"y={one}"], resamples=100)
 
 
 def test_same_run_has_no_difference(make: Make) -> None:
     first = make("a", [1, 0, 1])
     text = compare_runs([f"x={first}", f"y={first}"], resamples=100)
     assert "| seed 0 | 0.0 [0.0, 0.0] | 0.000 [0.000, 0.000] |" in text
+
+
+def test_runs_of_one_preset_with_other_settings_are_two_methods(make: Make) -> None:
+    one = make("one", [1, 1], name="demo", config={"seed": 0, "rewards": {"alpha": 0.5}})
+    same = make("same", [1, 0], name="demo", config={"seed": 1, "rewards": {"alpha": 0.5}})
+    other = make("other", [0, 0], name="demo", config={"seed": 0, "rewards": {"alpha": 0}})
+    text = compare_runs([str(one), str(other)], resamples=100)
+    assert "| one | 0 | 100.0% [" in text and "| other | 0 | 0.0% [" in text
+    assert "**one against other**" in text and "| seed 0 | +100.0 [" in text
+    assert "| demo | 0, 1 | 75.0% [" in compare_runs([str(one), str(same)], resamples=100)  # seeds of one method
+
+
+def test_a_run_is_not_counted_twice(make: Make) -> None:
+    one = str(make("one", [1]))
+    with pytest.raises(UserError, match="one is named twice, and would count as two seeds of one; name it once"):
+        compare_runs([one, one])
 
 
 def test_what_cannot_be_compared_is_said_in_one_sentence(make: Make, tmp_path: Path) -> None:
