@@ -54,7 +54,9 @@ def settle_corrections(text: str, steps: list[RawStep]) -> list[RawStep]:
             continue
         if wrong:
             _retract_last(steps[:i])
-        step.kind = "check" if not step.calcs or (not wrong and _all_known(step, steps[:i])) else "step"
+        # What says that it checks may work out more on its way back to something known ("18 - 9 = 9, and 9 + 9 = 18").
+        results = step.calcs if turned else step.calcs[-1:]
+        step.kind = "check" if not wrong and _known(results, steps[:i]) or not results else "step"
     return steps
 
 
@@ -104,7 +106,7 @@ def _retract_last(earlier: Sequence[RawStep]) -> None:
         last.kind = RETRACTED
 
 
-def _all_known(step: RawStep, earlier: Sequence[RawStep]) -> bool:
-    """Whether every result of a step stands in earlier ones already."""
+def _known(results: Sequence[Calc], earlier: Sequence[RawStep]) -> bool:
+    """Whether every result stands in earlier steps already."""
     known = {x for other in earlier for calc in other.calcs for x in (*calc.operands, calc.value)}
-    return all(calc.value in known or any(same_value(calc.value, x) for x in known) for calc in step.calcs)
+    return all(calc.value in known or any(same_value(calc.value, x) for x in known) for calc in results)

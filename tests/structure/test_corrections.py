@@ -45,6 +45,8 @@ def test_doubts_that_come_to_nothing_take_nothing_back(said: str) -> None:
 
 def test_checks_find_nothing_new_and_second_thoughts_may() -> None:
     assert kinds("9 * 2 = 18\nVerification: 18 / 2 = 9") == [("step", "18"), ("check", "9")]
+    # 11 is new, but the check comes back to 18
+    assert kinds("9 * 2 = 18\nLet me check: 18 - 7 = 11, and 11 + 7 = 18")[1] == ("check", "18")
     assert kinds("16 - 3 = 13\nWait, the muffins: 13 - 4 = 9") == [("step", "13"), ("step", "9")]
     assert kinds("9 * 2 = 18\nLet me verify. It is 18 / 2 = 9.")[1] == ("check", "9")
 
