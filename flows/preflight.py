@@ -12,7 +12,7 @@ from typing import Any
 
 from flows.session import configure
 from flows.terminal import print_table
-from rlkd.errors import RLKDError, UserError
+from rlkd.errors import DataError, RLKDError, UserError
 from rlkd.hub import go_offline_if_cut_off
 from schemas.config.pipeline import PipelineConfig
 from schemas.problem import Problem
@@ -112,6 +112,9 @@ def _data(config: PipelineConfig, found: Findings) -> list[Problem]:
     from rlkd.data.sources import open_source
 
     loaded = open_source(config.data).load(config.seed)
+    if not loaded.rows:
+        where = getattr(config.data, "path", None)
+        raise DataError(f"data{f'.path {where}' if where else ''}: there is not one row to read; name data with problems in it")
     counts = ", ".join(f"{len(rows)} {split}" for split, rows in loaded.splits.items() if rows)
     bad = f"; {len(loaded.dropped)} rows cannot be used" if loaded.dropped else ""
     found.add("data", f"{loaded.rows} rows from {config.data.type}: {counts}{bad}")
