@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import cast, get_args
@@ -16,8 +16,9 @@ from flows.environment import use_local_services
 from flows.server import prefect_server
 from flows.session import configure
 from flows.terminal import since, spinner, terminal
-from rlkd.errors import UserError
+from rlkd.errors import StageError, UserError
 from rlkd.hub import go_offline_if_cut_off
+from rlkd.io import is_disk_full
 from rlkd.jobs import raise_terminated
 from schemas.artifact import StageName
 from schemas.config.run import RunConfig
@@ -99,8 +100,28 @@ def _run_with_services(config: RunConfig, folder: Path, go: Callable[[], None]) 
         if server is not None:
             with spinner("starting Prefect"):
                 server.wait()
-        with terminal() as display, shown_on(display):
+        with terminal() as display, shown_on(display), _server_faults(runs):
             go()
+
+
+@contextlib.contextmanager
+def _server_faults(runs: Path) -> Iterator[None]:
+    """Turns the loss of Prefect's server, which a run uses while its pages are open, into one sentence.
+
+    Raises:
+        StageError: The server does not answer any more.
+    """
+    import httpx
+
+    try:
+        yield
+    except httpx.TransportError as error:
+        if is_disk_full(error):
+            raise
+        raise StageError(
+            f"Prefect's server does not answer any more ({error}); was `rlkd ui {runs}`, or the server that "
+            "PREFECT_API_URL names, stopped? Every finished stage is kept, and the same command goes on from there"
+        ) from error
 
 
 def _open_tracking(runs: Path) -> None:

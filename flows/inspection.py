@@ -16,7 +16,7 @@ def show_status(run: str, as_json: bool) -> None:
         UserError: The folder holds no run.
     """
     from tasks.display import duration
-    from tasks.runs import is_held, read_run
+    from tasks.runs import LOGS, is_held, read_run
 
     folder = Path(run).resolve()
     manifest = read_run(folder)
@@ -42,7 +42,10 @@ def show_status(run: str, as_json: bool) -> None:
             print(f"{label}: {value}")
     for entry in manifest.stages:
         if entry.status == "failed":
-            print(f"{entry.name} failed: {entry.error}")
+            print(f"{entry.name} failed: {entry.error.removeprefix(f'stage {entry.name}: ')}")
+            log = folder / LOGS / f"{entry.name}.log"
+            if log.exists():
+                print(f"log: {log}")
 
 
 def _all_stages(manifest: RunManifest) -> list[StageEntry | str]:

@@ -11,7 +11,7 @@ from flows.findings import Findings
 from flows.readiness import check_launch, check_models, check_training
 from flows.session import configure_any
 from flows.terminal import print_table
-from rlkd.errors import UserError
+from rlkd.errors import DataError, UserError
 from rlkd.hub import go_offline_if_cut_off
 from schemas.config.gsrm import GsrmConfig
 from schemas.config.pipeline import PipelineConfig
@@ -96,6 +96,9 @@ def _data(config: PipelineConfig, found: Findings) -> dict[Split, list[Problem]]
     from rlkd.data.stage import planned_splits
 
     loaded = open_source(config.data).load(config.seed)
+    if not loaded.rows:
+        where = getattr(config.data, "path", None)
+        raise DataError(f"data{f'.path {where}' if where else ''}: there is not one row to read; name data with problems in it")
     splits = planned_splits(loaded, config.data, config.seed)
     held, used = (
         ", ".join(f"{len(rows)} {split}" for split, rows in part.items() if rows) for part in (loaded.splits, splits)

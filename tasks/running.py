@@ -75,7 +75,7 @@ class _Maker:
             manifest, reused = self.run.store.make(
                 self.identity,
                 self.build,
-                run=self.run.manifest.name,
+                run=self.run.folder.name,
                 force=name in self.run.manifest.owed,
                 finished=finished,
                 notice=self.display.message,

@@ -44,14 +44,16 @@ def finalise_report(
     else:
         made = ReportContent.model_validate_json((folder / CONTENT).read_text(encoding="utf-8"))
         content = made.model_copy(update=own)
-    return write_files(run_folder, run, content)
+    # people tell runs of one configuration by their folders
+    return write_files(run_folder, run, content, run_folder.resolve().name)
 
 
-def write_files(folder: Path, run: RunManifest, content: ReportContent) -> PipelineReport:
-    """Renders a report into a folder."""
+def write_files(folder: Path, run: RunManifest, content: ReportContent, name: str = "") -> PipelineReport:
+    """Renders a report into a folder; ``name`` is what the pages call the run, by default what its configuration does."""
     report = pipeline_report(content, run)
-    write_text_atomic(folder / "report.html", render_html(content, run))
-    write_text_atomic(folder / "report.md", render_markdown(content, run))
+    shown = run.model_copy(update={"name": name or run.name})
+    write_text_atomic(folder / "report.html", render_html(content, shown))
+    write_text_atomic(folder / "report.md", render_markdown(content, shown))
     write_json_atomic(folder / "report.json", report)
     return report
 

@@ -186,6 +186,7 @@ def loss_plot(train: Series, validation: Series) -> Plot:
             where = validation.values.index(min(validation.values))
             axis.plot([validation.steps[where]], [validation.values[where]], "o", color=COLOURS["rlkd"], markersize=9, markerfacecolor="none", markeredgewidth=2, label="Best: goes on")
         axis.set_ylim(bottom=0)
+        axis.margins(y=0.08)  # a line along the upper edge would be cut in half
         axis.set_title("Loss per token of the teacher's traces")
         _step_axis(axis)
         figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)

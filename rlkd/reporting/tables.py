@@ -250,7 +250,7 @@ def _last_step(report: EvalReport, parts: list[CheckpointMetrics], metric: str) 
 
 def _stage_note(entry: StageEntry, run: str) -> str:
     if entry.status == "failed":
-        return entry.error
+        return entry.error.removeprefix(f"stage {entry.name}: ")
     if entry.status == "skipped":
         return "switched off, or not reached" if not entry.error else entry.error
     if entry.status == "reused":

@@ -56,7 +56,7 @@ def settle_corrections(text: str, steps: list[RawStep]) -> list[RawStep]:
             _retract_last(steps[:i])
         # What says that it checks may work out more on its way back to something known ("18 - 9 = 9, and 9 + 9 = 18").
         results = step.calcs if turned else step.calcs[-1:]
-        step.kind = "check" if not wrong and _known(results, steps[:i]) or not results else "step"
+        step.kind = "check" if (not wrong and _known(results, steps[:i])) or not results else "step"
     return steps
 
 

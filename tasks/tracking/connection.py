@@ -18,6 +18,9 @@ from rlkd.io import is_disk_full
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+_KIND_TAG = "mlflow.experimentKind"
+_KIND = "custom_model_development"
+"""Without it MLflow opens an experiment on pages about traces of agents, which are empty here, and not on its runs."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -78,18 +81,20 @@ def _make_database(path: Path) -> None:
 
 
 def experiment(uri: str, name: str) -> str:
-    """The id of an experiment, made where it is missing."""
+    """The id of an experiment, made where it is missing; its pages are those of model training."""
     from mlflow.exceptions import MlflowException
 
     mlflow = client(uri)
     found = mlflow.get_experiment_by_name(name)
     if found is not None:
+        if _KIND_TAG not in found.tags:
+            mlflow.set_experiment_tag(found.experiment_id, _KIND_TAG, _KIND)
         return str(found.experiment_id)
     location = None
     if uri.startswith("sqlite:///") and not os.environ.get("MLFLOW_TRACKING_URI"):
         location = (Path(uri.removeprefix("sqlite:///")).parent / "artifacts").as_uri()
     try:
-        return str(mlflow.create_experiment(name, artifact_location=location))
+        return str(mlflow.create_experiment(name, artifact_location=location, tags={_KIND_TAG: _KIND}))
     except MlflowException:
         found = mlflow.get_experiment_by_name(name)  # another run made it in the meantime
         if found is None:

@@ -183,10 +183,13 @@ def _start_child(
     notice: Callable[[str], None],
 ) -> StageRun:
     mlflow = client(uri)
-    where = mlflow.get_run(parent).info.experiment_id
+    above = mlflow.get_run(parent).info
     tags = {_PARENT_TAG: parent, "rlkd.kind": "stage", "rlkd.stage": stage, "rlkd.attempt": str(attempt)}
-    name = stage if attempt == 1 else f"{stage} ({attempt})"
-    child = StageRun(uri, str(mlflow.create_run(where, run_name=name, tags=tags).info.run_id), notice)
+    name = f"{stage} of {above.run_name.partition(' (')[0]}"  # curves of several runs in one chart tell them by it
+    name, tries = (name, "") if attempt == 1 else (f"{name} ({attempt})", f", attempt {attempt}")
+    tags[NOTE_TAG] = f"Stage `{stage}` of the run {above.run_name}{tries}."
+    made = mlflow.create_run(above.experiment_id, run_name=name, tags=tags)
+    child = StageRun(uri, str(made.info.run_id), notice)
     _log_params(mlflow, child.run_id, flatten(settings))
     return child
 

@@ -369,3 +369,10 @@ def test_a_run_without_tracking_makes_no_mlflow(cli: Any, tmp_path: Path) -> Non
     assert not (tmp_path / "runs" / ".mlflow").exists()
     assert _statuses(tmp_path / "runs" / "tiny")["rl"] == "skipped"
     assert "rl: skipped" in done.stdout
+
+
+def test_status_says_why_a_stage_failed_and_where_its_log_is(cli: Any, tmp_path: Path) -> None:
+    assert cli("run", "tiny.yaml", FAKE_FAIL="rl", FAKE_FAULT="stage").returncode == 1
+    shown = cli("status", "runs/tiny").stdout
+    assert "\nrl failed: the loss is NaN at step 4; the last good checkpoint is kept\n" in shown
+    assert f"\nlog: {tmp_path / 'runs' / 'tiny' / 'logs' / 'rl.log'}\n" in shown

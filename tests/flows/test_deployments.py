@@ -163,48 +163,77 @@ def _schedule(api: Api, deployment: dict[str, Any]) -> None:
     api("PATCH", path, {"active": False})
 
 
+class Scenario:
+    """One deployment's runs of one run folder, and what they have left there."""
+
+    def __init__(self, api: Api, deployment: str, folder: Path) -> None:
+        self.api = api
+        self.deployment = deployment
+        self.folder = folder
+
+    def start(self, *overrides: str) -> str:
+        """Starts a flow run; its path in the API."""
+        parameters = {
+            "preset": str(self.folder / "tiny.yaml"),
+            "output": str(self.folder / "runs" / "tiny"),
+            "overrides": list(overrides),
+        }
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        return f"/flow_runs/{self.api('POST', f'/deployments/{self.deployment}/create_flow_run', body)['id']}"
+
+    def ends(self, flow_run: str, state: str, among: set[str]) -> None:
+        """Waits for a flow run to end, and asserts how."""
+        log = self.folder / "worker.log"
+        assert self.api.until(flow_run, among)["state_type"] == state, log.read_text()
+
+    def statuses(self) -> dict[str, str]:
+        run = json.loads((self.folder / "runs" / "tiny" / "run.json").read_text())
+        return {entry["name"]: entry["status"] for entry in run["stages"]}
+
+
 def _run_break_retry(
     api: Api, deployment: str, folder: Path, fault: Path, environment: dict[str, str]
 ) -> None:
     import fake_stages
 
-    def start(*overrides: str) -> str:
-        parameters = {
-            "preset": str(folder / "tiny.yaml"),
-            "output": str(folder / "runs" / "tiny"),
-            "overrides": list(overrides),
-        }
-        made = api(
-            "POST",
-            f"/deployments/{deployment}/create_flow_run",
-            {"parameters": parameters, "state": {"type": "SCHEDULED"}},
-        )
-        return f"/flow_runs/{made['id']}"
-
-    def statuses() -> dict[str, str]:
-        run = json.loads((folder / "runs" / "tiny" / "run.json").read_text())
-        return {entry["name"]: entry["status"] for entry in run["stages"]}
-
-    def log() -> str:
-        return (folder / "worker.log").read_text()
-
+    scenario = Scenario(api, deployment, folder)
     ended = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-    assert api.until(start(), ended)["state_type"] == "COMPLETED", log()
-    assert set(statuses().values()) == {"done"}
+    scenario.ends(scenario.start(), "COMPLETED", ended)
+    assert set(scenario.statuses().values()) == {"done"}
+    _artifacts(api)
+
+    fault.write_text("rl")
+    broken = scenario.start("rl.steps=3")
+    scenario.ends(broken, "FAILED", ended)
+    assert scenario.statuses()["warm_start"] == "reused"
+    assert scenario.statuses()["rl"] == "failed"
+    before = fake_stages.logged(folder / "notes.txt")
+
+    fault.unlink()
+    run_id = broken.rsplit("/", 1)[1]
+    _retry(run_id, environment)
+    scenario.ends(broken, "COMPLETED", {"COMPLETED", "CRASHED"})
+    after = fake_stages.logged(folder / "notes.txt")[len(before) :]
+    # Of 8 training steps the failed attempt had saved 4: only the others run, and of the stages only those that were owed.
+    assert after == [
+        ("rl", "start"), ("rl", "4"), ("rl", "5"), ("rl", "6"), ("rl", "7"), ("evaluate", "start"), ("report", "start"),
+    ]  # fmt: skip
+    assert scenario.statuses() == {
+        **dict.fromkeys(("data", "traces", "structures", "warm_start", "qualify"), "reused"),
+        **dict.fromkeys(("rl", "evaluate", "report"), "done"),
+    }
+    _one_parent_run(folder, run_id)
+
+
+def _artifacts(api: Api) -> None:
     artifacts = api("POST", "/artifacts/filter", {})
     assert {"rlkd-report", "rlkd-traces", "rlkd-rl"} <= {item["key"] for item in artifacts}
     report = next(item for item in artifacts if item["key"] == "rlkd-report")
     assert (report["type"], report["data"][:1]) == ("markdown", "#")
 
-    fault.write_text("rl")
-    broken = start("rl.steps=3")
-    assert api.until(broken, ended)["state_type"] == "FAILED", log()
-    assert statuses()["warm_start"] == "reused"
-    assert statuses()["rl"] == "failed"
-    before = fake_stages.logged(folder / "notes.txt")
 
-    fault.unlink()
-    run_id = broken.rsplit("/", 1)[1]
+def _retry(run_id: str, environment: dict[str, str]) -> None:
+    """As a person retries it."""
     retried = subprocess.run(
         [sys.executable, "-m", "prefect", "flow-run", "retry", run_id],
         env=environment,
@@ -213,17 +242,6 @@ def _run_break_retry(
         timeout=120,
     )
     assert retried.returncode == 0, retried.stdout + retried.stderr
-    assert api.until(broken, {"COMPLETED", "CRASHED"})["state_type"] == "COMPLETED", log()
-    after = fake_stages.logged(folder / "notes.txt")[len(before) :]
-    # Of 8 training steps the failed attempt had saved 4: only the others run, and of the stages only those that were owed.
-    assert after == [
-        ("rl", "start"), ("rl", "4"), ("rl", "5"), ("rl", "6"), ("rl", "7"), ("evaluate", "start"), ("report", "start"),
-    ]  # fmt: skip
-    assert statuses() == {
-        **dict.fromkeys(("data", "traces", "structures", "warm_start", "qualify"), "reused"),
-        **dict.fromkeys(("rl", "evaluate", "report"), "done"),
-    }
-    _one_parent_run(folder, run_id)
 
 
 def _one_parent_run(folder: Path, flow_run_id: str) -> None:

@@ -105,6 +105,15 @@ def test_every_fault_is_found_in_one_go(tmp_path: Path, monkeypatch: pytest.Monk
     assert "1 MiB free" in wrong[2]
 
 
+def test_data_without_a_row_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "none.jsonl").write_text("")
+    data = {"type": "file", "path": str(tmp_path / "none.jsonl"), "columns": {"traces": ["t"]}}
+    config = _config(data=data, traces={"teacher": {"type": "column"}}, structures={"decomposer": {"type": "rules"}})
+    verdict, details = _found(examine(config, str(tmp_path / "run")))["data"]
+    assert verdict == "wrong"
+    assert "none.jsonl: there is not one row to read" in details
+
+
 def test_long_prompts_are_noted(tmp_path: Path) -> None:
     config = _config(student={"model": FRESH, "max_prompt_tokens": 20, "max_completion_tokens": 200})
     verdict, details = _found(examine(config, str(tmp_path / "run")))["prompts"]

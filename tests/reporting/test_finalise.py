@@ -118,7 +118,11 @@ def test_the_run_says_what_was_reused(report: Path, run_folder: Path, run_of: Ru
     found = finalise_report(run_folder, cached, report)
     assert {row.status for row in found.stages} == {"reused"}
     assert found.stages[4].seconds == 212.0  # the figures of the run that made it
-    assert "made by the run first" in (run_folder / "report.html").read_text()
+    page = (run_folder / "report.html").read_text()
+    assert "made by the run first" in page
+    # The page calls the run by its folder, the contract by its configuration.
+    assert f"<li>Run <b>{run_folder.name}</b></li>" in page
+    assert found.name == "demo"
 
 
 def test_page_is_self_contained_and_well_formed(report: Path, run_folder: Path, run_of: Run, config_of: Config) -> None:

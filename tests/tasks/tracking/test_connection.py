@@ -63,6 +63,16 @@ def test_what_mlflow_prints_goes_to_a_file_without_credentials(
     assert "nowhere" not in capsys.readouterr().err
 
 
+def test_an_experiment_opens_on_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    address = tracking.tracking_uri(tmp_path)
+    mlflow = tracking.client(address)
+    found = [tracking.experiment(address, "new"), tracking.experiment(address, "new"), tracking.experiment(address, "Default")]
+    assert found[0] == found[1]
+    for experiment in found:  # one that was made without it gets it too
+        assert mlflow.get_experiment(experiment).tags["mlflow.experimentKind"] == "custom_model_development"
+
+
 def test_a_full_disk_is_named_in_plain_words() -> None:
     said = list[str]()
     with tracking.tolerated("the figures", said.append):
