@@ -216,7 +216,7 @@ def test_a_reward_that_misses_a_threshold_is_refused_and_rl_does_not_start(cli: 
     refused = cli("run", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.9", *strict)
     assert refused.returncode == 1
     assert (
-        "stage qualify: the structure reward misses 1 of 13 thresholds (12 could not be measured): AUROC with the last step hidden, "
+        "stage qualify: the structure reward misses 1 of 15 thresholds (14 could not be measured): AUROC with the last step hidden, "
         "lower end of its interval is 0.800, not at least 0.9 (qualify.thresholds.auroc_hidden)"
     ) in refused.stderr
     assert "resume with: rlkd run tiny.yaml --set qualify.thresholds.auroc_hidden=0.9 --set" in refused.stderr
@@ -257,7 +257,7 @@ def test_qualify_makes_only_what_it_needs_and_prints_its_tables(cli: Any, tmp_pa
     refused = cli("qualify", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.81")
     assert refused.returncode == 1
     assert "0.850 [0.800, 0.900]" in refused.stdout
-    assert "misses 1 of 13 thresholds" in refused.stderr
+    assert "misses 1 of 15 thresholds" in refused.stderr
     warned = cli("qualify", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.81", "--set", "qualify.action=warn")
     assert warned.returncode == 0
     assert cli("qualify", "tiny.yaml", "--set", "qualify.limit=3").returncode == 2

@@ -140,7 +140,7 @@ def test_a_miss_that_only_warns_is_a_finding(
     content = collect(config, {**stages, "qualify": measured(tmp_path / "q")})
     last = content.headline[-1]
     assert last.tone == "bad"
-    assert "misses 1 of 13 thresholds" in last.text
+    assert "misses 1 of 15 thresholds" in last.text
     assert last.text.endswith("RL went on, as qualify.action is auto.")
 
 
@@ -152,7 +152,7 @@ def test_a_refused_run_reports_what_refused_it(tmp_path: Path, config_of: Config
         update={
             "name": "qualify",
             "status": "failed",
-            "error": "the structure reward misses 1 of 13 thresholds",
+            "error": "the structure reward misses 1 of 15 thresholds",
         }
     )
     (tmp_path / "run").mkdir()
