@@ -64,7 +64,7 @@ def draw_alignment(axis: Any, problem: str, teacher: str, student: str, right: b
             )  # fmt: skip
     for t, s in matching.pairs.items():
         a, b = places[0, ours.graph.units[t].step], places[1, theirs.graph.units[s].step]
-        axis.plot([0.25, 0.75], [a, b], color="#264653", lw=1.5)
+        axis.plot([0.29, 0.71], [a, b], color="#264653", lw=1.5)
     found = score_paths(problem, [teacher], student)
     score = 0.0 if found is None else found.structure
     prefix = 0.0 if found is None else found.prefix
@@ -120,8 +120,8 @@ def auroc_figure(results: dict[str, Any], target: Path) -> None:
         axis.set_title("last step hidden" if scope == "hidden" else "full paths", fontsize=10)
         axis.set_xlabel("AUROC (95% interval)")
     axes[0].invert_yaxis()  # shared by both
-    axes[0].legend(fontsize=8, loc="lower left")
-    figure.tight_layout()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncol=3, fontsize=8, frameon=False)
+    figure.tight_layout(rect=(0, 0.06, 1, 1))
     figure.savefig(target, dpi=110)
     plt.close(figure)
 
