@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from rlkd.data.paths import expand_path
 from rlkd.errors import DataError
+from rlkd.formats import path_of
 from rlkd.io import read_rows, sha256_text, write_json_atomic, write_rows
 from rlkd.stages import StageContext
 from schemas.artifact import RunManifest, StageResult
@@ -233,9 +234,10 @@ def _run_rows(source: RunPaths) -> list[GsrmPath]:
         from rlkd.rewards.ledger import read_ledger
 
         for i, record in enumerate(read_ledger(stages["rl"] / "ledger")):
-            if record.problem_id in problems and record.completion.strip():
+            path = path_of(record.completion, None)  # what a decomposer is given in RL
+            if record.problem_id in problems and path.strip():
                 name = f"{record.problem_id}/{record.step}.{record.group}.{i}"
-                rows.append(_of_run(name, problems[record.problem_id], record.completion, "student"))
+                rows.append(_of_run(name, problems[record.problem_id], path, "student"))
     return rows
 
 
