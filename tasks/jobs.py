@@ -30,8 +30,8 @@ from schemas.config.training import LaunchConfig
 POLL_S = 0.1
 
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
-"""glibc hands every buffer of more than 32 MB back to the kernel and gets it anew, page by page: on a CPU up to half of a
-training step. Buffers of up to 1 GiB are kept and used again. Other C libraries ignore this."""
+"""glibc hands every buffer of more than 32 MB back to the kernel and gets it anew, page by page: on a CPU a seventh of an
+RL step of the demo. Buffers of up to 1 GiB are kept and used again. Other C libraries ignore this."""
 
 
 def run_job(job: Job, work: Path, log: Path, launch: LaunchConfig, events: EventSink) -> JobResult:

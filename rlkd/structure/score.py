@@ -89,10 +89,10 @@ class StructureScorer:
 
     def quick_score(self, item: ScoreItem) -> float | None:
         """The score alone, by rules, without the report of steps (see :meth:`score`)."""
-        found = self._by_rules(item)
+        found = self._by_rules(item, prefix=isinstance(self.alignment, PrefixAlignmentConfig))
         return None if found is None else found[0].structure
 
-    def _by_rules(self, item: ScoreItem) -> tuple[Result, Prepared, list[RawStep]] | None:
+    def _by_rules(self, item: ScoreItem, *, prefix: bool = True) -> tuple[Result, Prepared, list[RawStep]] | None:
         if not isinstance(self.decomposer, RulesDecomposer) or not isinstance(self.judge, RulesJudge):
             raise TypeError("scoring at once needs the rules decomposer and judge; use score")
         problem = problem_quantities(item.problem)
@@ -102,7 +102,7 @@ class StructureScorer:
         limits = self.decomposer.config
         raw = read_path(item.student_path, limits.max_chars, limits.max_steps)
         student = prepare_raw(item.student_path, raw, problem, item.problem)
-        return self._compare(item, teachers, student, None), student, raw
+        return self._compare(item, teachers, student, None, prefix=prefix), student, raw
 
     # -- any backend --------------------------------------------------------------------------------
 
@@ -178,17 +178,26 @@ class StructureScorer:
         return known[1]
 
     def _compare(
-        self, item: ScoreItem, teachers: list[Prepared], student: Prepared, matrices: Sequence[Matrix] | None
+        self,
+        item: ScoreItem,
+        teachers: list[Prepared],
+        student: Prepared,
+        matrices: Sequence[Matrix] | None,
+        *,
+        prefix: bool = True,
     ) -> Result:
-        """Compares with every teacher path, and with the other walks through their graph; the best counts."""
+        """Compares with every teacher path, and with the other walks through their graph; the best counts.
+
+        Without ``prefix`` the paper's rule is left out, which saves its time.
+        """
         found: list[Result] = []
         prefixes = [0.0]
         for k, teacher in enumerate(teachers):
             if teacher.views:
                 matrix = matrices[k] if matrices is not None else None
-                prefix, unbounded = self._prefix(teacher, student, matrix)
-                prefixes.append(prefix)
-                score = prefix if getattr(self.alignment, "normalize", True) else unbounded
+                bounded, unbounded = self._prefix(teacher, student, matrix) if prefix else (0.0, 0.0)
+                prefixes.append(bounded)
+                score = bounded if getattr(self.alignment, "normalize", True) else unbounded
                 origin = [(k, i) for i in range(len(teacher.views))]
                 found.append(Result(score, 0.0, origin, self._against(teacher, student, item.problem, matrix)))
         for walk in self._other_walks(item, teachers):
