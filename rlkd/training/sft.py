@@ -79,8 +79,7 @@ class FineTuned:
     def metrics(self) -> dict[str, float]:
         """The headline figures."""
         figures = {"steps": float(self.best_step)}
-        loss = self.losses.get(self.best_step)  # the last step need not be one that is validated
-        return figures if loss is None else {"validation_loss": loss, **figures}
+        return {"validation_loss": self.losses[self.best_step], **figures} if self.losses else figures
 
 
 def fine_tune(
@@ -195,14 +194,43 @@ def _train(trainer: Any, session: Session, settings: FineTuneConfig) -> list[dic
     return list(trainer.state.log_history)
 
 
+def _trainer_class(job: FineTuning, session: Session, lengths: Sequence[int]) -> Any:
+    """TRL's SFT trainer with our optimiser, order of texts and checkpoints, for training texts of these lengths."""
+    from trl import SFTTrainer
+
+    from rlkd.training.order import ByLength
+
+    settings = job.settings
+
+    class FineTuneTrainer(WatchedTrainer, SFTTrainer):  # type: ignore[misc]
+        metric_names = _METRICS
+        optimizer: Any
+
+        def create_optimizer(self, model: Any = None) -> Any:
+            if settings.optimizer.name == "muon" and getattr(self, "optimizer", None) is None:
+                self.optimizer = _muon(self, self.model if model is None else model, job)
+            return super().create_optimizer(model)
+
+        def _get_train_sampler(self, *dataset: Any) -> Any:
+            if not job.by_length and not settings.easy_first:
+                return super()._get_train_sampler(*dataset)
+            batch = settings.batch_size * settings.accumulation * world_size()
+            return ByLength(lengths, batch, settings.easy_first, job.seed)
+
+        def best_checkpoint(self) -> Path | None:
+            step = best_step(self.state.log_history)
+            return session.root / f"checkpoint-{step}" if step else None
+
+    return FineTuneTrainer
+
+
 def _trainer(
     job: FineTuning, session: Session, student: Student, train: TrainingText, validation: TrainingText
 ) -> Any:
     from datasets import Dataset
     from transformers import PrinterCallback, TrainerCallback
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTConfig
 
-    from rlkd.training.order import ByLength
     from rlkd.training.student import lora_config
 
     settings = job.settings
@@ -217,26 +245,6 @@ def _trainer(
                 control.should_training_stop = True
             return control
 
-    class FineTuneTrainer(WatchedTrainer, SFTTrainer):  # type: ignore[misc]
-        metric_names = _METRICS
-        optimizer: Any
-
-        def create_optimizer(self, model: Any = None) -> Any:
-            if settings.optimizer.name == "muon" and getattr(self, "optimizer", None) is None:
-                self.optimizer = _muon(self, self.model if model is None else model, job)
-            return super().create_optimizer(model)
-
-        def _get_train_sampler(self, *dataset: Any) -> Any:
-            if not job.by_length and not settings.easy_first:
-                return super()._get_train_sampler(*dataset)
-            lengths = [len(row["input_ids"]) for row in train.rows]
-            batch = settings.batch_size * settings.accumulation * world_size()
-            return ByLength(lengths, batch, settings.easy_first, job.seed)
-
-        def best_checkpoint(self) -> Path | None:
-            step = best_step(self.state.log_history)
-            return session.root / f"checkpoint-{step}" if step else None
-
     args = SFTConfig(
         **common_arguments(session, job.student, settings.optimizer, job.seed),
         per_device_train_batch_size=settings.batch_size,
@@ -250,7 +258,7 @@ def _trainer(
         dataset_kwargs={"skip_prepare_dataset": True},
     )
     lora = job.student.lora
-    trainer = FineTuneTrainer(
+    trainer = _trainer_class(job, session, [len(row["input_ids"]) for row in train.rows])(
         model=student.model,
         args=args,
         train_dataset=Dataset.from_list(train.rows),
