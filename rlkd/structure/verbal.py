@@ -125,9 +125,7 @@ def _read_sentence(sentence: str, base: int) -> list[Calc]:
     calc = _match(plain)
     found = [calc] if calc is not None else []
     if not found:
-        signed = _EQUALS.sub(" =", plain)
-        if "=" in signed:
-            found = [calc for calc in find_calculations(signed) if len(calc.operands) > 1 and calc.stated]
+        found = [calc for calc in find_calculations(_EQUALS.sub(" =", plain)) if len(calc.operands) > 1 and calc.stated]
     for calc in found:  # positions in the plain text say nothing
         calc.start, calc.end = base, base + len(sentence.rstrip())
         calc.eq = calc.end - 1
