@@ -6,9 +6,8 @@ import tempfile
 from pathlib import Path
 
 from flows.findings import Findings
-from flows.preflight import check_output, checkpoint, finished_stages
+from flows.preflight import check_output, checkpoint, finished_stages, first_findings
 from flows.readiness import check_launch, check_models
-from rlkd.hub import go_offline_if_cut_off
 from schemas.config.gsrm import GsrmConfig, WorldPaths
 from tasks.runs import default_folder
 
@@ -20,10 +19,7 @@ def examine_gsrm(config: GsrmConfig, output: str | None = None) -> Findings:
         config: The configuration.
         output: The run folder; by default ``runs/<name>``.
     """
-    found = Findings()
-    found.add("configuration", f"{config.name}: {config.description or 'no description'}")
-    if cut_off := go_offline_if_cut_off(config):
-        found.add("hub", cut_off, "note")
+    found = first_findings(config)
     with found.checking("paths"):
         found.add("paths", _paths(config))
     needed_mb = 200.0

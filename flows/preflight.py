@@ -50,6 +50,15 @@ def check_configuration(preset: str, overrides: list[str], output: str | None) -
         raise UserError(f"{len(found.wrong)} things must be mended first: " + "; ".join(found.wrong))
 
 
+def first_findings(config: RunConfig) -> Findings:
+    """What every check begins with: the configuration itself, and whether the hub can be reached."""
+    found = Findings()
+    found.add("configuration", f"{config.name}: {config.description or 'no description'}")
+    if cut_off := go_offline_if_cut_off(config):
+        found.add("hub", cut_off, "note")
+    return found
+
+
 def examine(config: PipelineConfig, output: str | None = None) -> Findings:
     """All checks.
 
@@ -60,10 +69,7 @@ def examine(config: PipelineConfig, output: str | None = None) -> Findings:
     from flows.estimates import Work, estimate
     from tasks.runs import default_folder
 
-    found = Findings()
-    found.add("configuration", f"{config.name}: {config.description or 'no description'}")
-    if cut_off := go_offline_if_cut_off(config):
-        found.add("hub", cut_off, "note")
+    found = first_findings(config)
     splits: dict[Split, list[Problem]] = {}
     with found.checking("data"):
         splits = _data(config, found)

@@ -2,8 +2,9 @@
 
 ``kept = 2 ** -cost``: every departure takes a fixed share of what is left, as a step under the paper's rule is halved
 for each thing that is wrong with it. An identical path has no departure and keeps 1. What is kept is at most the share of
-the teacher's steps that the student took. A step that is nobody's can only take away: where it stands apart it costs
-itself, and where it leads on from the teacher's steps the path stands where it leads, if that is worse. The weights were chosen
+the teacher's steps that the student took. A step that is nobody's takes away: where it stands apart it costs
+itself, and where it leads on from the teacher's steps the path stands where it leads, if that is worse. (One hole is known: it can
+complete what passes for the teacher's sum in another order; see docs/structure-reward.md.) The weights were chosen
 on questions 1 to 330 of the development solutions (see docs/structure-reward.md).
 """
 
