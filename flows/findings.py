@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rlkd.errors import RLKDError
+
+if TYPE_CHECKING:
+    from flows.estimates import Costs
 
 
 @dataclass
@@ -16,10 +20,12 @@ class Findings:
     Attributes:
         rows: (what, verdict, details); the verdict is ``ok``, ``note`` or ``wrong``.
         prompt_tokens: Lengths of some prompts.
+        costs: What the run is estimated to cost, where its student is known.
     """
 
     rows: list[tuple[str, str, str]] = field(default_factory=list)
     prompt_tokens: list[float] = field(default_factory=list)
+    costs: Costs | None = None
 
     @property
     def wrong(self) -> list[str]:

@@ -57,7 +57,7 @@ def _all_stages(manifest: RunManifest) -> list[StageEntry | str]:
 
 
 def _row(entry: StageEntry | str, folder: Path, store: Path) -> list[str]:
-    from tasks.display import duration
+    from tasks.display import duration, memory_text
     from tasks.storage import MANIFEST
 
     if isinstance(entry, str):
@@ -67,7 +67,7 @@ def _row(entry: StageEntry | str, folder: Path, store: Path) -> list[str]:
     status: str = entry.status
     if status in ("done", "reused") and not (Path(entry.uri) / MANIFEST).exists():
         status = "gone from the store"
-    memory = f"{entry.peak_rss_mb:.0f} MiB" if entry.peak_rss_mb else ""
+    memory = memory_text(entry) if entry.peak_rss_mb else ""
     return [entry.name, status, duration(entry.seconds), memory, entry.made_by, entry.uri]
 
 

@@ -86,7 +86,7 @@ def examine(config: PipelineConfig, output: str | None = None) -> Findings:
         held_out = len(splits.get("test", [])) + len(splits.get("ood", []))
         train = len(splits.get("train", []))
         lengths = found.prompt_tokens or [0.6 * config.student.max_prompt_tokens]
-        costs = estimate(config, student, Work(train, held_out, sum(lengths) / len(lengths)))
+        costs = found.costs = estimate(config, student, Work(train, held_out, sum(lengths) / len(lengths)))
     with found.checking("output"):
         check_output(config, output, costs.disk_mb if costs is not None else 200.0, found)
     _finished(config, output, found)

@@ -64,6 +64,7 @@ class JobResult(Schema):
 
     result: StageResult
     peak_rss_mb: float
+    peak_gpu_mb: float = 0.0
 
 
 class JobFailure(Schema):
@@ -109,6 +110,14 @@ def peak_rss_mb() -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
+def peak_gpu_mb() -> float:
+    """Most memory that PyTorch has reserved on a GPU in this process so far, in MiB; 0 without one."""
+    torch = sys.modules.get("torch")  # a process that has not imported it has used no GPU
+    if torch is None or not torch.cuda.is_initialized():
+        return 0.0
+    return float(torch.cuda.max_memory_reserved()) / 2**20
+
+
 def read_job(path: Path) -> Job:
     """Reads a job file.
 
@@ -138,7 +147,8 @@ def run_job(path: Path) -> JobResult:
             events=events,
             run=job.run,
         )
-        result = JobResult(result=load_function(job.function)(context), peak_rss_mb=peak_rss_mb())
+        made = load_function(job.function)(context)
+        result = JobResult(result=made, peak_rss_mb=peak_rss_mb(), peak_gpu_mb=peak_gpu_mb())
         if first:
             write_json_atomic(path.with_name(RESULT), result)
     return result

@@ -63,6 +63,7 @@ class StageManifest(Schema):
         result: Counts and figures.
         seconds: Time that making it took, over all attempts.
         peak_rss_mb: Largest resident memory of the process that made it.
+        peak_gpu_mb: Most memory that PyTorch reserved there on a GPU (the first process's); 0 without one.
         created_at: UTC time, ISO 8601.
         mlflow_run_id: The MLflow run that made it; empty without tracking.
         run: Name of the run that made it.
@@ -78,6 +79,7 @@ class StageManifest(Schema):
     result: StageResult
     seconds: float
     peak_rss_mb: float
+    peak_gpu_mb: float = 0.0
     created_at: str
     mlflow_run_id: str = ""
     run: str = ""
@@ -94,6 +96,7 @@ class StageEntry(Schema):
     sha256: str = ""
     seconds: float = 0.0
     peak_rss_mb: float = 0.0
+    peak_gpu_mb: float = 0.0
     mlflow_run_id: str = ""
     made_by: str = ""
     error: str = ""

@@ -116,7 +116,13 @@ def stage_line(entry: StageEntry) -> str:
         return f"{entry.name}: skipped (switched off)"
     if entry.status == "failed":
         return f"{entry.name}: failed after {duration(entry.seconds)}"
-    return f"{entry.name}: done in {duration(entry.seconds)}, {entry.peak_rss_mb:.0f} MiB"
+    return f"{entry.name}: done in {duration(entry.seconds)}, {memory_text(entry)}"
+
+
+def memory_text(entry: StageEntry) -> str:
+    """Peak memory of a stage, resident and on the GPU where it used one."""
+    gpu = f", GPU {entry.peak_gpu_mb:.0f} MiB" if entry.peak_gpu_mb else ""
+    return f"{entry.peak_rss_mb:.0f} MiB{gpu}"
 
 
 def duration(seconds: float) -> str:

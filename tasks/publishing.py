@@ -116,6 +116,7 @@ def publish_report(ref: RunRef, run: Run) -> None:
 def _log_report(ref: RunRef, run: Run, report: PipelineReport) -> None:
     costs = {f"seconds_{row.name}": row.seconds for row in report.stages}
     costs |= {f"peak_rss_mb_{row.name}": row.peak_rss_mb for row in report.stages}
+    costs |= {f"peak_gpu_mb_{entry.name}": entry.peak_gpu_mb for entry in run.manifest.stages if entry.peak_gpu_mb}
     tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, {**costs, "wall_seconds": report.wall_seconds})
     tracking.log_files(ref.tracking_uri, ref.mlflow_run_id, {run.folder / name: "" for name in REPORTS})
     found = report.extra.get("headline")

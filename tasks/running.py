@@ -9,7 +9,7 @@ from typing import Any
 
 from rlkd.errors import RLKDError, StageError
 from rlkd.io import is_disk_full
-from rlkd.jobs import Job, peak_rss_mb
+from rlkd.jobs import Job, JobResult, peak_rss_mb
 from rlkd.stages import StageContext, StageSpec, is_enabled, resolve, stage_spec
 from schemas.artifact import AnyStageName, ArtifactRef, StageEntry, StageManifest, StageResult
 from schemas.config.pipeline import PipelineConfig
@@ -116,17 +116,17 @@ class _Maker:
         uri, parent, notice = self.ref.tracking_uri, self.ref.mlflow_run_id, self.display.message
         with tracking.stage_run(uri, parent, self.spec.name, clock.attempt, settings, notice) as child:
             sink = Listener(self.spec.name, self.display, child, clock)
-            result, peak = self._call(folder, sink)
+            done = self._call(folder, sink)
             sink.progress_artifact.finish()
             if child is not None:
                 with tracking.tolerated(f"what stage {self.spec.name} made", notice):
-                    self._track(child, result, folder)
-            return Built(result, peak, child.run_id if child is not None else "")
+                    self._track(child, done.result, folder)
+            return Built(done.result, done.peak_rss_mb, child.run_id if child is not None else "", done.peak_gpu_mb)
 
-    def _call(self, folder: Path, sink: Listener) -> tuple[StageResult, float]:
+    def _call(self, folder: Path, sink: Listener) -> JobResult:
         if not self.spec.job:
             context: StageContext[Any] = StageContext(self.run.config, self.inputs, folder, sink, self.run.manifest)
-            return self.spec.load()(context), peak_rss_mb()
+            return JobResult(result=self.spec.load()(context), peak_rss_mb=peak_rss_mb())
         job = Job(
             stage=self.spec.name,
             function=self.spec.function,
@@ -136,8 +136,7 @@ class _Maker:
             lock=str(self.run.store.job_lock(self.identity)),
             run=self.run.manifest,
         )
-        done = run_job(job, folder / WORK, self.run.log(self.spec.name), self.run.config.launch, sink)
-        return done.result, done.peak_rss_mb
+        return run_job(job, folder / WORK, self.run.log(self.spec.name), self.run.config.launch, sink)
 
     def _track(self, child: StageRun, result: StageResult, folder: Path) -> None:
         """Figures and small artifacts of a finished stage on its child run."""
@@ -155,6 +154,7 @@ class _Maker:
             sha256=manifest.sha256,
             seconds=manifest.seconds,
             peak_rss_mb=manifest.peak_rss_mb,
+            peak_gpu_mb=manifest.peak_gpu_mb,
             mlflow_run_id=manifest.mlflow_run_id,
             made_by=manifest.run,
         )

@@ -41,11 +41,12 @@ def store_root(run_folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Built:
-    """What building a stage gave: its result and the largest resident memory of the process that made it."""
+    """What building a stage gave: its result and the largest memory of the process that made it, resident and on a GPU."""
 
     result: StageResult
     peak_rss_mb: float
     mlflow_run_id: str = ""
+    peak_gpu_mb: float = 0.0
 
 
 class Clock:
@@ -284,6 +285,7 @@ def _seal(folder: Path, identity: StageIdentity, built: Built, clock: Clock, run
         result=built.result,
         seconds=round(clock.seconds, 3),
         peak_rss_mb=round(clock.peak(built.peak_rss_mb), 1),
+        peak_gpu_mb=round(built.peak_gpu_mb, 1),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         mlflow_run_id=built.mlflow_run_id,
         run=run,

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from rlkd.config import parse_config
 from rlkd.errors import UserError
-from rlkd.jobs import Job, describe, main, peak_rss_mb, read_job
+from rlkd.jobs import Job, describe, main, peak_gpu_mb, peak_rss_mb, read_job
 from schemas.artifact import StageResult
 
 MODULE = """
@@ -82,6 +83,7 @@ def test_a_job_leaves_its_result_and_events(job_file: Path) -> None:
     result = json.loads((job_file.parent / "result.json").read_text())
     assert StageResult.model_validate(result["result"]) == StageResult(rows=2, metrics={"a": 1.0})
     assert result["peak_rss_mb"] > 1
+    assert result["peak_gpu_mb"] == 0
     events = [json.loads(line) for line in (job_file.parent / "events.jsonl").read_text().splitlines()]
     assert events == [
         {"type": "progress", "done": 1, "total": 2, "what": "rows"},
@@ -212,3 +214,14 @@ def test_peak_memory_is_this_process_own(job_file: Path) -> None:
     assert done.returncode == 0
     assert own > 200
     assert json.loads((job_file.parent / "result.json").read_text())["peak_rss_mb"] < own
+
+
+def test_gpu_memory_is_what_torch_reserved_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = SimpleNamespace(is_initialized=lambda: True, max_memory_reserved=lambda: 3 * 2**30)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    assert peak_gpu_mb() == 3072.0  # 3 GiB
+    cuda.is_initialized = lambda: False
+    assert peak_gpu_mb() == 0
+    monkeypatch.delitem(sys.modules, "torch")  # nothing imported it: it is not imported for this
+    assert peak_gpu_mb() == 0
+    assert "torch" not in sys.modules

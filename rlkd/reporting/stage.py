@@ -61,6 +61,7 @@ def _entries(inputs: Mapping[str, Path]) -> tuple[StageEntry, ...]:
                 sha256=made.sha256,
                 seconds=made.seconds,
                 peak_rss_mb=made.peak_rss_mb,
+                peak_gpu_mb=made.peak_gpu_mb,
                 made_by=made.run,
             )
         )

@@ -158,6 +158,11 @@ def figures(content: ReportContent, run: RunManifest) -> list[Figure]:
     return found
 
 
+def _memory_text(entry: StageEntry) -> str:
+    text = memory(entry.peak_rss_mb)
+    return f"{text}, GPU {memory(entry.peak_gpu_mb)}" if entry.peak_gpu_mb else text
+
+
 def stage_views(run: RunManifest) -> list[StageView]:
     """Stages with their cost, as the run saw them."""
     longest = max((entry.seconds for entry in run.stages), default=0) or 1.0
@@ -166,7 +171,7 @@ def stage_views(run: RunManifest) -> list[StageView]:
             name=entry.name,
             status=entry.status,
             seconds="\N{EN DASH}" if entry.status == "skipped" else duration(entry.seconds),
-            memory=memory(entry.peak_rss_mb),
+            memory=_memory_text(entry),
             share=100 * entry.seconds / longest,
             note=_stage_note(entry, run.name),
         )
@@ -196,6 +201,7 @@ def pipeline_report(content: ReportContent, run: RunManifest) -> PipelineReport:
         extra={
             "status": run.status,
             "headline": [sentence.text for sentence in content.headline],
+            "peak_gpu_mb": {entry.name: entry.peak_gpu_mb for entry in run.stages if entry.peak_gpu_mb},
             "paired_ood": [_paired_row(pair).model_dump() for pair in paired if pair.split == "ood"],
             "rejected": dict(content.rejected),
         },

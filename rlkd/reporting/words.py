@@ -63,7 +63,7 @@ def duration(seconds: float) -> str:
 
 
 def memory(mebibytes: float) -> str:
-    """Resident memory for people; a dash where it was not measured."""
+    """Memory for people; a dash where it was not measured."""
     if mebibytes <= 0:
         return "\N{EN DASH}"
     return f"{mebibytes:.0f} MB" if mebibytes < 1024 else f"{mebibytes / 1024:.1f} GB"

@@ -55,6 +55,8 @@ def test_every_end_of_a_stage_has_its_line() -> None:
             {"name": "rl", "status": status, "seconds": 3, "peak_rss_mb": 12, "made_by": "demo"}
         )
         assert stage_line(entry) == line
+    on_gpu = StageEntry(name="rl", status="done", seconds=3, peak_rss_mb=12, peak_gpu_mb=2048)
+    assert stage_line(on_gpu) == "rl: done in 3.0 s, 12 MiB, GPU 2048 MiB"
 
 
 def test_the_log_hears_what_the_chosen_display_hears(caplog: pytest.LogCaptureFixture) -> None:
