@@ -33,9 +33,8 @@ STAGES = ("warm_start", "rl", "evaluate")
 
 def make_checkpoint(shape: dict[str, int], texts: Iterable[str], folder: Path) -> None:
     """Random weights of a shape in bfloat16, with a tokenizer whose ids all have a token."""
-    import torch
     from tokenizers import Tokenizer
-    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+    from transformers import PreTrainedTokenizerFast
 
     from rlkd.training.student import save_student, train_tokenizer
 
@@ -51,14 +50,20 @@ def make_checkpoint(shape: dict[str, int], texts: Iterable[str], folder: Path) -
         tokenizer_object=Tokenizer.from_str(json.dumps(content)), pad_token="<|endoftext|>", eos_token="<|im_end|>", padding_side="left"
     )
     tokenizer.chat_template = TEMPLATE
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    save_student(random_model(shape), tokenizer, folder)
+
+
+def random_model(shape: dict[str, int]) -> Any:
+    """A Qwen2 of a shape with random weights in bfloat16, on the GPU where there is one."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
     torch.manual_seed(0)
-    with torch.device(device):
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         config = Qwen2Config(
             **shape, tie_word_embeddings=True, max_position_embeddings=4096, eos_token_id=2, bos_token_id=1, pad_token_id=0, dtype="bfloat16"
         )
-        model = Qwen2ForCausalLM(config).to(torch.bfloat16)
-    save_student(model, tokenizer, folder)
+        return Qwen2ForCausalLM(config).to(torch.bfloat16)
 
 
 def settings(args: argparse.Namespace, checkpoint: Path) -> list[str]:

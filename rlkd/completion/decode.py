@@ -1,12 +1,14 @@
-"""Sampling token ids from a causal LM: the library's generate, and a lean loop for small Llama students.
+"""Sampling token ids from a causal LM: the library's generate, and two loops that do the same with less around it.
 
-On a student of a million parameters the library's per-token bookkeeping and the padded cache cost more than
+On a student of a million parameters on the CPU the library's per-token bookkeeping and the padded cache cost more than
 the arithmetic. The lean loop computes each distinct prompt once, shares its keys and values between the
-samples of a group, and drops finished groups. It samples from the same distribution.
+samples of a group, and drops finished groups. On a GPU it is the starting of kernels that costs more than the
+arithmetic, up to billions of parameters; the graphed loop records them once. All sample from the same distribution.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 LEAN_PARAMETERS = 30_000_000
 """Largest model that the lean loop is used for; above it arithmetic dominates and kernels matter more."""
+
+GRAPHED = frozenset({"llama", "mistral", "qwen2", "qwen3", "olmo2", "granite", "smollm3"})
+"""Kinds of model that the graphed loop is tested on."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,10 @@ def generate_ids(model: Any, prompts: Sequence[Sequence[int]], sampling: Samplin
             from rlkd.completion.lean import lean_generate
 
             return lean_generate(model, prompts, sampling)
+        if graph_supported(model):
+            from rlkd.completion.graphed import graphed_generate
+
+            return graphed_generate(model, prompts, sampling)
         return _library_generate(model, prompts, sampling)
 
 
@@ -74,6 +83,29 @@ def lean_supported(model: Any) -> bool:
         and rope.get("rope_type", "default") == "default"
         and all(type(module).__module__.startswith(("torch.", "transformers.")) for module in model.modules())
         and sum(p.numel() for p in model.parameters()) <= LEAN_PARAMETERS
+    )
+
+
+def graph_supported(model: Any) -> bool:
+    """Whether the graphed loop can stand in for the library: a decoder that it is tested on, on a GPU.
+
+    ``RLKD_CUDA_GRAPHS=0`` in the environment leaves all to the library.
+    """
+    wanted = os.environ.get("RLKD_CUDA_GRAPHS", "1") != "0"
+    return wanted and next(model.parameters()).device.type == "cuda" and graph_fits(model.config)
+
+
+def graph_fits(config: Any) -> bool:
+    """Whether the graphed loop computes what a model of this configuration does: plain attention over the whole text."""
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    rope = getattr(config, "rope_parameters", None) or {}
+    return (
+        config.model_type in GRAPHED
+        and rope.get("rope_type", "default") not in ("dynamic", "longrope")  # these look at the positions from Python
+        and kinds == {"full_attention"}
+        and not getattr(config, "sliding_window", None)
+        and getattr(config, "quantization_config", None) is None
+        and config._attn_implementation in ("sdpa", "eager")
     )
 
 

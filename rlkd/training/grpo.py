@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlkd.completion.decode import Sampling, generate_ids, lean_supported
+from rlkd.completion.decode import Sampling, generate_ids, graph_supported, lean_supported
 from rlkd.errors import MissingScoreError
 from rlkd.rewards.ledger import Ledger
 from rlkd.rewards.scoring import RewardModel
@@ -159,7 +159,8 @@ class StructureTrainer(WatchedTrainer):
     def _generate_single_turn(self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any) -> Any:
         trainer: Any = self
         model = trainer.accelerator.unwrap_model(trainer.model)
-        if trainer.use_vllm or not lean_supported(model):
+        sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
+        if trainer.use_vllm or sharded or not (lean_supported(model) or graph_supported(model)):
             return super()._generate_single_turn(prompt_ids, *args, **kwargs)  # type: ignore[misc]
         return generate_ids(model, prompt_ids, self._sampling()), None
 
