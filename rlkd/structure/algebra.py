@@ -86,7 +86,8 @@ def _as_algebra(text: str, calc: Calc) -> list[Calc]:
 
 
 def _read(said: str, start: int, end: int) -> list[Calc]:
-    math = _ROOT.sub(r"sqrt(\1)", _CHOOSE.sub(r"\\binom{\1}{\2}", said))
+    math = _CHOOSE.sub(r"\\binom{\1}{\2}", said) if "C(" in said else said
+    math = _ROOT.sub(r"sqrt(\1)", math) if "√" in math else math
     for sign, command in _SIGNS:
         math = math.replace(sign, command)
     calcs = [calc for calc in read_math(math, 0) if calc.operands or calc.symbolic]

@@ -33,6 +33,10 @@ def parse_number(text: str) -> float | None:
     if len(text) > MAX_DIGITS:
         return None
     try:
+        return float(text)
+    except ValueError:  # with commas, blanks or an hour; most have none
+        pass
+    try:
         return float(text.replace(",", "").replace(" ", "").removesuffix(":00"))
     except ValueError:
         return None
@@ -94,11 +98,35 @@ def evaluate(items: list[Item]) -> float:
         value = items[0]
     elif n > MAX_TOKENS:
         raise ExpressionError("expression too long")
-    else:
+    elif "(" in items:
         value = _shunt(items)
+    else:
+        flat = _flat(items)
+        value = _shunt(items) if flat is None else flat
     if value != value or value in (math.inf, -math.inf):
         raise ExpressionError("value out of range")
     return value
+
+
+def _flat(items: list[Item]) -> float | None:
+    """Evaluates numbers joined by ``+ - * /``, in the order of :func:`_shunt`; ``None`` where there is more to it."""
+    done: float | None = None  # the terms before the one that is being worked out
+    sign, term, op = "+", 1.0, "*"
+    for k, item in enumerate(items):
+        if isinstance(item, float):
+            if k % 2:
+                return None
+            term = item if op in "+-" or not k else _apply(op, term, item)
+        elif not k % 2 or item not in "+-*/":
+            return None
+        else:
+            if item in "+-":
+                done = term if done is None else _apply(sign, done, term)
+                sign = item
+            op = item
+    if not len(items) % 2:
+        return None
+    return term if done is None else _apply(sign, done, term)
 
 
 def _shunt(items: list[Item]) -> float:

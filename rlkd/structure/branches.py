@@ -57,14 +57,15 @@ def compare_places(
         The comparison. Where more than ``MAX_FRONTIER`` results or equations are open, all its shares are the share of
         the teacher's open results that the student found.
     """
-    ours, theirs = teacher.frontier(), student.frontier(relevant)
+    ours, base_t, equations = teacher.whole()
+    theirs = student.frontier(relevant)
     if not ours or not theirs:
         return Place(0.0, 0.0, 0.0)
-    if len(ours) > MAX_FRONTIER or len(theirs) > MAX_FRONTIER or teacher.ends_in_algebra() or student.ends_in_algebra(relevant):
+    if len(ours) > MAX_FRONTIER or len(theirs) > MAX_FRONTIER or equations or student.ends_in_algebra(relevant):
         values = [unit.value for unit, counts in zip(student.units, relevant, strict=True) if counts]
         known = sum(find_value(value, values) >= 0 for value in ours) / len(ours)
         return Place(known, known, known)  # too much is open, or equations are
-    base_t, base_s = teacher.base(), student.base(relevant)
+    base_s = student.base(relevant)
     left_t, left_s = left_over(base_t, problem, base_s), left_over(base_s, problem, base_t)
     if len(ours) == len(theirs) and sorted(ours) == sorted(theirs) and sorted(left_t) == sorted(left_s):
         return Place(1.0, 1.0, 1.0)
@@ -134,7 +135,7 @@ def next_results(frontier: Sequence[float], left: Sequence[float]) -> set[float]
             found.update((total + x, x - total, total * x, total - x))
             if x:
                 found.add(total / x)
-    return {round(v, 3) for v in found if -_LIMIT < v < _LIMIT}
+    return {v if v.is_integer() else round(v, 3) for v in found if -_LIMIT < v < _LIMIT}
 
 
 def _binary(found: set[float], a: float, b: float) -> None:
@@ -168,7 +169,7 @@ def combined_results(frontier: Sequence[float], left: Sequence[float]) -> dict[s
 
 
 def _rounded(values: Sequence[float]) -> set[float]:
-    return {round(abs(v), 3) for v in values if -_LIMIT < v < _LIMIT}
+    return {abs(v) if v.is_integer() else round(abs(v), 3) for v in values if -_LIMIT < v < _LIMIT}
 
 
 def _signed_sums(items: Sequence[float]) -> list[float]:

@@ -100,7 +100,7 @@ def same_value(a: float, b: float) -> bool:
     difference = abs(a - b)
     if difference < 1e-9:
         return True
-    if a == int(a) and b == int(b):
+    if not (a % 1.0 or b % 1.0):
         return False
     return difference <= 2e-3 * max(abs(a), abs(b)) or (difference < 0.0051 and abs(a) > 0.1)
 

@@ -14,7 +14,7 @@ from rlkd.structure.calc import Calc, same_value, variable_value
 MAX_GAP = 48
 """Characters of unit words that may stand between an operand and the operator after it."""
 
-_TOKEN = re.compile(
+_KINDS = (
     r"<<([^<>\n]{1,200})>>"  # 1 mark
     r"|(\d{1,9}) (\d{1,9})/(\d{1,9})(?![\d/.])"  # 2-4 mixed number
     r"|((?<=[$£€])\d{1,3}(?: \d{3}){1,4}(?!\d)|\d{1,3}(?:,\d{3}){1,6}(?!\d)(?:\.\d{1,20})?"
@@ -25,6 +25,11 @@ _TOKEN = re.compile(
     r"|(\n|[.;:!?,](?=\s|$))"  # 9 break
     r"|(?<![A-Za-z'’])([A-Za-z])(?![A-Za-z'’])"  # 10 variable
 )
+_OTHER = r"[^\d.<+\-*/×÷−–^=≈()·∙\nA-Za-z;:!?,]*"
+_WORDS = rf"{_OTHER}(?:(?!\b(?:times|plus|minus|divided by|multiplied by|equals|is equal to|is|of)\b)[A-Za-z]{{2,}}{_OTHER})*+"
+"""What begins no token is passed over in one go: trying every kind at every letter takes twice as long."""
+_TOKEN = re.compile(rf"{_WORDS}(?:{_KINDS}|.|\Z)", re.DOTALL)
+"""A token, or one character that is none, or the end, so that nothing is passed over twice."""
 _OPS = {"×": "*", "÷": "/", "−": "-", "–": "-", "·": "*", "∙": "*", "≈": "="}
 _WORD_OPS = {"times": "*", "plus": "+", "minus": "-", "divided by": "/", "multiplied by": "*"}
 _OPERAND_AHEAD = re.compile(r"\s{0,3}[$£€(]{0,3}\s?-?[$(]{0,2}(?:\.?\d|[A-Za-z](?![A-Za-z'’]))")
@@ -36,6 +41,8 @@ _MARK_TOKEN = re.compile(r"(\d+(?:\.\d*)?|\.\d+)|([-+*/^()])|([A-Za-z])")
 
 class _Reader:
     """State of the one pass over the tokens of a text."""
+
+    __slots__ = ("base", "declared", "depth", "eq_at", "found", "items", "last_end", "operand", "parts", "percent", "start", "symbolic", "text")
 
     def __init__(self, text: str, base: int) -> None:
         self.text = text
@@ -101,6 +108,9 @@ class _Reader:
     def finish(self) -> None:
         """Ends the current expression and keeps it where it is a calculation."""
         items = self.items
+        if len(items) < 3 and not self.parts:  # a number in prose
+            self.clear()
+            return
         while items and not isinstance(items[-1], float) and items[-1] != ")":
             items.pop()
         if self.depth > 0:
@@ -113,6 +123,10 @@ class _Reader:
         self.clear()
 
     def emit(self) -> None:
+        end = self.last_end or self.eq_at
+        if len(self.parts) == 2 and len(self.parts[1][0]) == 1 and isinstance(result := self.parts[1][0][0], float):
+            self._emit_usual(result, end)
+            return
         values: list[tuple[list[Item], float, bool, bool]] = []
         for items, percent, symbolic in self.parts:
             try:
@@ -120,7 +134,6 @@ class _Reader:
             except ExpressionError:
                 if values:
                     break
-        end = self.last_end or self.eq_at
         group: list[tuple[list[Item], float, bool, bool]] = []
         for part in values:
             if group and len(part[0]) > 2 and not part[3]:
@@ -133,6 +146,15 @@ class _Reader:
             group.append(part)
         if group:
             _keep(self.found, self.base, self.start, end, self.eq_at, group)
+
+    def _emit_usual(self, result: float, end: int) -> None:
+        """An expression and its result, as nearly all are; what the general way does with them, sooner."""
+        (items, percent, symbolic), (stated, in_percent, named) = self.parts
+        try:
+            worked = (items, evaluate(items), percent, symbolic)
+        except ExpressionError:
+            return
+        _keep(self.found, self.base, self.start, end, self.eq_at, [worked, (stated, result, in_percent, named)])
 
 
 def _drop_unclosed(items: list[Item]) -> None:
@@ -163,7 +185,7 @@ def _leaves(items: list[Item]) -> tuple[tuple[float, ...], str]:
 def _keep(
     found: list[Calc], base: int, start: int, end: int, eq: int, group: list[tuple[list[Item], float, bool, bool]]
 ) -> None:
-    expression = next((part for part in group if len(part[0]) > 2), None)
+    expression = group[0] if len(group[0][0]) > 2 else next((part for part in group if len(part[0]) > 2), None)
     last = group[-1]
     if expression is None:
         if len(group) < 2:
@@ -254,14 +276,13 @@ def find_calculations(text: str, base: int = 0) -> list[Calc]:
     reader = _Reader(text, base)
     for match in _TOKEN.finditer(text):
         kind = match.lastindex
-        start, end = match.span()
-        if kind == 5 or kind == 6:
+        if kind is None:
+            continue
+        start, end = match.span(kind)
+        if kind == 5:
             value = parse_number(match.group(5))
             if value is not None:
-                if kind == 6:
-                    reader.operand_token(value / 100.0, start, end, percent=True)
-                else:
-                    reader.operand_token(value, start, end)
+                reader.operand_token(value, start, end)
         elif kind == 9:
             if reader.items or reader.parts:
                 reader.finish()
@@ -274,11 +295,15 @@ def find_calculations(text: str, base: int = 0) -> list[Calc]:
             if reader.items or reader.parts or _ALGEBRA_AHEAD.match(text, end):
                 _letter(reader, match.group(10), start, end)
         elif kind == 1:
-            _mark(reader, match.group(1), start, end)
+            _mark(reader, match.group(1), start - 2, end + 2)
+        elif kind == 6:
+            value = parse_number(match.group(5))
+            if value is not None:
+                reader.operand_token(value / 100.0, match.start(5), end, percent=True)
         elif kind == 4:
             whole, top, bottom = float(match.group(2)), float(match.group(3)), float(match.group(4))
             if bottom:
-                reader.operand_token(whole + top / bottom, start, end)
+                reader.operand_token(whole + top / bottom, match.start(2), end)
     reader.finish()
     return reader.found
 

@@ -68,7 +68,9 @@ def compare_numeric(teacher: Prepared, student: Prepared, problem: str) -> Compa
                 verdicts[t, s] = verdict
                 credit = (1.0 + verdict[1]) / 2 if verdict[2] else WRONG_ANSWER
                 candidates.append((credit, t, s))
-    mine, yours = _calculated(ours), _calculated(theirs)
+    if teacher.items is None:  # once: a teacher's path is compared with many
+        teacher.items = _calculated(ours)
+    mine, yours = teacher.items, _calculated(theirs)
     matching = align_structure(candidates, mine, yours, order=[u.sure for u in ours.units])
     _weigh_premises(matching, verdicts, mine, yours)
     settle(matching.pairs, matching.covered, matching.explained, mine, yours)

@@ -135,9 +135,9 @@ def _family(ops: Iterable[str]) -> str:
 
 def _shared_wording(matching: Matching, teacher: Prepared, student: Prepared) -> float:
     """Overlap in content words between the teacher's path and the student's steps that follow it."""
-    ours: set[str] = set()
-    for step in {unit.step for unit in teacher.graph.units}:
-        ours |= content_words(teacher.views[step].text)
+    if teacher.words is None:
+        teacher.words = frozenset().union(*(content_words(teacher.views[step].text) for step in {u.step for u in teacher.graph.units}))
+    ours = teacher.words
     theirs: set[str] = set()
     units = student.graph.units
     for step in {units[s].step for s, credit in enumerate(matching.explained) if credit > 0}:

@@ -57,7 +57,8 @@ class Unit:
         symbolic: bool = False,
     ) -> None:  # fmt: skip
         self.step = step
-        key = round(value, 6)
+        self.whole = not value % 1.0
+        key = value if self.whole else round(value, 6)
         self.value = value = key if key else value
         self.operands = operands
         self.ops = ops
@@ -69,7 +70,6 @@ class Unit:
         self.ahead: list[int] = []
         self.base: list[float] = []
         self.key = key
-        self.whole = value == int(value)
         self.alias = 0.0
         self.signature = (ops, sorted(operands)) if len(operands) > 1 else None
 
@@ -83,12 +83,19 @@ class Graph:
         dropped: For each dropped unit ``(step, unit that it repeats or -1)``.
     """
 
-    __slots__ = ("dropped", "units", "uses")
+    __slots__ = ("_whole", "dropped", "units", "uses")
 
     def __init__(self) -> None:
         self.units: list[Unit] = []
         self.uses: list[list[int]] = []
         self.dropped: list[tuple[int, int]] = []
+        self._whole: tuple[list[float], list[float], bool] | None = None
+
+    def whole(self) -> tuple[list[float], list[float], bool]:
+        """Frontier, base and whether it ends in algebra, of all units; found once, since a teacher's path is compared often."""
+        if self._whole is None:
+            self._whole = self.frontier(), self.base(), self.ends_in_algebra()
+        return self._whole
 
     def frontier(self, relevant: Sequence[bool] | None = None) -> list[float]:
         """Values that no (relevant) unit uses."""
@@ -156,7 +163,7 @@ def build_graph(units: Sequence[Unit], problem: Sequence[float]) -> Graph:
         sure: list[int] = []
         base: list[float] = []
         for operand in unit.operands:
-            j = find_value(operand, values)
+            j = find_value(operand, values) if values else -1
             if j < 0 and operand != 0 and values:
                 j = find_value(-operand, values)
             given = j >= 0 and find_value(operand, problem) >= 0
@@ -246,10 +253,13 @@ def left_over(base: Sequence[float], problem: Sequence[float], other: Sequence[f
     """
     pool = list(problem)
     for quantity in other:
-        if find_value(quantity, pool) < 0:
+        if quantity not in pool and find_value(quantity, pool) < 0:
             pool.append(quantity)
+    pool.reverse()  # so that of equal ones the last goes
     for quantity in base:
-        i = find_value(quantity, pool)
-        if i >= 0:
-            del pool[i]
+        if quantity in pool:
+            pool.remove(quantity)
+        elif (i := find_value(quantity, pool[::-1])) >= 0:
+            del pool[len(pool) - 1 - i]
+    pool.reverse()
     return pool

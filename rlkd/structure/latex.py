@@ -16,10 +16,9 @@ from rlkd.structure.latex_chains import read_math
 MAX_REGION = 2_000
 """Characters of a stretch of math that are read."""
 
-_LATEX = re.compile(
-    r"\\[A-Za-z(\[]"
-    r"|(?<![\w$\\])\$(?=[^$\n]{0,80}[\^_=])(?:\w(?!\w\w)|[^\w$\n]){1,80}\$(?![\d<])"  # $x = 3$, but not $9 * 2 = $18
-)
+_COMMAND = re.compile(r"\\[A-Za-z(\[]")
+_DOLLARS = re.compile(r"\$(?<![\w$\\]\$)(?=[^$\n]{0,80}[\^_=])(?:\w(?!\w\w)|[^\w$\n]){1,80}\$(?![\d<])")
+"""``$x = 3$``, but not ``$9 * 2 = $18``. It begins with the sign itself, which a search can leap to."""
 _REGION = re.compile(
     r"(?<!\\)\$\$([^$]{1,2000})\$\$|(?<!\\)\$([^$\n]{1,1000})(?<!\\)\$|\\\[((?:[^\\]|\\(?![\[\]])){1,2000})\\\]"
     r"|\\\(((?:[^\\]|\\(?![()])){1,1000})\\\)"
@@ -29,7 +28,8 @@ _REGION = re.compile(
 
 def has_latex(text: str) -> bool:
     """Whether a text is written in LaTeX."""
-    return ("\\" in text or "$" in text) and _LATEX.search(text[:20_000]) is not None
+    text = text[:20_000]
+    return ("\\" in text and _COMMAND.search(text) is not None) or ("$" in text and _DOLLARS.search(text) is not None)
 
 
 def find_latex_calculations(text: str) -> list[Calc]:

@@ -44,7 +44,8 @@ def read_math(body: str, base: int) -> list[Calc]:
     chain: list[Expression] = []
     joints: list[str] = []
     start, carried = 0, False
-    for text, begin, end, joint in _split(_MODULUS.sub(lambda match: " " * len(match.group()), body)):
+    plain = _MODULUS.sub(lambda match: " " * len(match.group()), body) if "mod" in body else body
+    for text, begin, end, joint in _split(plain):
         part = Expression(text)
         if not part.items and joint == "=" and not chain and found and carried:
             chain, joints = [Expression(repr(found[-1].value))], []  # "&= 5" goes on from the line above
@@ -70,9 +71,10 @@ def _split(body: str) -> list[tuple[str, int, int, str]]:
     depth = begin = 0
     tokens = list(TOKEN.finditer(body))
     for k, match in enumerate(tokens):
-        command, sign = match.group(2), match.group(6)
+        kind = match.lastindex
         joint: str | None = None
-        if sign is not None:
+        if kind == 6:
+            sign = match.group()
             if sign in "({[":
                 depth += 1
             elif sign in ")}]":
@@ -81,11 +83,13 @@ def _split(body: str) -> list[tuple[str, int, int, str]]:
                 joint = _SIGNS.get(sign)
                 if sign in ",;:" or (sign == "." and k == len(tokens) - 1):
                     joint = ""
-        elif command in _JOINTS:
-            joint = _JOINTS[command]
-        elif command in _BREAKS and depth == 0:
-            joint = ""
-        elif match.group(4) is not None and depth == 0:
+        elif kind == 2:
+            command = match.group(2)
+            if command in _JOINTS:
+                joint = _JOINTS[command]
+            elif command in _BREAKS and depth == 0:
+                joint = ""
+        elif kind == 4 and depth == 0:
             joint = None if _GOES_ON.match(body, match.end()) else ""
         if joint is not None:
             parts.append((body[begin : match.start()], begin, match.start(), joint))
@@ -98,7 +102,7 @@ def _of_chain(chain: list[Expression], joints: list[str], source: str, start: in
     """The calculations of a chain: one for each run of equals, one for each inequality in variables."""
     names = set().union(*(part.names for part in chain))
     if len(names) == 1 and names != {"x"} and len(next(iter(names))) == 1:
-        chain = [Expression(part.text, next(iter(names))) for part in chain]
+        chain = [part.renamed(next(iter(names))) for part in chain]
     found: list[Calc] = []
     run: list[Expression] = []
     inequality = any(joint in ("<", ">", "#") for joint in joints[:-1])

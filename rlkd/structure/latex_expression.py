@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 
 from rlkd.structure.arithmetic import ExpressionError, Item, evaluate
 from rlkd.structure.calc import variable_value
@@ -20,6 +21,7 @@ _SKIP = frozenset(
 _TEXT = frozenset(["text", "textbf", "textit", "mbox", "textrm", "hbox"])
 _TIMES = frozenset(("cdot", "times", "ast"))
 _NUMERIC_FRACTION = re.compile(r"\s?\{?\d{1,6}\}?\s?\{?\d{1,6}\}?")
+_SEPARATOR = re.compile(r"[^\d.]")
 _SECOND_POINT = 0.7548776662466927
 TUPLE = 1.6180339887498949
 """Stands between the members of a pair, so that it is a value of its own."""
@@ -54,17 +56,27 @@ class Expression:
         value, second_value: Its values; ``None`` where it cannot be worked out (too large, no complete expression).
     """
 
-    __slots__ = ("items", "names", "second", "second_value", "text", "value")
+    __slots__ = ("found", "items", "names", "second", "second_value", "text", "value")
 
-    def __init__(self, text: str, only: str = "") -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
+        self.names: set[str] = set()
         try:
             found = _Translator(text).run() if text.strip() else []
         except Unreadable:
             found = []
+        self._take(found)
+
+    def renamed(self, only: str) -> Expression:
+        """The same with the equation's only variable called x: under any name it is the same equation."""
+        if only in self.names:
+            self._take([_variable("x") if isinstance(x, Variable) and x.name == only else x for x in self.found])
+            self.names = {only}  # what it is called in the text
+        return self
+
+    def _take(self, found: list[Item | Variable]) -> None:
+        self.found = found
         self.names = {x.name for x in found if isinstance(x, Variable)}
-        if only:  # the equation's only variable: under any name it is the same equation
-            found = [Variable("x") if isinstance(x, Variable) and x.name == only else x for x in found]
         self.items: list[Item] = [x.first if isinstance(x, Variable) else x for x in found]
         self.second: list[Item] = [x.second if isinstance(x, Variable) else x for x in found] if self.names else self.items
         try:
@@ -109,6 +121,11 @@ class Variable:
         self.second = 2.0 + (seed * _SECOND_POINT) % 1.0 * 5.1 + 0.0345678
 
 
+@lru_cache(maxsize=256)
+def _variable(name: str) -> Variable:
+    return Variable(name)
+
+
 class _Translator:
     """One pass over the tokens of an expression."""
 
@@ -130,18 +147,18 @@ class _Translator:
     def token(self) -> None:
         match = self.tokens[self.at]
         self.at += 1
-        number, command, variable, sign = match.group(1), match.group(2), match.group(3), match.group(6)
-        if number is not None:
-            value = float(re.sub(r"[^\d.]", "", number))
-            self.items.append(value)
-        elif variable is not None:
-            self.items.append(Variable(variable))
-        elif command is not None:
-            self.command(command)
-        elif match.group(5) == "\\%":
+        kind, said = match.lastindex, match.group()
+        if kind == 1:
+            number = said
+            self.items.append(float(number) if number.isdigit() else float(_SEPARATOR.sub("", number)))
+        elif kind == 3:
+            self.items.append(_variable(said))
+        elif kind == 2:
+            self.command(match.group(2))
+        elif kind == 5 and said == "\\%":
             self.items += ["/", 100.0]
-        elif sign is not None:
-            self.sign(sign)
+        elif kind == 6:
+            self.sign(said)
 
     def sign(self, sign: str) -> None:
         if sign in "([{":

@@ -11,6 +11,7 @@ from rlkd.structure.corrections import RETRACTED
 from rlkd.structure.graph import Graph, Unit, build_graph
 from rlkd.structure.latex import find_latex_calculations
 from rlkd.structure.reading import RawStep, step_texts
+from rlkd.structure.settle import Items
 from schemas.structure import ReasoningStep, Structure
 
 CHECK = "check"
@@ -54,14 +55,18 @@ class Prepared:
         views: Its steps.
         graph: Its calculations and how they depend on each other; without those of checks, which neither help nor hurt.
         depends: For each step, the earlier steps whose answers it uses.
+        items: The calculations as they are matched; made at the first comparison.
+        words: Content words of the steps that calculate; made then too.
     """
 
-    __slots__ = ("depends", "graph", "views")
+    __slots__ = ("depends", "graph", "items", "views", "words")
 
     def __init__(self, views: list[View], graph: Graph, depends: list[list[int]]) -> None:
         self.views = views
         self.graph = graph
         self.depends = depends
+        self.items: Items | None = None
+        self.words: frozenset[str] | None = None
 
 
 def _unit(step: int, calc: Calc) -> Unit:

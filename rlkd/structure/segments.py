@@ -61,7 +61,7 @@ def split_lines(path: str) -> list[Segment]:
             tag = _TAG.match(path, start, end)
             if tag and tag.group().strip("</>") != "answer":
                 start = tag.end()
-        if start >= end or not any(c.isalnum() for c in path[start : start + 400]):
+        if start >= end or not (path[start].isalnum() or any(c.isalnum() for c in path[start : start + 400])):
             continue
         if path[start] == "\\" and end - start < 60 and _FRAME.match(path, start, end):
             continue

@@ -20,6 +20,7 @@ MAX_SENTENCE = 400
 """Characters of a sentence that are read."""
 _SHORTEST = 9
 _BREAK = re.compile(r"(?<!i\.e)[.!?;](?=\s|\Z)\s{0,4}|\n")
+_BREAKS = re.compile(r"[.!?;\n].{4,}[.!?;\n]", re.DOTALL)
 _CUE = re.compile(
     r"\b(?:add|combin|sum|subtract|tak(?:e|ing)|deduct|remov|differen|multipl|product|divi|split|shar|half|third|quarter|twice"
     r"|double|triple|squar|cube|root|factorial|mod|plus|minus|times|at|and|leav|left|remain|over|altogether|total)",
@@ -99,9 +100,8 @@ def add_verbal(text: str, calcs: list[Calc]) -> list[Calc]:
     previous = 0
     for position in range(len(calcs) + 1):
         until = calcs[position].start if position < len(calcs) else len(text)
-        # a whole sentence between two calculations has a break on either side
         inner = 0 < position < len(calcs)
-        if until - previous >= _SHORTEST and not (inner and text.count("\n", previous, until) + text.count(".", previous, until) < 2):
+        if until - previous >= _SHORTEST and not (inner and not _holds_sentence(text, previous, until)):
             cuts = [match.end() for match in _BREAK.finditer(text, previous, until)]
             if position == 0:
                 cuts.insert(0, 0)
@@ -113,6 +113,11 @@ def add_verbal(text: str, calcs: list[Calc]) -> list[Calc]:
         if position < len(calcs):
             previous = max(previous, calcs[position].end)
     return sorted([*calcs, *found], key=lambda calc: calc.eq) if found else calcs
+
+
+def _holds_sentence(text: str, start: int, end: int) -> bool:
+    """Whether a whole sentence can stand between two calculations: it has a break on either side."""
+    return text.count("\n", start, end) + text.count(".", start, end) >= 2 and _BREAKS.search(text, start, end) is not None
 
 
 def _read_sentence(sentence: str, base: int) -> list[Calc]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlkd.structure import calculations
 from rlkd.structure.calc import same_value
 from rlkd.structure.calculations import find_calculations
 
@@ -94,3 +97,21 @@ def test_any_text_is_read_without_error(text: str) -> None:
 def test_same_value(a: float, b: float, same: bool) -> None:
     assert same_value(a, b) is same
     assert same_value(b, a) is same
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["times", " of ", "is equal to", "is", "its", "x", "it's", "«é", "3", " 4", "1st", "21st", "1,000", "$1 000", "12:00", "3 1/2", ".5", "<<3*4=12>>", "<<",
+             "<", ". ", ".", "!\n", "%", " percent", " percentage", "+", " - ", "=", "(", ")", "\u0663", "'", "apples ", "a", "Let x be ", "\u2028", "_"]
+        ),
+        max_size=40,
+    ).map("".join)
+)
+def test_passing_over_words_misses_no_token(text: str) -> None:
+    every = re.compile(calculations._KINDS)
+
+    def tokens(pattern: re.Pattern[str]) -> list[tuple[int, tuple[int, int]]]:
+        return [(m.lastindex, m.span(m.lastindex)) for m in pattern.finditer(text) if m.lastindex]
+
+    assert tokens(calculations._TOKEN) == tokens(every)
