@@ -29,6 +29,8 @@ from tasks.jobs import tail
 HOST = "127.0.0.1"
 UI_FILE = "ui.url"
 """In Prefect's folder, while ``rlkd ui`` runs: the API of its server, for runs to use."""
+USERS = "ui.users"
+"""In Prefect's folder: a file named after the process of each run that uses the server of ``rlkd ui``."""
 _START_S = 180.0
 _STOP_S = 10.0
 _ROOM = 2**20
@@ -89,6 +91,8 @@ def prefect_server(home: Path) -> Iterator[Server | None]:
     if url is None:
         port = _free_port()
         url, process = f"http://{HOST}:{port}/api", _start(port, home)
+    else:
+        _sign_in(home)
     if process is not None:
         atexit.register(
             _stop, process
@@ -98,6 +102,29 @@ def prefect_server(home: Path) -> Iterator[Server | None]:
         yield Server(url, process, home / "server.log")
     finally:
         del os.environ["PREFECT_API_URL"]
+
+
+def _sign_in(home: Path) -> None:
+    """Says that this process uses the server of ``rlkd ui``, until it ends: Prefect sends its last logs at the very end."""
+    mark = home / USERS / str(os.getpid())
+    mark.parent.mkdir(exist_ok=True)
+    mark.touch()
+    atexit.register(mark.unlink, missing_ok=True)
+
+
+def users(home: Path) -> list[int]:
+    """Processes that use the server of ``rlkd ui`` now."""
+    found = []
+    for mark in (home / USERS).glob("*") if (home / USERS).is_dir() else ():
+        try:
+            os.kill(int(mark.name), 0)
+        except ProcessLookupError:
+            mark.unlink(missing_ok=True)  # it was killed
+        except PermissionError:
+            found.append(int(mark.name))
+        else:
+            found.append(int(mark.name))
+    return sorted(found)
 
 
 def answers(url: str) -> bool:

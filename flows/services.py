@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from flows.environment import PREFECT_FOLDER, use_local_services
-from flows.server import HOST, UI_FILE, answers
+from flows.server import HOST, UI_FILE, answers, users
 from rlkd.errors import StageError, UserError
 from rlkd.io import write_text_atomic
 
@@ -47,11 +47,27 @@ def serve(runs: str, prefect_port: int, mlflow_port: int) -> None:
             print("ready; Ctrl-C stops both" if len(servers) == 2 else "ready; Ctrl-C stops it", flush=True)
             _watch(servers)
     except KeyboardInterrupt:
+        _let_runs_end(folder / PREFECT_FOLDER)
         print("stopped")
     finally:
         (folder / PREFECT_FOLDER / UI_FILE).unlink(missing_ok=True)
         _stop(list(servers.values()))
         signal.signal(signal.SIGTERM, previous)
+
+
+def _let_runs_end(home: Path) -> None:
+    """Waits for the runs that use the Prefect server: without it they would fail. Another Ctrl-C does not wait."""
+    (home / UI_FILE).unlink(missing_ok=True)  # runs that start now use a server of their own
+    if not (running := users(home)):
+        return
+    who = "a run uses" if len(running) == 1 else f"{len(running)} runs use"
+    names = ", ".join(map(str, running))
+    print(f"{who} this Prefect server (process {names}); it stops when they end. Ctrl-C again stops it now, and them", flush=True)
+    try:
+        while users(home):
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        pass
 
 
 def _announce(runs: Path, servers: dict[str, subprocess.Popen[bytes]]) -> None:

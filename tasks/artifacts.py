@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -18,19 +19,27 @@ class ProgressArtifact:
         self.id: UUID | None = None
         self._shown = float("-inf")
         self._percent = 0.0
+        self._said = ""
         self._active = in_prefect_run()
 
     def update(self, done: int, total: int, what: str) -> None:
         """Shows ``done`` of ``total``; not more often than every few seconds."""
         self._percent = 100.0 * done / total if total else 0.0
+        self._said = f"{done} of {total} {what}".strip()
         if self._active and time.monotonic() - self._shown >= _EVERY_S:
-            self._show(f"{self.stage}: {done} of {total} {what}".strip())
+            self._show(f"{self.stage}: {self._said}")
 
     def finish(self) -> None:
         """Shows a stage as complete."""
         if self._active and self.id is not None:
             self._percent = 100.0
             self._show(f"{self.stage}: done")
+
+    def stop(self, how: str) -> None:
+        """Shows where a stage ended before its end; what fails here (the server may be what is gone) is of no account."""
+        if self._active and self.id is not None:
+            with suppress(Exception):
+                self._show(f"{self.stage}: {how} at {self._said}")
 
     def _show(self, description: str) -> None:
         from prefect.artifacts import create_progress_artifact, update_progress_artifact

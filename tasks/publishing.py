@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rlkd.reporting.finalise import finalise_report
-from rlkd.reporting.qualification import qualification_content
 from schemas.artifact import ArtifactRef, RunManifest, StageName
 from schemas.config.pipeline import PipelineConfig
-from schemas.report import PipelineReport, QualificationContent
+from schemas.report import PipelineReport, ReportContent
 from tasks import tracking
 from tasks.display import current_display
 from tasks.runs import Run, RunRef
@@ -93,15 +92,20 @@ def write_report(run: Run, as_if: RunManifest | None = None) -> PipelineReport:
     made = [e for e in manifest.stages if e.name == "report" and e.status in ("done", "reused")]
     if made:
         return finalise_report(run.folder, manifest, Path(made[0].uri))
-    return finalise_report(run.folder, manifest, None, _qualification(run, manifest))
+    return finalise_report(run.folder, manifest, None, _partial(run, manifest))
 
 
-def _qualification(run: Run, manifest: RunManifest) -> QualificationContent | None:
-    """What the qualification of the reward measured, whatever its gate said; ``None`` where it did not come to that."""
-    measured = next((entry for entry in manifest.stages if entry.name == "qualify" and entry.sha256), None)
-    if measured is None or not isinstance(run.config, PipelineConfig):
+def _partial(run: Run, manifest: RunManifest) -> ReportContent | None:
+    """What the finished stages of an unfinished run show, and how far the training stage that failed came."""
+    if not isinstance(run.config, PipelineConfig):
         return None
-    return qualification_content(run.config, Path(measured.uri))
+    from rlkd.reporting.collect import collect
+
+    shown = {entry.name: Path(entry.uri) for entry in manifest.stages if entry.sha256}
+    shown |= {
+        entry.name: Path(entry.uri) for entry in manifest.stages if entry.status == "failed" and not entry.sha256 and entry.name in ("warm_start", "rl")
+    }
+    return collect(run.config, {name: folder for name, folder in shown.items() if folder.is_dir()}) if shown else None
 
 
 def publish_report(ref: RunRef, run: Run) -> None:

@@ -116,7 +116,11 @@ class _Maker:
         uri, parent, notice = self.ref.tracking_uri, self.ref.mlflow_run_id, self.display.message
         with tracking.stage_run(uri, parent, self.spec.name, clock.attempt, settings, notice) as child:
             sink = Listener(self.spec.name, self.display, child, clock)
-            done = self._call(folder, sink)
+            try:
+                done = self._call(folder, sink)
+            except BaseException as error:
+                sink.progress_artifact.stop("failed" if isinstance(error, Exception) else "stopped")
+                raise
             sink.progress_artifact.finish()
             if child is not None:
                 with tracking.tolerated(f"what stage {self.spec.name} made", notice):
@@ -169,7 +173,7 @@ class _Maker:
             name=self.spec.name,
             status="failed",
             identity=self.identity.key,
-            uri=str(self.run.store.folder(self.identity)),
+            uri=str(self.run.store.folder(self.identity) if self.clock is None else self.clock.path.parents[1]),
             seconds=round(self.clock.seconds, 3) if self.clock is not None else 0.0,
             error=(str(error) or type(error).__name__)[:2000],
         )

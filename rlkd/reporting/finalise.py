@@ -7,26 +7,24 @@ from pathlib import Path
 from rlkd.io import write_json_atomic, write_text_atomic
 from rlkd.reporting.html import render_html
 from rlkd.reporting.markdown import render_markdown
-from rlkd.reporting.qualification import qualification_plot
 from rlkd.reporting.tables import pipeline_report
 from schemas.artifact import RunManifest
-from schemas.report import PipelineReport, QualificationContent, ReportContent
+from schemas.report import PipelineReport, ReportContent
 
 CONTENT = "content.json"
 """What a report is rendered from; in the folder of a finished report stage."""
 
 
 def finalise_report(
-    run_folder: Path, run: RunManifest, folder: Path | None, qualification: QualificationContent | None = None
+    run_folder: Path, run: RunManifest, folder: Path | None, partial: ReportContent | None = None
 ) -> PipelineReport:
     """Writes ``report.html``, ``report.md`` and ``report.json`` of a run, with the run's own facts.
 
     Args:
         run_folder: The run folder; the files there are replaced atomically.
         run: The run: its stages with status, time and memory, its configuration, its wall time.
-        folder: Folder of the finished report stage; ``None`` where the run did not get that far, and then the
-            report holds the stages and what failed, and the qualification of the reward where there is one.
-        qualification: What the qualification of the reward found, for a run without a finished report stage.
+        folder: Folder of the finished report stage; ``None`` where the run did not get that far.
+        partial: What there is to show then, beside the stages and what failed.
 
     Returns:
         What ``report.json`` holds.
@@ -34,13 +32,7 @@ def finalise_report(
     # Title and description are of the run, not of the finished stages that it may share with others.
     own = {"title": _title(run), "description": str(run.config.get("description") or "")}
     if folder is None:
-        plot = qualification_plot(qualification) if qualification is not None else None
-        content = ReportContent(
-            title=own["title"],
-            description=own["description"],
-            plots=(plot,) if plot is not None else (),
-            qualification=qualification,
-        )
+        content = partial.model_copy(update=own) if partial is not None else ReportContent(**own)
     else:
         made = ReportContent.model_validate_json((folder / CONTENT).read_text(encoding="utf-8"))
         content = made.model_copy(update=own)

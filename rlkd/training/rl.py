@@ -146,17 +146,20 @@ def check_settings(config: PipelineConfig) -> None:
     """Checks what can be checked before anything is loaded.
 
     Raises:
-        ConfigError: vLLM is asked for and not installed, or the structure score has no bound.
+        ConfigError: vLLM is asked for and not installed, or the structure score has no bound, or both.
     """
+    faults = []
     if config.rl.generation == "vllm" and importlib.util.find_spec("vllm") is None:
-        raise ConfigError(
+        faults.append(
             "rl.generation is vllm, which is not installed here; `pip install vllm` on a CUDA machine, or set rl.generation=transformers"
         )
     alignment = config.structures.alignment
     if alignment.type == "prefix" and not alignment.normalize:
-        raise ConfigError(
+        faults.append(
             "structures.alignment.normalize is off: the sum has no bound and cannot be combined with rewards in [0, 1]; switch it on for training"
         )
+    if faults:
+        raise ConfigError("; ".join(faults))
 
 
 def read_structures(folder: Path) -> dict[str, Structure]:

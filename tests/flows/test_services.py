@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from flows.server import Server, answers
+from flows.server import Server, answers, users
 from flows.services import free_port
 from rlkd.errors import StageError, UserError
 
@@ -88,14 +88,53 @@ def test_ui_serves_both_and_stops_them(tmp_path: Path, environment: dict[str, st
     announced = (runs / ".prefect" / "ui.url").read_text().strip()
     assert announced == f"{addresses['Prefect']}/api"
     assert answers(f"{announced}/health")
+    run = _run_that_uses(runs, environment)
     process.send_signal(signal.SIGINT)
+    assert f"a run uses this Prefect server (process {run.pid})" in process.stdout.readline()
+    assert not (runs / ".prefect" / "ui.url").exists()  # no other run begins to use it
+    assert answers(f"{announced}/health")
+    run.communicate("")  # the run ends
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "stopped" in out
-    assert not (runs / ".prefect" / "ui.url").exists()
+    assert list((runs / ".prefect" / "ui.users").iterdir()) == []
     for address in addresses.values():
         with pytest.raises((URLError, ConnectionError)):
             urlopen(address, timeout=5)
+
+
+def _run_that_uses(runs: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
+    """A process that uses the open server as a run does, until its input ends."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from flows.environment import use_local_services\n"
+        "from flows.server import prefect_server\n"
+        f"with prefect_server(use_local_services(Path({str(runs)!r}))) as server:\n"
+        "    print(server.process, flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    user = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert user.stdout is not None
+    assert user.stdout.readline().strip() == "None"  # it started no server of its own
+    return user
+
+
+def test_a_killed_run_uses_the_server_no_longer(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    marks = tmp_path / "ui.users"
+    assert users(tmp_path) == []
+    marks.mkdir()
+    for pid in (ended.pid, os.getpid()):
+        (marks / str(pid)).touch()
+    assert users(tmp_path) == [os.getpid()]
+    assert not (marks / str(ended.pid)).exists()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's PR_SET_PDEATHSIG")

@@ -12,6 +12,7 @@ import pytest
 
 from rlkd.events import NullSink
 from rlkd.io import read_rows, write_json_atomic, write_rows
+from rlkd.reporting.collect import collect
 from rlkd.reporting.finalise import finalise_report
 from rlkd.reporting.stage import write_report
 from rlkd.stages import StageContext
@@ -217,3 +218,19 @@ def test_finalise_loads_no_plotting_library() -> None:
     code = "import sys, rlkd.reporting.finalise; print([m for m in ('matplotlib', 'pandas', 'numpy', 'torch', 'jinja2') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_run_that_failed_in_rl_shows_how_far_it_came(run_folder: Path, stages: dict[str, Path], run_of: Run, config_of: Config) -> None:
+    (stages["rl"] / "manifest.json").unlink()  # the stage is unfinished, its ledger is there
+    shown = {name: stages[name] for name in ("data", "traces", "structures", "warm_start", "rl")}
+    entries = list(run_of(config_of()).stages[:4])
+    failed = run_of(config_of()).stages[4].model_copy(update={"status": "failed", "error": "NaN in the loss at step 12"})
+    partial = collect(config_of(), shown)
+    found = finalise_report(run_folder, run_of(config_of(), stages=(*entries, failed), status="failed"), None, partial)
+    assert found.rows.traces_accepted == 20
+    assert found.checkpoints.rlkd is None
+    page = (run_folder / "report.html").read_text()
+    assert {"warm_start_loss", "rl_curves"} <= {plot.name for plot in partial.plots}
+    assert page.count("<svg") == len(partial.plots)
+    assert "NaN in the loss at step 12" in page
+    assert "Nothing was evaluated" in page

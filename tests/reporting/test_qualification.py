@@ -146,7 +146,7 @@ def test_a_miss_that_only_warns_is_a_finding(
 
 def test_a_refused_run_reports_what_refused_it(tmp_path: Path, config_of: Config, run_of: Run) -> None:
     config = config_of(qualify={"thresholds": {"auroc_hidden": 0.92}, "action": "refuse"})
-    content = qualification_content(config, measured(tmp_path / "q"))
+    content = collect(config, {"qualify": measured(tmp_path / "q")})
     done = list(run_of(config).stages[:4])
     failed = done[0].model_copy(
         update={

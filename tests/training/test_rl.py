@@ -49,6 +49,13 @@ def test_an_unbounded_structure_score_cannot_be_trained_on() -> None:
         rl.check_settings(make_config(structures={"alignment": alignment}))
 
 
+def test_all_faults_of_the_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    alignment = {"type": "prefix", "normalize": False}
+    with pytest.raises(ConfigError, match=r"rl\.generation is vllm.*; structures\.alignment\.normalize is off"):
+        rl.check_settings(make_config(rl={"generation": "vllm"}, structures={"alignment": alignment}))
+
+
 def test_no_problem_left_is_a_clear_error(inputs: dict[str, Path], tmp_path: Path) -> None:
     empty = tmp_path / "structures"
     empty.mkdir()
