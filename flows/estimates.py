@@ -16,7 +16,7 @@ from tasks.display import duration
 _LIBRARIES_MB = 900.0
 """Resident memory of a process that has imported torch, transformers and TRL."""
 _DECODE_LAYER_S = 0.0005
-"""Overhead of one layer in one decoding step, whatever its size (CPU; a GPU is no faster at it)."""
+"""Overhead of one layer in one decoding step, whatever its size (on the CPU; a recorded step on a GPU takes about as long)."""
 _SHARE = 0.3
 """Share of a matrix product's speed that training and sampling reach."""
 _USED = 0.6

@@ -69,15 +69,13 @@ class _State:
     """The buffers of a decoding step, at fixed addresses: what a graph reads and writes."""
 
     def __init__(self, model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling, device: torch.device) -> None:
-        from transformers import StaticCache
-
         self.model, self.device = model, device
         self.width = max(map(len, prompts))
         self.length = self.width + sampling.max_new_tokens
         padding = [self.width - len(ids) for ids in prompts]
         self.ids = torch.tensor([[sampling.pad_id] * n + list(ids) for n, ids in zip(padding, prompts, strict=True)], device=device)
         self.real = torch.arange(self.width, device=device) >= torch.tensor(padding, device=device)[:, None]  # (B, P)
-        self.cache = StaticCache(config=model.config, max_cache_len=self.length)
+        self.cache = _cache(model.config, self.length)
         self.token = torch.zeros(len(prompts), 1, dtype=torch.long, device=device)
         self.position = self.real.sum(1, keepdim=True)  # (B, 1) of the next token
         dtype = model.get_input_embeddings().weight.dtype
@@ -143,6 +141,21 @@ class _State:
         )
         logits: Tensor = output.logits[:, -1]
         return logits
+
+
+def _cache(config: Any, length: int) -> Any:
+    """The library's static cache, which also takes keys and values of two types, as autocast makes them."""
+    from transformers import StaticCache
+    from transformers.cache_utils import StaticLayer
+
+    class Layer(StaticLayer):  # type: ignore[misc]
+        def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+            found: tuple[Tensor, Tensor] = super().update(key_states.to(value_states.dtype), value_states, *args, **kwargs)
+            return found
+
+    cache = StaticCache(config=config, max_cache_len=length)
+    cache.layers = [Layer(length) for _ in cache.layers]
+    return cache
 
 
 def grouped_attention(

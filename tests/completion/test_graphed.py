@@ -71,6 +71,29 @@ def test_adapters_and_checkpointing_of_a_model_in_training() -> None:
         assert found != graphed_generate(model, PROMPTS, sampling())  # the adapters count
 
 
+def test_weights_in_float32_under_autocast() -> None:
+    """As in training all weights: rotated keys come in float32, values in bfloat16."""
+    from accelerate.utils.operations import convert_outputs_to_fp32
+
+    model = model_of("qwen2")
+    plain = model.forward
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        with torch.autocast("cpu", torch.bfloat16):
+            return plain(*args, **kwargs)
+
+    model.forward = convert_outputs_to_fp32(forward)
+    with torch.inference_mode():
+        found = graphed_generate(model, PROMPTS, sampling())
+    for prompt, ids in zip(PROMPTS, found, strict=True):
+        assert ids
+        with torch.no_grad():
+            logits = model(torch.tensor([prompt + ids])).logits[0, len(prompt) - 1 : -1]
+        best = logits.max(-1).values
+        # Each token is the best one, up to bfloat16's rounding (8 bits: 1/256 of scores of about 10).
+        assert (best - logits[range(len(ids)), ids]).max() < 0.25
+
+
 def test_attention_of_one_query_by_hand() -> None:
     # One row, 2 heads that share one key-value head of size 1, over 3 places of which the last is closed.
     query = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)
