@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "transformers", "trl", "datasets", "prefect", "mlflow", "pandas", "matplotlib", "sympy")
 TENSOR_CODE = {
+    "rlkd.completion.graphed",
     "rlkd.completion.lean",
     "rlkd.training.optimizer",
     "rlkd.training.order",

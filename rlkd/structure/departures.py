@@ -64,7 +64,8 @@ def kept_of(matching: Matching, teacher: Prepared, student: Prepared, problem: S
 def _place_cost(matching: Matching, teacher: Graph, student: Graph, problem: Sequence[float]) -> float:
     """Cost of standing elsewhere: the worst of where the explained steps lead, and where any extra step leads on from there.
 
-    Each extra step is looked at by itself, so that one more can only make the worst worse.
+    Each extra step is looked at by itself and with the extra ones that it works from, so that one more can only make the
+    worst worse: also one in front that passes for the origin of a number.
     """
     own = [credit > 0 for credit in matching.explained]
     worst = _cost(compare_places(teacher, student, problem, own))
@@ -73,9 +74,10 @@ def _place_cost(matching: Matching, teacher: Graph, student: Graph, problem: Seq
         return _NOWHERE
     for i in extras:
         chain = _behind(i, student, own)
-        if any(own[d] for j in chain for d in student.units[j].deps):
-            with_chain = [explained or j in chain for j, explained in enumerate(own)]
-            worst = max(worst, _cost(compare_places(teacher, student, problem, with_chain)))
+        for followed in ({i}, chain) if len(chain) > 1 else (chain,):
+            if any(own[d] for j in followed for d in student.units[j].deps):
+                with_them = [explained or j in followed for j, explained in enumerate(own)]
+                worst = max(worst, _cost(compare_places(teacher, student, problem, with_them)))
     return worst
 
 

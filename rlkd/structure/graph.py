@@ -122,7 +122,7 @@ class Graph:
             if relevant is None or relevant[i]:
                 found += unit.base
                 if relevant is not None:
-                    found += [self.units[d].value for d in unit.deps if not relevant[d]]
+                    found += [self.units[d].value for d in (*unit.deps, *unit.ahead) if not relevant[d]]
         return found
 
 

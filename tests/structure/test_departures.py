@@ -106,6 +106,20 @@ def test_an_irrelevant_step_on_small_numbers_never_helps(
     assert score("\n".join(padded), "\n".join(teacher), "") <= before + 1e-9
 
 
+@pytest.mark.parametrize(
+    ("teacher", "student", "padded"),
+    [
+        # 1 + 1 in front passes for the origin of both 2s, also of that of the student's other extra step
+        ("2 + 3 = 5 things", "2 + 3 = 5 things\n2 + 5 = 7 things", "1 + 1 = 2 things\n2 + 3 = 5 things\n2 + 5 = 7 things"),
+        # 1 + 4 behind passes for the origin of a 5 that was used before
+        ("2 + 5 = 7 things\n2 * 5 = 10 things", "5 + 5 = 10 things", "5 + 5 = 10 things\n1 + 4 = 5 things"),
+        ("2 + 5 = 7 things\n2 + 2 = 4 things\n2 * 3 = 6 things", "2 + 5 = 7 things", "2 + 5 = 7 things\n1 + 4 = 5 things"),
+    ],
+)
+def test_a_step_that_passes_for_the_origin_of_a_number_never_helps(teacher: str, student: str, padded: str) -> None:
+    assert score(padded, teacher, "") <= score(student, teacher, "")
+
+
 @given(st.lists(st.integers(2, 9), min_size=4, max_size=8))
 def test_cut_paths_of_any_length_score_at_most_their_share(terms: list[int]) -> None:
     lines, total = [], 100
