@@ -17,6 +17,7 @@ MAX_LEFT = 8
 MAX_FOLD = 6
 """Open quantities that are combined exhaustively; 2 ** (MAX_FOLD - 1) sums at most."""
 _LIMIT = 1e12
+_KEPT = 32
 _CONSTANTS = (2.0, 3.0, 4.0, 7.0, 10.0, 12.0, 24.0, 30.0, 52.0, 60.0, 100.0, 365.0)
 
 
@@ -69,7 +70,8 @@ def compare_places(
     left_t, left_s = left_over(base_t, problem, base_s), left_over(base_s, problem, base_t)
     if len(ours) == len(theirs) and sorted(ours) == sorted(theirs) and sorted(left_t) == sorted(left_s):
         return Place(1.0, 1.0, 1.0)
-    next_t, next_s = next_results(ours, left_t), next_results(theirs, left_s)
+    next_t, combined_t = _ahead(teacher, left_t)
+    next_s = next_results(theirs, left_s)
     branches = len(next_t & next_s) / len(next_s) if next_s else 0.0
     rest = list(theirs)
     shared = 0
@@ -79,12 +81,24 @@ def compare_places(
             del rest[i]
             shared += 1
     overlap = shared / (len(ours) + len(theirs) - shared)
-    meets = _meeting_kinds(combined_results(ours, left_t), combined_results(theirs, left_s))
+    meets = _meeting_kinds(combined_t, combined_results(theirs, left_s))
     left = len(left_t) + len(left_s)
     sure = 0.0
     if 1 <= left <= 3 and _same_kind(families, meets):
         sure = 1.0 if left <= 2 else 0.4  # the more is free to choose, the easier it is to meet by chance
     return Place(branches, overlap, 1.0 if meets else 0.0, sure)
+
+
+def _ahead(teacher: Graph, left: list[float]) -> tuple[set[float], dict[str, set[float]]]:
+    """What the teacher's whole path can go on to; the same for nearly all the students that it is compared with."""
+    key = tuple(left)
+    known = teacher.ahead.get(key)
+    if known is None:
+        if len(teacher.ahead) >= _KEPT:
+            teacher.ahead.clear()
+        frontier = teacher.whole()[0]
+        known = teacher.ahead[key] = next_results(frontier, left), combined_results(frontier, left)
+    return known
 
 
 def _meeting_kinds(ours: dict[str, set[float]], theirs: dict[str, set[float]]) -> set[tuple[str, str]]:
