@@ -86,6 +86,10 @@ class StageManifest(Schema):
     schema_version: int = SCHEMA_VERSION
 
 
+INTERRUPTED = "stopped before its end (Ctrl-C or SIGTERM)"
+"""Error of a stage that nothing went wrong in; its status is ``failed`` all the same, as it is not finished."""
+
+
 class StageEntry(Schema):
     """One stage as a run saw it."""
 

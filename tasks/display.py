@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
-from schemas.artifact import StageEntry
+from schemas.artifact import INTERRUPTED, StageEntry
 
 
 class Display(Protocol):
@@ -115,7 +115,7 @@ def stage_line(entry: StageEntry) -> str:
     if entry.status == "skipped":
         return f"{entry.name}: skipped (switched off)"
     if entry.status == "failed":
-        return f"{entry.name}: failed after {duration(entry.seconds)}"
+        return f"{entry.name}: {'stopped' if entry.error == INTERRUPTED else 'failed'} after {duration(entry.seconds)}"
     return f"{entry.name}: done in {duration(entry.seconds)}, {memory_text(entry)}"
 
 

@@ -11,7 +11,7 @@ from rlkd.errors import RLKDError, StageError
 from rlkd.io import is_disk_full
 from rlkd.jobs import Job, JobResult, peak_rss_mb
 from rlkd.stages import StageContext, StageSpec, is_enabled, resolve, stage_spec
-from schemas.artifact import AnyStageName, ArtifactRef, StageEntry, StageManifest, StageResult
+from schemas.artifact import INTERRUPTED, AnyStageName, ArtifactRef, StageEntry, StageManifest, StageResult
 from schemas.config.pipeline import PipelineConfig
 from tasks import tracking
 from tasks.artifacts import ProgressArtifact
@@ -175,7 +175,7 @@ class _Maker:
             identity=self.identity.key,
             uri=str(self.run.store.folder(self.identity) if self.clock is None else self.clock.path.parents[1]),
             seconds=round(self.clock.seconds, 3) if self.clock is not None else 0.0,
-            error=(str(error) or type(error).__name__)[:2000],
+            error=(str(error) or type(error).__name__)[:2000] if isinstance(error, Exception) else INTERRUPTED,
         )
         try:
             self.run.record(entry)

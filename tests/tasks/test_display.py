@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from schemas.artifact import StageEntry
+from schemas.artifact import INTERRUPTED, StageEntry
 from tasks.display import LogDisplay, current_display, duration, shown_on, stage_line
 
 
@@ -55,6 +55,8 @@ def test_every_end_of_a_stage_has_its_line() -> None:
             {"name": "rl", "status": status, "seconds": 3, "peak_rss_mb": 12, "made_by": "demo"}
         )
         assert stage_line(entry) == line
+    interrupted = StageEntry(name="rl", status="failed", seconds=3, error=INTERRUPTED)
+    assert stage_line(interrupted) == "rl: stopped after 3.0 s"
     on_gpu = StageEntry(name="rl", status="done", seconds=3, peak_rss_mb=12, peak_gpu_mb=2048)
     assert stage_line(on_gpu) == "rl: done in 3.0 s, 12 MiB, GPU 2048 MiB"
 
