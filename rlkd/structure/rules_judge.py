@@ -11,6 +11,7 @@ from rlkd.structure.calc import same_value
 from rlkd.structure.claims import CLAIM_STOP, THEREFORE, likeness, premises_alike
 from rlkd.structure.graph import Unit
 from rlkd.structure.prepare import View, view_of
+from rlkd.structure.units import same_measure
 from schemas.config.structure import RulesJudgeConfig
 
 _WORD = re.compile(r"[^\W\d_]{2,24}|\d{1,24}(?:[.,]\d{1,20})*")
@@ -136,6 +137,9 @@ def _same_answer(teacher: View, student: View, symbolic: bool) -> float:
         return 0.5 if not a and not b and teacher.text == student.text else 0.0
     if a == b:
         return 1.0
+    measured = same_measure(a, b)
+    if measured is not None:
+        return 1.0 if measured else 0.0
     x, y = stated_number(a), stated_number(b)
     if x is not None and y is not None:
         return 1.0 if same_value(x, y) else 0.0
@@ -161,13 +165,13 @@ def stated_number(text: str) -> float | None:
 class RulesJudge:
     """Judges steps by rules; never missing.
 
-    Same answer: equal numbers (whole numbers exactly, others up to rounding), else equal text. Same sub-problem:
+    Same answer: equal amounts where both have a unit, equal numbers (whole numbers exactly, others up to rounding), else equal text. Same sub-problem:
     the same quantities under the same operation; where quantities are named, the same question, in so far as it is
     worked out from the same ones. Same intent: the same sub-problem or question, or the wording of the
     meta-reasoning.
     """
 
-    name = "rules@2"
+    name = "rules@3"
 
     def __init__(self, config: RulesJudgeConfig | None = None) -> None:
         self.config = config or RulesJudgeConfig(type="rules")

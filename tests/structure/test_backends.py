@@ -28,11 +28,11 @@ DECOMPOSER: TypeAdapter[Any] = TypeAdapter(DecomposerConfig)
 @pytest.mark.parametrize(
     ("config", "name"),
     [
-        ({"type": "rules"}, "rules@2"),
+        ({"type": "rules"}, "rules@3"),
         ({"type": "llm", "endpoint": SERVER}, f"llm:{QWEN}@1:auto:2000:gate0.5"),
         ({"type": "llm", "endpoint": SERVER, "batch": True, "gate": None}, f"llm:{QWEN}@1:batch:2000"),
-        ({"type": "embedding", "model": "mini"}, "embedding:mini:0.8:15+rules@2"),
-        ({"type": "cascade", "then": {"type": "llm", "endpoint": SERVER}}, f"cascade(rules@2,llm:{QWEN}@1:auto:2000:gate0.5,0.2,0.8)"),
+        ({"type": "embedding", "model": "mini"}, "embedding:mini:0.8:15+rules@3"),
+        ({"type": "cascade", "then": {"type": "llm", "endpoint": SERVER}}, f"cascade(rules@3,llm:{QWEN}@1:auto:2000:gate0.5,0.2,0.8)"),
     ],
 )
 def test_every_judge_can_be_built_without_a_server_or_weights(config: dict[str, Any], name: str) -> None:

@@ -233,6 +233,18 @@ HOSTILE = {
     "binary": "".join(chr(i * 7919 % 0x2FF) for i in range(1_000_000)),
     "letters": "x " * 500_000,
     "headings": "a" * 1_000_000 + ":",
+    "claims": "if all cats are not dogs, then therefore some dogs are " * 18_000,
+    "claims by line": "Not every bird can fly because it is not so.\n" * 22_000,
+    "sums in words": "Adding three and four and half of twenty-five gives " * 19_000,
+    "apostrophes": "a'" * 500_000,
+    "roots": "√" * 1_000_000,
+    "choices": "C(5, " * 200_000,
+    "powers": "2^x" * 330_000,
+    "modulus": "x \\equiv 1 \\pmod" * 55_000,
+    "inequalities": "x <= 3 < y >= " * 70_000,
+    "corrections": "Wait, no, let me check: 3 + 4 = 8. " * 28_000,
+    "prices": "$1 000 " * 140_000,
+    "words run together": "is" * 500_000,
     "other script": "他有三个苹果，吃了一个。" * 80_000,
 }
 
