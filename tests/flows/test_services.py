@@ -103,6 +103,17 @@ def test_ui_serves_both_and_stops_them(tmp_path: Path, environment: dict[str, st
             urlopen(address, timeout=5)
 
 
+def _python(code: str, environment: dict[str, str]) -> subprocess.Popen[str]:
+    """A process that runs code of this project, with pipes to it and from it."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
 def _run_that_uses(runs: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     """A process that uses the open server as a run does, until its input ends."""
     code = (
@@ -113,13 +124,7 @@ def _run_that_uses(runs: Path, environment: dict[str, str]) -> subprocess.Popen[
         "    print(server.process, flush=True)\n"
         "    sys.stdin.read()\n"
     )
-    user = subprocess.Popen(
-        [sys.executable, "-c", code],
-        env={**environment, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    user = _python(code, environment)
     assert user.stdout is not None
     assert user.stdout.readline().strip() == "None"  # it started no server of its own
     return user
@@ -147,12 +152,7 @@ def test_a_private_server_does_not_outlive_a_killed_run(tmp_path: Path, environm
         "    print(server.process.pid, flush=True)\n"
         "    time.sleep(60)\n"
     )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", code],
-        env={**environment, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    parent = _python(code, environment)
     assert parent.stdout is not None
     server = int(parent.stdout.readline())
     time.sleep(1)
