@@ -115,13 +115,11 @@ def _sign_in(home: Path) -> None:
 def users(home: Path) -> list[int]:
     """Processes that use the server of ``rlkd ui`` now."""
     found = []
-    for mark in (home / USERS).glob("*") if (home / USERS).is_dir() else ():
+    for mark in (home / USERS).glob("[1-9]*") if (home / USERS).is_dir() else ():
         try:
             os.kill(int(mark.name), 0)
-        except ProcessLookupError:
-            mark.unlink(missing_ok=True)  # it was killed
-        except PermissionError:
-            found.append(int(mark.name))
+        except (ProcessLookupError, PermissionError):
+            mark.unlink(missing_ok=True)  # it was killed, and its number may be another user's process by now
         else:
             found.append(int(mark.name))
     return sorted(found)

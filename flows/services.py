@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import time
 from pathlib import Path
 
 from flows.environment import PREFECT_FOLDER, use_local_services
-from flows.server import HOST, UI_FILE, answers, users
+from flows.server import HOST, UI_FILE, USERS, answers, users
 from rlkd.errors import StageError, UserError
 from rlkd.io import write_text_atomic
 
@@ -47,10 +48,12 @@ def serve(runs: str, prefect_port: int, mlflow_port: int) -> None:
             print("ready; Ctrl-C stops both" if len(servers) == 2 else "ready; Ctrl-C stops it", flush=True)
             _watch(servers)
     except KeyboardInterrupt:
-        _let_runs_end(folder / PREFECT_FOLDER)
+        if _prefect(servers):
+            _let_runs_end(folder / PREFECT_FOLDER)
         print("stopped")
     finally:
-        (folder / PREFECT_FOLDER / UI_FILE).unlink(missing_ok=True)
+        if _prefect(servers):
+            (folder / PREFECT_FOLDER / UI_FILE).unlink(missing_ok=True)
         _stop(list(servers.values()))
         signal.signal(signal.SIGTERM, previous)
 
@@ -72,9 +75,13 @@ def _let_runs_end(home: Path) -> None:
 
 def _announce(runs: Path, servers: dict[str, subprocess.Popen[bytes]]) -> None:
     """Lets runs that start now use this Prefect server, so that its pages show them live."""
-    for url in servers:
-        if url.endswith("/api/health"):
-            write_text_atomic(runs / PREFECT_FOLDER / UI_FILE, url.removesuffix("/health") + "\n")
+    if url := _prefect(servers):
+        write_text_atomic(runs / PREFECT_FOLDER / UI_FILE, url.removesuffix("/health") + "\n")
+
+
+def _prefect(servers: dict[str, subprocess.Popen[bytes]]) -> str:
+    """Where the Prefect server that was started here says that it is well; empty where somebody else's is used."""
+    return next((url for url in servers if url.endswith("/api/health")), "")
 
 
 def _interrupt(signum: int, frame: object) -> None:
@@ -84,7 +91,8 @@ def _interrupt(signum: int, frame: object) -> None:
 def _start_prefect(runs: Path, port: int, servers: dict[str, subprocess.Popen[bytes]]) -> str:
     if url := os.environ.get("PREFECT_API_URL"):
         return url.removesuffix("/api")
-    use_local_services(runs)
+    home = use_local_services(runs)
+    shutil.rmtree(home / USERS, ignore_errors=True)  # nobody uses what does not run yet
     chosen = free_port(port)
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(chosen)]
     # Schedules and late runs belong to a server that stays up; a run's own private one goes without.

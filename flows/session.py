@@ -169,12 +169,14 @@ def _finish(ref: RunRef, status: RunStatus, whole: bool) -> None:
     """Writes down how the run ended, and its report."""
     run = ref.open()
     run.update(status=status, wall_seconds=run.elapsed())
-    if whole:
-        publish_report(ref, run)
-    if ref.mlflow_run_id:
-        ended = {"done": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}[status]
-        with tracking.tolerated("the end of the run", current_display().message):
-            tracking.end_run(ref.tracking_uri, ref.mlflow_run_id, ended)
+    try:
+        if whole:
+            publish_report(ref, run)
+    finally:
+        if ref.mlflow_run_id:
+            ended = {"done": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}[status]
+            with tracking.tolerated("the end of the run", current_display().message):
+                tracking.end_run(ref.tracking_uri, ref.mlflow_run_id, ended)
 
 
 def _flow_run_id() -> str:

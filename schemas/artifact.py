@@ -63,7 +63,7 @@ class StageManifest(Schema):
         result: Counts and figures.
         seconds: Time that making it took, over all attempts.
         peak_rss_mb: Largest resident memory of the process that made it.
-        peak_gpu_mb: Most memory that PyTorch reserved there on a GPU (the first process's); 0 without one.
+        peak_gpu_mb: Most memory that PyTorch reserved on a GPU in the last attempt (the first process's); 0 without one.
         created_at: UTC time, ISO 8601.
         mlflow_run_id: The MLflow run that made it; empty without tracking.
         run: Name of the run that made it.

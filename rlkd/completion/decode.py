@@ -87,12 +87,25 @@ def lean_supported(model: Any) -> bool:
 
 
 def graph_supported(model: Any) -> bool:
-    """Whether the graphed loop can stand in for the library: a decoder that it is tested on, on a GPU.
+    """Whether the graphed loop can stand in for the library: a decoder that it is tested on, whole on one GPU.
 
     ``RLKD_CUDA_GRAPHS=0`` in the environment leaves all to the library.
     """
     wanted = os.environ.get("RLKD_CUDA_GRAPHS", "1") != "0"
-    return wanted and next(model.parameters()).device.type == "cuda" and graph_fits(model.config)
+    if not wanted or next(model.parameters()).device.type != "cuda":
+        return False
+    plain = model.get_base_model() if hasattr(model, "get_base_model") else model  # without adapters
+    return graph_fits(model.config) and type(plain).__module__.startswith("transformers.") and not is_sharded(model)
+
+
+def is_sharded(model: Any) -> bool:
+    """Whether its weights are spread over processes (FSDP, DeepSpeed ZeRO-3), which must then take every step together."""
+    from torch.distributed.fsdp import FullyShardedDataParallel
+    from torch.distributed.tensor import DTensor
+
+    return any(isinstance(module, FullyShardedDataParallel) for module in model.modules()) or any(
+        isinstance(weight, DTensor) or hasattr(weight, "ds_id") for weight in model.parameters()
+    )
 
 
 def graph_fits(config: Any) -> bool:
@@ -105,7 +118,7 @@ def graph_fits(config: Any) -> bool:
         and kinds == {"full_attention"}
         and not getattr(config, "sliding_window", None)
         and getattr(config, "quantization_config", None) is None
-        and config._attn_implementation in ("sdpa", "eager")
+        and config._attn_implementation == "sdpa"
     )
 
 

@@ -9,15 +9,16 @@ V vocabulary.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from rlkd.completion.decode import Sampling, choose
+from rlkd.errors import TrainingError
 
 ATTENTION = "rlkd_grouped"
 """Name of :func:`grouped_attention` among the library's attention functions."""
@@ -32,11 +33,30 @@ def graphed_generate(model: Any, prompts: Sequence[Sequence[int]], sampling: Sam
     training = model.training
     model.eval()
     try:
-        return _generate(model, prompts, sampling)
+        rows = rows_at_once(model, max(map(len, prompts)) + sampling.max_new_tokens)
+        return [ids for start in range(0, len(prompts), rows) for ids in _generate(model, prompts[start : start + rows], sampling)]
     finally:
         model.train(training)
         if next(model.parameters()).device.type == "cuda":
             torch.cuda.empty_cache()  # cache and graph are gone: training needs their memory
+
+
+def rows_at_once(model: Any, length: int) -> int:
+    """Rows of ``length`` tokens whose keys and values fit into half of the memory that is free on the GPU; at least 1."""
+    weight = next(model.parameters())
+    if weight.device.type != "cuda":
+        return 1 << 30
+    config = model.config.get_text_config()
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    bytes_each = 2 * config.num_hidden_layers * config.num_key_value_heads * size * weight.element_size() * length
+    free = torch.cuda.mem_get_info(weight.device)[0] + torch.cuda.memory_reserved(weight.device) - torch.cuda.memory_allocated(weight.device)
+    return max(1, free // 2 // bytes_each)
+
+
+@lru_cache(maxsize=8)
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """One a device: every stream that multiplies matrices keeps a workspace for good."""
+    return torch.cuda.Stream(device)
 
 
 def _generate(model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[int]]:
@@ -104,7 +124,7 @@ class _State:
             return self._step
         places = [(layer, layer.cumulative_length.clone()) for layer in self.cache.layers]
         start = self.position.clone()
-        stream = torch.cuda.Stream()
+        stream = _side_stream(self.device)
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(_WARM_UP):  # writes keys where the first steps will write theirs
@@ -113,11 +133,14 @@ class _State:
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph):
+            # What other threads ask of the GPU meanwhile (NCCL's watchdog does) must not spoil the recording.
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 logits = self._step()
-        except RuntimeError as error:  # an operation that cannot be recorded; nothing has run, so the step can go on without
-            warnings.warn(f"the decoding step cannot be recorded, so sampling is slow ({str(error).splitlines()[0]})", stacklevel=2)
-            return self._step
+        except RuntimeError as error:  # torch is left in the middle of a recording: this process cannot sample any more
+            raise TrainingError(
+                f"the decoding step of this student cannot be recorded as a CUDA graph ({str(error).splitlines()[0]}); set RLKD_CUDA_GRAPHS=0 "
+                "in the environment, to sample with the library's loop, and run again"
+            ) from error
 
         def replay() -> Tensor:
             graph.replay()

@@ -53,7 +53,7 @@ class RewardCurves:
 def read_metrics(path: Path) -> dict[str, Series]:
     """The series in a ``metrics.jsonl`` (rows ``{"step": n, name: value, ...}``); empty where there is no file.
 
-    Values that are not finite numbers are left out.
+    Values that are not finite numbers are left out, and so is a last line that a killed process left unfinished.
     """
     found: dict[str, list[tuple[float, float]]] = {}
     if not path.exists():
@@ -62,7 +62,12 @@ def read_metrics(path: Path) -> dict[str, Series]:
         for line in file:
             if not line.strip():
                 continue
-            row: dict[str, Any] = json.loads(line)
+            try:
+                row: dict[str, Any] = json.loads(line)
+            except ValueError:
+                if line.endswith("\n"):
+                    raise
+                break
             step = row.pop("step")
             for name, value in row.items():
                 if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):

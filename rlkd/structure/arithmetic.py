@@ -98,7 +98,7 @@ def evaluate(items: list[Item]) -> float:
         value = items[0]
     elif n > MAX_TOKENS:
         raise ExpressionError("expression too long")
-    elif "(" in items:
+    elif "(" in items or "^" in items:
         value = _shunt(items)
     else:
         flat = _flat(items)

@@ -57,8 +57,7 @@ class Unit:
         symbolic: bool = False,
     ) -> None:  # fmt: skip
         self.step = step
-        self.whole = not value % 1.0
-        key = value if self.whole else round(value, 6)
+        key = round(value, 6) if value % 1.0 else value
         self.value = value = key if key else value
         self.operands = operands
         self.ops = ops
@@ -70,6 +69,7 @@ class Unit:
         self.ahead: list[int] = []
         self.base: list[float] = []
         self.key = key
+        self.whole = not value % 1.0
         self.alias = 0.0
         self.signature = (ops, sorted(operands)) if len(operands) > 1 else None
 

@@ -36,7 +36,10 @@ _UNITS: dict[str, tuple[tuple[float, tuple[str, ...]], ...]] = {
     "money": ((0.01, ("¢", "cent", "cents")), (1.0, ("$", "dollar", "dollars"))),
 }
 _BY_NAME = {name: (kind, factor) for kind, sizes in _UNITS.items() for factor, names in sizes for name in names}
-_MEASURE = re.compile(r"(-?)(\$?)(\d{1,3}(?:,\d{3}){1,6}(?:\.\d{1,20})?|\d{1,24}(?:\.\d{1,20})?)\s?(¢|[a-z]{1,16}\b)?")
+_MEASURE = re.compile(
+    r"(-?)(\$?)(\d{1,3}(?:,\d{3}){1,6}(?:\.\d{1,20})?|\d{1,24}(?:\.\d{1,20})?)\s?(¢|[a-z]{1,16}\b)?(?: of [a-z ]{1,40})?[.,;)]?\s{0,4}\Z"
+)
+"""An amount and nothing more: what follows in ``5 m/s``, ``1 hour 30 minutes`` or ``$1.5 million`` would change it."""
 
 
 def same_measure(a: str, b: str) -> bool | None:
@@ -47,21 +50,26 @@ def same_measure(a: str, b: str) -> bool | None:
         b: The other one.
 
     Returns:
-        The verdict, or ``None`` where one of them has no unit that is known here.
+        The verdict, or ``None`` where one of them is no amount in a unit that is known here.
     """
     one, other = _measure(a), _measure(b)
     if one is None or other is None:
         return None
-    return one[0] == other[0] and same_value(one[1], other[1])
+    if one[0] != other[0]:
+        return False
+    smaller = min(one[2], other[2])  # in the smaller unit, so that whole numbers are compared as such
+    x, y = (round(value * (size / smaller), 9) for _, value, size in (one, other))
+    return same_value(x, y)
 
 
-def _measure(text: str) -> tuple[str, float] | None:
+def _measure(text: str) -> tuple[str, float, float] | None:
+    """What kind of amount, how much, and the size of its unit."""
     match = _MEASURE.match(text)
     if match is None:
         return None
     sign, dollar, number, name = match.groups()
-    unit = _BY_NAME.get(dollar or name or "")
+    unit = _BY_NAME.get(name or dollar)
     value = parse_number(number)
-    if unit is None or value is None:
+    if unit is None or value is None or (dollar and name not in (None, "dollar", "dollars")):
         return None
-    return unit[0], (-value if sign else value) * unit[1]
+    return unit[0], -value if sign else value, unit[1]

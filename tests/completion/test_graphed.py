@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from rlkd.completion import decode
-from rlkd.completion.decode import GRAPHED, Sampling, generate_ids, graph_fits, graph_supported
+from rlkd.completion import decode, graphed
+from rlkd.completion.decode import GRAPHED, Sampling, generate_ids, graph_fits, graph_supported, is_sharded
 from rlkd.completion.graphed import ATTENTION, graphed_generate, grouped_attention
 
 PROMPTS = [[5, 6, 7, 8, 9]] * 3 + [[11, 12]] * 2 + [[30] * 9]
@@ -117,5 +118,38 @@ def test_what_it_does_not_compute_is_left_to_the_library(monkeypatch: pytest.Mon
     assert not graph_fits(AutoConfig.for_model("mistral", sliding_window=16))
     scaled = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}
     assert not graph_fits(model_of("llama", rope_parameters=scaled).config)
-    model.config._attn_implementation = ATTENTION
-    assert not graph_fits(model.config)
+    for other in (ATTENTION, "eager", "flash_attention_2"):
+        model.config._attn_implementation = other
+        assert not graph_fits(model.config)
+
+
+def test_weights_spread_over_processes_are_noticed() -> None:
+    model = model_of("qwen2")
+    assert not is_sharded(model)
+    next(iter(model.parameters())).ds_id = 1  # as DeepSpeed's ZeRO-3 marks them
+    assert is_sharded(model)
+
+
+def test_a_batch_is_cut_to_the_memory_that_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of("qwen2")
+    whole = graphed_generate(model, PROMPTS, sampling())
+    assert graphed.rows_at_once(model, 100) > 1_000_000  # on the CPU
+    monkeypatch.setattr(graphed, "rows_at_once", lambda model, length: 2)
+    assert graphed_generate(model, PROMPTS, sampling()) == whole
+
+    class OnGpu:
+        """Only what the count looks at: 2 layers, 2 key-value heads of 8, float32."""
+
+        config = model.config
+
+        def parameters(self) -> Any:
+            weight = SimpleNamespace(device=torch.device("cuda", 0), element_size=lambda: 4)
+            return iter([weight])
+
+    monkeypatch.undo()
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2**20, 2**30))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 3 * 2**20)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 2 * 2**20)
+    # A token takes 2 (keys, values) x 2 x 2 x 8 x 4 = 256 bytes. Half of 1 + 3 - 2 MiB holds 4,096 of them: 40 rows of 100.
+    assert graphed.rows_at_once(OnGpu(), 100) == 40
+    assert graphed.rows_at_once(OnGpu(), 10_000) == 1

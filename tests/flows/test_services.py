@@ -138,6 +138,7 @@ def test_a_killed_run_uses_the_server_no_longer(tmp_path: Path) -> None:
     marks.mkdir()
     for pid in (ended.pid, os.getpid()):
         (marks / str(pid)).touch()
+    (marks / ".DS_Store").touch()
     assert users(tmp_path) == [os.getpid()]
     assert not (marks / str(ended.pid)).exists()
 

@@ -90,6 +90,15 @@ def test_metrics_leave_out_what_is_no_number(tmp_path: Path) -> None:
     assert read_metrics(tmp_path / "absent.jsonl") == {}
 
 
+def test_a_line_that_a_killed_process_left_unfinished(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "lo')
+    assert read_metrics(path) == {"loss": Series((1,), (0.5,))}
+    path.write_text('{"step": 1, "lo\n{"step": 2, "loss": 0.5}\n')
+    with pytest.raises(ValueError, match="Unterminated string"):
+        read_metrics(path)  # in the middle it is no accident of a kill
+
+
 def test_quadrants_by_hand() -> None:
     found = quadrant("x", [0.9, 0.5, 0.2, 0.7, 0.1, None, 0.9], [1, 0, 1, 1, 0, 1, None])
     # Five rows have both: two right and structured, one right and not, one wrong and structured, one neither.

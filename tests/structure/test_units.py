@@ -22,6 +22,16 @@ from rlkd.structure.units import same_measure
         ("5 km", "5 hours", False),
         ("-5 m", "5 m", False),
         ("12 inches", "1 foot", True),  # 12 x 0.0254 = 0.3048
+        ("500 ml", "504 ml", False),  # whole numbers exactly, as without units
+        ("1999 cents", "2000 cents", False),
+        ("1999 cents", "$20", False),  # 2,000 cents
+        ("501 miles", "500 miles", False),
+        ("3.333 hours", "200 minutes", True),  # 199.98 minutes, up to rounding
+        ("5 m/s", "5 m", None),  # what follows would change it
+        ("60 miles per hour", "60 miles", None),
+        ("1 hour 30 minutes", "1 hour", None),
+        ("$1.5 million", "$1.5", None),
+        ("$5 cents", "$5", None),
         ("150 cents", "1.5", None),  # one without a unit
         ("3 apples", "3 pears", None),  # units that are not known
         ("about 5 km", "5 km", None),
