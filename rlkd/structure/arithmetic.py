@@ -109,7 +109,10 @@ def evaluate(items: list[Item]) -> float:
 
 
 def _flat(items: list[Item]) -> float | None:
-    """Evaluates numbers joined by ``+ - * /``, in the order of :func:`_shunt`; ``None`` where there is more to it."""
+    """Evaluates numbers joined by ``+ - * /``, in the order of :func:`_shunt`; ``None`` where there is more to it.
+
+    Parentheses and powers, which may come before what stands in front of them, are not for it.
+    """
     done: float | None = None  # the terms before the one that is being worked out
     sign, term, op = "+", 1.0, "*"
     for k, item in enumerate(items):
