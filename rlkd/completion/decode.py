@@ -148,10 +148,10 @@ def _library_generate(model: Any, prompts: Sequence[Sequence[int]], sampling: Sa
         ].tolist()
     finally:
         model.train(training)
-    return [_cut(row, sampling.eos_ids) for row in output]
+    return [cut(row, sampling.eos_ids) for row in output]
 
 
-def _cut(ids: list[int], eos_ids: tuple[int, ...]) -> list[int]:
+def cut(ids: list[int], eos_ids: tuple[int, ...]) -> list[int]:
     """The tokens up to and including the first end-of-text token."""
     for i, token in enumerate(ids):
         if token in eos_ids:

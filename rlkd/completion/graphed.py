@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlkd.completion.decode import Sampling, choose
+from rlkd.completion.decode import Sampling, choose, cut
 from rlkd.errors import TrainingError
 
 ATTENTION = "rlkd_grouped"
@@ -77,12 +77,7 @@ def _generate(model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling) 
             state.feed(chosen)
             advance = advance or state.recorded()
             logits = advance()
-    return [_cut(row, sampling) for row in tokens.tolist()]
-
-
-def _cut(row: list[int], sampling: Sampling) -> list[int]:
-    """The tokens up to and including the first end-of-text token."""
-    return next((row[: i + 1] for i, token in enumerate(row) if token in sampling.eos_ids), row)
+    return [cut(row, sampling.eos_ids) for row in tokens.tolist()]
 
 
 class _State:

@@ -92,12 +92,12 @@ def compare_places(
 def _ahead(teacher: Graph, left: list[float]) -> tuple[set[float], dict[str, set[float]]]:
     """What the teacher's whole path can go on to; the same for nearly all the students that it is compared with."""
     key = tuple(left)
-    known = teacher.ahead.get(key)
+    known = teacher.continuations.get(key)
     if known is None:
-        if len(teacher.ahead) >= _KEPT:
-            teacher.ahead.clear()
+        if len(teacher.continuations) >= _KEPT:
+            teacher.continuations.clear()
         frontier = teacher.whole()[0]
-        known = teacher.ahead[key] = next_results(frontier, left), combined_results(frontier, left)
+        known = teacher.continuations[key] = next_results(frontier, left), combined_results(frontier, left)
     return known
 
 

@@ -14,6 +14,7 @@ from rlkd.structure.calc import Calc, same_value, variable_value
 MAX_GAP = 48
 """Characters of unit words that may stand between an operand and the operator after it."""
 
+_SAID = "times|plus|minus|divided by|multiplied by|equals|is equal to|is|of"
 _KINDS = (
     r"<<([^<>\n]{1,200})>>"  # 1 mark
     r"|(\d{1,9}) (\d{1,9})/(\d{1,9})(?![\d/.])"  # 2-4 mixed number
@@ -21,12 +22,12 @@ _KINDS = (
     r"|\d{1,2}:00\b|\d{1,24}(?:\.\d{1,20})?(?!\d)|\.\d{1,20})"  # 5 number
     r"( ?%| percent\b)?(?!(?:st|nd|rd|th)\b)"  # 6 percent
     r"|([-+*/×÷−–^=≈()·∙])"  # 7 operator
-    r"|\b(times|plus|minus|divided by|multiplied by|equals|is equal to|is|of)\b"  # 8 word
+    rf"|\b({_SAID})\b"  # 8 word
     r"|(\n|[.;:!?,](?=\s|$))"  # 9 break
     r"|(?<![A-Za-z'’])([A-Za-z])(?![A-Za-z'’])"  # 10 variable
 )
 _OTHER = r"[^\d.<+\-*/×÷−–^=≈()·∙\nA-Za-z;:!?,]*"
-_WORDS = rf"{_OTHER}(?:(?!\b(?:times|plus|minus|divided by|multiplied by|equals|is equal to|is|of)\b)[A-Za-z]{{2,}}{_OTHER})*+"
+_WORDS = rf"{_OTHER}(?:(?!\b(?:{_SAID})\b)[A-Za-z]{{2,}}{_OTHER})*+"
 """What begins no token is passed over in one go: trying every kind at every letter takes twice as long."""
 _TOKEN = re.compile(rf"{_WORDS}(?:{_KINDS}|.|\Z)", re.DOTALL)
 """A token, or one character that is none, or the end, so that nothing is passed over twice."""

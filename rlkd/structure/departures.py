@@ -3,8 +3,8 @@
 ``kept = 2 ** -cost``: every departure takes a fixed share of what is left, as a step under the paper's rule is halved
 for each thing that is wrong with it. An identical path has no departure and keeps 1. What is kept is at most the share of
 the teacher's steps that the student took. A step that is nobody's takes away: where it stands apart it costs
-itself, and where it leads on from the teacher's steps the path stands where it leads, if that is worse. (One hole is known: it can
-complete what passes for the teacher's sum in another order; see docs/structure-reward.md.) The weights were chosen
+itself, and where it leads on from the teacher's steps the path stands where it leads, if that is worse. (Holes are known, in
+which numbers meet by chance: see docs/structure-reward.md.) The weights were chosen
 on questions 1 to 330 of the development solutions (see docs/structure-reward.md).
 """
 
@@ -64,8 +64,8 @@ def kept_of(matching: Matching, teacher: Prepared, student: Prepared, problem: S
 def _place_cost(matching: Matching, teacher: Graph, student: Graph, problem: Sequence[float]) -> float:
     """Cost of standing elsewhere: the worst of where the explained steps lead, and where any extra step leads on from there.
 
-    Each extra step is looked at by itself and with the extra ones that it works from, so that one more can only make the
-    worst worse: also one in front that passes for the origin of a number.
+    Each extra step is looked at by itself and with the extra ones that it works from, so that one more makes the
+    worst worse, also one in front that passes for the origin of a number (but not always one behind several others).
     """
     own = [credit > 0 for credit in matching.explained]
     worst = _cost(compare_places(teacher, student, problem, own))

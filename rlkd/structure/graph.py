@@ -81,16 +81,16 @@ class Graph:
         units: Distinct units: a repeated calculation is kept once.
         uses: For each unit, the later units that use its value.
         dropped: For each dropped unit ``(step, unit that it repeats or -1)``.
-        ahead: What :mod:`rlkd.structure.branches` found to be possible next, by the quantities left over.
+        continuations: What :mod:`rlkd.structure.branches` found to be possible next, by the quantities left over.
     """
 
-    __slots__ = ("_whole", "ahead", "dropped", "units", "uses")
+    __slots__ = ("_whole", "continuations", "dropped", "units", "uses")
 
     def __init__(self) -> None:
         self.units: list[Unit] = []
         self.uses: list[list[int]] = []
         self.dropped: list[tuple[int, int]] = []
-        self.ahead: dict[tuple[float, ...], tuple[set[float], dict[str, set[float]]]] = {}
+        self.continuations: dict[tuple[float, ...], tuple[set[float], dict[str, set[float]]]] = {}
         self._whole: tuple[list[float], list[float], bool] | None = None
 
     def whole(self) -> tuple[list[float], list[float], bool]:
