@@ -61,12 +61,20 @@ def rises(pairs: int, seed: int) -> tuple[int, list[tuple[float, float, str, str
                 student.insert(rng.randint(0, len(student)), step)
         if not student:
             continue
-        problem = rng.choice(["", f"He has {', '.join(map(str, given))} things.", f"He has {', '.join(map(str, given[:2]))} things."])
+        problem = rng.choice(
+            [
+                "",
+                f"He has {', '.join(map(str, given))} things.",
+                f"He has {', '.join(map(str, given[:2]))} things.",
+            ]
+        )
         teachers = (decompose_text(written(teacher), problem=problem),)
         before = scorer.quick_score(ScoreItem(problem, teachers, written(student)))
         if before is None:
             continue
-        pool = [*NUMBERS, 1, 8, 9, *given] if rng.random() < 0.6 else [*NUMBERS, *(step[3] for step in student)]
+        pool = (
+            [*NUMBERS, 1, 8, 9, *given] if rng.random() < 0.6 else [*NUMBERS, *(step[3] for step in student)]
+        )
         a, b, op = rng.choice(pool), rng.choice(pool), rng.choice("+*")
         value = a + b if op == "+" else a * b
         if value in {step[3] for step in (*teacher, *student)}:
@@ -81,14 +89,19 @@ def rises(pairs: int, seed: int) -> tuple[int, list[tuple[float, float, str, str
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pairs", type=int, default=40_000)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     compared, found = rises(args.pairs, args.seed)
     print(f"{len(found)} of {compared} pairs rise ({len(found) / max(1, compared):.2%})")
     for before, after, *texts in sorted(found, key=lambda row: row[0] - row[1])[:5]:
-        print(f"{before:.3f} -> {after:.3f}: " + " | ".join(text.replace(" things", "").replace("\n", "; ") for text in texts))
+        print(
+            f"{before:.3f} -> {after:.3f}: "
+            + " | ".join(text.replace(" things", "").replace("\n", "; ") for text in texts)
+        )
     return 0
 
 

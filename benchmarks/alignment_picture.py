@@ -20,7 +20,12 @@ from rlkd.structure.score import score_paths
 
 EXAMPLES = ((249, "175b_verification"), (81, "175b_verification"), (193, "6b_verification"))
 """Questions and models that are drawn: one that follows, one in other steps, one that leaves the path."""
-_COLORS = {"followed": "#2a9d8f", "merged or split": "#8ab17d", "out of order or other result": "#e9c46a", "alone": "#e76f51"}
+_COLORS = {
+    "followed": "#2a9d8f",
+    "merged or split": "#8ab17d",
+    "out of order or other result": "#e9c46a",
+    "alone": "#e76f51",
+}
 
 
 def _prepared(path: str, problem: str) -> Prepared:
@@ -69,7 +74,9 @@ def draw_alignment(axis: Any, problem: str, teacher: str, student: str, right: b
     score = 0.0 if found is None else found.structure
     prefix = 0.0 if found is None else found.prefix
     verdict = "right" if right else "wrong"
-    axis.set_title(f"structure {score:.2f}   (paper's rule {prefix:.2f})   final answer {verdict}", fontsize=9)
+    axis.set_title(
+        f"structure {score:.2f}   (paper's rule {prefix:.2f})   final answer {verdict}", fontsize=9
+    )
     axis.set_xlim(-0.42, 1.42)
     axis.set_ylim(0, rows + 0.2)
     axis.text(0, rows + 0.05, "teacher", ha="center", fontsize=9, weight="bold")
@@ -84,11 +91,15 @@ def alignment_figure(data: Path, target: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    rows = [json.loads(line) for line in (data / "gsm8k" / "model_solutions_dev.jsonl").open(encoding="utf-8")]
+    rows = [
+        json.loads(line) for line in (data / "gsm8k" / "model_solutions_dev.jsonl").open(encoding="utf-8")
+    ]
     figure, axes = plt.subplots(len(EXAMPLES), 1, figsize=(9.5, 4.1 * len(EXAMPLES)))
     for axis, (index, model) in zip(axes, EXAMPLES, strict=True):
         row = rows[index]
-        draw_alignment(axis, row["question"], row["ground_truth"], row[model]["solution"], row[model]["is_correct"])
+        draw_alignment(
+            axis, row["question"], row["ground_truth"], row[model]["solution"], row[model]["is_correct"]
+        )
     handles = [plt.Rectangle((0, 0), 1, 1, color=color, alpha=0.55) for color in _COLORS.values()]
     figure.legend(handles, list(_COLORS), loc="lower center", ncol=4, fontsize=8, frameon=False)
     figure.tight_layout(rect=(0, 0.02, 1, 1))
@@ -128,10 +139,14 @@ def auroc_figure(results: dict[str, Any], target: Path) -> None:
 
 def main() -> int:
     """Draws both pictures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     root = Path(__file__).parents[1]
     parser.add_argument("--results", type=Path, required=True, help="JSON written by reward_quality.py")
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("RLKD_DATA", str(root.parent / "shared" / "data"))))
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("RLKD_DATA", str(root.parent / "shared" / "data")))
+    )
     parser.add_argument("--out", type=Path, default=root / "docs" / "img")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

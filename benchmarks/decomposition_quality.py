@@ -60,7 +60,10 @@ def _socratic(data: Path, half: str, joint: str) -> dict[str, float]:
             answers_gold += 1
             answers_found += len(stated)
             answer_hits += any(same_value(v, target) or same_value(v * 100, target) for v in stated)
-    return {"boundaries F1": _f1(hits, found, gold), "answers F1": _f1(answer_hits, answers_found, answers_gold)}
+    return {
+        "boundaries F1": _f1(hits, found, gold),
+        "answers F1": _f1(answer_hits, answers_found, answers_gold),
+    }
 
 
 def _strategyqa(data: Path, half: str, joint: str) -> dict[str, float]:
@@ -83,4 +86,7 @@ def _strategyqa(data: Path, half: str, joint: str) -> dict[str, float]:
             own = content_words(question)
             questions += 1
             asked += any(len(own & step) >= 2 for step in words)
-    return {"boundaries F1": _f1(hits, found, gold), "questions answered by a step": asked / max(1, questions)}
+    return {
+        "boundaries F1": _f1(hits, found, gold),
+        "questions answered by a step": asked / max(1, questions),
+    }

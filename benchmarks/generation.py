@@ -39,7 +39,11 @@ def timed(write: Callable[[], list[list[int]]]) -> tuple[float, float, list[list
 
 def agreement(one: list[list[int]], other: list[list[int]]) -> float:
     """Share of the tokens before the first difference, mean over rows."""
-    same = [next((i for i, (a, b) in enumerate(zip(x, y, strict=False)) if a != b), min(len(x), len(y))) / min(len(x), len(y)) for x, y in zip(one, other, strict=True)]
+    same = [
+        next((i for i, (a, b) in enumerate(zip(x, y, strict=False)) if a != b), min(len(x), len(y)))
+        / min(len(x), len(y))
+        for x, y in zip(one, other, strict=True)
+    ]
     return sum(same) / len(same)
 
 
@@ -52,7 +56,12 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
     model: Any = random_model(SHAPES[args.shape])
     if args.lora:
-        model = get_peft_model(model, LoraConfig(r=args.lora, lora_alpha=2 * args.lora, target_modules="all-linear", task_type="CAUSAL_LM"))
+        model = get_peft_model(
+            model,
+            LoraConfig(
+                r=args.lora, lora_alpha=2 * args.lora, target_modules="all-linear", task_type="CAUSAL_LM"
+            ),
+        )
     generator = torch.Generator().manual_seed(1)
     prompts = torch.randint(10, 4000, (args.rows, args.prompt), generator=generator).tolist()
 
@@ -67,17 +76,40 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             ("graphed", short, graphed_generate),
             ("graphed", args.tokens, graphed_generate),
         ):
-            seconds, memory, _ = timed(lambda write=write, tokens=tokens: write(model, prompts, sampling(tokens)))  # type: ignore[misc]
-            rows.append({"loop": name, "tokens": tokens, "seconds": seconds, "tokens_per_s": args.rows * tokens / seconds, "gpu_mb": memory})
-            print(f"{name:8} {tokens:5} tokens x {args.rows} rows: {seconds:7.2f} s, {args.rows * tokens / seconds:9.0f} tokens/s, GPU {memory:.0f} MiB", flush=True)
-        greedy = [write(model, prompts[:16], sampling(32, None)) for write in (_library_generate, graphed_generate)]
-    found = {"rows": rows, "faster": rows[1]["tokens_per_s"] / rows[0]["tokens_per_s"], "greedy_agreement": agreement(*greedy)}
-    print(f"the graphed loop is {found['faster']:.1f} times as fast at {short} tokens; greedy agreement {found['greedy_agreement']:.3f}")
+            seconds, memory, _ = timed(
+                lambda write=write, tokens=tokens: write(model, prompts, sampling(tokens))
+            )  # type: ignore[misc]
+            rows.append(
+                {
+                    "loop": name,
+                    "tokens": tokens,
+                    "seconds": seconds,
+                    "tokens_per_s": args.rows * tokens / seconds,
+                    "gpu_mb": memory,
+                }
+            )
+            print(
+                f"{name:8} {tokens:5} tokens x {args.rows} rows: {seconds:7.2f} s, {args.rows * tokens / seconds:9.0f} tokens/s, GPU {memory:.0f} MiB",
+                flush=True,
+            )
+        greedy = [
+            write(model, prompts[:16], sampling(32, None)) for write in (_library_generate, graphed_generate)
+        ]
+    found = {
+        "rows": rows,
+        "faster": rows[1]["tokens_per_s"] / rows[0]["tokens_per_s"],
+        "greedy_agreement": agreement(*greedy),
+    }
+    print(
+        f"the graphed loop is {found['faster']:.1f} times as fast at {short} tokens; greedy agreement {found['greedy_agreement']:.3f}"
+    )
     return found
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--shape", choices=sorted(SHAPES), default="qwen2.5-1.5b")
     parser.add_argument("--rows", type=int, default=128)
     parser.add_argument("--prompt", type=int, default=192, help="tokens of a prompt")

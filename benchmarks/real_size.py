@@ -21,9 +21,30 @@ from pathlib import Path
 from typing import Any
 
 SHAPES: dict[str, dict[str, int]] = {
-    "tiny": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 4096},
-    "qwen2.5-0.5b": {"hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24, "num_attention_heads": 14, "num_key_value_heads": 2, "vocab_size": 151936},
-    "qwen2.5-1.5b": {"hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 28, "num_attention_heads": 12, "num_key_value_heads": 2, "vocab_size": 151936},
+    "tiny": {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": 4096,
+    },
+    "qwen2.5-0.5b": {
+        "hidden_size": 896,
+        "intermediate_size": 4864,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 14,
+        "num_key_value_heads": 2,
+        "vocab_size": 151936,
+    },
+    "qwen2.5-1.5b": {
+        "hidden_size": 1536,
+        "intermediate_size": 8960,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 12,
+        "num_key_value_heads": 2,
+        "vocab_size": 151936,
+    },
 }
 """The sizes in the configurations that Qwen publishes."""
 TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -47,7 +68,10 @@ def make_checkpoint(shape: dict[str, int], texts: Iterable[str], folder: Path) -
     for index in range(len(vocabulary), shape["vocab_size"]):
         vocabulary[f"filler{index}"] = index
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(json.dumps(content)), pad_token="<|endoftext|>", eos_token="<|im_end|>", padding_side="left"
+        tokenizer_object=Tokenizer.from_str(json.dumps(content)),
+        pad_token="<|endoftext|>",
+        eos_token="<|im_end|>",
+        padding_side="left",
     )
     tokenizer.chat_template = TEMPLATE
     save_student(random_model(shape), tokenizer, folder)
@@ -61,7 +85,13 @@ def random_model(shape: dict[str, int]) -> Any:
     torch.manual_seed(0)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         config = Qwen2Config(
-            **shape, tie_word_embeddings=True, max_position_embeddings=4096, eos_token_id=2, bos_token_id=1, pad_token_id=0, dtype="bfloat16"
+            **shape,
+            tie_word_embeddings=True,
+            max_position_embeddings=4096,
+            eos_token_id=2,
+            bos_token_id=1,
+            pad_token_id=0,
+            dtype="bfloat16",
         )
         return Qwen2ForCausalLM(config).to(torch.bfloat16)
 
@@ -115,7 +145,12 @@ def figures(output: Path, estimated: Any, wall: float) -> dict[str, Any]:
                 "peak_gpu_mb": entry["peak_gpu_mb"],
             }
             if entry["name"] == "rl":
-                rows = [json.loads(line) for line in (Path(entry["uri"]) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+                rows = [
+                    json.loads(line)
+                    for line in (Path(entry["uri"]) / "metrics.jsonl")
+                    .read_text(encoding="utf-8")
+                    .splitlines()
+                ]
                 steps = [row for row in rows if row["step"] > 0]
     return {
         "device": estimated.device,
@@ -129,20 +164,28 @@ def figures(output: Path, estimated: Any, wall: float) -> dict[str, Any]:
 
 def show(found: dict[str, Any]) -> None:
     """Prints the table."""
-    print(f"\non {found['device']}: {found['wall_s']:.0f} s in all; estimated memory of the largest process {found['estimated_memory_mb'] / 1024:.1f} GiB")
+    print(
+        f"\non {found['device']}: {found['wall_s']:.0f} s in all; estimated memory of the largest process {found['estimated_memory_mb'] / 1024:.1f} GiB"
+    )
     print(f"{'stage':12} {'seconds':>8} {'estimated':>10} {'process MiB':>12} {'GPU MiB':>9}")
     for name, row in found["stages"].items():
-        print(f"{name:12} {row['seconds']:8.1f} {row['estimated_seconds'] or 0:10.1f} {row['peak_rss_mb']:12.0f} {row['peak_gpu_mb']:9.0f}")
+        print(
+            f"{name:12} {row['seconds']:8.1f} {row['estimated_seconds'] or 0:10.1f} {row['peak_rss_mb']:12.0f} {row['peak_gpu_mb']:9.0f}"
+        )
     print(f"RL step: {found['rl_step_s']:.2f} s, {found['tokens_per_completion']:.0f} tokens a completion")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--shape", choices=sorted(SHAPES), default="qwen2.5-1.5b")
     parser.add_argument("--preset", default="gsm8k")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="key=value")
     parser.add_argument("--steps", type=int, default=6, help="RL steps")
-    parser.add_argument("--traces", type=int, default=64, help="teacher traces, of which the warm start makes one pass")
+    parser.add_argument(
+        "--traces", type=int, default=64, help="teacher traces, of which the warm start makes one pass"
+    )
     parser.add_argument("--test", type=int, default=32, help="test problems")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -152,7 +195,9 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as scratch:
         checkpoint = Path(scratch) / "student"
-        rows = (expand_path("$RLKD_DATA/gsm8k") / "train.jsonl").read_text(encoding="utf-8").splitlines()[:2000]
+        rows = (
+            (expand_path("$RLKD_DATA/gsm8k") / "train.jsonl").read_text(encoding="utf-8").splitlines()[:2000]
+        )
         make_checkpoint(SHAPES[args.shape], rows, checkpoint)
         overrides = settings(args, checkpoint)
         output = Path(scratch) / "runs" / "real-size"

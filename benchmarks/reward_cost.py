@@ -82,7 +82,11 @@ def make_world(seed: int = 0) -> World:
 
 
 def _step(name: str, intent: str, sub_problem: str, answer: str) -> Step:
-    return f"plan of {name} tag-{intent}", f"question of {name} tag-{sub_problem}?", f"value in {name} tag-{answer}"
+    return (
+        f"plan of {name} tag-{intent}",
+        f"question of {name} tag-{sub_problem}?",
+        f"value in {name} tag-{answer}",
+    )
 
 
 def _student_step(rng: random.Random, name: str, p: int, i: int) -> Step:
@@ -123,7 +127,9 @@ def _as_json(steps: list[Step]) -> str:
 
 
 def _as_marks(steps: list[Step]) -> str:
-    return "\n".join(f"[sub-think {i}] {m}\n[Query {i}] {q}\n[Answer {i}] {a}" for i, (m, q, a) in enumerate(steps, 1))
+    return "\n".join(
+        f"[sub-think {i}] {m}\n[Query {i}] {q}\n[Answer {i}] {a}" for i, (m, q, a) in enumerate(steps, 1)
+    )
 
 
 # -- the paper's procedure ------------------------------------------------------------------------------
@@ -139,7 +145,12 @@ class Paper:
 
     def ask(self, content: str) -> str:
         """One request and its text."""
-        body = {"model": "m", "messages": [{"role": "user", "content": content}], "max_tokens": 10_000, "temperature": 0}
+        body = {
+            "model": "m",
+            "messages": [{"role": "user", "content": content}],
+            "max_tokens": 10_000,
+            "temperature": 0,
+        }
         text: str = self.client.post(self.url, json=body).json()["choices"][0]["message"]["content"]
         return text
 
@@ -192,14 +203,20 @@ def settings(url: str, cache: Path | None, together: bool) -> StructuresConfig:
     return StructuresConfig.model_validate(values)
 
 
-def ours(url: str, world: World, cache: Path | None, together: bool, stored: bool, clock: Clock) -> list[float]:
+def ours(
+    url: str, world: World, cache: Path | None, together: bool, stored: bool, clock: Clock
+) -> list[float]:
     """Scores the batch; with ``stored``, teacher structures are there before (as in training), and not counted."""
     scorer = TextScorer(make_scorer(settings(url, cache, together)))
-    samples = [TextSample(f"problem {p}", (world.paths[f"p{p}"],), world.paths[name]) for p, name in world.samples]
+    samples = [
+        TextSample(f"problem {p}", (world.paths[f"p{p}"],), world.paths[name]) for p, name in world.samples
+    ]
 
     async def run() -> list[float]:
         if stored:
-            await scorer.scorer.decomposer.decompose([PathItem(s.problem, s.teachers[0]) for s in samples[::GROUP]])
+            await scorer.scorer.decomposer.decompose(
+                [PathItem(s.problem, s.teachers[0]) for s in samples[::GROUP]]
+            )
             clock.restart()
         scores = await scorer.score(samples)
         if None in scores:
@@ -244,7 +261,10 @@ def server_part(scale: float, sequential: bool) -> list[Row]:
     world = make_world()
     rows: list[Row] = []
     reference: list[float] = []
-    with SimulatedServer(answer(world), AT_ONCE, BASE_S * scale, TOKEN_S * scale) as server, tempfile.TemporaryDirectory() as temporary:
+    with (
+        SimulatedServer(answer(world), AT_ONCE, BASE_S * scale, TOKEN_S * scale) as server,
+        tempfile.TemporaryDirectory() as temporary,
+    ):
         folder = Path(temporary)
         clock = Clock(server)
         paper = Paper(server.url, world)
@@ -258,7 +278,9 @@ def server_part(scale: float, sequential: bool) -> list[Row]:
             rows.append(row)
             print(_line(row), flush=True)
 
-        print(f"{'procedure':44} {'seconds':>8} {'requests':>8} {'prompt':>10} {'output':>8}  same prefix scores")
+        print(
+            f"{'procedure':44} {'seconds':>8} {'requests':>8} {'prompt':>10} {'output':>8}  same prefix scores"
+        )
         measure("paper", lambda: paper.batch(judges=1))
         measure("paper, threads (the public code's way)", lambda: paper.batch(judges=THREADS))
         if sequential:
@@ -266,8 +288,13 @@ def server_part(scale: float, sequential: bool) -> list[Row]:
         measure("ours, cache off", lambda: ours(server.url, world, None, True, False, clock))
         measure("ours, cache on (empty)", lambda: ours(server.url, world, folder / "a", True, False, clock))
         measure("ours, cache on (full)", lambda: ours(server.url, world, folder / "a", True, False, clock))
-        measure("ours, teachers stored before, as in training", lambda: ours(server.url, world, None, True, True, clock))
-        measure("ours, every question its own request", lambda: ours(server.url, world, None, False, False, clock))
+        measure(
+            "ours, teachers stored before, as in training",
+            lambda: ours(server.url, world, None, True, True, clock),
+        )
+        measure(
+            "ours, every question its own request", lambda: ours(server.url, world, None, False, False, clock)
+        )
     return rows
 
 
@@ -311,17 +338,29 @@ def rules_part(count: int) -> dict[str, float]:
     problems = [problem for problem, _ in drawn for _ in range(GROUP)]
     decomposer = RulesDecomposer()
     teachers = asyncio.run(decomposer.decompose([PathItem(problem, path) for problem, path in drawn]))
-    items = [ScoreItem(problems[i], (t,), text) for i, text in enumerate(students) if (t := teachers[i // GROUP])]
+    items = [
+        ScoreItem(problems[i], (t,), text) for i, text in enumerate(students) if (t := teachers[i // GROUP])
+    ]
     scorer = StructureScorer()
     figures: dict[str, float] = {}
-    figures["score only, nothing cached"] = _rate(len(items), lambda: [scorer.quick_score(item) for item in items])
-    figures["score only, warm caches"] = _rate(len(items), lambda: [scorer.quick_score(item) for item in items], cold=False)
-    figures["with the report of steps, nothing cached"] = _rate(len(items), lambda: asyncio.run(StructureScorer().score(items)))
+    figures["score only, nothing cached"] = _rate(
+        len(items), lambda: [scorer.quick_score(item) for item in items]
+    )
+    figures["score only, warm caches"] = _rate(
+        len(items), lambda: [scorer.quick_score(item) for item in items], cold=False
+    )
+    figures["with the report of steps, nothing cached"] = _rate(
+        len(items), lambda: asyncio.run(StructureScorer().score(items))
+    )
     paths = [PathItem(item.problem, item.student_path) for item in items]
-    figures["decompose to structures, nothing cached"] = _rate(len(items), lambda: asyncio.run(decomposer.decompose(paths)))
+    figures["decompose to structures, nothing cached"] = _rate(
+        len(items), lambda: asyncio.run(decomposer.decompose(paths))
+    )
     cached = CachedDecomposer(decomposer)
     asyncio.run(cached.decompose(paths))
-    figures["decompose to structures, warm cache"] = _rate(len(items), lambda: asyncio.run(cached.decompose(paths)), cold=False)
+    figures["decompose to structures, warm cache"] = _rate(
+        len(items), lambda: asyncio.run(cached.decompose(paths)), cold=False
+    )
     return figures | {f"share of time: {name}": share for name, share in _profile(scorer, items).items()}
 
 
@@ -364,16 +403,26 @@ def _profile(scorer: StructureScorer, items: list[ScoreItem]) -> dict[str, float
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", type=float, default=0.2, help="factor on all of the server's times (default 0.2)")
-    parser.add_argument("--sequential", action="store_true", help="also the paper's procedure one completion after another (minutes)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--scale", type=float, default=0.2, help="factor on all of the server's times (default 0.2)"
+    )
+    parser.add_argument(
+        "--sequential",
+        action="store_true",
+        help="also the paper's procedure one completion after another (minutes)",
+    )
     parser.add_argument("--parts", nargs="+", choices=["server", "rules"], default=["server", "rules"])
     parser.add_argument("--completions", type=int, default=4096, help="completions of the rules part")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if load > cores / 2:
-        print(f"this machine is busy (load {load:.1f} on {cores} cores): times will be too long, ours above all\n")
+        print(
+            f"this machine is busy (load {load:.1f} on {cores} cores): times will be too long, ours above all\n"
+        )
     result: dict[str, Any] = {"scale": options.scale, "goals": GOALS, "load": load, "cores": cores}
     reached = True
     if "server" in options.parts:
@@ -381,10 +430,16 @@ def main() -> int:
         result["server"], result["ratios"] = [asdict(row) for row in rows], ratios(rows)
         print("\ntimes less than `paper`                          wall   prompt   output")
         for name, figures in result["ratios"].items():
-            print(f"{name:44} {figures['seconds']:8.1f} {figures['prompt_tokens']:8.2f} {figures['completion_tokens']:8.2f}")
+            print(
+                f"{name:44} {figures['seconds']:8.1f} {figures['prompt_tokens']:8.2f} {figures['completion_tokens']:8.2f}"
+            )
         main_rows = [result["ratios"][name] for name in ("ours, cache off", "ours, cache on (empty)")]
-        reached = all(row.same_scores for row in rows) and all(f[k] >= v for f in main_rows for k, v in GOALS.items())
-        print(f"goals (at least 10, 2 and 1.8 times less, same scores, cache on and off): {'reached' if reached else 'NOT reached'}")
+        reached = all(row.same_scores for row in rows) and all(
+            f[k] >= v for f in main_rows for k, v in GOALS.items()
+        )
+        print(
+            f"goals (at least 10, 2 and 1.8 times less, same scores, cache on and off): {'reached' if reached else 'NOT reached'}"
+        )
     if "rules" in options.parts:
         result["rules"] = rules_part(options.completions)
         print("\nrules, 8 steps a path, one core")

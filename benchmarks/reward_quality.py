@@ -58,7 +58,9 @@ class Pair:
 
 def load_pairs(data: Path, half: str, hidden: bool, style: str) -> list[Pair]:
     """The pairs of one half in one style: ``marks``, ``plain`` (marks removed) or ``paragraph`` (and lines joined)."""
-    rows = [json.loads(line) for line in (data / "gsm8k" / "model_solutions_dev.jsonl").open(encoding="utf-8")]
+    rows = [
+        json.loads(line) for line in (data / "gsm8k" / "model_solutions_dev.jsonl").open(encoding="utf-8")
+    ]
     first, last = (0, 330) if half == "dev" else (330, 660)
     pairs: list[Pair] = []
     for index in range(first, last):
@@ -235,7 +237,9 @@ def speed(data: Path) -> dict[str, float]:
             for _ in range(rng.randint(0, 3)):
                 i = rng.randrange(8)
                 student[i] = re.sub(r"\d+", lambda m: str(int(m.group()) + rng.randint(0, 3)), student[i])
-            items.append(ScoreItem(row["question"], teacher, f"{student[0]} ({k})\n" + "\n".join(student[1:])))
+            items.append(
+                ScoreItem(row["question"], teacher, f"{student[0]} ({k})\n" + "\n".join(student[1:]))
+            )
     best = 0.0
     for _ in range(3):
         fresh = [ScoreItem(i.problem, i.teachers, i.student_path + " ") for i in items]
@@ -247,20 +251,28 @@ def speed(data: Path) -> dict[str, float]:
     for item in items:
         read_path(item.student_path)
     read = time.process_time() - read
-    return {"completions_per_second": best, "share_reading": read / (len(items) / best), "completions": float(len(items))}
+    return {
+        "completions_per_second": best,
+        "share_reading": read / (len(items) / best),
+        "completions": float(len(items)),
+    }
 
 
 def show(results: dict[str, Any]) -> None:
     """Prints the tables."""
     for key, block in results["auroc"].items():
-        print(f"\n{key}: {block['pairs']} pairs, {block['right']} right, {block['missing']} missing, ", end="")
+        print(
+            f"\n{key}: {block['pairs']} pairs, {block['right']} right, {block['missing']} missing, ", end=""
+        )
         print(f"no step on one side {block['no_step']:.1%}, no calculation {block['no_calculation']:.1%}")
         for name, (value, low, high) in block["auroc"].items():
             print(f"  {name:22s} {value:.4f}  [{low:.4f}, {high:.4f}]")
     for style in ("marks", "plain"):
         print(f"\nsolutions changed ({style}):")
         for name, row in results["sensitivity"][style].items():
-            print(f"  {name:32s} {row['expected']:22s} {row['share']:7.2%} of {row['n']:4d}, mean after {row['mean_after']:.3f}")
+            print(
+                f"  {name:32s} {row['expected']:22s} {row['share']:7.2%} of {row['n']:4d}, mean after {row['mean_after']:.3f}"
+            )
     print("\ndecomposition against gold:")
     for name, row in results["decomposition"].items():
         print(f"  {name:34s} " + "  ".join(f"{k} {v:.4f}" for k, v in row.items()))
@@ -269,14 +281,21 @@ def show(results: dict[str, Any]) -> None:
 
 def main() -> int:
     """Runs the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--half", choices=("dev", "report"), default="dev", help="questions 1 to 330, or 331 to 660")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--half", choices=("dev", "report"), default="dev", help="questions 1 to 330, or 331 to 660"
+    )
     parser.add_argument("--json", type=Path, help="also write the results here")
     default = os.environ.get("RLKD_DATA", str(Path(__file__).parents[1] / ".." / "shared" / "data"))
     parser.add_argument("--data", type=Path, default=Path(default), help="folder with gsm8k/ and strategyqa/")
     options = parser.parse_args()
     if not (options.data / "gsm8k" / "model_solutions_dev.jsonl").is_file():
-        print(f"{options.data}: no gsm8k/model_solutions_dev.jsonl there; set RLKD_DATA or --data", file=sys.stderr)
+        print(
+            f"{options.data}: no gsm8k/model_solutions_dev.jsonl there; set RLKD_DATA or --data",
+            file=sys.stderr,
+        )
         return 2
     results = {
         "half": options.half,

@@ -55,7 +55,9 @@ def tiny_model() -> tuple[Any, Any]:
 def train(model: str | None, steps: int, output: Path) -> GRPOTrainer:
     """Trains with the combined reward; returns the trainer, whose log holds the components' means."""
     reward = make_reward_function(
-        rewards=RewardsConfig(alpha=0.5, format=0.1),  # half structure, half outcome; a tenth for the form of the answer
+        rewards=RewardsConfig(
+            alpha=0.5, format=0.1
+        ),  # half structure, half outcome; a tenth for the form of the answer
         output="answer_line",
         max_completion_tokens=64,
     )
@@ -65,7 +67,11 @@ def train(model: str | None, steps: int, output: Path) -> GRPOTrainer:
     )  # fmt: skip
     student, tokenizer = (model, None) if model else tiny_model()
     trainer = GRPOTrainer(
-        model=student, processing_class=tokenizer, reward_funcs=reward, args=settings, train_dataset=Dataset.from_list(ROWS)
+        model=student,
+        processing_class=tokenizer,
+        reward_funcs=reward,
+        args=settings,
+        train_dataset=Dataset.from_list(ROWS),
     )
     trainer.train()
     return trainer
@@ -73,7 +79,9 @@ def train(model: str | None, steps: int, output: Path) -> GRPOTrainer:
 
 def main() -> None:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", help="folder or Hugging Face id of a causal LM")
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path(tempfile.gettempdir()) / "rlkd-trl-example")

@@ -21,7 +21,9 @@ from rlkd.rewards.functions import compute_score
 __all__ = ["compute_score", "to_verl_row"]
 
 
-def to_verl_row(problem: str, answer: str, teacher: str | list[str], index: int = 0, split: str = "train") -> dict[str, Any]:
+def to_verl_row(
+    problem: str, answer: str, teacher: str | list[str], index: int = 0, split: str = "train"
+) -> dict[str, Any]:
     """One row in the form that verl's data loader reads, with the teacher's path where the reward looks for it."""
     return {
         "data_source": "my_dataset",
@@ -39,8 +41,14 @@ def main() -> None:
         "29",
         "There are 3 * 12 = 36 pencils. After giving away 7 there are 36 - 7 = 29. The answer is 29.",
     )
-    for text in ("3 * 12 = 36. Then 36 - 7 = 29. The answer is 29.", "Perhaps 20 + 9 = 29. The answer is 29."):
-        print(compute_score(row["data_source"], text, row["reward_model"]["ground_truth"], row["extra_info"]), text)
+    for text in (
+        "3 * 12 = 36. Then 36 - 7 = 29. The answer is 29.",
+        "Perhaps 20 + 9 = 29. The answer is 29.",
+    ):
+        print(
+            compute_score(row["data_source"], text, row["reward_model"]["ground_truth"], row["extra_info"]),
+            text,
+        )
 
 
 if __name__ == "__main__":

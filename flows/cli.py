@@ -90,7 +90,9 @@ def run(
 def stage(
     name: Annotated[
         str,
-        typer.Argument(metavar="STAGE", help="data, traces, structures, warm_start, qualify, rl, evaluate or report."),
+        typer.Argument(
+            metavar="STAGE", help="data, traces, structures, warm_start, qualify, rl, evaluate or report."
+        ),
     ],
     config: Config,
     overrides: Overrides = None,

@@ -80,7 +80,9 @@ def run_flow(config: RunConfig, folder: Path, go: Callable[[], None]) -> None:
     """Runs a flow with its services around it, shows it, and says how long it took."""
     started = time.monotonic()
     signal.signal(signal.SIGTERM, raise_terminated)  # Prefect passes it on to the handler that it finds
-    logging.raiseExceptions = False  # lines that Prefect's log does not take (a full disk) are not worth a traceback each
+    logging.raiseExceptions = (
+        False  # lines that Prefect's log does not take (a full disk) are not worth a traceback each
+    )
     make_folder(folder)
     with disk_faults(None, folder.resolve()):  # Prefect's and MLflow's databases lie on it too
         _run_with_services(config, folder, go)

@@ -58,5 +58,10 @@ def _student(config: GsrmConfig, found: Findings) -> float:
         return 200.0
     student, tokenizer = checkpoint(config)
     limit = config.student.context or student.context
-    found.add("student", f"{student.parameters / 1e6:.1f} M parameters, {len(tokenizer)} tokens, context {limit or 'unknown'}")
-    return 50 + student.parameters * 4 / 2**20 * 10  # the model, and up to three checkpoints with optimiser state
+    found.add(
+        "student",
+        f"{student.parameters / 1e6:.1f} M parameters, {len(tokenizer)} tokens, context {limit or 'unknown'}",
+    )
+    return (
+        50 + student.parameters * 4 / 2**20 * 10
+    )  # the model, and up to three checkpoints with optimiser state

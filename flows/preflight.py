@@ -104,10 +104,13 @@ def _data(config: PipelineConfig, found: Findings) -> dict[Split, list[Problem]]
     loaded = open_source(config.data).load(config.seed)
     if not loaded.rows:
         where = getattr(config.data, "path", None)
-        raise DataError(f"data{f'.path {where}' if where else ''}: there is not one row to read; name data with problems in it")
+        raise DataError(
+            f"data{f'.path {where}' if where else ''}: there is not one row to read; name data with problems in it"
+        )
     splits = planned_splits(loaded, config.data, config.seed)
     held, used = (
-        ", ".join(f"{len(rows)} {split}" for split, rows in part.items() if rows) for part in (loaded.splits, splits)
+        ", ".join(f"{len(rows)} {split}" for split, rows in part.items() if rows)
+        for part in (loaded.splits, splits)
     )
     taken = f"; a run takes {used} once duplicates and overlap are out" if used != held else ""
     bad = f"; {len(loaded.dropped)} rows cannot be used" if loaded.dropped else ""

@@ -55,7 +55,9 @@ def check_models(config: RunConfig, runs: Path, found: Findings) -> None:
                 check_model(f"{name}.model", section.model, runs)
             elif isinstance(section, EmbeddingJudgeConfig):
                 if importlib.util.find_spec("sentence_transformers") is None:
-                    raise UserError(f"{name}: sentence_transformers is not installed; install it with: pip install 'rlkd[embedding]'")
+                    raise UserError(
+                        f"{name}: sentence_transformers is not installed; install it with: pip install 'rlkd[embedding]'"
+                    )
                 check_model(f"{name}.model", section.model, runs, whole=False)
 
 
@@ -86,7 +88,9 @@ def check_model(setting: str, name: str, runs: Path, whole: bool = True) -> None
     if name.count("/") > 1 or name.startswith((".", "/", "~", "$")) or folder.exists():
         raise UserError(f"{setting}: there is no model folder at {folder}; name one, or a Hugging Face id")
     if os.environ.get(OFFLINE) and not _is_cached(name):
-        raise UserError(f"{setting}: {name} is no folder and not in this machine's cache, and the hub is not asked ({OFFLINE} is set)")
+        raise UserError(
+            f"{setting}: {name} is no folder and not in this machine's cache, and the hub is not asked ({OFFLINE} is set)"
+        )
 
 
 def _registered(setting: str, name: str, runs: Path) -> Path:
@@ -95,7 +99,9 @@ def _registered(setting: str, name: str, runs: Path) -> Path:
     uri = tracking.tracking_uri(runs)
     database = uri.removeprefix("sqlite:///")
     if database != uri and not Path(database).exists():  # opening it would make it
-        raise UserError(f"{setting}: there is no registered model {name}, as {runs} holds no MLflow database; see `rlkd train-gsrm`")
+        raise UserError(
+            f"{setting}: there is no registered model {name}, as {runs} holds no MLflow database; see `rlkd train-gsrm`"
+        )
     return Path(tracking.model_folder(uri, name))
 
 
@@ -104,7 +110,9 @@ def _is_cached(name: str) -> bool:
     from huggingface_hub.errors import HFValidationError
 
     try:
-        return any(isinstance(try_to_load_from_cache(name, file), str) for file in ("config.json", "modules.json"))
+        return any(
+            isinstance(try_to_load_from_cache(name, file), str) for file in ("config.json", "modules.json")
+        )
     except HFValidationError:
         return False
 
@@ -112,7 +120,9 @@ def _is_cached(name: str) -> bool:
 def _check_key(name: str, endpoint: OpenAIEndpoint) -> None:
     variable = endpoint.api_key_env
     if variable is not None and not os.environ.get(variable, "").strip():
-        raise UserError(f"{name}: the key for {endpoint.base_url} is missing: set the environment variable {variable}")
+        raise UserError(
+            f"{name}: the key for {endpoint.base_url} is missing: set the environment variable {variable}"
+        )
 
 
 def _sections(config: Schema, name: str) -> Iterator[tuple[str, Schema]]:

@@ -65,7 +65,10 @@ def _let_runs_end(home: Path) -> None:
         return
     who = "a run uses" if len(running) == 1 else f"{len(running)} runs use"
     names = ", ".join(map(str, running))
-    print(f"{who} this Prefect server (process {names}); it stops when they end. Ctrl-C again stops it now, and them", flush=True)
+    print(
+        f"{who} this Prefect server (process {names}); it stops when they end. Ctrl-C again stops it now, and them",
+        flush=True,
+    )
     try:
         while users(home):
             time.sleep(0.5)

@@ -76,7 +76,11 @@ def load_any_config(
     Raises:
         ConfigError: As :func:`load_config`.
     """
-    if gsrm_folder is not None and preset_or_path in presets(gsrm_folder) and not Path(preset_or_path).is_file():
+    if (
+        gsrm_folder is not None
+        and preset_or_path in presets(gsrm_folder)
+        and not Path(preset_or_path).is_file()
+    ):
         return load_gsrm_config(preset_or_path, overrides, gsrm_folder)
     if _read(preset_or_path, preset_folder).values.get("kind") == GSRM:
         return load_gsrm_config(preset_or_path, overrides)
@@ -106,7 +110,9 @@ def _check_kind(model: type[Schema], source: _Source) -> None:
     if model is PipelineConfig and trains:
         raise ConfigError(f"{source.name} configures the training of a GSRM; give it to `rlkd train-gsrm`")
     if model is GsrmConfig and not trains and "data" in source.values:
-        raise ConfigError(f"{source.name} configures a distillation (it has no `kind: gsrm`); give it to `rlkd run`")
+        raise ConfigError(
+            f"{source.name} configures a distillation (it has no `kind: gsrm`); give it to `rlkd run`"
+        )
 
 
 def parse_config(values: Mapping[str, Any], name: str = "configuration") -> PipelineConfig:

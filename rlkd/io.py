@@ -89,7 +89,9 @@ def iter_rows(path: Path, model: type[Model]) -> Iterator[Model]:
             except ValidationError as error:
                 first = error.errors()[0]
                 where = ".".join(str(part) for part in first["loc"]) or "row"
-                raise DataError(f"{path}, line {number}: {where}: {first['msg']}; rerun the stage that wrote this file") from None
+                raise DataError(
+                    f"{path}, line {number}: {where}: {first['msg']}; rerun the stage that wrote this file"
+                ) from None
 
 
 def recover_rows(path: Path, model: type[Model]) -> list[Model]:

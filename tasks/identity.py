@@ -24,7 +24,9 @@ from schemas.base import OPERATIONAL, SCHEMA_VERSION, Schema
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.run import RunConfig
 
-PATH_FIELDS = frozenset({"path", "dataset", "model", "checkpoint", "adapter", "tokenizer", "file", "references"})
+PATH_FIELDS = frozenset(
+    {"path", "dataset", "model", "checkpoint", "adapter", "tokenizer", "file", "references"}
+)
 """Names of settings that may hold a local file or folder."""
 
 SOURCE_LIBRARIES = {"hub": "datasets", "reasoning_gym": "reasoning-gym"}
@@ -70,7 +72,11 @@ def identify(spec: StageSpec, config: RunConfig, inputs: Mapping[str, str]) -> S
     external: dict[str, str] = {}
     for section, value in covered.items():
         external.update(_external(value, section))
-    if isinstance(config, PipelineConfig) and "data" in covered and (library := SOURCE_LIBRARIES.get(config.data.type)):
+    if (
+        isinstance(config, PipelineConfig)
+        and "data" in covered
+        and (library := SOURCE_LIBRARIES.get(config.data.type))
+    ):
         external[library] = _version(library)
     covered = {**covered, "seed": config.seed, "external": external}
     key = sha256_json(

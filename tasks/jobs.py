@@ -116,7 +116,13 @@ def _process(arguments: list[str], output: IO[bytes], grace_s: float) -> Iterato
     # Threads that wait for work by spinning take the cores from whoever has some: on a busy machine a
     # training step took twice the CPU time and up to 30 times the wall time.
     quiet = {"OMP_WAIT_POLICY": "PASSIVE"}
-    environment = {**quiet, **_KEEP_MEMORY, **os.environ, "RLKD_PARENT_PID": str(os.getpid()), "PYTHONUNBUFFERED": "1"}
+    environment = {
+        **quiet,
+        **_KEEP_MEMORY,
+        **os.environ,
+        "RLKD_PARENT_PID": str(os.getpid()),
+        "PYTHONUNBUFFERED": "1",
+    }
     process = subprocess.Popen(
         arguments,
         stdout=output,

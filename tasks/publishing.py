@@ -46,7 +46,9 @@ def publish_figures(ref: RunRef, stage: StageName) -> None:
     """Logs a finished stage's figures on the parent run, also where its gate lets nothing pass."""
     if not ref.mlflow_run_id:
         return
-    entry = next((entry for entry in ref.open().manifest.stages if entry.name == stage and entry.sha256), None)
+    entry = next(
+        (entry for entry in ref.open().manifest.stages if entry.name == stage and entry.sha256), None
+    )
     manifest, _ = read_manifest(Path(entry.uri)) if entry is not None else (None, "")
     if manifest is not None:
         with tracking.tolerated(f"the figures of {stage}", current_display().message):
@@ -103,9 +105,15 @@ def _partial(run: Run, manifest: RunManifest) -> ReportContent | None:
 
     shown = {entry.name: Path(entry.uri) for entry in manifest.stages if entry.sha256}
     shown |= {
-        entry.name: Path(entry.uri) for entry in manifest.stages if entry.status == "failed" and not entry.sha256 and entry.name in ("warm_start", "rl")
+        entry.name: Path(entry.uri)
+        for entry in manifest.stages
+        if entry.status == "failed" and not entry.sha256 and entry.name in ("warm_start", "rl")
     }
-    return collect(run.config, {name: folder for name, folder in shown.items() if folder.is_dir()}) if shown else None
+    return (
+        collect(run.config, {name: folder for name, folder in shown.items() if folder.is_dir()})
+        if shown
+        else None
+    )
 
 
 def publish_report(ref: RunRef, run: Run) -> None:
@@ -120,10 +128,17 @@ def publish_report(ref: RunRef, run: Run) -> None:
 def _log_report(ref: RunRef, run: Run, report: PipelineReport) -> None:
     costs = {f"seconds_{row.name}": row.seconds for row in report.stages}
     costs |= {f"peak_rss_mb_{row.name}": row.peak_rss_mb for row in report.stages}
-    costs |= {f"peak_gpu_mb_{entry.name}": entry.peak_gpu_mb for entry in run.manifest.stages if entry.peak_gpu_mb}
+    costs |= {
+        f"peak_gpu_mb_{entry.name}": entry.peak_gpu_mb for entry in run.manifest.stages if entry.peak_gpu_mb
+    }
     tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, {**costs, "wall_seconds": report.wall_seconds})
     tracking.log_files(ref.tracking_uri, ref.mlflow_run_id, {run.folder / name: "" for name in REPORTS})
     found = report.extra.get("headline")
     if isinstance(found, list) and found:
-        lines = [run.config.description, *(f"- {sentence}" for sentence in found), "", f"Run folder: `{run.folder}`"]
+        lines = [
+            run.config.description,
+            *(f"- {sentence}" for sentence in found),
+            "",
+            f"Run folder: `{run.folder}`",
+        ]
         tracking.set_tags(ref.tracking_uri, ref.mlflow_run_id, {tracking.NOTE_TAG: "\n".join(lines).strip()})

@@ -83,7 +83,9 @@ class _Maker:
         except BaseException as error:
             self._record_failure(error)
             if isinstance(error, Exception) and not isinstance(error, RLKDError):
-                with disk_faults(name, self.run.store.root, finished):  # there may be no room for the traceback
+                with disk_faults(
+                    name, self.run.store.root, finished
+                ):  # there may be no room for the traceback
                     raise self._unexpected(error) from error
             raise
         entry = self._entry(manifest, reused)
@@ -125,11 +127,15 @@ class _Maker:
             if child is not None:
                 with tracking.tolerated(f"what stage {self.spec.name} made", notice):
                     self._track(child, done.result, folder)
-            return Built(done.result, done.peak_rss_mb, child.run_id if child is not None else "", done.peak_gpu_mb)
+            return Built(
+                done.result, done.peak_rss_mb, child.run_id if child is not None else "", done.peak_gpu_mb
+            )
 
     def _call(self, folder: Path, sink: Listener) -> JobResult:
         if not self.spec.job:
-            context: StageContext[Any] = StageContext(self.run.config, self.inputs, folder, sink, self.run.manifest)
+            context: StageContext[Any] = StageContext(
+                self.run.config, self.inputs, folder, sink, self.run.manifest
+            )
             return JobResult(result=self.spec.load()(context), peak_rss_mb=peak_rss_mb())
         job = Job(
             stage=self.spec.name,
@@ -146,7 +152,10 @@ class _Maker:
         """Figures and small artifacts of a finished stage on its child run."""
         figures = {**result.metrics, "rows": float(result.rows)}
         tracking.log_metrics(child.uri, child.run_id, figures)
-        files = {folder / name: "" for name in ("summary.json", "metrics.jsonl", "eval_report.json", "qualification.json")}
+        files = {
+            folder / name: ""
+            for name in ("summary.json", "metrics.jsonl", "eval_report.json", "qualification.json")
+        }
         tracking.log_files(child.uri, child.run_id, {**files, folder / "ledger": "ledger"})
 
     def _entry(self, manifest: StageManifest, reused: bool) -> StageEntry:
@@ -173,15 +182,21 @@ class _Maker:
             name=self.spec.name,
             status="failed",
             identity=self.identity.key,
-            uri=str(self.run.store.folder(self.identity) if self.clock is None else self.clock.path.parents[1]),
+            uri=str(
+                self.run.store.folder(self.identity) if self.clock is None else self.clock.path.parents[1]
+            ),
             seconds=round(self.clock.seconds, 3) if self.clock is not None else 0.0,
-            error=(str(error) or type(error).__name__)[:2000] if isinstance(error, Exception) else INTERRUPTED,
+            error=(str(error) or type(error).__name__)[:2000]
+            if isinstance(error, Exception)
+            else INTERRUPTED,
         )
         try:
             self.run.record(entry)
         except OSError as second:
             if not is_disk_full(second):  # that is what the stage itself failed of, and says
-                self.display.message(f"{self.spec.name}: its failure could not be written to run.json ({second})")
+                self.display.message(
+                    f"{self.spec.name}: its failure could not be written to run.json ({second})"
+                )
         self.display.stage_finished(entry)
 
     def _unexpected(self, error: Exception) -> StageError:

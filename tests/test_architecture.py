@@ -19,7 +19,9 @@ TENSOR_CODE = {
     "rlkd.training.shared_prompt",
 }
 """Leaf modules of torch code; others import them inside functions only, as the test below shows."""
-SOURCES = sorted(path for room in ("schemas", "rlkd", "tasks", "flows") for path in (ROOT / room).rglob("*.py"))
+SOURCES = sorted(
+    path for room in ("schemas", "rlkd", "tasks", "flows") for path in (ROOT / room).rglob("*.py")
+)
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
@@ -44,7 +46,9 @@ for module in pkgutil.iter_modules(package.__path__):
 def test_every_module_import_is_light() -> None:
     # Heavy libraries are imported inside functions; only flows and tasks may import Prefect and MLflow on top.
     modules = [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in SOURCES if path.parts[-2] != "tasks"
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in SOURCES
+        if path.parts[-2] != "tasks"
     ]
     light = [
         name
@@ -80,15 +84,22 @@ assert not heavy, heavy
 
 
 def test_no_pickle_anywhere() -> None:
-    pattern = re.compile(r"^\s*(import|from) (pickle|cloudpickle|dill|joblib)\b|pickle\.(load|dump)|weights_only\s*=\s*False", re.M)
-    guilty = [str(path.relative_to(ROOT)) for path in SOURCES if pattern.search(path.read_text(encoding="utf-8"))]
+    pattern = re.compile(
+        r"^\s*(import|from) (pickle|cloudpickle|dill|joblib)\b|pickle\.(load|dump)|weights_only\s*=\s*False",
+        re.M,
+    )
+    guilty = [
+        str(path.relative_to(ROOT)) for path in SOURCES if pattern.search(path.read_text(encoding="utf-8"))
+    ]
     assert guilty == []
 
 
 def test_only_the_tracking_package_imports_mlflow() -> None:
     # Wherever in a file it stands: inside a function too.
     pattern = re.compile(r"^\s*(import|from) mlflow\b|import_module\(.mlflow", re.M)
-    using = {path.parent.relative_to(ROOT) for path in SOURCES if pattern.search(path.read_text(encoding="utf-8"))}
+    using = {
+        path.parent.relative_to(ROOT) for path in SOURCES if pattern.search(path.read_text(encoding="utf-8"))
+    }
     assert using == {Path("tasks/tracking")}
 
 

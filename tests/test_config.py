@@ -122,7 +122,8 @@ evaluate: {samples: 2, pass_at: [1, 4]}
         "c.yaml, line 2: data.pth is no setting; did you mean data.path?",
         "c.yaml, line 4: warm_start.enabled is true, but traces.teacher.type is 'none'; set it to false",
         "c.yaml, line 5: rl.steps must be a number, not true",
-        "c.yaml, line 5: rl.fooo is no setting; rl has " + ", ".join(type(PipelineConfig.model_fields["rl"].default).model_fields),
+        "c.yaml, line 5: rl.fooo is no setting; rl has "
+        + ", ".join(type(PipelineConfig.model_fields["rl"].default).model_fields),
         "c.yaml, line 6: rewards.alpha must be at most 1.0, not 3",
         "c.yaml, line 7: student.prompt has no {question}, so the student would not see the problem; put it in",
         "c.yaml, line 8: evaluate.pass_at asks for pass@4 of 2 samples; raise evaluate.samples or drop it",
@@ -150,7 +151,9 @@ student:
 
 
 def test_faults_in_overrides_name_the_override(tmp_path: Path) -> None:
-    found = faults(tmp_path, MINIMAL, "rl.stepz=3", "rl.steps=ten", "nonsense", "rl.kl=[", "name.x=3", "a.b.c=1")
+    found = faults(
+        tmp_path, MINIMAL, "rl.stepz=3", "rl.steps=ten", "nonsense", "rl.kl=[", "name.x=3", "a.b.c=1"
+    )
     assert sorted(found) == [
         f"--set a.b.c=1: a is no setting; the file has {', '.join(PipelineConfig.model_fields)}",
         "--set name.x=3: name.x is no setting; name is a value, not a section",

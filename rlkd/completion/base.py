@@ -17,7 +17,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from rlkd.errors import EndpointError
 
 FinishReason = Literal["stop", "length"]
-FaultKind = Literal["unreachable", "timeout", "rate_limited", "server_error", "rejected", "malformed", "truncated", "refused"]
+FaultKind = Literal[
+    "unreachable", "timeout", "rate_limited", "server_error", "rejected", "malformed", "truncated", "refused"
+]
 
 log = logging.getLogger("rlkd.completion")
 

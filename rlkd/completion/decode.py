@@ -95,7 +95,11 @@ def graph_supported(model: Any) -> bool:
     if not wanted or next(model.parameters()).device.type != "cuda":
         return False
     plain = model.get_base_model() if hasattr(model, "get_base_model") else model  # without adapters
-    return graph_fits(model.config) and type(plain).__module__.startswith("transformers.") and not is_sharded(model)
+    return (
+        graph_fits(model.config)
+        and type(plain).__module__.startswith("transformers.")
+        and not is_sharded(model)
+    )
 
 
 def is_sharded(model: Any) -> bool:
@@ -114,7 +118,8 @@ def graph_fits(config: Any) -> bool:
     rope = getattr(config, "rope_parameters", None) or {}
     return (
         config.model_type in GRAPHED
-        and rope.get("rope_type", "default") not in ("dynamic", "longrope")  # these look at the positions from Python
+        and rope.get("rope_type", "default")
+        not in ("dynamic", "longrope")  # these look at the positions from Python
         and kinds == {"full_attention"}
         and not getattr(config, "sliding_window", None)
         and getattr(config, "quantization_config", None) is None

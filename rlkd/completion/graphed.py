@@ -34,7 +34,11 @@ def graphed_generate(model: Any, prompts: Sequence[Sequence[int]], sampling: Sam
     model.eval()
     try:
         rows = rows_at_once(model, max(map(len, prompts)) + sampling.max_new_tokens)
-        return [ids for start in range(0, len(prompts), rows) for ids in _generate(model, prompts[start : start + rows], sampling)]
+        return [
+            ids
+            for start in range(0, len(prompts), rows)
+            for ids in _generate(model, prompts[start : start + rows], sampling)
+        ]
     finally:
         model.train(training)
         if next(model.parameters()).device.type == "cuda":
@@ -48,8 +52,14 @@ def rows_at_once(model: Any, length: int) -> int:
         return 1 << 30
     config = model.config.get_text_config()
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    bytes_each = 2 * config.num_hidden_layers * config.num_key_value_heads * size * weight.element_size() * length
-    free = torch.cuda.mem_get_info(weight.device)[0] + torch.cuda.memory_reserved(weight.device) - torch.cuda.memory_allocated(weight.device)
+    bytes_each = (
+        2 * config.num_hidden_layers * config.num_key_value_heads * size * weight.element_size() * length
+    )
+    free = (
+        torch.cuda.mem_get_info(weight.device)[0]
+        + torch.cuda.memory_reserved(weight.device)
+        - torch.cuda.memory_allocated(weight.device)
+    )
     return max(1, free // 2 // bytes_each)
 
 
@@ -83,13 +93,20 @@ def _generate(model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling) 
 class _State:
     """The buffers of a decoding step, at fixed addresses: what a graph reads and writes."""
 
-    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling, device: torch.device) -> None:
+    def __init__(
+        self, model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling, device: torch.device
+    ) -> None:
         self.model, self.device = model, device
         self.width = max(map(len, prompts))
         self.length = self.width + sampling.max_new_tokens
         padding = [self.width - len(ids) for ids in prompts]
-        self.ids = torch.tensor([[sampling.pad_id] * n + list(ids) for n, ids in zip(padding, prompts, strict=True)], device=device)
-        self.real = torch.arange(self.width, device=device) >= torch.tensor(padding, device=device)[:, None]  # (B, P)
+        self.ids = torch.tensor(
+            [[sampling.pad_id] * n + list(ids) for n, ids in zip(padding, prompts, strict=True)],
+            device=device,
+        )
+        self.real = (
+            torch.arange(self.width, device=device) >= torch.tensor(padding, device=device)[:, None]
+        )  # (B, P)
         self.cache = _cache(model.config, self.length)
         self.token = torch.zeros(len(prompts), 1, dtype=torch.long, device=device)
         self.position = self.real.sum(1, keepdim=True)  # (B, 1) of the next token
@@ -104,7 +121,9 @@ class _State:
         causal = torch.ones(self.width, self.length, dtype=torch.bool, device=self.device).tril()
         real = torch.nn.functional.pad(self.real, (0, self.length - self.width))
         # Padded queries attend to themselves only to stay finite; nothing reads them.
-        mask = (causal & real[:, None, None]) | torch.eye(self.width, self.length, dtype=torch.bool, device=self.device)
+        mask = (causal & real[:, None, None]) | torch.eye(
+            self.width, self.length, dtype=torch.bool, device=self.device
+        )
         return self._forward(self.ids, mask, positions)
 
     def feed(self, chosen: Tensor) -> None:
@@ -131,7 +150,9 @@ class _State:
             # What other threads ask of the GPU meanwhile (NCCL's watchdog does) must not spoil the recording.
             with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 logits = self._step()
-        except RuntimeError as error:  # torch is left in the middle of a recording: this process cannot sample any more
+        except (
+            RuntimeError
+        ) as error:  # torch is left in the middle of a recording: this process cannot sample any more
             raise TrainingError(
                 f"the decoding step of this student cannot be recorded as a CUDA graph ({str(error).splitlines()[0]}); set RLKD_CUDA_GRAPHS=0 "
                 "in the environment, to sample with the library's loop, and run again"
@@ -155,7 +176,12 @@ class _State:
 
     def _forward(self, ids: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
         output = self.model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=self.cache, use_cache=True, logits_to_keep=1
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
         )
         logits: Tensor = output.logits[:, -1]
         return logits
@@ -167,8 +193,12 @@ def _cache(config: Any, length: int) -> Any:
     from transformers.cache_utils import StaticLayer
 
     class Layer(StaticLayer):  # type: ignore[misc]
-        def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-            found: tuple[Tensor, Tensor] = super().update(key_states.to(value_states.dtype), value_states, *args, **kwargs)
+        def update(
+            self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+        ) -> tuple[Tensor, Tensor]:
+            found: tuple[Tensor, Tensor] = super().update(
+                key_states.to(value_states.dtype), value_states, *args, **kwargs
+            )
             return found
 
     cache = StaticCache(config=config, max_cache_len=length)
@@ -177,7 +207,13 @@ def _cache(config: Any, length: int) -> Any:
 
 
 def grouped_attention(
-    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor, scaling: float | None = None, **others: Any
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor,
+    scaling: float | None = None,
+    **others: Any,
 ) -> tuple[Tensor, None]:
     """Attention of one query a row; keys and values are read once for all the heads that share them.
 

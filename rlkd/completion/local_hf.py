@@ -111,13 +111,20 @@ class LocalCompleter:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        path, options = self.config.path, {"revision": self.config.revision, "trust_remote_code": self.config.trust_remote_code}
+        path, options = (
+            self.config.path,
+            {"revision": self.config.revision, "trust_remote_code": self.config.trust_remote_code},
+        )
         try:
             tokenizer = AutoTokenizer.from_pretrained(path, **options)
-            model = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, self.config.dtype), **options)
+            model = AutoModelForCausalLM.from_pretrained(
+                path, dtype=getattr(torch, self.config.dtype), **options
+            )
         except (OSError, ValueError) as error:
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise CheckpointError(f"{path}: not a causal LM that can be loaded ({first}); check structures.*.endpoint.path") from None
+            raise CheckpointError(
+                f"{path}: not a causal LM that can be loaded ({first}); check structures.*.endpoint.path"
+            ) from None
         device = self.config.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -125,7 +132,9 @@ class LocalCompleter:
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         if tokenizer.pad_token_id is None:
-            raise CheckpointError(f"{path}: the tokenizer has neither a pad nor an EOS token; set one in tokenizer_config.json")
+            raise CheckpointError(
+                f"{path}: the tokenizer has neither a pad nor an EOS token; set one in tokenizer_config.json"
+            )
         self._tokenizer, self._model = tokenizer, model.to(device).eval()
 
     def _prompt(self, request: CompletionRequest) -> str:
@@ -133,7 +142,9 @@ class LocalCompleter:
             return request.prompt
         messages = [{"role": message.role, "content": message.content} for message in request.messages]
         if self.config.chat and self._tokenizer.chat_template:
-            text: str = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            text: str = self._tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True
+            )
             return text
         return "".join(message["content"].rstrip() + "\n" for message in messages)
 
@@ -142,14 +153,17 @@ class LocalCompleter:
         chat = self.config.chat and bool(self._tokenizer.chat_template)
         room = getattr(self._model.config, "max_position_embeddings", None) or 1 << 30
         ids = [
-            self._tokenizer(self._prompt(request), add_special_tokens=request.prompt is not None or not chat)["input_ids"]
+            self._tokenizer(self._prompt(request), add_special_tokens=request.prompt is not None or not chat)[
+                "input_ids"
+            ]
             for request in requests
         ]
         results: list[CompletionResult | CompletionFault | None] = [None] * len(requests)
         for i, (request, tokens) in enumerate(zip(requests, ids, strict=True)):
             if not tokens or len(tokens) + request.max_tokens > room:
                 results[i] = CompletionFault(
-                    "rejected", f"{self.config.path}: {len(tokens)} prompt tokens and {request.max_tokens} to write do not fit into {room}"
+                    "rejected",
+                    f"{self.config.path}: {len(tokens)} prompt tokens and {request.max_tokens} to write do not fit into {room}",
                 )
         fit = [i for i, result in enumerate(results) if result is None]
         if fit:
@@ -158,12 +172,20 @@ class LocalCompleter:
                 results[i] = result
         return [result for result in results if result is not None]
 
-    def _run(self, ids: list[list[int]], requests: list[CompletionRequest]) -> list[CompletionResult | CompletionFault]:
+    def _run(
+        self, ids: list[list[int]], requests: list[CompletionRequest]
+    ) -> list[CompletionResult | CompletionFault]:
         import torch
 
         first = requests[0]
-        inputs = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt", padding_side="left").to(self._model.device)
-        sampling: dict[str, Any] = {"do_sample": True, "temperature": first.temperature} if first.temperature > 0 else {"do_sample": False}
+        inputs = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt", padding_side="left").to(
+            self._model.device
+        )
+        sampling: dict[str, Any] = (
+            {"do_sample": True, "temperature": first.temperature}
+            if first.temperature > 0
+            else {"do_sample": False}
+        )
         if first.stop:
             sampling["stopping_criteria"] = [self._stops(first.stop, inputs["input_ids"].shape[1])]
         with torch.inference_mode():
@@ -180,7 +202,9 @@ class LocalCompleter:
         ends = _end_ids(self._model, self._tokenizer)
         results: list[CompletionResult | CompletionFault] = []
         for row, (request, tokens) in enumerate(zip(requests, new_tokens, strict=True)):
-            alternatives = self._alternatives(logits[row]) if request.logprobs and logits is not None else None
+            alternatives = (
+                self._alternatives(logits[row]) if request.logprobs and logits is not None else None
+            )
             results.append(self._read(request, len(ids[row]), tokens, ends, alternatives))
         return results
 
@@ -190,12 +214,19 @@ class LocalCompleter:
 
         def ended(sequences: Any, scores: Any, **_: Any) -> Any:
             texts = [self._tokenizer.decode(row[prompt_tokens:][-_TAIL:]) for row in sequences]
-            return torch.tensor([any(text in tail for text in stop) for tail in texts], device=sequences.device)
+            return torch.tensor(
+                [any(text in tail for text in stop) for tail in texts], device=sequences.device
+            )
 
         return ended
 
     def _read(
-        self, request: CompletionRequest, prompt_tokens: int, tokens: list[int], ends: set[int], alternatives: Any
+        self,
+        request: CompletionRequest,
+        prompt_tokens: int,
+        tokens: list[int],
+        ends: set[int],
+        alternatives: Any,
     ) -> CompletionResult | CompletionFault:
         end = next((i for i, token in enumerate(tokens) if token in ends), None)
         written = tokens if end is None else tokens[:end]
@@ -205,7 +236,9 @@ class LocalCompleter:
         if cuts:
             text = text[: min(cuts)]
         if not finished and not request.allow_truncated:
-            return CompletionFault("truncated", f"{self.config.path}: cut off at {request.max_tokens} tokens; raise max_tokens")
+            return CompletionFault(
+                "truncated", f"{self.config.path}: cut off at {request.max_tokens} tokens; raise max_tokens"
+            )
         count = len(written) + (end is not None)
         return CompletionResult(text, "stop" if finished else "length", prompt_tokens, count, alternatives)
 

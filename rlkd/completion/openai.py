@@ -133,7 +133,9 @@ class OpenAICompleter:
             return None
         key = os.environ.get(name, "").strip()
         if not key:
-            raise UserError(f"the key for {self.config.base_url} is missing: set the environment variable {name}")
+            raise UserError(
+                f"the key for {self.config.base_url} is missing: set the environment variable {name}"
+            )
         return key
 
     def _here(self) -> _Session:
@@ -152,7 +154,11 @@ class OpenAICompleter:
             delay = random.uniform(ceiling / 2, ceiling)
             asked = error.after_s if isinstance(error, _Retry) else None
             # A random part on top of Retry-After, or all clients come back in the same instant.
-            return delay if asked is None else min(asked + random.uniform(0, 0.1 * asked + 0.05), self.config.max_wait_s)
+            return (
+                delay
+                if asked is None
+                else min(asked + random.uniform(0, 0.1 * asked + 0.05), self.config.max_wait_s)
+            )
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_Retry),
@@ -180,12 +186,16 @@ class OpenAICompleter:
             try:
                 # One bound over the whole exchange: a server that drips a byte now and then never trips a read time-out.
                 async with asyncio.timeout(self.config.timeout_s):
-                    status, reply_headers, raw = await _post(client, self.config.base_url + path, body, headers)
+                    status, reply_headers, raw = await _post(
+                        client, self.config.base_url + path, body, headers
+                    )
             except TimeoutError:
                 fault = CompletionFault("timeout", f"{where}: no answer within {self.config.timeout_s:g} s")
                 raise _Retry(fault) from None
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                fault = CompletionFault("unreachable", f"{where}: cannot be reached ({type(error).__name__}); is the server up?")
+                fault = CompletionFault(
+                    "unreachable", f"{where}: cannot be reached ({type(error).__name__}); is the server up?"
+                )
                 raise _Retry(fault) from None
         if status != 200:
             raise _status_fault(where, status, reply_headers, _hide(_error_text(raw), key))
@@ -212,15 +222,25 @@ async def _post(
 
 def _body(request: CompletionRequest, config: OpenAIEndpoint) -> dict[str, Any]:
     """The request as the server wants it."""
-    body: dict[str, Any] = {"model": config.model, "max_tokens": request.max_tokens, "temperature": request.temperature}
+    body: dict[str, Any] = {
+        "model": config.model,
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+    }
     if request.messages:
-        body["messages"] = [{"role": message.role, "content": message.content} for message in request.messages]
+        body["messages"] = [
+            {"role": message.role, "content": message.content} for message in request.messages
+        ]
     else:
         body["prompt"] = request.prompt
     if request.stop:
         body["stop"] = list(request.stop)
     if request.logprobs:
-        body |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS} if request.messages else {"logprobs": TOP_LOGPROBS}
+        body |= (
+            {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+            if request.messages
+            else {"logprobs": TOP_LOGPROBS}
+        )
     if request.json_schema is not None and config.structured_output != "none":
         if config.structured_output == "json_object":
             body["response_format"] = {"type": "json_object"}
@@ -276,7 +296,9 @@ def _hide(text: str, key: str | None) -> str:
     if not key:
         return text
     text = text.replace(key, "[key]")
-    return " ".join("[key]" if _is_part_of(word.strip("'\".,:;()"), key) else word for word in text.split(" "))
+    return " ".join(
+        "[key]" if _is_part_of(word.strip("'\".,:;()"), key) else word for word in text.split(" ")
+    )
 
 
 def _is_part_of(word: str, key: str) -> bool:
@@ -315,7 +337,9 @@ def parse_reply(raw: bytes, request: CompletionRequest) -> CompletionResult:
         raise CompletionFault("malformed", "the answer holds no text")
     if reason == "length":
         if not request.allow_truncated:
-            raise CompletionFault("truncated", f"cut off at {request.max_tokens} tokens; raise max_tokens or shorten the prompt")
+            raise CompletionFault(
+                "truncated", f"cut off at {request.max_tokens} tokens; raise max_tokens or shorten the prompt"
+            )
     elif reason not in ("stop", None, "eos", "eos_token", "stop_sequence"):
         raise CompletionFault("malformed", f"the model ended with {str(reason)[:40]!r}")
     elif not text.strip():
@@ -343,7 +367,9 @@ def _text(choice: Mapping[str, Any], chat: bool) -> tuple[str | None, str | None
     if isinstance(content, list):  # some servers answer in parts
         parts = [part.get("text") for part in content if isinstance(part, dict)]
         content = "".join(parts) if parts and all(isinstance(part, str) for part in parts) else None  # type: ignore[arg-type]
-    return (content if isinstance(content, str) else None), (refusal if isinstance(refusal, str) and refusal else None)
+    return (content if isinstance(content, str) else None), (
+        refusal if isinstance(refusal, str) and refusal else None
+    )
 
 
 def _count(value: Any) -> int:
@@ -363,7 +389,11 @@ def _logprobs(value: Any) -> tuple[tuple[str, float], ...] | None:
     if isinstance(content, list) and content and isinstance(content[0], dict):
         first = content[0]
         tops = first.get("top_logprobs")
-        pairs = [(top.get("token"), top.get("logprob")) for top in tops if isinstance(top, dict)] if isinstance(tops, list) else []
+        pairs = (
+            [(top.get("token"), top.get("logprob")) for top in tops if isinstance(top, dict)]
+            if isinstance(tops, list)
+            else []
+        )
         if first.get("token") not in [token for token, _ in pairs]:
             pairs.append((first.get("token"), first.get("logprob")))
     else:

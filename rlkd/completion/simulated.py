@@ -55,7 +55,12 @@ class Reply:
         message: dict[str, Any] = {"role": "assistant", "content": None if self.refusal else self.text}
         if self.refusal:
             message["refusal"] = self.refusal
-        choice: dict[str, Any] = {"index": 0, "message": message, "text": self.text, "finish_reason": self.finish_reason}
+        choice: dict[str, Any] = {
+            "index": 0,
+            "message": message,
+            "text": self.text,
+            "finish_reason": self.finish_reason,
+        }
         if self.logprobs is not None:
             tops = [{"token": token, "logprob": logprob} for token, logprob in self.logprobs]
             choice["logprobs"] = {"content": [{**tops[0], "top_logprobs": tops}]}
@@ -111,7 +116,9 @@ class SimulatedServer:
         asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
@@ -124,7 +131,9 @@ class SimulatedServer:
 
     async def _start(self) -> None:
         self._semaphore = asyncio.Semaphore(self._slots)
-        self._server = await asyncio.start_server(self._connection, "127.0.0.1", 0, limit=1 << 24, backlog=512)
+        self._server = await asyncio.start_server(
+            self._connection, "127.0.0.1", 0, limit=1 << 24, backlog=512
+        )
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
 
     async def _stop(self) -> None:
@@ -149,7 +158,10 @@ class SimulatedServer:
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its answer on a connection that stays open; false to close it."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+        headers = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in head[1:] if line)
+        }
         body = json.loads(await reader.readexactly(int(headers.get("content-length", 0))) or b"{}")
         self.seen.append(Seen(head[0].split(" ")[1], headers, body))
         async with self._semaphore:
@@ -165,9 +177,15 @@ class SimulatedServer:
         self.prompt_tokens += reply.prompt_tokens
         self.completion_tokens += reply.completion_tokens
         content = reply.body()
-        lines = [f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Other')}", "content-type: application/json"]
+        lines = [
+            f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Other')}",
+            "content-type: application/json",
+        ]
         promised = len(content) * (2 if reply.hang_up else 1)
-        lines += [f"{name}: {value}" for name, value in ({"content-length": str(promised)} | dict(reply.headers)).items()]
+        lines += [
+            f"{name}: {value}"
+            for name, value in ({"content-length": str(promised)} | dict(reply.headers)).items()
+        ]
         writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + content)
         await writer.drain()
         return not reply.hang_up

@@ -138,9 +138,15 @@ class StudentExaminer:
         shown = teachers[_teacher_of(best)]
         scores = self._score([_item(problem, [shown], text) for text in texts])
         structures = self._runner.run(
-            self.scorer.decomposer.decompose([PathItem(problem.question, text, problem.domain) for text in texts])
+            self.scorer.decomposer.decompose(
+                [PathItem(problem.question, text, problem.domain) for text in texts]
+            )
         )
-        followers = {} if scores[-1] is None else {m.teacher_step: m.index for m in scores[-1].steps if m.teacher_step is not None}
+        followers = (
+            {}
+            if scores[-1] is None
+            else {m.teacher_step: m.index for m in scores[-1].steps if m.teacher_step is not None}
+        )
         return PathComparison(
             teacher_path=self._trace_path(shown.trace_id),
             teacher_steps=_steps(shown, followers),
@@ -161,13 +167,18 @@ class StudentExaminer:
         made = [self.inputs[stage] / "base" for stage in ("warm_start", "rl") if stage in self.inputs]
         return made[0] if made else None
 
-    def _structure(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[float | None]:
+    def _structure(
+        self, problems: Sequence[Problem], completions: Sequence[Completion]
+    ) -> list[float | None]:
         """Structure scores; missing where the problem has no teacher path."""
         output = self.config.student.output
         taught = [i for i, problem in enumerate(problems) if problem.id in self.teachers]
         paths = [path_of(completions[i].text, output) for i in taught]  # what RL rewards
         scores = self._score(
-            [_item(problems[i], self.teachers[problems[i].id], path) for i, path in zip(taught, paths, strict=True)]
+            [
+                _item(problems[i], self.teachers[problems[i].id], path)
+                for i, path in zip(taught, paths, strict=True)
+            ]
         )
         found: list[float | None] = [None] * len(problems)
         for i, score in zip(taught, scores, strict=True):
@@ -186,7 +197,9 @@ class StudentExaminer:
 
 def _bounded(config: StructuresConfig) -> StructuresConfig:
     if isinstance(config.alignment, PrefixAlignmentConfig):
-        return config.model_copy(update={"alignment": config.alignment.model_copy(update={"normalize": True})})
+        return config.model_copy(
+            update={"alignment": config.alignment.model_copy(update={"normalize": True})}
+        )
     return config
 
 
@@ -227,9 +240,15 @@ def _steps(structure: Structure, partners: Mapping[int, int]) -> tuple[SampleSte
 
 def _marked(structure: Structure, score: StructureScore | None) -> tuple[SampleStep, ...]:
     """A student's steps with partners and verdicts."""
-    matches = {} if score is None else {match.index: match for match in score.steps if match.teacher_step is not None}
+    matches = (
+        {}
+        if score is None
+        else {match.index: match for match in score.steps if match.teacher_step is not None}
+    )
     steps = _steps(structure, {index: match.teacher_step or 0 for index, match in matches.items()})
     return tuple(
-        step.model_copy(update={"verdict": step_verdict(matches[step.index])}) if step.index in matches else step
+        step.model_copy(update={"verdict": step_verdict(matches[step.index])})
+        if step.index in matches
+        else step
         for step in steps
     )

@@ -65,14 +65,13 @@ def split_metrics(
     """
 
     def interval(values: list[float]) -> Interval:
-        return bootstrap_interval(
-            values, resamples=how.resamples, confidence=how.confidence, seed=how.seed
-        )
+        return bootstrap_interval(values, resamples=how.resamples, confidence=how.confidence, seed=how.seed)
 
     correct = [float(row.correct) for row in outputs if row.correct is not None]
     structure = [row.structure for row in outputs if row.structure is not None]
     passes = {
-        k: [pass_at_k(row.samples, row.correct_samples, k) for row in outputs if row.samples >= k] for k in pass_at
+        k: [pass_at_k(row.samples, row.correct_samples, k) for row in outputs if row.samples >= k]
+        for k in pass_at
     }
     return SplitMetrics(
         accuracy=interval(correct),
@@ -105,9 +104,12 @@ def checkpoint_metrics(
         checkpoint=outputs[0].checkpoint,
         split=outputs[0].split,
         overall=split_metrics(outputs, pass_at, how),
-        by_domain={d: split_metrics([row for row in outputs if row.domain == d], pass_at, how) for d in domains},
+        by_domain={
+            d: split_metrics([row for row in outputs if row.domain == d], pass_at, how) for d in domains
+        },
         by_difficulty={
-            str(d): split_metrics([row for row in outputs if row.difficulty == d], pass_at, how) for d in difficulties
+            str(d): split_metrics([row for row in outputs if row.difficulty == d], pass_at, how)
+            for d in difficulties
         },
     )
 
@@ -159,7 +161,9 @@ def build_report(
                 if found is not None:
                     diff, low, high, n = found
                     differences.append(
-                        PairedDifference(a=a, b=b, metric=metric, split=split, diff=diff, low=low, high=high, n=n)
+                        PairedDifference(
+                            a=a, b=b, metric=metric, split=split, diff=diff, low=low, high=high, n=n
+                        )
                     )
     return EvalReport(
         checkpoints=checkpoints, paired=tuple(differences), confidence=how.confidence, resamples=how.resamples
@@ -178,14 +182,20 @@ def headline(report: EvalReport) -> dict[str, float]:
             values[f"{found.split}_{name}_{found.checkpoint}"] = value
     # Checkpoints come in training order.
     for found in {found.split: found for found in report.checkpoints}.values():
-        values.update({f"{found.split}_{name}_final": value for name, value in _figures(found.overall).items()})
+        values.update(
+            {f"{found.split}_{name}_final": value for name, value in _figures(found.overall).items()}
+        )
     for pair in report.paired:
         values[f"{pair.split}_{pair.metric}_gain_{pair.a}_to_{pair.b}"] = pair.diff
     return values
 
 
 def _figures(metrics: SplitMetrics) -> dict[str, float]:
-    figures = {"accuracy": metrics.accuracy.mean, "format": metrics.format.mean, "tokens": metrics.tokens.mean}
+    figures = {
+        "accuracy": metrics.accuracy.mean,
+        "format": metrics.format.mean,
+        "tokens": metrics.tokens.mean,
+    }
     if metrics.structure is not None:
         figures["structure"] = metrics.structure.mean
     figures.update({f"pass_at_{k}": interval.mean for k, interval in metrics.pass_at.items()})

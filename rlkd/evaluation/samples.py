@@ -76,7 +76,11 @@ def _sample(
         teacher_steps=compared.teacher_steps,
         completions=tuple(
             SampleCompletion(
-                checkpoint=row.checkpoint, text=row.completion, correct=row.correct, structure=row.structure, steps=steps
+                checkpoint=row.checkpoint,
+                text=row.completion,
+                correct=row.correct,
+                structure=row.structure,
+                steps=steps,
             )
             for row, steps in zip(rows, compared.student_steps, strict=True)
         ),

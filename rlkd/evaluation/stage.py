@@ -43,7 +43,9 @@ def evaluate(ctx: StageContext, examiner: Examiner | None = None) -> StageResult
     """
     problems = {split: found for split in SPLITS if (found := _problems(ctx, split))}
     if not problems:
-        raise DataError("there are no held-out problems to evaluate on; set data.sizes.test or add a test file")
+        raise DataError(
+            "there are no held-out problems to evaluate on; set data.sizes.test or add a test file"
+        )
     checkpoints = _checkpoints(ctx)
     if examiner is not None:
         return _evaluate(ctx, problems, checkpoints, examiner)

@@ -118,7 +118,9 @@ RULES: Mapping[str, _Rule] = {
     "wrong_value": _Rule("intermediate value wrong: score falls", _share("value_wrong")),
     "wrong_end": _Rule("teacher's path with a wrong end: score falls", _share("end_wrong")),
     "cut_short": _Rule("teacher's path cut short: score falls (the worse kind)", _worst(CUT)),
-    "last_step": _Rule("mean score of the teacher's last step alone", _mean("last_step_only"), at_least=False, broken=True),
+    "last_step": _Rule(
+        "mean score of the teacher's last step alone", _mean("last_step_only"), at_least=False, broken=True
+    ),
     "paraphrased": _Rule("other wording: score stays", _share("paraphrased")),
     "padding": _Rule("padding: score does not rise (the worst kind)", _worst(PADDING)),
     "empty": _Rule("mean score of an empty path", _mean("empty"), at_least=False, broken=True),

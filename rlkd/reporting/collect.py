@@ -49,7 +49,11 @@ def collect(config: PipelineConfig, inputs: Mapping[str, Path]) -> ReportContent
         description=config.description,
         headline=(
             *(tell(evaluation) if evaluation else ()),
-            *((qualification_sentence(qualification),) if qualification and not qualification.verdict.passed else ()),
+            *(
+                (qualification_sentence(qualification),)
+                if qualification and not qualification.verdict.passed
+                else ()
+            ),
         ),
         evaluation=evaluation,
         rows=RowCounts(
@@ -89,7 +93,11 @@ def _plots(
         plots.append(curves_plot(ledger.curves, first_of(series, "validation_accuracy", "eval_accuracy")))
     if evaluation is not None:
         plots += [checkpoints_plot(evaluation), difficulty_plot(evaluation), domain_plot(evaluation)]
-    names = [name for name in CHECKPOINT_LABELS if any(row.checkpoint == name and row.structure is not None for row in outputs)]
+    names = [
+        name
+        for name in CHECKPOINT_LABELS
+        if any(row.checkpoint == name and row.structure is not None for row in outputs)
+    ]
     if names:
         plots.append(quadrants_plot(outputs, names))
     if qualification is not None:
@@ -109,14 +117,18 @@ def _quadrants(outputs: list[ProblemOutput], ledger: RewardCurves) -> tuple[Quad
         )
         if made.n:
             found.append(made)
-    found.extend(part.model_copy(update={"label": f"Samples, {part.label}"}) for part in ledger.quadrants if part.n)
+    found.extend(
+        part.model_copy(update={"label": f"Samples, {part.label}"}) for part in ledger.quadrants if part.n
+    )
     return tuple(found)
 
 
 def _evaluation(inputs: Mapping[str, Path]) -> EvalReport | None:
     if "evaluate" not in inputs:
         return None
-    return EvalReport.model_validate_json((inputs["evaluate"] / "eval_report.json").read_text(encoding="utf-8"))
+    return EvalReport.model_validate_json(
+        (inputs["evaluate"] / "eval_report.json").read_text(encoding="utf-8")
+    )
 
 
 def _outputs(inputs: Mapping[str, Path]) -> list[ProblemOutput]:
@@ -141,7 +153,9 @@ def _traces(inputs: Mapping[str, Path]) -> tuple[Counter[str], int]:
     folder = inputs["traces"]
     rejected: Counter[str] = Counter()
     if (folder / "rejected.jsonl").exists():
-        rejected.update(row.reason or "no reason given" for row in iter_rows(folder / "rejected.jsonl", TeacherTrace))
+        rejected.update(
+            row.reason or "no reason given" for row in iter_rows(folder / "rejected.jsonl", TeacherTrace)
+        )
     with (folder / "accepted.jsonl").open("rb") as file:
         accepted = sum(1 for line in file if line.strip())
     return rejected, accepted

@@ -73,7 +73,9 @@ def compare_runs(arguments: Sequence[str], *, resamples: int = 2000, confidence:
         _methods(runs, labels, resamples, confidence),
     ]
     if len({run.structures for run in runs}) > 1:
-        parts.append("**The structure scores do not compare**: the runs made them with different settings (section `structures`).")
+        parts.append(
+            "**The structure scores do not compare**: the runs made them with different settings (section `structures`)."
+        )
     if len(runs) > len(labels):
         parts += ["Every run:", _every_run(runs, resamples, confidence)]
     for other in labels[1:]:
@@ -87,12 +89,19 @@ def compare_runs(arguments: Sequence[str], *, resamples: int = 2000, confidence:
 def _told_apart(runs: Sequence[ComparedRun], arguments: Sequence[str]) -> list[ComparedRun]:
     """Runs that only share the name of their configuration under their folders; seeds of one method stay together."""
     unnamed = [run for run, argument in zip(runs, arguments, strict=True) if not _split_label(argument)[0]]
-    methods = {label: {run.method for run in runs if run.label == label} for label in {run.label for run in unnamed}}
-    found = [replace(run, label=run.name) if run in unnamed and len(methods[run.label]) > 1 else run for run in runs]
+    methods = {
+        label: {run.method for run in runs if run.label == label} for label in {run.label for run in unnamed}
+    }
+    found = [
+        replace(run, label=run.name) if run in unnamed and len(methods[run.label]) > 1 else run
+        for run in runs
+    ]
     seen: set[tuple[str, Path]] = set()
     for run in found:
         if (run.label, run.folder) in seen:
-            raise UserError(f"{run.folder} is named twice, and would count as two seeds of {run.label}; name it once, or under two labels")
+            raise UserError(
+                f"{run.folder} is named twice, and would count as two seeds of {run.label}; name it once, or under two labels"
+            )
         seen.add((run.label, run.folder))
     return found
 
@@ -106,17 +115,25 @@ def load_run(argument: str) -> ComparedRun:
     label, folder = _split_label(argument)
     path = folder / "run.json"
     if not path.is_file():
-        raise UserError(f"{folder} is not a run folder: there is no {path}; name a folder that `rlkd run --output` wrote")
+        raise UserError(
+            f"{folder} is not a run folder: there is no {path}; name a folder that `rlkd run --output` wrote"
+        )
     try:
         run = RunManifest.model_validate_json(path.read_text(encoding="utf-8"))
     except (ValidationError, UnicodeDecodeError, json.JSONDecodeError):
-        raise UserError(f"{path} cannot be read: it is not a run manifest of this version; run the configuration again") from None
+        raise UserError(
+            f"{path} cannot be read: it is not a run manifest of this version; run the configuration again"
+        ) from None
     entries = {entry.name: entry for entry in run.stages if entry.status in ("done", "reused")}
     if "evaluate" not in entries:
-        raise UserError(f"{folder} has no evaluation; finish it with: rlkd run {folder / 'config.yaml'} --output {folder}")
+        raise UserError(
+            f"{folder} has no evaluation; finish it with: rlkd run {folder / 'config.yaml'} --output {folder}"
+        )
     file = Path(entries["evaluate"].uri) / "outputs.jsonl"
     if not file.is_file():
-        raise UserError(f"{file} is gone; make it again with: rlkd run {folder / 'config.yaml'} --output {folder} --from evaluate")
+        raise UserError(
+            f"{file} is gone; make it again with: rlkd run {folder / 'config.yaml'} --output {folder} --from evaluate"
+        )
     rows = read_rows(file, ProblemOutput)
     last = [name for name in CHECKPOINTS if any(row.checkpoint == name for row in rows)][-1]
     return ComparedRun(
@@ -164,7 +181,12 @@ def _interval(values: Sequence[float], resamples: int, confidence: float) -> Int
 
 
 def _columns(runs: Sequence[ComparedRun]) -> list[tuple[str, str]]:
-    return [(split, metric) for split in SPLITS for metric in METRICS if any((split, metric) in run.values for run in runs)]
+    return [
+        (split, metric)
+        for split in SPLITS
+        for metric in METRICS
+        if any((split, metric) in run.values for run in runs)
+    ]
 
 
 def _column_names(columns: Sequence[tuple[str, str]]) -> list[str]:
@@ -182,7 +204,11 @@ def _methods(runs: Sequence[ComparedRun], labels: Sequence[str], resamples: int,
                 ", ".join(str(run.seed) for run in mine),
                 *(
                     interval(
-                        _interval(_pooled([(run.problems, run.values.get(column, {})) for run in mine]), resamples, confidence),
+                        _interval(
+                            _pooled([(run.problems, run.values.get(column, {})) for run in mine]),
+                            resamples,
+                            confidence,
+                        ),
                         as_percent=column[1] == "accuracy",
                     )
                     for column in columns
@@ -201,7 +227,8 @@ def _every_run(runs: Sequence[ComparedRun], resamples: int, confidence: float) -
             run.seed,
             *(
                 interval(
-                    _interval(list(run.values.get(column, {}).values()), resamples, confidence), as_percent=column[1] == "accuracy"
+                    _interval(list(run.values.get(column, {}).values()), resamples, confidence),
+                    as_percent=column[1] == "accuracy",
                 )
                 for column in columns
             ),
@@ -211,7 +238,9 @@ def _every_run(runs: Sequence[ComparedRun], resamples: int, confidence: float) -
     return table(("Method", "Run", "Seed", *_column_names(columns)), rows, left=2)
 
 
-def _differences(runs: Sequence[ComparedRun], first: str, other: str, resamples: int, confidence: float) -> str:
+def _differences(
+    runs: Sequence[ComparedRun], first: str, other: str, resamples: int, confidence: float
+) -> str:
     """Differences seed by seed, and over all seeds; only runs of one seed on the same data are paired."""
     pairs = [
         (a, b)
@@ -223,11 +252,15 @@ def _differences(runs: Sequence[ComparedRun], first: str, other: str, resamples:
         return "No two of these runs share seed and data, so that nothing can be paired."
     columns = _columns(runs)
     differences = [
-        [(a.problems, _difference(a.values.get(column, {}), b.values.get(column, {}))) for column in columns] for a, b in pairs
+        [(a.problems, _difference(a.values.get(column, {}), b.values.get(column, {}))) for column in columns]
+        for a, b in pairs
     ]
     rows: list[tuple[str, ...]] = []
     for (a, _), found in zip(pairs, differences, strict=True):
-        cells = [_difference_cell(list(values.values()), column, resamples, confidence) for (_, values), column in zip(found, columns, strict=True)]
+        cells = [
+            _difference_cell(list(values.values()), column, resamples, confidence)
+            for (_, values), column in zip(found, columns, strict=True)
+        ]
         rows.append((f"seed {a.seed}", *cells))
     if len(pairs) > 1:
         cells = [
@@ -242,7 +275,9 @@ def _difference(a: dict[str, float], b: dict[str, float]) -> dict[str, float]:
     return {problem: value - b[problem] for problem, value in a.items() if problem in b}
 
 
-def _difference_cell(values: Sequence[float], column: tuple[str, str], resamples: int, confidence: float) -> str:
+def _difference_cell(
+    values: Sequence[float], column: tuple[str, str], resamples: int, confidence: float
+) -> str:
     found = _interval(values, resamples, confidence)
     if found is None:
         return "\N{EN DASH}"

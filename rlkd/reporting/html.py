@@ -18,14 +18,24 @@ from schemas.report import ReportContent
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_PLOTS = ("checkpoints", "rl_curves", "warm_start_loss", "quadrants", "difficulty", "domains", "qualification")
+_PLOTS = (
+    "checkpoints",
+    "rl_curves",
+    "warm_start_loss",
+    "quadrants",
+    "difficulty",
+    "domains",
+    "qualification",
+)
 _SPLIT_WORDS = {
     "train": "training",
     "validation": "validation",
     "test": "the test in distribution",
     "ood": "the test out of distribution",
 }
-_KEPT_WORDS = {name: f"Kept for {words}" for name, words in _SPLIT_WORDS.items()} | {"unused": "Not asked for"}
+_KEPT_WORDS = {name: f"Kept for {words}" for name, words in _SPLIT_WORDS.items()} | {
+    "unused": "Not asked for"
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,9 @@ def config_yaml(run: RunManifest) -> str:
 def _template() -> Template:
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     return environment.from_string(_resource("report.html.j2"))
 
 
@@ -116,7 +128,9 @@ def _sample(sample: SampleProblem) -> dict[str, Any]:
 
 
 def _column(completion: SampleCompletion) -> _Column:
-    verdict, tone = {True: ("right", "good"), False: ("wrong", "bad"), None: ("not judged", "")}[completion.correct]
+    verdict, tone = {True: ("right", "good"), False: ("wrong", "bad"), None: ("not judged", "")}[
+        completion.correct
+    ]
     return _Column(
         who=completion.checkpoint,
         label=CHECKPOINT_LABELS[completion.checkpoint],

@@ -21,11 +21,16 @@ def render_markdown(content: ReportContent, run: RunManifest) -> str:
         f"# {cell(content.title)}",
         cell(content.description),
         f"Run `{run.name}`: {run.status}, {duration(run.wall_seconds)}, seed {run.config.get('seed', 0)}, "
-        f"configuration `{run.config_digest[:12]}`" + (f", MLflow run `{run.mlflow_run_id}`" if run.mlflow_run_id else ""),
+        f"configuration `{run.config_digest[:12]}`"
+        + (f", MLflow run `{run.mlflow_run_id}`" if run.mlflow_run_id else ""),
         "## What happened",
         "\n".join(f"- {_TONES[s.tone]} {s.text}".replace("-  ", "- ") for s in content.headline)
         or "Nothing was evaluated in this run.",
-        *(f"- **{stage.name} failed**: {cell(stage.note)}" for stage in stage_views(run) if stage.status == "failed"),
+        *(
+            f"- **{stage.name} failed**: {cell(stage.note)}"
+            for stage in stage_views(run)
+            if stage.status == "failed"
+        ),
     ]
     if content.evaluation is not None:
         parts += _evaluation(content.evaluation)
@@ -92,9 +97,25 @@ def _evaluation(report: EvalReport) -> list[str]:
             parts += [
                 f"### {label} ({rows[0].n} problems)",
                 table(
-                    ("Checkpoint", "Accuracy", "Structure", *(f"pass@{k}" for k in ks), "Format", "Tokens", "Cut off"),
+                    (
+                        "Checkpoint",
+                        "Accuracy",
+                        "Structure",
+                        *(f"pass@{k}" for k in ks),
+                        "Format",
+                        "Tokens",
+                        "Cut off",
+                    ),
                     [
-                        (r.label, r.accuracy, r.structure, *(r.pass_at.get(k, "\N{EN DASH}") for k in ks), r.format, r.tokens, r.truncated)
+                        (
+                            r.label,
+                            r.accuracy,
+                            r.structure,
+                            *(r.pass_at.get(k, "\N{EN DASH}") for k in ks),
+                            r.format,
+                            r.tokens,
+                            r.truncated,
+                        )
                         for r in rows
                     ],
                 ),
@@ -143,7 +164,10 @@ def _evaluation(report: EvalReport) -> list[str]:
 
 def _qualification(content: QualificationContent) -> list[str]:
     found = tables(content)
-    bias = table(("The judge, asked about steps that are certainly different", "Mean P(yes)", "Says yes", "Pairs"), found.bias)
+    bias = table(
+        ("The judge, asked about steps that are certainly different", "Mean P(yes)", "Says yes", "Pairs"),
+        found.bias,
+    )
     return [
         "## Qualification of the reward",
         cell(qualification_sentence(content).text),
@@ -163,9 +187,29 @@ def _rewards(content: ReportContent) -> list[str]:
         return []
     return [
         table(
-            ("RL steps", "Completions", "Reward", "Structure", "Outcome", "Groups", "No difference in reward", "Cut at the limit", "Missing"),
+            (
+                "RL steps",
+                "Completions",
+                "Reward",
+                "Structure",
+                "Outcome",
+                "Groups",
+                "No difference in reward",
+                "Cut at the limit",
+                "Missing",
+            ),
             [
-                (r.label, r.completions, number(r.reward), number(r.structure), number(r.outcome), r.groups, r.no_difference, r.truncated, r.missing)
+                (
+                    r.label,
+                    r.completions,
+                    number(r.reward),
+                    number(r.structure),
+                    number(r.outcome),
+                    r.groups,
+                    r.no_difference,
+                    r.truncated,
+                    r.missing,
+                )
                 for r in content.rewards
             ],
         ),
@@ -176,9 +220,28 @@ def _quadrants(content: ReportContent) -> list[str]:
     return [
         "## Structure and outcome",
         table(
-            ("Completions", "n", "Right, teacher's way", "Right, another way", "Wrong, teacher's way", "Wrong, another way"),
+            (
+                "Completions",
+                "n",
+                "Right, teacher's way",
+                "Right, another way",
+                "Wrong, teacher's way",
+                "Wrong, another way",
+            ),
             [
-                (q.label, q.n, *(percent(v) for v in (q.right_structured, q.right_unstructured, q.wrong_structured, q.wrong_unstructured)))
+                (
+                    q.label,
+                    q.n,
+                    *(
+                        percent(v)
+                        for v in (
+                            q.right_structured,
+                            q.right_unstructured,
+                            q.wrong_structured,
+                            q.wrong_unstructured,
+                        )
+                    ),
+                )
                 for q in content.quadrants
             ],
         ),

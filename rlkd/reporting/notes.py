@@ -28,7 +28,9 @@ def data_notes(inputs: Mapping[str, Path], summary: Mapping[str, Any]) -> tuple[
         if "steps_mean" in structures:
             note += f", {structures['steps_mean']:.1f} a path on average"
         if structures.get("without_steps"):
-            note += f"; none found in {structures['without_steps']} of {structures.get('structures', 0)} paths"
+            note += (
+                f"; none found in {structures['without_steps']} of {structures.get('structures', 0)} paths"
+            )
         if structures.get("missing"):
             note += f"; {structures['missing']} paths could not be read and are left out"
         notes.append(note + ".")

@@ -70,7 +70,9 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def draw(name: str, title: str, caption: str, size: tuple[float, float], paint: Callable[[Figure], None]) -> Plot:
+def draw(
+    name: str, title: str, caption: str, size: tuple[float, float], paint: Callable[[Figure], None]
+) -> Plot:
     """Runs ``paint`` on a new figure of ``size`` inches in the house style and returns it as inline SVG."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -113,7 +115,9 @@ def checkpoints_plot(report: EvalReport) -> Plot:
                     continue
                 row = len(names) - 1 - names.index(found.checkpoint)
                 _dot(axis, value, row + (apart if found.split == "test" else -apart), found)
-            axis.set_title(METRIC_LABELS[metric] + (" of greedy answers" if metric == "accuracy" else " score"))
+            axis.set_title(
+                METRIC_LABELS[metric] + (" of greedy answers" if metric == "accuracy" else " score")
+            )
             axis.set_yticks(range(len(names)), [CHECKPOINT_LABELS[name] for name in reversed(names)])
             axis.tick_params(axis="y", labelcolor=COLOURS["ink"])
             axis.set_ylim(-0.6, len(names) - 0.4)
@@ -146,11 +150,23 @@ def curves_plot(curves: dict[str, Series], validation: Series) -> Plot:
 
     def paint(figure: Figure) -> None:
         left, right = figure.subplots(1, 2, width_ratios=(1.35, 1))
-        parts = (("reward", "Reward", "rlkd"), ("structure", "Structure", "structure"), ("outcome", "Outcome (accuracy of samples)", "outcome"))
+        parts = (
+            ("reward", "Reward", "rlkd"),
+            ("structure", "Structure", "structure"),
+            ("outcome", "Outcome (accuracy of samples)", "outcome"),
+        )
         for name, label, colour in (*parts, ("format", "Format", "format")):
             _curve(left, curves.get(name, Series()), label, COLOURS[colour])
         if validation:
-            left.plot(validation.steps, validation.values, "o--", color=COLOURS["ink"], markersize=4, linewidth=1.2, label="Validation accuracy (greedy)")
+            left.plot(
+                validation.steps,
+                validation.values,
+                "o--",
+                color=COLOURS["ink"],
+                markersize=4,
+                linewidth=1.2,
+                label="Validation accuracy (greedy)",
+            )
         left.set_title("Reward and components, mean per step")
         left.set_ylim(-0.02, 1.04)
         for name, label, colour in (
@@ -182,16 +198,38 @@ def loss_plot(train: Series, validation: Series) -> Plot:
         axis = figure.subplots()
         _curve(axis, train, "Training", COLOURS["muted"])
         if validation:
-            axis.plot(validation.steps, validation.values, "o-", color=COLOURS["warm_start"], markersize=4.5, label="Validation")
+            axis.plot(
+                validation.steps,
+                validation.values,
+                "o-",
+                color=COLOURS["warm_start"],
+                markersize=4.5,
+                label="Validation",
+            )
             where = validation.values.index(min(validation.values))
-            axis.plot([validation.steps[where]], [validation.values[where]], "o", color=COLOURS["rlkd"], markersize=9, markerfacecolor="none", markeredgewidth=2, label="Best: goes on")
+            axis.plot(
+                [validation.steps[where]],
+                [validation.values[where]],
+                "o",
+                color=COLOURS["rlkd"],
+                markersize=9,
+                markerfacecolor="none",
+                markeredgewidth=2,
+                label="Best: goes on",
+            )
         axis.set_ylim(bottom=0)
         axis.margins(y=0.08)  # a line along the upper edge would be cut in half
         axis.set_title("Loss per token of the teacher's traces")
         _step_axis(axis)
         figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
-    return draw("warm_start_loss", "Warm start", "The checkpoint with the best validation loss goes on to RL.", (6, 3.3), paint)
+    return draw(
+        "warm_start_loss",
+        "Warm start",
+        "The checkpoint with the best validation loss goes on to RL.",
+        (6, 3.3),
+        paint,
+    )
 
 
 def quadrants_plot(outputs: Sequence[ProblemOutput], names: Sequence[str]) -> Plot:
@@ -200,7 +238,11 @@ def quadrants_plot(outputs: Sequence[ProblemOutput], names: Sequence[str]) -> Pl
     def paint(figure: Figure) -> None:
         panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
         for axis, name in zip(panels, names, strict=True):
-            rows = [r for r in outputs if r.checkpoint == name and r.structure is not None and r.correct is not None]
+            rows = [
+                r
+                for r in outputs
+                if r.checkpoint == name and r.structure is not None and r.correct is not None
+            ]
             right = [r.structure or 0.0 for r in rows if r.correct]
             wrong = [r.structure or 0.0 for r in rows if not r.correct]
             total = max(1, len(rows))
@@ -268,7 +310,9 @@ def difficulty_plot(report: EvalReport) -> Plot | None:
 def _band(axis: Axes, points: Sequence[tuple[int, Interval]], found: CheckpointMetrics) -> None:
     colour, test = COLOURS[found.checkpoint], found.split == "test"
     x = [level for level, _ in points]
-    axis.fill_between(x, [v.low for _, v in points], [v.high for _, v in points], color=colour, alpha=0.13, linewidth=0)
+    axis.fill_between(
+        x, [v.low for _, v in points], [v.high for _, v in points], color=colour, alpha=0.13, linewidth=0
+    )
     axis.plot(
         x,
         [v.mean for _, v in points],
@@ -348,13 +392,21 @@ def as_percent(axis: Any) -> None:
 
 def _legend_below(axis: Axes) -> None:
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.17), ncols=2, columnspacing=1.4, handlelength=1.5)
+        axis.legend(
+            loc="upper left", bbox_to_anchor=(-0.02, -0.17), ncols=2, columnspacing=1.4, handlelength=1.5
+        )
 
 
 def _split_legend(figure: Figure) -> None:
     from matplotlib.lines import Line2D
 
-    common: dict[str, Any] = {"color": COLOURS["muted"], "linestyle": "none", "marker": "o", "markersize": 7, "markeredgewidth": 1.8}
+    common: dict[str, Any] = {
+        "color": COLOURS["muted"],
+        "linestyle": "none",
+        "marker": "o",
+        "markersize": 7,
+        "markeredgewidth": 1.8,
+    }
     handles = [
         Line2D([], [], label="In distribution", **common),
         Line2D([], [], label="Out of distribution", **{**common, "markerfacecolor": COLOURS["surface"]}),

@@ -10,7 +10,10 @@ NEAR_ZERO = 0.05
 """Accuracy below which the report says that the student cannot do the task."""
 
 _NAMES = {"base": "the base student", "warm_start": "the warm-started student", "rlkd": "the RLKD student"}
-_WHERE = {"test": "unseen problems like those it was trained on", "ood": "harder, out-of-distribution problems"}
+_WHERE = {
+    "test": "unseen problems like those it was trained on",
+    "ood": "harder, out-of-distribution problems",
+}
 
 
 def tell(report: EvalReport) -> tuple[Sentence, ...]:
@@ -103,6 +106,8 @@ def _caveats(report: EvalReport) -> list[Sentence]:
         )
     if report.checkpoints:
         caveats.append(
-            Sentence(text="One run, one seed: the intervals cover the choice of problems, not the luck of training.")
+            Sentence(
+                text="One run, one seed: the intervals cover the choice of problems, not the luck of training."
+            )
         )
     return caveats

@@ -136,7 +136,12 @@ def figures(content: ReportContent, run: RunManifest) -> list[Figure]:
     """The figures at the top: accuracy and structure of the last checkpoint, accuracy out of distribution, time."""
     found: list[Figure] = []
     report = content.evaluation
-    for split, metric in (("test", "accuracy"), ("test", "structure"), ("ood", "accuracy"), ("ood", "structure")):
+    for split, metric in (
+        ("test", "accuracy"),
+        ("test", "structure"),
+        ("ood", "accuracy"),
+        ("ood", "structure"),
+    ):
         parts = [m for m in report.checkpoints if m.split == split] if report else []
         if not parts or report is None:
             continue
@@ -189,7 +194,9 @@ def pipeline_report(content: ReportContent, run: RunManifest) -> PipelineReport:
         ood=_table(report, "ood"),
         paired=tuple(_paired_row(pair) for pair in paired if pair.split == "test"),
         stages=tuple(
-            StageRow(name=entry.name, status=entry.status, seconds=entry.seconds, peak_rss_mb=entry.peak_rss_mb)
+            StageRow(
+                name=entry.name, status=entry.status, seconds=entry.seconds, peak_rss_mb=entry.peak_rss_mb
+            )
             for entry in run.stages
         ),
         rows=content.rows,
@@ -260,7 +267,11 @@ def _stage_note(entry: StageEntry, run: str) -> str:
     if entry.status == "skipped":
         return "switched off, or not reached" if not entry.error else entry.error
     if entry.status == "reused":
-        return f"made by the run {entry.made_by}" if entry.made_by not in ("", run) else "made earlier by this run"
+        return (
+            f"made by the run {entry.made_by}"
+            if entry.made_by not in ("", run)
+            else "made earlier by this run"
+        )
     return ""
 
 
@@ -272,6 +283,7 @@ def _table(report: EvalReport | None, split: str) -> CheckpointTable:
     found = [m for m in report.checkpoints if m.split == split] if report else []
     return CheckpointTable(
         **{
-            m.checkpoint: CheckpointSummary(accuracy=m.overall.accuracy, structure=m.overall.structure) for m in found
+            m.checkpoint: CheckpointSummary(accuracy=m.overall.accuracy, structure=m.overall.structure)
+            for m in found
         }
     )

@@ -71,9 +71,13 @@ class RewardFunction:
         columns: tuple[str, str, str | None],
     ) -> None:
         if ever_weighs(rewards, "format") and output is None:
-            raise ConfigError("rewards.format is above 0, so `output` must say the form that is asked for; name one or set rewards.format to 0")
+            raise ConfigError(
+                "rewards.format is above 0, so `output` must say the form that is asked for; name one or set rewards.format to 0"
+            )
         if ever_weighs(rewards, "length") and max_completion_tokens is None:
-            raise ConfigError("rewards.length is above 0, so `max_completion_tokens` must be given; give it or set rewards.length to 0")
+            raise ConfigError(
+                "rewards.length is above 0, so `max_completion_tokens` must be given; give it or set rewards.length to 0"
+            )
         self.__name__ = "rlkd"
         self.rewards = rewards
         self.output = output
@@ -85,7 +89,9 @@ class RewardFunction:
         self._owner = 0
         self._lock = threading.Lock()
 
-    def __call__(self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
+    def __call__(
+        self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any
+    ) -> list[float | None]:
         """Rewards of a batch, in order; ``None`` where the reward is missing (TRL then masks the completion).
 
         Args:
@@ -133,19 +139,30 @@ class RewardFunction:
             answers = _column(columns, answer_column, count, "the reference answer of each problem")
         else:
             answers = [None] * count
-        problems = prompts if problem_column is None else _column(columns, problem_column, count, "the text of each problem")
+        problems = (
+            prompts
+            if problem_column is None
+            else _column(columns, problem_column, count, "the text of each problem")
+        )
         domains = columns.get("domain") or ["math"] * count
         samples = []
         for i in range(count):
             paths = (teachers[i],) if isinstance(teachers[i], str) else tuple(teachers[i] or ())
             if not all(isinstance(path, str) for path in paths):
-                raise DataError(f"column {teacher_column!r}, row {i}: must be a path or a list of paths, each a text")
+                raise DataError(
+                    f"column {teacher_column!r}, row {i}: must be a path or a list of paths, each a text"
+                )
             student = path_of(_text(completions[i]), self.output)
             samples.append(TextSample(_text(problems[i]), paths, student, str(domains[i])))
         return samples, [None if answer is None else str(answer) for answer in answers]
 
     def _combine(
-        self, text: str, answer: str | None, structure: StructureScore | None, ids: Sequence[int] | None, step: int
+        self,
+        text: str,
+        answer: str | None,
+        structure: StructureScore | None,
+        ids: Sequence[int] | None,
+        step: int,
     ) -> Scored:
         limit = self.max_completion_tokens
         finished = limit is None or ids is None or len(ids) < limit
@@ -163,7 +180,9 @@ class RewardFunction:
     def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Runs a coroutine in the loop of this function's own thread, which is started when first needed."""
         with self._lock:
-            if self._loop is None or self._owner != os.getpid():  # a forked worker has the object, not the thread
+            if (
+                self._loop is None or self._owner != os.getpid()
+            ):  # a forked worker has the object, not the thread
                 self._loop, self._owner = asyncio.new_event_loop(), os.getpid()
                 threading.Thread(target=self._loop.run_forever, name="rlkd-reward", daemon=True).start()
             loop = self._loop
@@ -253,7 +272,9 @@ def compute_score(
     """
     info = dict(extra_info or {})
     if not info.get("teacher"):
-        raise DataError(f"{data_source}: extra_info has no `teacher`; add the teacher's path (or a list of paths) to each row")
+        raise DataError(
+            f"{data_source}: extra_info has no `teacher`; add the teacher's path (or a list of paths) to each row"
+        )
     function = _from_file(config, output)
     teacher = info["teacher"]
     [scored] = function.score(
@@ -265,7 +286,9 @@ def compute_score(
     )
     if scored.combined.reward is None or scored.structure is None:
         names = ", ".join(scored.combined.missing) or "structure"
-        raise MissingScoreError(f"{data_source}: the {names} of a completion could not be scored; see to the teacher's path or the model behind it")
+        raise MissingScoreError(
+            f"{data_source}: the {names} of a completion could not be scored; see to the teacher's path or the model behind it"
+        )
     return {
         "score": scored.combined.reward,
         "structure": min(1.0, scored.structure.structure),
@@ -277,7 +300,9 @@ def compute_score(
 def _column(columns: Mapping[str, Any], name: str, count: int, what: str) -> Sequence[Any]:
     values = columns.get(name)
     if values is None:
-        raise DataError(f"the dataset has no column {name!r} ({what}); add it, or name another in make_reward_function")
+        raise DataError(
+            f"the dataset has no column {name!r} ({what}); add it, or name another in make_reward_function"
+        )
     if len(values) != count:
         raise DataError(f"column {name!r} has {len(values)} values for {count} completions")
     found: Sequence[Any] = values

@@ -67,12 +67,20 @@ def open_run(run: Path) -> ReplayInputs:
     try:
         manifest = RunManifest.model_validate_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{run}: not a run folder (it has no run.json); name one that `rlkd run` made") from None
+        raise UserError(
+            f"{run}: not a run folder (it has no run.json); name one that `rlkd run` made"
+        ) from None
     except (OSError, ValidationError, UnicodeDecodeError):
-        raise UserError(f"{path}: cannot be read as a run of this version; run the configuration again") from None
-    folders: dict[str, Path] = {str(entry.name): Path(entry.uri) for entry in manifest.stages if entry.status in ("done", "reused")}
+        raise UserError(
+            f"{path}: cannot be read as a run of this version; run the configuration again"
+        ) from None
+    folders: dict[str, Path] = {
+        str(entry.name): Path(entry.uri) for entry in manifest.stages if entry.status in ("done", "reused")
+    }
     if "rl" not in folders:
-        raise UserError(f"{run}: its rl stage is not finished, so there is no ledger to replay; finish the run first")
+        raise UserError(
+            f"{run}: its rl stage is not finished, so there is no ledger to replay; finish the run first"
+        )
     return ReplayInputs(load_config(str(run / "config.yaml")), folders)
 
 
@@ -110,7 +118,9 @@ def replay(
     """
     before = inputs.config
     changed = _differences(before, after)
-    rescore = before.structures.model_dump(exclude={"cache"}) != after.structures.model_dump(exclude={"cache"})
+    rescore = before.structures.model_dump(exclude={"cache"}) != after.structures.model_dump(
+        exclude={"cache"}
+    )
     if not before.rewards.observe_structure:  # where alpha was 0, structure was never looked at
         rescore = rescore or any(row.structure is None and "structure" not in row.missing for row in rows)
     parts: Sequence[RewardRecord] = rows
@@ -129,7 +139,11 @@ def _differences(before: PipelineConfig, after: PipelineConfig) -> tuple[str, ..
         ConfigError: One of them cannot be replayed.
     """
     found = list(_walk(before.model_dump(mode="json"), after.model_dump(mode="json"), ""))
-    beyond = [name for name, _, _ in found if not name.startswith(tuple(f"{c}." for c in _CHANGEABLE)) and name not in _CHANGEABLE]
+    beyond = [
+        name
+        for name, _, _ in found
+        if not name.startswith(tuple(f"{c}." for c in _CHANGEABLE)) and name not in _CHANGEABLE
+    ]
     if beyond:
         raise ConfigError(
             f"a replay generates nothing, so it cannot change {', '.join(beyond)}; change {', '.join(_CHANGEABLE)} here, or start a new run"
@@ -159,7 +173,9 @@ def _rescore(rows: Sequence[RewardRecord], inputs: ReplayInputs, after: Pipeline
 
     for stage in ("data", "traces", "structures"):
         if stage not in inputs.folders or not inputs.folders[stage].is_dir():
-            raise DataError(f"the folder of the run's {stage} stage is gone, so structure cannot be scored again; run the configuration again")
+            raise DataError(
+                f"the folder of the run's {stage} stage is gone, so structure cannot be scored again; run the configuration again"
+            )
     pairs: list[Pair] = drawn_pairs(inputs.folders)
     problems = {problem.id: problem for problem, _ in pairs}
 
@@ -171,7 +187,9 @@ def _rescore(rows: Sequence[RewardRecord], inputs: ReplayInputs, after: Pipeline
     return [_with_structure(row, found) for row, found in zip(rows, asyncio.run(score()), strict=True)]
 
 
-async def _teachers(pairs: Sequence[Any], inputs: ReplayInputs, after: PipelineConfig) -> dict[str, list[Structure]]:
+async def _teachers(
+    pairs: Sequence[Any], inputs: ReplayInputs, after: PipelineConfig
+) -> dict[str, list[Structure]]:
     """Structures of the teachers' paths by problem: the stored ones, or new ones by another decomposer."""
     if after.structures.decomposer == inputs.config.structures.decomposer:
         rows = read_rows(inputs.folders["structures"] / "structures.jsonl", Structure)
@@ -190,11 +208,16 @@ async def _teachers(pairs: Sequence[Any], inputs: ReplayInputs, after: PipelineC
 
 
 def _item(
-    row: RewardRecord, problems: Mapping[str, Problem], teachers: Mapping[str, list[Structure]], output: OutputFormat
+    row: RewardRecord,
+    problems: Mapping[str, Problem],
+    teachers: Mapping[str, list[Structure]],
+    output: OutputFormat,
 ) -> ScoreItem:
     problem = problems.get(row.problem_id)
     if problem is None:
-        raise DataError(f"the ledger names problem {row.problem_id}, which the run's data does not have; the folders do not belong together")
+        raise DataError(
+            f"the ledger names problem {row.problem_id}, which the run's data does not have; the folders do not belong together"
+        )
     path = path_of(row.completion, output)
     return ScoreItem(problem.question, tuple(teachers.get(row.problem_id, ())), path, problem.domain)
 
@@ -203,7 +226,9 @@ def _with_structure(row: RewardRecord, score: StructureScore | None) -> RewardRe
     if score is None:
         return row.model_copy(update={"structure": None, "steps_found": 0, "verdicts": ()})
     verdicts = tuple(step_verdict(match) for match in score.steps)
-    return row.model_copy(update={"structure": score.structure, "steps_found": score.student_steps, "verdicts": verdicts})
+    return row.model_copy(
+        update={"structure": score.structure, "steps_found": score.student_steps, "verdicts": verdicts}
+    )
 
 
 # -- rewards and advantages -----------------------------------------------------------------------------
@@ -214,7 +239,9 @@ def _combine(row: RewardRecord, config: PipelineConfig, other_length: bool) -> R
     if other_length:
         length = length_term(row.tokens, config.student.max_completion_tokens, config.rewards.length_free)
     made = combine(Components(row.structure, row.outcome, row.format, length), config.rewards, row.step)
-    return row.model_copy(update={"length": length, "alpha": made.alpha, "reward": made.reward, "missing": made.missing})
+    return row.model_copy(
+        update={"length": length, "alpha": made.alpha, "reward": made.reward, "missing": made.missing}
+    )
 
 
 def _with_advantages(rows: Sequence[RewardRecord], config: PipelineConfig) -> list[RewardRecord]:
@@ -224,10 +251,14 @@ def _with_advantages(rows: Sequence[RewardRecord], config: PipelineConfig) -> li
         rounds.setdefault(row.step, {}).setdefault(row.group, []).append(i)
     new = list(rows)
     for groups in rounds.values():
-        found = advantages([[rows[i].reward for i in group] for group in groups.values()], config.rl.scale_rewards)
+        found = advantages(
+            [[rows[i].reward for i in group] for group in groups.values()], config.rl.scale_rewards
+        )
         for group, values in zip(groups.values(), found, strict=True):
             for i, value in zip(group, values, strict=True):
-                masked = rows[i].reward is None or (config.rl.mask_truncated and rows[i].finish_reason == "length")
+                masked = rows[i].reward is None or (
+                    config.rl.mask_truncated and rows[i].finish_reason == "length"
+                )
                 new[i] = rows[i].model_copy(update={"advantage": 0.0 if masked else value})
     return new
 
@@ -264,7 +295,11 @@ def _compare(
 
 def _rank(old: Sequence[RewardRecord], new: Sequence[RewardRecord]) -> tuple[float, float, bool] | None:
     """Kendall, Spearman, and whether another completion is best; ``None`` where one side does not rank."""
-    pairs = [(a.reward, b.reward) for a, b in zip(old, new, strict=True) if a.reward is not None and b.reward is not None]
+    pairs = [
+        (a.reward, b.reward)
+        for a, b in zip(old, new, strict=True)
+        if a.reward is not None and b.reward is not None
+    ]
     first, second = [a for a, _ in pairs], [b for _, b in pairs]
     tau, rho = kendall(first, second), spearman(first, second)
     if tau is None or rho is None:
@@ -294,7 +329,9 @@ def _auroc(groups: Sequence[Sequence[RewardRecord]]) -> float | None:
     """Chance that a right completion of a group is paid more than a wrong one of it, ties half."""
     won = pairs = 0.0
     for group in groups:
-        known = [(row.outcome, row.reward) for row in group if row.outcome is not None and row.reward is not None]
+        known = [
+            (row.outcome, row.reward) for row in group if row.outcome is not None and row.reward is not None
+        ]
         right = [reward for outcome, reward in known if outcome >= _RIGHT]
         wrong = [reward for outcome, reward in known if outcome < _RIGHT]
         won += sum((a > b) + 0.5 * (a == b) for a in right for b in wrong)
@@ -323,11 +360,19 @@ def replay_table(report: ReplayReport) -> str:
     """The report as text for a terminal."""
     lines = [f"{report.rows} completions, {report.groups} groups, {report.steps} steps"]
     lines += [f"  {change}" for change in report.changed] or ["  (no setting changed)"]
-    lines.append("  structure scored again from the completions" if report.rescored else "  stored components combined again")
+    lines.append(
+        "  structure scored again from the completions"
+        if report.rescored
+        else "  stored components combined again"
+    )
     lines.append(f"{'':28}{'before':>9}{'after':>9}")
     for name in ReplaySide.model_fields:
-        lines.append(f"{name.replace('_', ' '):28}{_number(getattr(report.before, name)):>9}{_number(getattr(report.after, name)):>9}")
-    lines.append(f"ranking within groups: Kendall {_number(report.kendall)}, Spearman {_number(report.spearman)} over {report.ranked_groups} groups")
+        lines.append(
+            f"{name.replace('_', ' '):28}{_number(getattr(report.before, name)):>9}{_number(getattr(report.after, name)):>9}"
+        )
+    lines.append(
+        f"ranking within groups: Kendall {_number(report.kendall)}, Spearman {_number(report.spearman)} over {report.ranked_groups} groups"
+    )
     lines.append(f"another completion is best in {_share(report.best_changed)} of them")
     lines.append(
         f"advantages: correlation {_number(report.advantage_correlation)}, mean change {_number(report.advantage_change)}, "

@@ -53,7 +53,9 @@ class TextScorer:
             groups.setdefault((sample.problem, sample.teachers, sample.domain), []).append(i)
         scores: list[StructureScore | None] = [None] * len(samples)
         if not self._overlaps:
-            paths = [PathItem(problem, path, domain) for problem, teachers, domain in groups for path in teachers]
+            paths = [
+                PathItem(problem, path, domain) for problem, teachers, domain in groups for path in teachers
+            ]
             known = dict(zip(paths, await self._teachers.decompose(paths), strict=True))
             items = [_item(sample, [known[path] for path in _paths(sample)]) for sample in samples]
             wanted = [i for i, item in enumerate(items) if _taught(item)]
@@ -61,7 +63,10 @@ class TextScorer:
                 scores[i] = score
             return scores
         # Teachers are asked for first, so that they are first in the queue of a bounded endpoint.
-        teachers = [asyncio.ensure_future(self._teachers.decompose(_paths(samples[own[0]]))) for own in groups.values()]
+        teachers = [
+            asyncio.ensure_future(self._teachers.decompose(_paths(samples[own[0]])))
+            for own in groups.values()
+        ]
         students = asyncio.ensure_future(self._read_students(samples))
 
         async def judge(own: list[int], structures: asyncio.Future[list[Structure | None]]) -> None:
@@ -81,7 +86,9 @@ class TextScorer:
 
     async def _read_students(self, samples: Sequence[TextSample]) -> None:
         """Sends every student path on its way; whoever needs one later joins it."""
-        items = dict.fromkeys(PathItem(sample.problem, sample.student, sample.domain) for sample in samples if sample.teachers)
+        items = dict.fromkeys(
+            PathItem(sample.problem, sample.student, sample.domain) for sample in samples if sample.teachers
+        )
         await gather([self.scorer.decomposer.decompose([item]) for item in items])
 
 

@@ -74,7 +74,9 @@ def _blank_special(text: str, found: list[Calc]) -> str:
 def _is_algebra(said: str) -> bool:
     """Whether an equation has unknowns on both sides, or to a power; in word problems ``x + 20 = 50`` names the 50."""
     left, _, right = said.rpartition("=")
-    return _POWERED.search(said) is not None or (_UNKNOWN.search(left) is not None and _UNKNOWN.search(right) is not None)
+    return _POWERED.search(said) is not None or (
+        _UNKNOWN.search(left) is not None and _UNKNOWN.search(right) is not None
+    )
 
 
 def _as_algebra(text: str, calc: Calc) -> list[Calc]:

@@ -64,7 +64,9 @@ class Matching:
 
     __slots__ = ("covered", "explained", "order_breaks", "pairs")
 
-    def __init__(self, pairs: dict[int, int], covered: list[float], explained: list[float], order_breaks: int) -> None:
+    def __init__(
+        self, pairs: dict[int, int], covered: list[float], explained: list[float], order_breaks: int
+    ) -> None:
         self.pairs = pairs
         self.covered = covered
         self.explained = explained
@@ -100,7 +102,9 @@ def align_structure(
     taken: set[int] = set()
     covered = [0.0] * len(teacher.depends)
     explained = [0.0] * len(student.depends)
-    candidates.sort(key=lambda c: (-c[0], c[1], c[2]))  # by rank, not by distance: an added step must not change pairs
+    candidates.sort(
+        key=lambda c: (-c[0], c[1], c[2])
+    )  # by rank, not by distance: an added step must not change pairs
     for credit, t, s in candidates:
         if t not in pairs and s not in taken:
             pairs[t] = s

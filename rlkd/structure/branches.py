@@ -62,7 +62,12 @@ def compare_places(
     theirs = student.frontier(relevant)
     if not ours or not theirs:
         return Place(0.0, 0.0, 0.0)
-    if len(ours) > MAX_FRONTIER or len(theirs) > MAX_FRONTIER or equations or student.ends_in_algebra(relevant):
+    if (
+        len(ours) > MAX_FRONTIER
+        or len(theirs) > MAX_FRONTIER
+        or equations
+        or student.ends_in_algebra(relevant)
+    ):
         values = [unit.value for unit, counts in zip(student.units, relevant, strict=True) if counts]
         known = sum(find_value(value, values) >= 0 for value in ours) / len(ours)
         return Place(known, known, known)  # too much is open, or equations are

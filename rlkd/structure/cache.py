@@ -69,7 +69,9 @@ class Shelf:
         self.folder = folder / f"v{CACHE_VERSION}"
         self.discarded = 0
         with self._faults():
-            self._cache = diskcache.Cache(str(self.folder), disk=_TextDisk, size_limit=int(size_gb * _GIGABYTE), timeout=60)
+            self._cache = diskcache.Cache(
+                str(self.folder), disk=_TextDisk, size_limit=int(size_gb * _GIGABYTE), timeout=60
+            )
 
     def get(self, kind: str, name: str, keys: Sequence[str]) -> list[JsonValue | None]:
         """Values by key, in order; ``None`` where there is none of this kind, name and version."""
@@ -96,7 +98,11 @@ class Shelf:
         except (TypeError, ValueError):
             entry = None
         label = {"version": CACHE_VERSION, "kind": kind, "name": name}
-        if not isinstance(entry, dict) or {field: entry.get(field) for field in label} != label or "value" not in entry:
+        if (
+            not isinstance(entry, dict)
+            or {field: entry.get(field) for field in label} != label
+            or "value" not in entry
+        ):
             self.discarded += 1
             return None
         return entry["value"]
@@ -177,7 +183,9 @@ class Shared(Generic[Value]):
         self._limit = memory
         self._memory: OrderedDict[str, Value] = OrderedDict()
         # Futures belong to the event loop that made them; a loop that is gone takes its own along.
-        self._running: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Future[Value | None]]]
+        self._running: weakref.WeakKeyDictionary[
+            asyncio.AbstractEventLoop, dict[str, asyncio.Future[Value | None]]
+        ]
         self._running = weakref.WeakKeyDictionary()
 
     def key(self, content: JsonValue) -> str:
@@ -255,7 +263,9 @@ class Shared(Generic[Value]):
             made = dict(zip(mine, await make([first[key] for key in mine]), strict=True))
             found = {key: value for key, value in made.items() if value is not None}
             if self._shelf is not None:
-                self._shelf.put(self.kind, self.name, {key: self._encode(value) for key, value in found.items()})
+                self._shelf.put(
+                    self.kind, self.name, {key: self._encode(value) for key, value in found.items()}
+                )
         except BaseException as error:
             for future in futures.values():
                 if isinstance(error, Exception):

@@ -29,7 +29,12 @@ class CachedDecomposer:
         self.inner = inner
         self.name = inner.name
         self._shared: Shared[Structure] = Shared(
-            "structure", inner.name, lambda value: value.model_dump(mode="json"), Structure.model_validate, shelf, memory
+            "structure",
+            inner.name,
+            lambda value: value.model_dump(mode="json"),
+            Structure.model_validate,
+            shelf,
+            memory,
         )
 
     @property
@@ -59,7 +64,9 @@ class CachedJudge:
     def __init__(self, inner: Judge, shelf: Shelf | None = None, memory: int = 200_000) -> None:
         self.inner = inner
         self.name = inner.name
-        self._shared: Shared[PairVerdict] = Shared("verdict", inner.name, _verdict_json, _verdict, shelf, memory)
+        self._shared: Shared[PairVerdict] = Shared(
+            "verdict", inner.name, _verdict_json, _verdict, shelf, memory
+        )
 
     @property
     def stats(self) -> CacheStats:
@@ -69,7 +76,8 @@ class CachedJudge:
     async def judge(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
         """Judges pairs, in order; see :class:`~rlkd.structure.base.Judge`."""
         keys = [
-            self._shared.key([_said(pair.teacher_step), _said(pair.student_step), pair.problem, pair.domain]) for pair in pairs
+            self._shared.key([_said(pair.teacher_step), _said(pair.student_step), pair.problem, pair.domain])
+            for pair in pairs
         ]
         return await self._shared.get(keys, lambda wanted: self.inner.judge([pairs[i] for i in wanted]))
 

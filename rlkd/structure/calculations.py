@@ -43,7 +43,21 @@ _MARK_TOKEN = re.compile(r"(\d+(?:\.\d*)?|\.\d+)|([-+*/^()])|([A-Za-z])")
 class _Reader:
     """State of the one pass over the tokens of a text."""
 
-    __slots__ = ("base", "declared", "depth", "eq_at", "found", "items", "last_end", "operand", "parts", "percent", "start", "symbolic", "text")
+    __slots__ = (
+        "base",
+        "declared",
+        "depth",
+        "eq_at",
+        "found",
+        "items",
+        "last_end",
+        "operand",
+        "parts",
+        "percent",
+        "start",
+        "symbolic",
+        "text",
+    )
 
     def __init__(self, text: str, base: int) -> None:
         self.text = text
@@ -63,7 +77,9 @@ class _Reader:
         self.percent = False
         self.symbolic = False
 
-    def operand_token(self, value: float, start: int, end: int, percent: bool = False, variable: bool = False) -> None:
+    def operand_token(
+        self, value: float, start: int, end: int, percent: bool = False, variable: bool = False
+    ) -> None:
         if self.operand:
             glued = start == self.last_end
             if glued and (variable or self.symbolic):
@@ -83,12 +99,21 @@ class _Reader:
         if self.operand:
             if start - self.last_end > MAX_GAP or ahead is None:
                 return
-            if op == "-" and start > 1 and self.text[start - 2 : start].isalpha() and not self.text[end : end + 1].isspace():
+            if (
+                op == "-"
+                and start > 1
+                and self.text[start - 2 : start].isalpha()
+                and not self.text[end : end + 1].isspace()
+            ):
                 return  # a hyphen inside a word
             self.items.append(op)
             self.operand = False
             self.percent = False
-        elif op == "-" and ahead is not None and (not self.items or self.items[-1] in ("(", "*", "/", "+", "-")):
+        elif (
+            op == "-"
+            and ahead is not None
+            and (not self.items or self.items[-1] in ("(", "*", "/", "+", "-"))
+        ):
             if not self.items and not self.parts:
                 self.start = start
             self.items.append("-")
@@ -125,7 +150,11 @@ class _Reader:
 
     def emit(self) -> None:
         end = self.last_end or self.eq_at
-        if len(self.parts) == 2 and len(self.parts[1][0]) == 1 and isinstance(result := self.parts[1][0][0], float):
+        if (
+            len(self.parts) == 2
+            and len(self.parts[1][0]) == 1
+            and isinstance(result := self.parts[1][0][0], float)
+        ):
             self._emit_usual(result, end)
             return
         values: list[tuple[list[Item], float, bool, bool]] = []
@@ -155,7 +184,9 @@ class _Reader:
             worked = (items, evaluate(items), percent, symbolic)
         except ExpressionError:
             return
-        _keep(self.found, self.base, self.start, end, self.eq_at, [worked, (stated, result, in_percent, named)])
+        _keep(
+            self.found, self.base, self.start, end, self.eq_at, [worked, (stated, result, in_percent, named)]
+        )
 
 
 def _drop_unclosed(items: list[Item]) -> None:
@@ -184,9 +215,16 @@ def _leaves(items: list[Item]) -> tuple[tuple[float, ...], str]:
 
 
 def _keep(
-    found: list[Calc], base: int, start: int, end: int, eq: int, group: list[tuple[list[Item], float, bool, bool]]
+    found: list[Calc],
+    base: int,
+    start: int,
+    end: int,
+    eq: int,
+    group: list[tuple[list[Item], float, bool, bool]],
 ) -> None:
-    expression = group[0] if len(group[0][0]) > 2 else next((part for part in group if len(part[0]) > 2), None)
+    expression = (
+        group[0] if len(group[0][0]) > 2 else next((part for part in group if len(part[0]) > 2), None)
+    )
     last = group[-1]
     if expression is None:
         if len(group) < 2:
@@ -369,7 +407,12 @@ def _word(reader: _Reader, word: str, start: int, end: int) -> None:
 def _letter(reader: _Reader, letter: str, start: int, end: int) -> None:
     text = reader.text
     ahead = _OPERAND_AHEAD.match(text, end)
-    if letter in "xX" and reader.operand and ahead is not None and (start > reader.last_end or text[end : end + 1].isdigit()):
+    if (
+        letter in "xX"
+        and reader.operand
+        and ahead is not None
+        and (start > reader.last_end or text[end : end + 1].isdigit())
+    ):
         following = text[ahead.end() - 1]
         if not following.isalpha() or letter == "x":
             reader.operator("*", start, end)

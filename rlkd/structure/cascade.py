@@ -58,4 +58,7 @@ class CascadeJudge:
         """Whether a verdict needs no second opinion: another intent, or three clear answers."""
         if verdict.p_intent <= self.low and verdict.p_sub_problem <= self.low:
             return True
-        return all(p <= self.low or p >= self.high for p in (verdict.p_intent, verdict.p_sub_problem, verdict.p_answer))
+        return all(
+            p <= self.low or p >= self.high
+            for p in (verdict.p_intent, verdict.p_sub_problem, verdict.p_answer)
+        )

@@ -18,13 +18,35 @@ THEREFORE = "therefore"
 OTHER_CLAIM = 0.4
 """What is left of the likeness of a claim and its denial, or its converse; below every threshold."""
 _WORD = re.compile(r"[^\W\d_]{1,24}(?:['\u2019]t)?|\d{1,24}(?:[.,]\d{1,20})*")
-_NEGATIONS = frozenset(["not", "no", "never", "none", "nobody", "nothing", "neither", "nor", "cannot", "without"])
+_NEGATIONS = frozenset(
+    ["not", "no", "never", "none", "nobody", "nothing", "neither", "nor", "cannot", "without"]
+)
 _QUANTIFIERS = {
     "all": "all", "every": "all", "each": "all", "any": "all", "always": "all", "some": "some", "sometimes": "some", "most": "most",
     "few": "few", "only": "only", "both": "all",
 }  # fmt: skip
 _RELATIONS = frozenset(
-    ["is", "are", "was", "were", "than", "implies", "imply", "before", "after", "if", "because", "since", "contains", "has", "have", "had", "can", "cannot", "causes"]
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "than",
+        "implies",
+        "imply",
+        "before",
+        "after",
+        "if",
+        "because",
+        "since",
+        "contains",
+        "has",
+        "have",
+        "had",
+        "can",
+        "cannot",
+        "causes",
+    ]
 )
 _FOLLOWS = re.compile(
     r"\s{0,4}(?:so|therefore|thus|hence|then|consequently|this means|that means|it follows|as a result|in conclusion)\b|\b(?:therefore|because|since|it follows)\b",
@@ -47,7 +69,12 @@ def _parsed(text: str, stop: frozenset[str]) -> tuple[tuple[str, ...], bool, fro
             quantifiers.add(_QUANTIFIERS[word])
         if relation < 0 and words and word in _RELATIONS:
             relation = len(words)
-        if word not in stop and word not in _NEGATIONS and word not in _QUANTIFIERS and (len(word) > 1 or word.isdigit()):
+        if (
+            word not in stop
+            and word not in _NEGATIONS
+            and word not in _QUANTIFIERS
+            and (len(word) > 1 or word.isdigit())
+        ):
             words.append(word[:6])
     return tuple(words), denials % 2 == 1, frozenset(quantifiers), relation
 
@@ -101,7 +128,9 @@ def premises_of(claims: Sequence[str], stop: frozenset[str]) -> list[list[int]]:
         own = {_singular(word) for word in _parsed(claim, stop)[0]}
         known = {last[term] for term in own if term in last}
         said = _FOLLOWS.search(claim[:400]) is not None
-        drawn = len(known) > 1 and all(term in last for term in own) and not any(own <= terms[k] for k in known)
+        drawn = (
+            len(known) > 1 and all(term in last for term in own) and not any(own <= terms[k] for k in known)
+        )
         if said and i:
             found.append(sorted(known) or [i - 1])
         else:

@@ -88,7 +88,10 @@ def compare_numeric(teacher: Prepared, student: Prepared, problem: str) -> Compa
 
 
 def _weigh_premises(
-    matching: Matching, verdicts: Mapping[tuple[int, int], tuple[float, float, float]], teacher: Items, student: Items
+    matching: Matching,
+    verdicts: Mapping[tuple[int, int], tuple[float, float, float]],
+    teacher: Items,
+    student: Items,
 ) -> None:
     """Weighs equal results by what they are worked out from, with unmatched steps before them written in.
 
@@ -129,7 +132,11 @@ def _explain_solutions(matching: Matching, teacher: Graph, student: Graph) -> No
 
 
 def compare_verdicts(
-    teacher: Prepared, student: Prepared, matrix: Sequence[Sequence[PairVerdict]], threshold: float, problem: str = ""
+    teacher: Prepared,
+    student: Prepared,
+    matrix: Sequence[Sequence[PairVerdict]],
+    threshold: float,
+    problem: str = "",
 ) -> Comparison:
     """Compares two paths through a judge's verdicts on their steps (any decomposer, any judge).
 

@@ -79,7 +79,11 @@ def _value_instead(said: str, start: int, earlier: Sequence[RawStep]) -> list[Ca
 
 def _retract_same(steps: list[RawStep], at: int) -> bool:
     """Takes back the step that did the same with another result, and what was built on it since."""
-    ours = {(calc.ops, tuple(sorted(calc.operands))): calc.value for calc in steps[at].calcs if len(calc.operands) > 1}
+    ours = {
+        (calc.ops, tuple(sorted(calc.operands))): calc.value
+        for calc in steps[at].calcs
+        if len(calc.operands) > 1
+    }
     for k in range(at - 1, max(-1, at - 1 - _BACK), -1):
         if steps[k].kind != "step":
             continue

@@ -57,8 +57,16 @@ def kept_of(matching: Matching, teacher: Prepared, student: Prepared, problem: S
     kept = max(kept, _reordered(matching, missing, teacher.graph, student.graph, problem))
     if not kept:
         return 0.0
-    early = {j for u, credit in zip(student.graph.units, matching.explained, strict=True) if not credit for j in u.ahead}
-    return float(kept * 2.0 ** -(COST_ORDER * len(early) + COST_WORDING * (1 - _shared_wording(matching, teacher, student))))
+    early = {
+        j
+        for u, credit in zip(student.graph.units, matching.explained, strict=True)
+        if not credit
+        for j in u.ahead
+    }
+    return float(
+        kept
+        * 2.0 ** -(COST_ORDER * len(early) + COST_WORDING * (1 - _shared_wording(matching, teacher, student)))
+    )
 
 
 def _place_cost(matching: Matching, teacher: Graph, student: Graph, problem: Sequence[float]) -> float:
@@ -82,7 +90,9 @@ def _place_cost(matching: Matching, teacher: Graph, student: Graph, problem: Seq
 
 
 def _cost(place: Place) -> float:
-    return COST_BRANCHES * (1 - place.branches) + COST_OPEN * (1 - place.overlap) + COST_MEET * (1 - place.meet)
+    return (
+        COST_BRANCHES * (1 - place.branches) + COST_OPEN * (1 - place.overlap) + COST_MEET * (1 - place.meet)
+    )
 
 
 def _behind(unit: int, graph: Graph, own: Sequence[bool]) -> set[int]:
@@ -97,7 +107,9 @@ def _behind(unit: int, graph: Graph, own: Sequence[bool]) -> set[int]:
     return found
 
 
-def _reordered(matching: Matching, missing: float, teacher: Graph, student: Graph, problem: Sequence[float]) -> float:
+def _reordered(
+    matching: Matching, missing: float, teacher: Graph, student: Graph, problem: Sequence[float]
+) -> float:
     """What is kept where all that both paths do not share is the same calculation in another order; else 0.
 
     All steps of the student take part: one that does not belong leaves nothing to be forgiven.
@@ -131,14 +143,18 @@ def _from_the_problem(graph: Graph, problem: Sequence[float]) -> bool:
 
 def _family(ops: Iterable[str]) -> str:
     """What calculations do: ``sum``, ``product``, or ``mixed``; empty where there are none."""
-    found = {"product" if set(op) <= {"*", "/"} else "sum" if set(op) <= {"+", "-"} else "mixed" for op in ops}
+    found = {
+        "product" if set(op) <= {"*", "/"} else "sum" if set(op) <= {"+", "-"} else "mixed" for op in ops
+    }
     return found.pop() if len(found) == 1 else "mixed" if found else ""
 
 
 def _shared_wording(matching: Matching, teacher: Prepared, student: Prepared) -> float:
     """Overlap in content words between the teacher's path and the student's steps that follow it."""
     if teacher.words is None:
-        teacher.words = frozenset().union(*(content_words(teacher.views[step].text) for step in {u.step for u in teacher.graph.units}))
+        teacher.words = frozenset().union(
+            *(content_words(teacher.views[step].text) for step in {u.step for u in teacher.graph.units})
+        )
     ours = teacher.words
     theirs: set[str] = set()
     units = student.graph.units

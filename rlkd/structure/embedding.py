@@ -28,7 +28,9 @@ class EmbeddingJudge:
         slope: Steepness of the curve from similarity to probability.
     """
 
-    def __init__(self, embed: Embed, model: str, answers: Judge, midpoint: float = 0.8, slope: float = 15.0) -> None:
+    def __init__(
+        self, embed: Embed, model: str, answers: Judge, midpoint: float = 0.8, slope: float = 15.0
+    ) -> None:
         self._embed = embed
         self.answers = answers
         self.midpoint = midpoint
@@ -40,7 +42,9 @@ class EmbeddingJudge:
         if not pairs:
             return []
         sides = [(_texts(pair.teacher_step), _texts(pair.student_step)) for pair in pairs]
-        texts = list(dict.fromkeys(text for teacher, student in sides for text in (*teacher, *student) if text))
+        texts = list(
+            dict.fromkeys(text for teacher, student in sides for text in (*teacher, *student) if text)
+        )
         vectors = dict(zip(texts, map(_unit, self._embed(texts)), strict=True)) if texts else {}
         verdicts: list[PairVerdict | None] = []
         for (teacher, student), by_rules in zip(sides, await self.answers.judge(pairs), strict=True):
@@ -66,7 +70,9 @@ def _unit(vector: Sequence[float]) -> list[float]:
     values = [float(x) for x in vector]
     length = math.sqrt(sum(x * x for x in values))
     if not length > 0 or math.isinf(length):
-        raise CheckpointError("the embedding model gave a vector that is zero or not finite; choose another in structures.judge.model")
+        raise CheckpointError(
+            "the embedding model gave a vector that is zero or not finite; choose another in structures.judge.model"
+        )
     return [x / length for x in values]
 
 
@@ -82,9 +88,13 @@ def sentence_transformer(model: str, device: str = "cpu", batch_size: int = 64) 
     def embed(texts: Sequence[str]) -> Sequence[Sequence[float]]:
         if not loaded:
             loaded.append(_load(model, device))
-        vectors: Sequence[Sequence[float]] = loaded[0].encode(  # type: ignore[attr-defined]
-            list(texts), batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True
-        ).tolist()
+        vectors: Sequence[Sequence[float]] = (
+            loaded[0]
+            .encode(  # type: ignore[attr-defined]
+                list(texts), batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True
+            )
+            .tolist()
+        )
         return vectors
 
     return embed
@@ -94,10 +104,14 @@ def _load(model: str, device: str) -> object:
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError:
-        raise UserError("the embedding judge needs sentence-transformers: pip install 'rlkd[embedding]'") from None
+        raise UserError(
+            "the embedding judge needs sentence-transformers: pip install 'rlkd[embedding]'"
+        ) from None
     try:
         loaded: object = SentenceTransformer(model, device=device)
     except (OSError, ValueError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{model}: not a sentence-embedding model that can be loaded ({first}); check structures.judge.model") from None
+        raise CheckpointError(
+            f"{model}: not a sentence-embedding model that can be loaded ({first}); check structures.judge.model"
+        ) from None
     return loaded

@@ -35,4 +35,8 @@ def make_judge(config: JudgeConfig, cache: CacheConfig | None = None) -> Judge:
 def make_scorer(config: StructuresConfig | None = None) -> StructureScorer:
     """The scorer that a configuration describes; without one, rules and our default alignment."""
     config = config or StructuresConfig()
-    return StructureScorer(make_decomposer(config.decomposer, config.cache), make_judge(config.judge, config.cache), config.alignment)
+    return StructureScorer(
+        make_decomposer(config.decomposer, config.cache),
+        make_judge(config.judge, config.cache),
+        config.alignment,
+    )

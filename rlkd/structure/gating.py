@@ -28,7 +28,9 @@ class PrefixJudge(Protocol):
         ...
 
 
-async def prefix_verdicts(judge: Judge, pairs: Sequence[StepPair], threshold: float) -> list[PairVerdict | None]:
+async def prefix_verdicts(
+    judge: Judge, pairs: Sequence[StepPair], threshold: float
+) -> list[PairVerdict | None]:
     """Verdicts of a sample's same-index pairs, as far as the paper's rule needs them.
 
     Args:

@@ -227,7 +227,12 @@ def _repeat_of(unit: Unit, kept: list[Unit], problem: Sequence[float]) -> int | 
     """The unit that one repeats; -1 where it restates a given number, ``None`` where it is new."""
     operands = unit.operands
     value = unit.value
-    if not unit.symbolic and len(operands) == 2 and unit.ops in "*/+-" and (operands[0] == value or operands[1] == value):
+    if (
+        not unit.symbolic
+        and len(operands) == 2
+        and unit.ops in "*/+-"
+        and (operands[0] == value or operands[1] == value)
+    ):
         other = operands[1] if operands[0] == value else operands[0]
         if (unit.ops in "*/" and other == 1) or (unit.ops in "+-" and other == 0):
             return next((j for j, u in enumerate(kept) if u.key == unit.key), -1)

@@ -29,7 +29,9 @@ _REGION = re.compile(
 def has_latex(text: str) -> bool:
     """Whether a text is written in LaTeX."""
     text = text[:20_000]
-    return ("\\" in text and _COMMAND.search(text) is not None) or ("$" in text and _DOLLARS.search(text) is not None)
+    return ("\\" in text and _COMMAND.search(text) is not None) or (
+        "$" in text and _DOLLARS.search(text) is not None
+    )
 
 
 def find_latex_calculations(text: str) -> list[Calc]:
@@ -48,7 +50,9 @@ def find_latex_calculations(text: str) -> list[Calc]:
         last = match.end()
     rest.append(text[last:])
     outside = "".join(rest)
-    found += [calc for calc in find_calculations(outside.replace("\\$", " $")) if calc.operands or calc.symbolic]
+    found += [
+        calc for calc in find_calculations(outside.replace("\\$", " $")) if calc.operands or calc.symbolic
+    ]
     found.sort(key=lambda calc: calc.eq)
     return found
 

@@ -20,7 +20,20 @@ _JOINTS = {
 }  # fmt: skip
 _SIGNS = {"=": "=", "<": "<", "<=": "<", ">": ">", ">=": ">"}
 _BREAKS = frozenset(
-    ["implies", "Rightarrow", "rightarrow", "to", "iff", "Longrightarrow", "longrightarrow", "therefore", "because", "and", "or", "qquad"]
+    [
+        "implies",
+        "Rightarrow",
+        "rightarrow",
+        "to",
+        "iff",
+        "Longrightarrow",
+        "longrightarrow",
+        "therefore",
+        "because",
+        "and",
+        "or",
+        "qquad",
+    ]
 )
 _MODULUS = re.compile(
     r"\\pmod\s{0,3}(?:\{[^{}]{1,12}\}|\w{1,9})|\((?:\\text\{)?\s?\\?[pb]?mod\s?\}?\s{0,3}\{?[^{}()]{1,12}\}?\s?\)|\\mod\s{0,3}(?:\{[^{}]{1,12}\}|\w{1,9})\s{0,3}\Z"
@@ -58,7 +71,9 @@ def read_math(body: str, base: int) -> list[Calc]:
             joints.append(joint)
         if joint == "":
             calcs = _of_chain(chain, joints, body[start:end], base + start, base + end)
-            calcs = [calc for calc in calcs if calc.operands or "\\boxed" not in body[start:end]]  # else it states the answer
+            calcs = [
+                calc for calc in calcs if calc.operands or "\\boxed" not in body[start:end]
+            ]  # else it states the answer
             found += calcs
             carried = bool(calcs) and not calcs[-1].symbolic
             chain, joints = [], []
@@ -123,7 +138,13 @@ def _of_inequality(left: Expression, right: Expression, joint: str, start: int, 
     if not (left.names or right.names) or left.value is None or right.value is None:
         return None
     direction = 0 if joint == "#" else (1 if joint == "<" else -1) * (1 if left.value < right.value else -1)
-    calc = Calc(start, end, _fingerprint(left, right) + 0.5 + 0.25 * direction, left.operands(), left.operators() + "<")
+    calc = Calc(
+        start,
+        end,
+        _fingerprint(left, right) + 0.5 + 0.25 * direction,
+        left.operands(),
+        left.operators() + "<",
+    )
     calc.symbolic = True
     relation = r"\neq" if joint == "#" else joint
     calc.source = f"{left.text.strip()} {relation} {right.text.strip()}"
@@ -142,7 +163,9 @@ def _of_equals(chain: list[Expression], source: str, start: int, end: int) -> Ca
         return _make(start, end, first, first, source, stated=not first.worked())
     named = _name_of(first) if first.names and not last.names else None
     numeric = [part for part in values if not part.names]
-    if numeric and (named or len(numeric) > 1 or len(values) > 2 or not any(part.worked() for part in values)):
+    if numeric and (
+        named or len(numeric) > 1 or len(values) > 2 or not any(part.worked() for part in values)
+    ):
         worked = next((part for part in values if not part.names and part.worked()), None)
         calc = _make(start, end, numeric[-1], worked or numeric[-1], source, stated=True)
         calc.symbolic = worked is None and len(numeric) < len(values) and not named
@@ -153,7 +176,12 @@ def _of_equals(chain: list[Expression], source: str, start: int, end: int) -> Ca
             calc.operands = tuple(float(x) for x in _NUMBER.findall(first.text)[:8])
             calc.ops = named.group(1) or named.group(2)
             calc.source = source.strip()
-        elif worked is None and len(numeric) > 1 and numeric[0] is not numeric[-1] and not same_value(numeric[0].value or 0.0, calc.value):
+        elif (
+            worked is None
+            and len(numeric) > 1
+            and numeric[0] is not numeric[-1]
+            and not same_value(numeric[0].value or 0.0, calc.value)
+        ):
             calc.operands, calc.ops = (numeric[0].value or 0.0,), "%"  # 7 = 2, modulo 5
             calc.source = source.strip()
         return calc
@@ -168,7 +196,9 @@ def _of_equals(chain: list[Expression], source: str, start: int, end: int) -> Ca
 def _name_of(part: Expression) -> re.Match[str] | None:
     r"""What a text names a number with (``P(A)``, ``\\gcd(12, 18)``, ``AB``); nothing where an unknown takes part."""
     found = _NAMED.match(part.text)
-    if found is None or any(len(name) == 1 and name.islower() and name != found.group().strip()[:1] for name in part.names):
+    if found is None or any(
+        len(name) == 1 and name.islower() and name != found.group().strip()[:1] for name in part.names
+    ):
         return None
     return found
 

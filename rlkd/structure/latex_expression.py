@@ -16,7 +16,34 @@ TOKEN = re.compile(
     r"|(\\\\)|(\\[%$])|\\[,;:! ]|(<=|>=|[-+*/^=(){}\[\]|,;!&<>~:.])"  # 4 new line, 5 sign, 6 operator
 )
 _SKIP = frozenset(
-    ["left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "displaystyle", "textstyle", "quad", "qquad", "limits", "nolimits", "hspace", "vspace", "mathrm", "mathbf", "mathit", "operatorname", "rm", "bf", "it", "phantom"]
+    [
+        "left",
+        "right",
+        "big",
+        "Big",
+        "bigg",
+        "Bigg",
+        "bigl",
+        "bigr",
+        "Bigl",
+        "Bigr",
+        "displaystyle",
+        "textstyle",
+        "quad",
+        "qquad",
+        "limits",
+        "nolimits",
+        "hspace",
+        "vspace",
+        "mathrm",
+        "mathbf",
+        "mathit",
+        "operatorname",
+        "rm",
+        "bf",
+        "it",
+        "phantom",
+    ]
 )
 _TEXT = frozenset(["text", "textbf", "textit", "mbox", "textrm", "hbox"])
 _TIMES = frozenset(("cdot", "times", "ast"))
@@ -70,7 +97,9 @@ class Expression:
     def renamed(self, only: str) -> Expression:
         """The same with the equation's only variable called x: under any name it is the same equation."""
         if only in self.names:
-            self._take([_variable("x") if isinstance(x, Variable) and x.name == only else x for x in self.found])
+            self._take(
+                [_variable("x") if isinstance(x, Variable) and x.name == only else x for x in self.found]
+            )
             self.names = {only}  # what it is called in the text
         return self
 
@@ -78,7 +107,9 @@ class Expression:
         self.found = found
         self.names = {x.name for x in found if isinstance(x, Variable)}
         self.items: list[Item] = [x.first if isinstance(x, Variable) else x for x in found]
-        self.second: list[Item] = [x.second if isinstance(x, Variable) else x for x in found] if self.names else self.items
+        self.second: list[Item] = (
+            [x.second if isinstance(x, Variable) else x for x in found] if self.names else self.items
+        )
         try:
             self.value: float | None = float(evaluate(self.items)) if self.items else None
             self.second_value = float(evaluate(self.second)) if self.names else self.value
@@ -117,7 +148,11 @@ class Variable:
     def __init__(self, name: str) -> None:
         seed = sum(ord(c) * (31**i) for i, c in enumerate(name[:8]))
         self.name = name
-        self.first = variable_value(name) if len(name) == 1 else 1.0 + (seed * 0.618033988749895) % 1.0 * 7.3 + 0.0234567
+        self.first = (
+            variable_value(name)
+            if len(name) == 1
+            else 1.0 + (seed * 0.618033988749895) % 1.0 * 7.3 + 0.0234567
+        )
         self.second = 2.0 + (seed * _SECOND_POINT) % 1.0 * 5.1 + 0.0345678
 
 

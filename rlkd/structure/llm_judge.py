@@ -86,7 +86,9 @@ class LLMJudge:
         self.gate = gate
         self.max_chars = max_chars
         how = "batch" if batch else mode
-        self.name = f"llm:{completer.name}@{PROMPT_VERSION}:{how}:{max_chars}" + (f":gate{gate:g}" if gate is not None else "")
+        self.name = f"llm:{completer.name}@{PROMPT_VERSION}:{how}:{max_chars}" + (
+            f":gate{gate:g}" if gate is not None else ""
+        )
         self.faults: Counter[str] = Counter()
         self.last_fault = ""
         # Answers do not depend on the gate, so they are shared across gates.
@@ -109,7 +111,9 @@ class LLMJudge:
         intents: list[float | None] = []
         ahead = LOOK_AHEAD if self.batch else 1
         while len(intents) < len(pairs) and all(p is not None and p >= threshold for p in intents):
-            intents += await self._ask([question("intent", pair) for pair in pairs[len(intents) : len(intents) + ahead]])
+            intents += await self._ask(
+                [question("intent", pair) for pair in pairs[len(intents) : len(intents) + ahead]]
+            )
         left = next((i for i, p in enumerate(intents) if p is None or p < threshold), len(intents))
         intents = intents[: left + 1]
         if intents and intents[-1] is None:  # the sample's score is missing whatever the rest would say
@@ -128,12 +132,18 @@ class LLMJudge:
         for i, pair in enumerate(pairs):
             own.setdefault(pair.sample, []).append(i)
         judged = await gather([self._judge_together([pairs[i] for i in sample]) for sample in own.values()])
-        found = {i: verdict for sample, verdicts in zip(own.values(), judged, strict=True) for i, verdict in zip(sample, verdicts, strict=True)}
+        found = {
+            i: verdict
+            for sample, verdicts in zip(own.values(), judged, strict=True)
+            for i, verdict in zip(sample, verdicts, strict=True)
+        }
         return [found[i] for i in range(len(pairs))]
 
     async def _judge_together(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
         intents = await self._ask([question("intent", pair) for pair in pairs])
-        return await self._finish(pairs, intents, [i for i, intent in enumerate(intents) if self._passes(intent)])
+        return await self._finish(
+            pairs, intents, [i for i, intent in enumerate(intents) if self._passes(intent)]
+        )
 
     def _passes(self, intent: float | None) -> bool:
         return intent is not None and (self.gate is None or intent >= self.gate)
@@ -200,7 +210,11 @@ class LLMJudge:
         self.faults[kind] += count
         self.last_fault = f"no verdict in {message}" if kind == "no_verdict" else message
         if self.faults[kind] == count:
-            log.warning("the judge gave no verdict (%s): %s; further faults of this kind are only counted", kind, message)
+            log.warning(
+                "the judge gave no verdict (%s): %s; further faults of this kind are only counted",
+                kind,
+                message,
+            )
 
 
 def question(name: QuestionName, pair: StepPair) -> Question:
@@ -248,7 +262,10 @@ def batch_request(asked: Sequence[Question]) -> CompletionRequest:
         "properties": {"answers": {"type": "array", "items": item}},
     }
     return CompletionRequest(
-        messages=(Message("system", prompt_text("judge_batch")), Message("user", f"{data}\nWrite the {len(asked)} answers as JSON.")),
+        messages=(
+            Message("system", prompt_text("judge_batch")),
+            Message("user", f"{data}\nWrite the {len(asked)} answers as JSON."),
+        ),
         max_tokens=32 + 8 * len(asked),
         json_schema=schema,
     )
@@ -291,7 +308,11 @@ def read_verdicts(text: str, count: int) -> list[float] | None:
     except (ValueError, RecursionError):
         return None
     answers = value.get("answers") if isinstance(value, dict) else None
-    if not isinstance(answers, list) or len(answers) != count or not all(isinstance(item, str) for item in answers):
+    if (
+        not isinstance(answers, list)
+        or len(answers) != count
+        or not all(isinstance(item, str) for item in answers)
+    ):
         return None
     words = [_word(item) for item in answers]
     return [float(word == "yes") for word in words] if all(word in ("yes", "no") for word in words) else None

@@ -56,7 +56,9 @@ async def _score(
     [student] = await decomposer.decompose([sample.item])
     if student is None:
         return None
-    compared = await gather([_against(teacher, student, sample.item, judge, alignment) for teacher in sample.teachers])
+    compared = await gather(
+        [_against(teacher, student, sample.item, judge, alignment) for teacher in sample.teachers]
+    )
     best: StructureScore | None = None
     prefix = 0.0
     for k, verdicts in enumerate(compared):
@@ -75,14 +77,20 @@ async def _against(
     teacher: Structure, student: Structure, item: PathItem, judge: Judge, alignment: PrefixAlignmentConfig
 ) -> list[PairVerdict] | None:
     """Verdicts up to the step that left the branch; ``None`` where one is missing."""
-    pairs = [StepPair(t, s, item.problem, item.domain) for t, s in zip(teacher.steps, student.steps, strict=False)]
+    pairs = [
+        StepPair(t, s, item.problem, item.domain) for t, s in zip(teacher.steps, student.steps, strict=False)
+    ]
     verdicts = await prefix_verdicts(judge, pairs, alignment.threshold)
     known = [verdict for verdict in verdicts if verdict is not None]
     return known if len(known) == len(verdicts) else None
 
 
 def _report(
-    path: int, teacher: Structure, student: Structure, verdicts: Sequence[PairVerdict], alignment: PrefixAlignmentConfig
+    path: int,
+    teacher: Structure,
+    student: Structure,
+    verdicts: Sequence[PairVerdict],
+    alignment: PrefixAlignmentConfig,
 ) -> StructureScore:
     credits = [prefix_credit(verdict, alignment.threshold) for verdict in verdicts]
     total = sum(credits)

@@ -75,7 +75,9 @@ def _unit(step: int, calc: Calc) -> Unit:
     return unit
 
 
-def prepare_raw(path: str, steps: Sequence[RawStep], problem: Sequence[float], problem_text: str = "") -> Prepared:
+def prepare_raw(
+    path: str, steps: Sequence[RawStep], problem: Sequence[float], problem_text: str = ""
+) -> Prepared:
     """Prepares a path read by :func:`rlkd.structure.reading.read_path` (the fast way: no pydantic)."""
     views: list[View] = []
     units: list[Unit] = []
@@ -113,7 +115,14 @@ def prepare_structure(structure: Structure, problem: Sequence[float]) -> Prepare
 def view_of(step: ReasoningStep) -> View:
     """The light form of one step."""
     return View(
-        step.index, _units_of(step), step.sub_problem, step.meta, step.answer, step.quantities, step.operation, step.kind
+        step.index,
+        _units_of(step),
+        step.sub_problem,
+        step.meta,
+        step.answer,
+        step.quantities,
+        step.operation,
+        step.kind,
     )
 
 

@@ -13,7 +13,9 @@ _WORDS = {
     "forty": 40.0, "fifty": 50.0, "sixty": 60.0, "seventy": 70.0, "eighty": 80.0, "ninety": 90.0, "hundred": 100.0,
     "thousand": 1000.0,
 }  # fmt: skip
-_QUANTITY = re.compile(r"\d{1,3}(?:[, ]\d{3}){1,6}(?!\d)(?:\.\d{1,20})?|\d{1,24}(?:\.\d{1,20})?(?!\d)|\.\d{1,20}|[A-Za-z]{3,9}")
+_QUANTITY = re.compile(
+    r"\d{1,3}(?:[, ]\d{3}){1,6}(?!\d)(?:\.\d{1,20})?|\d{1,24}(?:\.\d{1,20})?(?!\d)|\.\d{1,20}|[A-Za-z]{3,9}"
+)
 _MAX_QUANTITIES = 64
 
 _ONES = {word: int(value) for word, value in _WORDS.items() if value >= 1 and value < 20 and word not in (

@@ -51,7 +51,9 @@ def judge_units(teacher: Unit, student: Unit) -> tuple[float, float, float] | No
         result, nor the same operation on the same quantities.
     """
     same = teacher.signature is not None and teacher.signature == student.signature
-    if teacher.key == student.key or (not (teacher.whole and student.whole) and same_number(teacher, student)):
+    if teacher.key == student.key or (
+        not (teacher.whole and student.whole) and same_number(teacher, student)
+    ):
         overlap = 1.0 if same else operand_overlap(teacher.operands, student.operands)
         return 1.0, 0.6 + 0.4 * overlap, 1.0
     return (1.0, 1.0, 0.0) if same else None

@@ -84,7 +84,10 @@ class StructureScorer:
         if found is None:
             return None
         result, student, raw = found
-        said = [(v.index, v.text, answer_of(item.student_path, s, v)) for s, v in zip(raw, student.views, strict=True)]
+        said = [
+            (v.index, v.text, answer_of(item.student_path, s, v))
+            for s, v in zip(raw, student.views, strict=True)
+        ]
         return report(result, said)
 
     def quick_score(self, item: ScoreItem) -> float | None:
@@ -92,7 +95,9 @@ class StructureScorer:
         found = self._by_rules(item, prefix=isinstance(self.alignment, PrefixAlignmentConfig))
         return None if found is None else found[0].structure
 
-    def _by_rules(self, item: ScoreItem, *, prefix: bool = True) -> tuple[Result, Prepared, list[RawStep]] | None:
+    def _by_rules(
+        self, item: ScoreItem, *, prefix: bool = True
+    ) -> tuple[Result, Prepared, list[RawStep]] | None:
         if not isinstance(self.decomposer, RulesDecomposer) or not isinstance(self.judge, RulesJudge):
             raise TypeError("scoring at once needs the rules decomposer and judge; use score")
         problem = problem_quantities(item.problem)
@@ -199,19 +204,27 @@ class StructureScorer:
                 prefixes.append(bounded)
                 score = bounded if getattr(self.alignment, "normalize", True) else unbounded
                 origin = [(k, i) for i in range(len(teacher.views))]
-                found.append(Result(score, 0.0, origin, self._against(teacher, student, item.problem, matrix)))
+                found.append(
+                    Result(score, 0.0, origin, self._against(teacher, student, item.problem, matrix))
+                )
         for walk in self._other_walks(item, teachers):
             rows = [matrices[k][i] for k, i in walk.origin] if matrices is not None else None
-            found.append(Result(0.0, 0.0, walk.origin, self._against(walk.prepared, student, item.problem, rows)))
+            found.append(
+                Result(0.0, 0.0, walk.origin, self._against(walk.prepared, student, item.problem, rows))
+            )
         merge_explained([result.comparison for result in found])
         if not isinstance(self.alignment, PrefixAlignmentConfig):
             for result in found:
                 result.structure = result.comparison.score()
-        best = max(found, key=lambda result: result.structure)  # the first of equals; a teacher's own path before walks
+        best = max(
+            found, key=lambda result: result.structure
+        )  # the first of equals; a teacher's own path before walks
         best.prefix = max(prefixes)
         return best
 
-    def _against(self, teacher: Prepared, student: Prepared, problem: str, matrix: Matrix | None) -> Comparison:
+    def _against(
+        self, teacher: Prepared, student: Prepared, problem: str, matrix: Matrix | None
+    ) -> Comparison:
         if matrix is None and teacher.graph.units:
             return compare_numeric(teacher, student, problem)
         full = matrix if matrix is not None else self._matrix(teacher, student)
@@ -221,7 +234,9 @@ class StructureScorer:
         return [[self._judge_now(t, s) for s in student.views] for t in teacher.views]
 
     def _judge_now(self, teacher: View, student: View) -> PairVerdict:
-        return judge_views(teacher, student, isinstance(self.judge, RulesJudge) and self.judge.config.symbolic)
+        return judge_views(
+            teacher, student, isinstance(self.judge, RulesJudge) and self.judge.config.symbolic
+        )
 
     def _prefix(
         self, teacher: Prepared, student: Prepared, matrix: Sequence[Sequence[PairVerdict]] | None
@@ -256,9 +271,7 @@ class Result:
     comparison: Comparison
 
 
-def report(
-    result: Result, said: Sequence[tuple[int, str, str]]
-) -> StructureScore:
+def report(result: Result, said: Sequence[tuple[int, str, str]]) -> StructureScore:
     """Writes a result out, step by step.
 
     Args:
@@ -292,7 +305,11 @@ def report(
 
 
 def score_paths(
-    problem: str, teachers: list[str], student: str, scorer: StructureScorer | None = None, domain: str = "math"
+    problem: str,
+    teachers: list[str],
+    student: str,
+    scorer: StructureScorer | None = None,
+    domain: str = "math",
 ) -> StructureScore | None:
     """Scores one student path against teacher paths, by rules (the embedded default).
 

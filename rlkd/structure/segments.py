@@ -13,8 +13,13 @@ _FINAL = re.compile(
     rf"|{_SO}(?:[Yy]es|[Nn]o|[Tt]rue|[Ff]alse)[.!]?\Z"
     r"|</?answer>)"
 )
-_FINAL_HEADING = re.compile(r"[\s#*]{0,8}(?:(?:The )?[Ff]inal )?(?:[Aa]nswer|ANSWER|[Rr]esult)\s?[:*\s]{0,6}\Z")
-_WAIT = re.compile(r"\s{0,8}(?:[-*>]\s)?(?:but )?(?:wait\b|hmm|hold on|actually,|oops|no, (?:that|this|it|wait|i)\b|scratch that|on second thought)", re.IGNORECASE)
+_FINAL_HEADING = re.compile(
+    r"[\s#*]{0,8}(?:(?:The )?[Ff]inal )?(?:[Aa]nswer|ANSWER|[Rr]esult)\s?[:*\s]{0,6}\Z"
+)
+_WAIT = re.compile(
+    r"\s{0,8}(?:[-*>]\s)?(?:but )?(?:wait\b|hmm|hold on|actually,|oops|no, (?:that|this|it|wait|i)\b|scratch that|on second thought)",
+    re.IGNORECASE,
+)
 _CHECK = re.compile(
     r"[\s#*>-]{0,8}(?:now,? |first,? |so,? |step \d{1,2}: )?(?:let me (?:just )?(?:quickly )?(?:double[- ]?check|check|verify|re-?check|reconsider|confirm)"
     r"|let(?:'|\u2019)?s (?:double[- ]?check|check|verify|reconsider|confirm)|to (?:double[- ]?check|check|verify)\b"
@@ -22,8 +27,12 @@ _CHECK = re.compile(
     r"|checking\b|double[- ]checking\b|we can (?:check|verify)\b|(?:as|for) a check\b)",
     re.IGNORECASE,
 )
-_HEADING = re.compile(r"\s{0,8}(?:#{1,6} .*|\*\*[^*\n]{1,200}\*\*:?\s*|(?:Step|STEP) \d{1,3}\s?[:.)]?\s*|[^\n]{1,200}:\s*)\Z")
-_BULLET = re.compile(r"\s{0,12}(?:[-*•+]\s{1,4}|\(?\d{1,3}[.)]\s{1,4}|(?:\*\*)?(?:Step|STEP) \d{1,3}(?:\*\*)?\s?[:.)-](?:\*\*)?\s{0,4})")
+_HEADING = re.compile(
+    r"\s{0,8}(?:#{1,6} .*|\*\*[^*\n]{1,200}\*\*:?\s*|(?:Step|STEP) \d{1,3}\s?[:.)]?\s*|[^\n]{1,200}:\s*)\Z"
+)
+_BULLET = re.compile(
+    r"\s{0,12}(?:[-*•+]\s{1,4}|\(?\d{1,3}[.)]\s{1,4}|(?:\*\*)?(?:Step|STEP) \d{1,3}(?:\*\*)?\s?[:.)-](?:\*\*)?\s{0,4})"
+)
 _SENTENCE_END = re.compile(
     r"[.!?;][\"')\]]{0,2}\s{1,4}(?=[\"'(\[$\\]{0,2}[A-Z0-9$\\])"
     r"|(?<=[a-z0-9%)>])\s{1,4}(?=(?:So|The|He|She|They|It|If|Then|There|Now|Therefore|Thus|Hence|Since|In|On|After"

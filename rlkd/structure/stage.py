@@ -67,9 +67,7 @@ def decompose_traces(ctx: StageContext, decomposer: Decomposer | None = None) ->
         "steps_mean": mean,
     }
     write_json_atomic(ctx.folder / "summary.json", summary)
-    return StageResult(
-        rows=len(ordered), summary=summary, metrics={"steps_mean": mean}
-    )
+    return StageResult(rows=len(ordered), summary=summary, metrics={"steps_mean": mean})
 
 
 def _problems(folder: Path) -> dict[str, Problem]:

@@ -30,7 +30,17 @@ from schemas.structure import Structure
 
 BATCH = 256
 """Rows that are read, decomposed and judged together."""
-_STEP_FIELDS = {"index", "meta", "sub_problem", "answer", "quantities", "operation", "depends_on", "start", "end"}
+_STEP_FIELDS = {
+    "index",
+    "meta",
+    "sub_problem",
+    "answer",
+    "quantities",
+    "operation",
+    "depends_on",
+    "start",
+    "end",
+}
 _TOOL_REWARDS = RewardsConfig(format=0.0)
 
 
@@ -87,7 +97,9 @@ def load_score_config(path: Path) -> tuple[StructuresConfig, RewardsConfig]:
     try:
         rewards = RewardsConfig.model_validate({"format": 0.0, **(values.get("rewards") or {})})
     except (ValidationError, TypeError) as error:
-        errors = error.errors() if isinstance(error, ValidationError) else [{"loc": (), "msg": "is no mapping"}]
+        errors = (
+            error.errors() if isinstance(error, ValidationError) else [{"loc": (), "msg": "is no mapping"}]
+        )
         faults += [_fault("rewards", dict(e)) for e in errors]
     if faults:
         raise ConfigError("\n".join([f"{path}: {len(faults)} fault(s) in the configuration", *faults]))
@@ -118,7 +130,10 @@ def decompose_file(source: Path, target: Path, config: StructuresConfig | None =
 
 
 def score_file(
-    source: Path, target: Path, structures: StructuresConfig | None = None, rewards: RewardsConfig | None = None
+    source: Path,
+    target: Path,
+    structures: StructuresConfig | None = None,
+    rewards: RewardsConfig | None = None,
 ) -> FileResult:
     """Scores every row ``{id, problem, teacher, student, answer?}`` of a JSON lines file.
 
@@ -161,7 +176,9 @@ def _process(source: Path, target: Path, work: Callable[[list[_Row]], list[dict[
             os.fsync(out.fileno())
         os.replace(temporary, target)
     except UnicodeEncodeError as error:
-        raise DataError(f"{source}: a row holds text that is not Unicode ({error.reason}); mend the row") from None
+        raise DataError(
+            f"{source}: a row holds text that is not Unicode ({error.reason}); mend the row"
+        ) from None
     except OSError as error:
         raise DataError(f"{target}: cannot be written ({error.strerror}); name another file") from None
     finally:
@@ -184,7 +201,9 @@ def _batches(source: Path) -> Iterator[list[_Row]]:
             if batch:
                 yield batch
     except OSError as error:
-        raise DataError(f"{source}: cannot be read ({error.strerror}); give the path of a JSON lines file") from None
+        raise DataError(
+            f"{source}: cannot be read ({error.strerror}); give the path of a JSON lines file"
+        ) from None
 
 
 def _parse(line: bytes, number: int) -> _Row:
@@ -234,7 +253,11 @@ async def _decompose_rows(rows: list[_Row], decomposer: Decomposer) -> list[dict
 def _path_item(row: _Row) -> PathItem:
     if isinstance(row, _RowError):
         raise row
-    return PathItem(_text(row, "problem", required=False), _text(row, "path"), _text(row, "domain", required=False) or "math")
+    return PathItem(
+        _text(row, "problem", required=False),
+        _text(row, "path"),
+        _text(row, "domain", required=False) or "math",
+    )
 
 
 def _because(what: str, backend: object) -> str:
@@ -250,7 +273,9 @@ def _decomposed(row: _Row, structure: Structure | None, error: str) -> dict[str,
 
 
 def _steps_json(structure: Structure) -> Any:
-    return TypeAdapter(Structure).dump_python(structure, mode="json", include={"steps": {"__all__": _STEP_FIELDS}})["steps"]
+    return TypeAdapter(Structure).dump_python(
+        structure, mode="json", include={"steps": {"__all__": _STEP_FIELDS}}
+    )["steps"]
 
 
 # -- score ----------------------------------------------------------------------------------------------
@@ -277,7 +302,9 @@ class _Found:
     error: str | None = None
 
 
-async def _score_rows(rows: list[_Row], scorer: StructureScorer, rewards: RewardsConfig) -> list[dict[str, Any]]:
+async def _score_rows(
+    rows: list[_Row], scorer: StructureScorer, rewards: RewardsConfig
+) -> list[dict[str, Any]]:
     parsed: list[_Input | str] = []
     for row in rows:
         try:
@@ -305,12 +332,16 @@ async def _score_inputs(inputs: Sequence[_Input], scorer: StructureScorer) -> li
         error = f"teacher path {', '.join(lost)} {fault}" if lost else None
         found.append(_Found(None, max(known, default=None), error=error))
         if any(known):
-            items[i] = ScoreItem(row.problem, tuple(teacher or UNREAD for teacher in teachers), row.student, row.domain)
+            items[i] = ScoreItem(
+                row.problem, tuple(teacher or UNREAD for teacher in teachers), row.student, row.domain
+            )
     for i, score in zip(items, await scorer.score(list(items.values())), strict=True):
         found[i].score = score
     # Whoever got no score still has steps, unless the decomposer failed on it: what it read already is remembered.
     rest = [i for i, row in enumerate(found) if row.score is None and row.teacher_steps is not None]
-    students = await decomposer.decompose([PathItem(inputs[i].problem, inputs[i].student, inputs[i].domain) for i in rest])
+    students = await decomposer.decompose(
+        [PathItem(inputs[i].problem, inputs[i].student, inputs[i].domain) for i in rest]
+    )
     for i, student in zip(rest, students, strict=True):
         found[i].student = student
         if student is None:
@@ -366,7 +397,9 @@ def _scored(row: _Row, given: _Input, made: _Found, rewards: RewardsConfig) -> d
         reward = combine(Components(structure, outcome, None, None), rewards, 0).reward
     steps: Sequence[StepMatch] | None = None if score is None else score.steps
     if made.student is not None:
-        steps = [StepMatch(index=s.index, sub_problem=s.sub_problem, answer=s.answer) for s in made.student.steps]
+        steps = [
+            StepMatch(index=s.index, sub_problem=s.sub_problem, answer=s.answer) for s in made.student.steps
+        ]
     return {
         "id": _row_id(row),
         "structure": None if score is None else score.structure,

@@ -32,10 +32,15 @@ _UNITS: dict[str, tuple[tuple[float, tuple[str, ...]], ...]] = {
         (28.349523125, ("oz", "ounce", "ounces")),
         (453.59237, ("lb", "lbs", "pound", "pounds")),
     ),
-    "volume": ((0.001, ("ml", "milliliter", "milliliters", "millilitre", "millilitres")), (1.0, ("l", "liter", "liters", "litre", "litres"))),
+    "volume": (
+        (0.001, ("ml", "milliliter", "milliliters", "millilitre", "millilitres")),
+        (1.0, ("l", "liter", "liters", "litre", "litres")),
+    ),
     "money": ((0.01, ("¢", "cent", "cents")), (1.0, ("$", "dollar", "dollars"))),
 }
-_BY_NAME = {name: (kind, factor) for kind, sizes in _UNITS.items() for factor, names in sizes for name in names}
+_BY_NAME = {
+    name: (kind, factor) for kind, sizes in _UNITS.items() for factor, names in sizes for name in names
+}
 _MEASURE = re.compile(
     r"(-?)(\$?)(\d{1,3}(?:,\d{3}){1,6}(?:\.\d{1,20})?|\d{1,24}(?:\.\d{1,20})?)\s?(¢|[a-z]{1,16}\b)?(?: of [a-z ]{1,40})?[.,;)]?\s{0,4}\Z"
 )

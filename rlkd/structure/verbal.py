@@ -56,7 +56,12 @@ def _quotients(a: float, b: float) -> float:
     return a / b if b else 0.0
 
 
-_DO: dict[str, Callable[[float, float], float]] = {"+": _sums, "-": _differences, "*": _products, "/": _quotients}
+_DO: dict[str, Callable[[float, float], float]] = {
+    "+": _sums,
+    "-": _differences,
+    "*": _products,
+    "/": _quotients,
+}
 
 
 def _form(before: str, joint: str) -> re.Pattern[str]:
@@ -66,24 +71,44 @@ def _form(before: str, joint: str) -> re.Pattern[str]:
 _FORMS: tuple[tuple[re.Pattern[str], str, bool], ...] = (
     # (form, operator, whether the second number comes first)
     (_form(r"\b(?:add(?:ing)?|combin(?:e|ing)|(?:sum|total) of)", r"(?:and|to|plus|with)"), "+", False),
-    (_form(r"\b(?:subtract(?:ing)?|tak(?:e|ing)|deduct(?:ing)?|remov(?:e|ing))", r"(?:away )?from"), "-", True),
+    (
+        _form(r"\b(?:subtract(?:ing)?|tak(?:e|ing)|deduct(?:ing)?|remov(?:e|ing))", r"(?:away )?from"),
+        "-",
+        True,
+    ),
     (_form(r"\bdifference (?:between|of)", r"and"), "-", False),
     (_form(r"\b(?:multiply(?:ing)?|product of)", r"(?:by|and|with|times)"), "*", False),
-    (_form(r"\b(?:divid(?:e|ing)|split(?:ting)?|shar(?:e|ing))", r"(?:evenly )?(?:by|among|between|into)"), "/", False),
-    (re.compile(rf"\b{_Q}{_W} at(?: [a-z]{{1,12}}){{0,3}}? (?=[^.]{{1,24}}\b(?:each|apiece|per|dollars?|cents?)\b|\$){_Q}{_W}{_R}{_Q}", re.IGNORECASE), "*", False),
+    (
+        _form(r"\b(?:divid(?:e|ing)|split(?:ting)?|shar(?:e|ing))", r"(?:evenly )?(?:by|among|between|into)"),
+        "/",
+        False,
+    ),
+    (
+        re.compile(
+            rf"\b{_Q}{_W} at(?: [a-z]{{1,12}}){{0,3}}? (?=[^.]{{1,24}}\b(?:each|apiece|per|dollars?|cents?)\b|\$){_Q}{_W}{_R}{_Q}",
+            re.IGNORECASE,
+        ),
+        "*",
+        False,
+    ),
 )
 _LIST = re.compile(rf"\b{_Q}{_W},? and{_W} {_Q}{_W}{_R}{_Q}", re.IGNORECASE)
 _LEAVES = re.compile(
-    rf"\b[A-Za-z]{{2,12}}ing {_Q}{_W}(?:,? and(?: [a-z]{{1,12}}){{0,2}} {_Q}{_W})?,? (?:leaves|would leave|leaving){_W} {_Q}", re.IGNORECASE
+    rf"\b[A-Za-z]{{2,12}}ing {_Q}{_W}(?:,? and(?: [a-z]{{1,12}}){{0,2}} {_Q}{_W})?,? (?:leaves|would leave|leaving){_W} {_Q}",
+    re.IGNORECASE,
 )
 _PART = re.compile(
-    rf"\b(half|twice|double|triple|(?:a|one|1) (?:third|quarter|fourth|fifth|tenth))(?: of)?(?: the)? {_Q}{_W}{_R}{_Q}", re.IGNORECASE
+    rf"\b(half|twice|double|triple|(?:a|one|1) (?:third|quarter|fourth|fifth|tenth))(?: of)?(?: the)? {_Q}{_W}{_R}{_Q}",
+    re.IGNORECASE,
 )
 _PARTS: dict[str, tuple[float, str]] = {
     "half": (2.0, "/"), "third": (3.0, "/"), "quarter": (4.0, "/"), "fourth": (4.0, "/"), "fifth": (5.0, "/"), "tenth": (10.0, "/"),
     "twice": (2.0, "*"), "double": (2.0, "*"), "triple": (3.0, "*"),
 }  # fmt: skip
-_POWER = re.compile(rf"\b{_Q} (squared|cubed){_R}{_Q}|\bsquare root of {_Q}{_R}{_Q}|\b{_Q} mod(?:ulo)? {_Q}{_R}{_Q}", re.IGNORECASE)
+_POWER = re.compile(
+    rf"\b{_Q} (squared|cubed){_R}{_Q}|\bsquare root of {_Q}{_R}{_Q}|\b{_Q} mod(?:ulo)? {_Q}{_R}{_Q}",
+    re.IGNORECASE,
+)
 
 
 def add_verbal(text: str, calcs: list[Calc]) -> list[Calc]:
@@ -117,7 +142,10 @@ def add_verbal(text: str, calcs: list[Calc]) -> list[Calc]:
 
 def _holds_sentence(text: str, start: int, end: int) -> bool:
     """Whether a whole sentence can stand between two calculations: it has a break on either side."""
-    return text.count("\n", start, end) + text.count(".", start, end) >= 2 and _BREAKS.search(text, start, end) is not None
+    return (
+        text.count("\n", start, end) + text.count(".", start, end) >= 2
+        and _BREAKS.search(text, start, end) is not None
+    )
 
 
 def _read_sentence(sentence: str, base: int) -> list[Calc]:
@@ -130,7 +158,11 @@ def _read_sentence(sentence: str, base: int) -> list[Calc]:
     calc = _match(plain)
     found = [calc] if calc is not None else []
     if not found:
-        found = [calc for calc in find_calculations(_EQUALS.sub(" =", plain)) if len(calc.operands) > 1 and calc.stated]
+        found = [
+            calc
+            for calc in find_calculations(_EQUALS.sub(" =", plain))
+            if len(calc.operands) > 1 and calc.stated
+        ]
     for calc in found:  # positions in the plain text say nothing
         calc.start, calc.end = base, base + len(sentence.rstrip())
         calc.eq = calc.end - 1
@@ -172,7 +204,9 @@ def _power(sentence: str) -> Calc | None:
     if match is None:
         return None
     if match.group(2):
-        return _made([_number(match, 1), "^", 2.0 if match.group(2).lower() == "squared" else 3.0], _number(match, 3))
+        return _made(
+            [_number(match, 1), "^", 2.0 if match.group(2).lower() == "squared" else 3.0], _number(match, 3)
+        )
     if match.group(4):
         return _made([_number(match, 4), "^", "(", 1.0, "/", 2.0, ")"], _number(match, 5))
     calc = _made([_number(match, 6), "%", _number(match, 7)], _number(match, 8))

@@ -155,9 +155,15 @@ def log_probabilities(model: Any, packed: Packed, *, entropy: bool) -> tuple[Ten
         entropy: Whether entropies are wanted.
     """
     device = packed.mask.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else next(model.parameters()).dtype
+    dtype = (
+        torch.get_autocast_dtype(device)
+        if torch.is_autocast_enabled(device)
+        else next(model.parameters()).dtype
+    )
     # Added to the scores, made once: a boolean mask would be turned into this in every layer, and kept for backward.
-    mask = torch.zeros(packed.mask.shape, dtype=dtype, device=device).masked_fill_(~packed.mask, float("-inf"))
+    mask = torch.zeros(packed.mask.shape, dtype=dtype, device=device).masked_fill_(
+        ~packed.mask, float("-inf")
+    )
     output = model(
         input_ids=packed.input_ids,
         attention_mask=mask,

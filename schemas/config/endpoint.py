@@ -40,20 +40,37 @@ class OpenAIEndpoint(Schema):
     """A server with the OpenAI chat-completions interface: vLLM, SGLang, llama.cpp, TGI, Ollama, or a vendor's."""
 
     type: Literal["openai"] = Field(description="An OpenAI-compatible HTTP server.")
-    base_url: str = Field(description="Address up to and with the version, for example http://127.0.0.1:8000/v1.")
+    base_url: str = Field(
+        description="Address up to and with the version, for example http://127.0.0.1:8000/v1."
+    )
     model: str = Field(min_length=1, description="Model name as the server knows it.")
     api_key_env: Annotated[str | None, OPERATIONAL] = Field(
-        default=None, description="NAME of the environment variable that holds the key (never the key itself); null sends none."
+        default=None,
+        description="NAME of the environment variable that holds the key (never the key itself); null sends none.",
     )
     concurrency: Annotated[int, OPERATIONAL] = Field(default=32, ge=1, description="Most requests at once.")
-    timeout_s: Annotated[float, OPERATIONAL] = Field(default=120.0, gt=0, description="Longest time that one attempt may take, in seconds, waiting for the server included.")
-    attempts: Annotated[int, OPERATIONAL] = Field(default=5, ge=1, description="Attempts per request; only rate limits, server errors and lost connections are tried again.")
-    max_wait_s: Annotated[float, OPERATIONAL] = Field(default=30.0, ge=0, description="Longest wait between two attempts; also caps what Retry-After may ask for.")
+    timeout_s: Annotated[float, OPERATIONAL] = Field(
+        default=120.0,
+        gt=0,
+        description="Longest time that one attempt may take, in seconds, waiting for the server included.",
+    )
+    attempts: Annotated[int, OPERATIONAL] = Field(
+        default=5,
+        ge=1,
+        description="Attempts per request; only rate limits, server errors and lost connections are tried again.",
+    )
+    max_wait_s: Annotated[float, OPERATIONAL] = Field(
+        default=30.0,
+        ge=0,
+        description="Longest wait between two attempts; also caps what Retry-After may ask for.",
+    )
     structured_output: Literal["json_schema", "json_object", "none"] = Field(
-        default="json_schema", description="How the server is asked for JSON: by schema, as any object, or by the prompt only."
+        default="json_schema",
+        description="How the server is asked for JSON: by schema, as any object, or by the prompt only.",
     )
     extra_body: dict[str, JsonValue] = Field(
-        default_factory=dict, description="Fields added to every request, for example {chat_template_kwargs: {enable_thinking: false}}."
+        default_factory=dict,
+        description="Fields added to every request, for example {chat_template_kwargs: {enable_thinking: false}}.",
     )
 
     @field_validator("base_url")
@@ -65,7 +82,9 @@ class OpenAIEndpoint(Schema):
         if "@" in address:
             raise ValueError(f"must not hold a user name or password: {_NO_SECRET}")
         if "?" in address + rest or "#" in address + rest:
-            raise ValueError(f"must end with the path, without ? and #, because more is added to it; and {_NO_SECRET}")
+            raise ValueError(
+                f"must end with the path, without ? and #, because more is added to it; and {_NO_SECRET}"
+            )
         return value.rstrip("/")
 
     @field_validator("extra_body")
@@ -91,10 +110,18 @@ class LocalEndpoint(Schema):
     path: str = Field(min_length=1, description="Folder or Hugging Face id of the model.")
     revision: str | None = Field(default=None, description="Commit or tag on the hub.")
     device: str = Field(default="auto", description="Torch device; auto takes the GPU where there is one.")
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="Weights and arithmetic.")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        default="float32", description="Weights and arithmetic."
+    )
     batch_size: int = Field(default=16, ge=1, description="Most requests generated at once.")
-    chat: bool = Field(default=True, description="Use the tokenizer's chat template; false writes the messages one after another.")
-    trust_remote_code: bool = Field(default=False, description="Run Python code that comes with the model. Off unless you trust its authors.")
+    chat: bool = Field(
+        default=True,
+        description="Use the tokenizer's chat template; false writes the messages one after another.",
+    )
+    trust_remote_code: bool = Field(
+        default=False,
+        description="Run Python code that comes with the model. Off unless you trust its authors.",
+    )
 
 
 EndpointConfig = Annotated[OpenAIEndpoint | LocalEndpoint, Field(discriminator="type")]

@@ -15,13 +15,17 @@ class EvaluateConfig(Schema):
 
     max_problems: int | None = Field(default=None, ge=1, description="Problems per split; null takes all.")
     checkpoints: tuple[CheckpointName, ...] = Field(
-        default=("base", "warm_start", "rlkd"), min_length=1, description="Which checkpoints are evaluated (those that the run makes)."
+        default=("base", "warm_start", "rlkd"),
+        min_length=1,
+        description="Which checkpoints are evaluated (those that the run makes).",
     )
     samples: int = Field(default=8, ge=0, description="Samples per problem for pass@k; 0 for greedy only.")
     pass_at: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(1, 4, 8), description="The k of pass@k; a k larger than `samples` is left out."
     )
-    pass_problems: int | None = Field(default=100, ge=1, description="Problems of each split that are sampled for pass@k; null takes all.")
+    pass_problems: int | None = Field(
+        default=100, ge=1, description="Problems of each split that are sampled for pass@k; null takes all."
+    )
     temperature: float = Field(default=1.0, gt=0, description="Sampling temperature for pass@k.")
     batch_size: int = Field(default=128, ge=1, description="Completions generated at once.")
     resamples: int = Field(default=2000, ge=100, description="Bootstrap resamples over problems.")
@@ -31,7 +35,9 @@ class EvaluateConfig(Schema):
 class ReportConfig(Schema):
     """What the report shows."""
 
-    samples: int = Field(default=4, ge=0, description="Completions shown side by side with the teacher's path.")
+    samples: int = Field(
+        default=4, ge=0, description="Completions shown side by side with the teacher's path."
+    )
     title: str = Field(default="", description="Title; empty takes the configuration's name.")
 
 
@@ -40,5 +46,8 @@ class TrackingConfig(Schema):
 
     enabled: bool = Field(default=True, description="Whether the run is tracked in MLflow.")
     experiment: str = Field(default="rlkd", description="Experiment name.")
-    registered_model: str = Field(default="rlkd-student", description="Name under which the final student is registered; empty for none.")
+    registered_model: str = Field(
+        default="rlkd-student",
+        description="Name under which the final student is registered; empty for none.",
+    )
     system_metrics: bool = Field(default=True, description="Log CPU, memory and GPU use.")

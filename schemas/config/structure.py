@@ -38,22 +38,31 @@ class GenerativeDecomposerConfig(Schema):
         description="A model in this process: a folder, a Hugging Face id, or the name of a registered GSRM, models:/rlkd-gsrm/3 "
         "(or models:/rlkd-gsrm/latest, models:/rlkd-gsrm@alias). Short for an `endpoint` of type local.",
     )
-    endpoint: EndpointConfig | None = Field(default=None, description="Where the model runs; this or `model`.")
+    endpoint: EndpointConfig | None = Field(
+        default=None, description="Where the model runs; this or `model`."
+    )
     form: Literal["auto", "prompted", "json", "compact"] = Field(
         default="auto",
         description="How it is asked: with instructions (prompted), or as a GSRM was trained (json, compact). auto reads it off "
         "the folder of a GSRM; anything else is asked with instructions.",
     )
-    max_tokens: int = Field(default=4096, ge=16, description="Most tokens of a decomposition; the paper allows 10,000.")
-    max_chars: int = Field(default=50_000, ge=100, description="Characters of a path that are read; the rest is ignored.")
+    max_tokens: int = Field(
+        default=4096, ge=16, description="Most tokens of a decomposition; the paper allows 10,000."
+    )
+    max_chars: int = Field(
+        default=50_000, ge=100, description="Characters of a path that are read; the rest is ignored."
+    )
     repair: bool = Field(
-        default=True, description="Send a decomposition that cannot be read back once, to be corrected (not to a trained GSRM)."
+        default=True,
+        description="Send a decomposition that cannot be read back once, to be corrected (not to a trained GSRM).",
     )
 
     @model_validator(mode="after")
     def _one_model(self) -> GenerativeDecomposerConfig:
         if (self.model is None) == (self.endpoint is None):
-            raise ValueError("name either a `model` (folder, Hugging Face id, models:/name/version) or an `endpoint`")
+            raise ValueError(
+                "name either a `model` (folder, Hugging Face id, models:/name/version) or an `endpoint`"
+            )
         return self
 
     @property

@@ -15,16 +15,25 @@ class LoraConfig(Schema):
     rank: int = Field(default=16, ge=1, description="Rank of the adapters.")
     alpha: int = Field(default=32, ge=1, description="Scale of the adapters.")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on the adapters' inputs.")
-    target_modules: str | tuple[str, ...] = Field(default="all-linear", description="Modules that get adapters.")
+    target_modules: str | tuple[str, ...] = Field(
+        default="all-linear", description="Modules that get adapters."
+    )
 
 
 class CheckpointModel(Schema):
     """A causal LM that exists: a folder, a Hugging Face id, or `builtin:demo-base`."""
 
     type: Literal["checkpoint"] = Field(description="An existing causal LM.")
-    path: str = Field(description="Folder, Hugging Face id, or 'builtin:demo-base' (shipped with this project).")
-    revision: str | None = Field(default=None, description="Commit or tag on the hub; pin it for runs that must come out the same.")
-    trust_remote_code: bool = Field(default=False, description="Run Python code that comes with the model. Off unless you trust its authors.")
+    path: str = Field(
+        description="Folder, Hugging Face id, or 'builtin:demo-base' (shipped with this project)."
+    )
+    revision: str | None = Field(
+        default=None, description="Commit or tag on the hub; pin it for runs that must come out the same."
+    )
+    trust_remote_code: bool = Field(
+        default=False,
+        description="Run Python code that comes with the model. Off unless you trust its authors.",
+    )
 
 
 class FreshModel(Schema):
@@ -44,17 +53,35 @@ ModelConfig = Annotated[CheckpointModel | FreshModel, Field(discriminator="type"
 class StudentConfig(Schema):
     """The student model and its input and output conventions."""
 
-    model: ModelConfig = Field(default=CheckpointModel(type="checkpoint", path="builtin:demo-base"), description="Which model is trained.")
-    prompt: str = Field(default="{question}\n", description="Prompt template; {question} is replaced. Ignored where chat is on.")
-    chat: bool = Field(default=False, description="Use the tokenizer's chat template, with `system` as the system message.")
+    model: ModelConfig = Field(
+        default=CheckpointModel(type="checkpoint", path="builtin:demo-base"),
+        description="Which model is trained.",
+    )
+    prompt: str = Field(
+        default="{question}\n",
+        description="Prompt template; {question} is replaced. Ignored where chat is on.",
+    )
+    chat: bool = Field(
+        default=False, description="Use the tokenizer's chat template, with `system` as the system message."
+    )
     system: str = Field(default="", description="System message of the chat template; empty for none.")
     output: Literal["answer_line", "gsm8k", "boxed", "think_boxed"] = Field(
         default="answer_line",
         description="How a completion states its answer: 'The answer is 7.' (answer_line), '#### 7' (gsm8k), \\boxed{7} (boxed), "
         "or <think>...</think><answer>...\\boxed{7}</answer> (think_boxed).",
     )
-    max_prompt_tokens: int = Field(default=256, ge=1, description="Longest prompt; longer ones are a counted skip in training and an error past the malformed share.")
-    max_completion_tokens: int = Field(default=160, ge=1, description="Longest completion, in training and evaluation alike.")
-    dtype: Literal["float32", "bfloat16"] = Field(default="float32", description="Weights and arithmetic in training and generation.")
-    attention: Literal["eager", "sdpa", "flash_attention_2"] = Field(default="sdpa", description="Attention implementation.")
+    max_prompt_tokens: int = Field(
+        default=256,
+        ge=1,
+        description="Longest prompt; longer ones are a counted skip in training and an error past the malformed share.",
+    )
+    max_completion_tokens: int = Field(
+        default=160, ge=1, description="Longest completion, in training and evaluation alike."
+    )
+    dtype: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="Weights and arithmetic in training and generation."
+    )
+    attention: Literal["eager", "sdpa", "flash_attention_2"] = Field(
+        default="sdpa", description="Attention implementation."
+    )
     lora: LoraConfig | None = Field(default=None, description="Adapters; null trains all weights.")

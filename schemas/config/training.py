@@ -13,10 +13,16 @@ class OptimizerConfig(Schema):
     """Optimiser settings that both training stages share."""
 
     learning_rate: float = Field(default=1e-4, gt=0, description="Peak learning rate.")
-    schedule: Literal["constant", "constant_with_warmup", "linear", "cosine"] = Field(default="constant_with_warmup", description="Learning-rate schedule.")
-    warmup_ratio: float = Field(default=0.1, ge=0, lt=1, description="Share of the steps over which the learning rate rises.")
+    schedule: Literal["constant", "constant_with_warmup", "linear", "cosine"] = Field(
+        default="constant_with_warmup", description="Learning-rate schedule."
+    )
+    warmup_ratio: float = Field(
+        default=0.1, ge=0, lt=1, description="Share of the steps over which the learning rate rises."
+    )
     weight_decay: float = Field(default=0.0, ge=0, description="AdamW weight decay.")
-    max_grad_norm: float = Field(default=1.0, gt=0, description="Gradient norm above which gradients are scaled down.")
+    max_grad_norm: float = Field(
+        default=1.0, gt=0, description="Gradient norm above which gradients are scaled down."
+    )
     gradient_checkpointing: bool = Field(default=False, description="Recompute activations to save memory.")
     precision: Literal["float32", "bfloat16"] | None = Field(
         default=None,
@@ -29,9 +35,12 @@ class FineTuneOptimizerConfig(OptimizerConfig):
     """Optimiser of SFT: AdamW, or Muon for the weight matrices of a small model, which learns in fewer steps."""
 
     name: Literal["adamw", "muon"] = Field(
-        default="adamw", description="adamw; or muon for the weight matrices, with AdamW for the rest (not with FSDP or DeepSpeed)."
+        default="adamw",
+        description="adamw; or muon for the weight matrices, with AdamW for the rest (not with FSDP or DeepSpeed).",
     )
-    matrix_learning_rate: float = Field(default=2e-2, gt=0, description="Peak learning rate of the weight matrices under muon.")
+    matrix_learning_rate: float = Field(
+        default=2e-2, gt=0, description="Peak learning rate of the weight matrices under muon."
+    )
 
 
 class FineTuneConfig(Schema):
@@ -40,13 +49,21 @@ class FineTuneConfig(Schema):
     max_epochs: float = Field(default=10.0, gt=0, description="Most passes over the traces.")
     batch_size: int = Field(default=16, ge=1, description="Traces per device and forward pass.")
     accumulation: int = Field(default=1, ge=1, description="Forward passes per optimiser step.")
-    eval_every: int = Field(default=20, ge=1, description="Optimiser steps between validations; a checkpoint is saved at each.")
-    patience: int = Field(default=3, ge=1, description="Validations without improvement after which it stops.")
+    eval_every: int = Field(
+        default=20, ge=1, description="Optimiser steps between validations; a checkpoint is saved at each."
+    )
+    patience: int = Field(
+        default=3, ge=1, description="Validations without improvement after which it stops."
+    )
     keep: Literal["best", "last"] = Field(
-        default="best", description="Which checkpoint goes on: the best on validation; or the last, after max_epochs whatever validation says."
+        default="best",
+        description="Which checkpoint goes on: the best on validation; or the last, after max_epochs whatever validation says.",
     )
     easy_first: float = Field(
-        default=0.0, ge=0, le=1, description="Share of the first pass over which longer texts come in, short ones first; 0 mixes all lengths from the start."
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of the first pass over which longer texts come in, short ones first; 0 mixes all lengths from the start.",
     )
     optimizer: FineTuneOptimizerConfig = Field(default=FineTuneOptimizerConfig(), description="Optimiser.")
 
@@ -55,7 +72,11 @@ class WarmStartConfig(FineTuneConfig):
     """SFT on teacher traces (completion-only loss); see :class:`FineTuneConfig`."""
 
     enabled: bool = Field(default=True, description="Off for RLKD-zero: RL starts from the student as it is.")
-    traces: int | None = Field(default=None, ge=1, description="Teacher traces that it learns from (drawn by seed); null takes all accepted ones.")
+    traces: int | None = Field(
+        default=None,
+        ge=1,
+        description="Teacher traces that it learns from (drawn by seed); null takes all accepted ones.",
+    )
 
 
 class RLConfig(Schema):
@@ -63,55 +84,95 @@ class RLConfig(Schema):
 
     enabled: bool = Field(default=True, description="Off stops after the warm start.")
     steps: int = Field(default=100, ge=1, description="Optimiser steps.")
-    prompts_per_step: int = Field(default=16, ge=1, description="Distinct problems per optimiser step, over all processes.")
-    group_size: int = Field(default=8, ge=2, description="Completions per problem (the group that advantages are relative to).")
-    micro_batch: int | None = Field(default=None, ge=1, description="Completions per device and forward pass; null takes them all at once.")
-    steps_per_generation: int = Field(default=1, ge=1, description="Optimiser steps that one round of sampling serves.")
+    prompts_per_step: int = Field(
+        default=16, ge=1, description="Distinct problems per optimiser step, over all processes."
+    )
+    group_size: int = Field(
+        default=8, ge=2, description="Completions per problem (the group that advantages are relative to)."
+    )
+    micro_batch: int | None = Field(
+        default=None,
+        ge=1,
+        description="Completions per device and forward pass; null takes them all at once.",
+    )
+    steps_per_generation: int = Field(
+        default=1, ge=1, description="Optimiser steps that one round of sampling serves."
+    )
     iterations: int = Field(default=1, ge=1, description="Passes over each round of samples (mu in GRPO).")
-    loss: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = Field(default="dapo", description="Loss normalisation variant.")
-    scale_rewards: Literal["group", "batch", "none"] = Field(default="group", description="What advantages are divided by.")
-    kl: float = Field(default=0.0, ge=0, description="Weight of the KL term towards the starting student (beta).")
+    loss: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = Field(
+        default="dapo", description="Loss normalisation variant."
+    )
+    scale_rewards: Literal["group", "batch", "none"] = Field(
+        default="group", description="What advantages are divided by."
+    )
+    kl: float = Field(
+        default=0.0, ge=0, description="Weight of the KL term towards the starting student (beta)."
+    )
     clip_low: float = Field(default=0.2, gt=0, description="Lower clipping of the probability ratio.")
     clip_high: float | None = Field(default=None, gt=0, description="Upper clipping; null takes clip_low.")
     temperature: float = Field(default=1.0, gt=0, description="Sampling temperature.")
     top_p: float = Field(default=1.0, gt=0, le=1, description="Nucleus sampling; 1 keeps all tokens.")
-    mask_truncated: bool = Field(default=False, description="Leave completions that hit the length limit out of the loss.")
-    generation: Literal["transformers", "vllm"] = Field(default="transformers", description="Sampler; vllm runs inside the training processes.")
+    mask_truncated: bool = Field(
+        default=False, description="Leave completions that hit the length limit out of the loss."
+    )
+    generation: Literal["transformers", "vllm"] = Field(
+        default="transformers", description="Sampler; vllm runs inside the training processes."
+    )
     vllm_memory: float = Field(default=0.3, gt=0, lt=1, description="Share of GPU memory for vLLM.")
     share_prompts: bool = Field(
-        default=True, description="Compute a group's prompt once for all its completions where that is cheaper (Llama and Qwen with sdpa attention)."
+        default=True,
+        description="Compute a group's prompt once for all its completions where that is cheaper (Llama and Qwen with sdpa attention).",
     )
-    save_every: Annotated[int, OPERATIONAL] = Field(default=20, ge=1, description="Optimiser steps between checkpoints; rounded up to a generation boundary.")
+    save_every: Annotated[int, OPERATIONAL] = Field(
+        default=20,
+        ge=1,
+        description="Optimiser steps between checkpoints; rounded up to a generation boundary.",
+    )
     eval_every: int | None = Field(
         default=None,
         ge=1,
         description="Optimiser steps between evaluations on validation problems (greedy accuracy and structure; also before the first step and "
         "after the last), rounded up to a generation boundary; null for none.",
     )
-    eval_problems: int = Field(default=64, ge=1, description="Most validation problems of such an evaluation (drawn by seed).")
-    keep: Literal["last", "best"] = Field(
-        default="last", description="Which checkpoint goes on: that of the last step, or the best on validation (needs eval_every)."
+    eval_problems: int = Field(
+        default=64, ge=1, description="Most validation problems of such an evaluation (drawn by seed)."
     )
-    max_missing_share: float = Field(default=0.1, ge=0, le=1, description="Share of missing rewards in a step past which training stops.")
+    keep: Literal["last", "best"] = Field(
+        default="last",
+        description="Which checkpoint goes on: that of the last step, or the best on validation (needs eval_every).",
+    )
+    max_missing_share: float = Field(
+        default=0.1, ge=0, le=1, description="Share of missing rewards in a step past which training stops."
+    )
     optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="Optimiser.")
 
     @model_validator(mode="after")
     def _micro_batch_divides(self) -> RLConfig:
         total = self.prompts_per_step * self.group_size
         if self.micro_batch is not None and total % self.micro_batch:
-            raise ValueError(f"micro_batch {self.micro_batch} must divide prompts_per_step x group_size = {total}")
+            raise ValueError(
+                f"micro_batch {self.micro_batch} must divide prompts_per_step x group_size = {total}"
+            )
         return self
 
     @model_validator(mode="after")
     def _best_is_measured(self) -> RLConfig:
         if self.keep == "best" and self.eval_every is None:
-            raise ValueError("keep is best, but nothing is evaluated during training; set eval_every, or keep to last")
+            raise ValueError(
+                "keep is best, but nothing is evaluated during training; set eval_every, or keep to last"
+            )
         return self
 
 
 class LaunchConfig(Schema):
     """How training processes start."""
 
-    processes: int = Field(default=1, ge=1, description="Processes on this machine; more than 1 starts `accelerate launch`.")
-    accelerate_config: str | None = Field(default=None, description="Path of an accelerate configuration (FSDP, DeepSpeed, several nodes).")
-    grace_s: float = Field(default=25.0, gt=0, description="Seconds between SIGTERM and SIGKILL when a run is cancelled.")
+    processes: int = Field(
+        default=1, ge=1, description="Processes on this machine; more than 1 starts `accelerate launch`."
+    )
+    accelerate_config: str | None = Field(
+        default=None, description="Path of an accelerate configuration (FSDP, DeepSpeed, several nodes)."
+    )
+    grace_s: float = Field(
+        default=25.0, gt=0, description="Seconds between SIGTERM and SIGKILL when a run is cancelled."
+    )

@@ -159,7 +159,9 @@ def stage_run(
         status = "FINISHED"
     except Exception as error:
         if is_disk_full(error):
-            notice = child.notice = _unheard  # the stage says so, and MLflow most likely lies on the same disk
+            notice = child.notice = (
+                _unheard  # the stage says so, and MLflow most likely lies on the same disk
+            )
         raise
     except BaseException:
         status = "KILLED"

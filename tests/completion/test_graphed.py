@@ -21,21 +21,32 @@ SIZES = {
 
 
 def sampling(**changes: Any) -> Sampling:
-    return Sampling(**{"max_new_tokens": 40, "temperature": None, "top_p": 1.0, "eos_ids": (2,), "pad_id": 0, **changes})
+    return Sampling(
+        **{"max_new_tokens": 40, "temperature": None, "top_p": 1.0, "eos_ids": (2,), "pad_id": 0, **changes}
+    )
 
 
 def model_of(kind: str, **changes: Any) -> Any:
     torch.manual_seed(3)
-    return AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **SIZES, sliding_window=None, **changes)).eval()
+    return AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(kind, **SIZES, sliding_window=None, **changes)
+    ).eval()
 
 
 @pytest.mark.parametrize("kind", sorted(GRAPHED))
 def test_it_agrees_with_the_library_greedily(kind: str) -> None:
     model = model_of(kind)
     assert graph_fits(model.config)
-    for eos in ((2,), (2, 7, 9), tuple(range(2, 20)), tuple(range(60))):  # rows end at different times, and all at once
+    for eos in (
+        (2,),
+        (2, 7, 9),
+        tuple(range(2, 20)),
+        tuple(range(60)),
+    ):  # rows end at different times, and all at once
         settings = sampling(eos_ids=eos)
-        assert graphed_generate(model, PROMPTS, settings) == decode._library_generate(model, PROMPTS, settings)
+        assert graphed_generate(model, PROMPTS, settings) == decode._library_generate(
+            model, PROMPTS, settings
+        )
     assert model.config._attn_implementation == "sdpa"  # as before
 
 
@@ -44,7 +55,9 @@ def test_it_samples_from_the_models_distribution() -> None:
     count = 20_000
     torch.manual_seed(0)
     with torch.inference_mode():
-        drawn = graphed_generate(model, [[4, 5, 6]] * count, sampling(max_new_tokens=2, temperature=1.7, eos_ids=(999,)))
+        drawn = graphed_generate(
+            model, [[4, 5, 6]] * count, sampling(max_new_tokens=2, temperature=1.7, eos_ids=(999,))
+        )
     with torch.no_grad():
         first = (model(torch.tensor([[4, 5, 6]])).logits[0, -1] / 1.7).softmax(-1)
         top = int(first.argmax())
@@ -60,7 +73,10 @@ def test_it_samples_from_the_models_distribution() -> None:
 def test_adapters_and_checkpointing_of_a_model_in_training() -> None:
     from peft import LoraConfig, get_peft_model
 
-    model = get_peft_model(model_of("qwen2"), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False))
+    model = get_peft_model(
+        model_of("qwen2"),
+        LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False),
+    )
     model.base_model.model.gradient_checkpointing_enable()
     model.enable_input_require_grads()
     model.train()

@@ -29,7 +29,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model")
     words = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>").save_pretrained(path)
+    PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>"
+    ).save_pretrained(path)
     config = LlamaConfig(
         vocab_size=len(WORDS), hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
         max_position_embeddings=32, pad_token_id=0, eos_token_id=1, bos_token_id=None, initializer_range=0.8,
@@ -39,7 +41,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def completer(folder: Path, **changes: Any) -> LocalCompleter:
-    return LocalCompleter(LocalEndpoint.model_validate({"type": "local", "path": str(folder), "batch_size": 4} | changes))
+    return LocalCompleter(
+        LocalEndpoint.model_validate({"type": "local", "path": str(folder), "batch_size": 4} | changes)
+    )
 
 
 async def ask(local: LocalCompleter, requests: Sequence[CompletionRequest]) -> list[Any]:
@@ -51,7 +55,10 @@ def by_hand(folder: Path, prompt: str, steps: int) -> tuple[list[int], Any]:
     """Greedy token ids one by one, without padding or a cache, and the first step's log-probabilities."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer, model = (
+        AutoTokenizer.from_pretrained(folder),
+        AutoModelForCausalLM.from_pretrained(folder).eval(),
+    )
     ids = tokenizer(prompt, return_tensors="pt")["input_ids"]
     written: list[int] = []
     first = None
@@ -68,7 +75,9 @@ def by_hand(folder: Path, prompt: str, steps: int) -> tuple[list[int], Any]:
 
 def test_batched_answers_are_those_of_the_model_alone(folder: Path) -> None:
     prompts = ["is it one", "the a b c d two", "no", "is it three yes no the", "a"]
-    requests = [CompletionRequest(prompt=p, max_tokens=6, logprobs=True, allow_truncated=True) for p in prompts]
+    requests = [
+        CompletionRequest(prompt=p, max_tokens=6, logprobs=True, allow_truncated=True) for p in prompts
+    ]
     local = completer(folder)
     results = asyncio.run(ask(local, requests))
     for prompt, result in zip(prompts, results, strict=True):
@@ -115,7 +124,9 @@ def test_a_prompt_that_leaves_no_room_fails_alone(folder: Path) -> None:
 
 
 def test_messages_without_a_chat_template_come_one_after_another(folder: Path) -> None:
-    chat = CompletionRequest(messages=(Message("system", "is it "), Message("user", "one")), max_tokens=4, allow_truncated=True)
+    chat = CompletionRequest(
+        messages=(Message("system", "is it "), Message("user", "one")), max_tokens=4, allow_truncated=True
+    )
     plain = CompletionRequest(prompt="is it\none\n", max_tokens=4, allow_truncated=True)
     local = completer(folder)
 

@@ -24,16 +24,27 @@ SECRET = "sk-" + "verysecret" * 3
 
 
 def settings(url: str, **changes: Any) -> OpenAIEndpoint:
-    values = {"type": "openai", "base_url": url, "model": "judge", "timeout_s": 30.0, "attempts": 3, "max_wait_s": 0.02}
+    values = {
+        "type": "openai",
+        "base_url": url,
+        "model": "judge",
+        "timeout_s": 30.0,
+        "attempts": 3,
+        "max_wait_s": 0.02,
+    }
     return OpenAIEndpoint.model_validate(values | changes)
 
 
 @contextmanager
-def server(answer: Reply | list[Reply] | Callable[[dict[str, Any]], Reply], **options: Any) -> Iterator[SimulatedServer]:
+def server(
+    answer: Reply | list[Reply] | Callable[[dict[str, Any]], Reply], **options: Any
+) -> Iterator[SimulatedServer]:
     """A server that answers always the same, or one reply after another (the last one stays)."""
     if isinstance(answer, list):
         replies = list(answer)
-        function: Callable[[dict[str, Any]], Reply] = lambda body: replies.pop(0) if len(replies) > 1 else replies[0]  # noqa: E731
+        function: Callable[[dict[str, Any]], Reply] = lambda body: (
+            replies.pop(0) if len(replies) > 1 else replies[0]
+        )  # noqa: E731
     elif isinstance(answer, Reply):
         function = lambda body: answer  # noqa: E731
     else:
@@ -56,11 +67,18 @@ def ask(url: str, request: CompletionRequest = ASK, **changes: Any) -> Completio
 
 def test_a_good_answer_with_its_usage_and_log_probabilities() -> None:
     reply = Reply("Yes", 120, 2, logprobs=(("Yes", math.log(0.75)), (" no", math.log(0.25))))
-    request = CompletionRequest(messages=(Message("system", "s"), Message("user", "u")), max_tokens=8, logprobs=True, stop=("\n",))
+    request = CompletionRequest(
+        messages=(Message("system", "s"), Message("user", "u")), max_tokens=8, logprobs=True, stop=("\n",)
+    )
     with server(reply) as running:
         result = ask(running.url, request)
         sent = running.seen[0]
-    assert (result.text, result.finish_reason, result.prompt_tokens, result.completion_tokens) == ("Yes", "stop", 120, 2)
+    assert (result.text, result.finish_reason, result.prompt_tokens, result.completion_tokens) == (
+        "Yes",
+        "stop",
+        120,
+        2,
+    )
     assert result.first_token_logprobs == (("Yes", math.log(0.75)), (" no", math.log(0.25)))
     assert sent.path == "/v1/chat/completions"
     assert sent.body["messages"] == [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
@@ -127,7 +145,10 @@ def test_what_makes_no_sense_is_an_error_at_once_and_never_tried_again(reply: Re
     ("first", "kind"),
     [
         (Reply("slow down", status=429, headers={"retry-after": "0.01"}), "rate_limited"),
-        (Reply("slow down", status=429, headers={"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}), "rate_limited"),
+        (
+            Reply("slow down", status=429, headers={"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}),
+            "rate_limited",
+        ),
         (Reply("oops", status=500), "server_error"),
         (Reply("oops", status=503), "server_error"),
         (Reply(hang_up=True), "unreachable"),
@@ -156,7 +177,10 @@ def test_a_server_that_is_down() -> None:
 
 
 def test_a_slow_server_is_given_up_after_the_time_limit() -> None:
-    with server(Reply("yes", delay_s=30)) as running, pytest.raises(CompletionFault, match=r"no answer within 0\.05 s") as caught:
+    with (
+        server(Reply("yes", delay_s=30)) as running,
+        pytest.raises(CompletionFault, match=r"no answer within 0\.05 s") as caught,
+    ):
         ask(running.url, timeout_s=0.05, attempts=2)
     assert caught.value.kind == "timeout"
 
@@ -170,7 +194,11 @@ def test_retry_after_is_honoured_up_to_the_longest_wait(monkeypatch: pytest.Monk
         await real(0)
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    replies = [Reply(status=429, headers={"retry-after": "7"}), Reply(status=429, headers={"retry-after": "900"}), Reply("yes")]
+    replies = [
+        Reply(status=429, headers={"retry-after": "7"}),
+        Reply(status=429, headers={"retry-after": "900"}),
+        Reply("yes"),
+    ]
     completer = OpenAICompleter(settings("http://x", max_wait_s=60))
     answers = iter([(r.status, r.headers, r.body()) for r in replies])
 
@@ -200,9 +228,15 @@ def test_no_more_requests_at_once_than_allowed_and_order_is_kept() -> None:
         completer = OpenAICompleter(settings(running.url, concurrency=3, attempts=1))
         results = asyncio.run(many(completer))
         assert running.most_at_once <= 3
-    assert [getattr(result, "text", None) for result in results] == [f"q{i}" if i != 3 else None for i in range(10)]
+    assert [getattr(result, "text", None) for result in results] == [
+        f"q{i}" if i != 3 else None for i in range(10)
+    ]
     assert isinstance(results[3], EndpointError)
-    assert (completer.usage.requests, completer.usage.failed, dict(completer.usage.faults)) == (10, 1, {"server_error": 1})
+    assert (completer.usage.requests, completer.usage.failed, dict(completer.usage.faults)) == (
+        10,
+        1,
+        {"server_error": 1},
+    )
 
 
 def test_one_completer_serves_one_event_loop_after_another() -> None:
@@ -215,7 +249,11 @@ def test_one_completer_serves_one_event_loop_after_another() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [f"Incorrect API key provided: {SECRET}.", f"bad key {SECRET[:8]}***{SECRET[-4:]}", f"key '{SECRET[3:20]}' unknown"],
+    [
+        f"Incorrect API key provided: {SECRET}.",
+        f"bad key {SECRET[:8]}***{SECRET[-4:]}",
+        f"key '{SECRET[3:20]}' unknown",
+    ],
 )
 def test_the_key_appears_in_no_log_error_or_repr(
     said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -226,7 +264,13 @@ def test_the_key_appears_in_no_log_error_or_repr(
         with pytest.raises(CompletionFault) as caught:
             asyncio.run(completer.complete(ASK))
         assert running.seen[0].headers["authorization"] == f"Bearer {SECRET}"
-    everything = caplog.text + str(caught.value) + repr(caught.value) + repr(completer) + json.dumps(completer.config.model_dump())
+    everything = (
+        caplog.text
+        + str(caught.value)
+        + repr(caught.value)
+        + repr(completer)
+        + json.dumps(completer.config.model_dump())
+    )
     assert all(SECRET[i : i + 6] not in everything for i in range(len(SECRET) - 6))
     assert "[key]" in str(caught.value)
 
@@ -239,7 +283,12 @@ def test_a_key_that_is_not_set_is_the_users_error(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("base_url", "127.0.0.1:8000"), ("base_url", "http://me:word@host/v1"), ("api_key_env", "sk-abc"), ("api_key_env", "skAbc1")],
+    [
+        ("base_url", "127.0.0.1:8000"),
+        ("base_url", "http://me:word@host/v1"),
+        ("api_key_env", "sk-abc"),
+        ("api_key_env", "skAbc1"),
+    ],
 )
 def test_settings_that_cannot_be(field: str, value: str) -> None:
     with pytest.raises(ValueError, match=field):
@@ -265,8 +314,18 @@ def test_log_probabilities_that_make_no_sense(logprob: Any) -> None:
 
 
 def test_completions_form_of_log_probabilities_and_text_in_parts() -> None:
-    raw = {"choices": [{"text": "yes", "finish_reason": "stop", "logprobs": {"top_logprobs": [{"yes": -0.5, "no": -1.5}]}}]}
+    raw = {
+        "choices": [
+            {
+                "text": "yes",
+                "finish_reason": "stop",
+                "logprobs": {"top_logprobs": [{"yes": -0.5, "no": -1.5}]},
+            }
+        ]
+    }
     result = parse_reply(json.dumps(raw).encode(), CompletionRequest(prompt="x", logprobs=True))
     assert result.first_token_logprobs == (("yes", -0.5), ("no", -1.5))
-    parts = {"choices": [{"message": {"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}}]}
+    parts = {
+        "choices": [{"message": {"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}}]
+    }
     assert parse_reply(json.dumps(parts).encode(), ASK).text == "ab"

@@ -31,7 +31,9 @@ def test_the_first_world_path_is_the_teachers_own_order() -> None:
 
 def test_a_teacher_of_random_branches_takes_another_walk_for_another_seed() -> None:
     solver = open_teacher(WorldTeacher(type="world", branches="random"), [])
-    deep = SETTINGS.model_copy(update={"steps": StepRange(min=5, max=7)})  # shallow ones are often a single chain
+    deep = SETTINGS.model_copy(
+        update={"steps": StepRange(min=5, max=7)}
+    )  # shallow ones are often a single chain
     problems = make_splits(deep, 1)["train"]
     walks = {seed: [solver.paths(problem, 1, seed)[0][0] for problem in problems] for seed in (0, 1)}
     assert walks[0] == [solver.paths(problem, 1, 0)[0][0] for problem in problems]

@@ -26,7 +26,13 @@ CONFIG: dict[str, Any] = {
     "name": "tiny",
     "data": {
         "type": "world",
-        "world": {"n_train": 8, "n_validation": 2, "n_test": 6, "n_ood": 3, "domains": {"arithmetic": 1, "logic": 1}},
+        "world": {
+            "n_train": 8,
+            "n_validation": 2,
+            "n_test": 6,
+            "n_ood": 3,
+            "domains": {"arithmetic": 1, "logic": 1},
+        },
     },
     "structures": {"decomposer": {"type": "world"}},
     "student": {
@@ -56,7 +62,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, config: PipelineConfig) -> 
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, config: PipelineConfig, inputs: dict[str, Path]) -> dict[str, Path]:
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, config: PipelineConfig, inputs: dict[str, Path]
+) -> dict[str, Path]:
     pytest.importorskip("torch")
     from rlkd.training.student import fresh_student, save_student
 
@@ -86,7 +94,9 @@ def test_the_teachers_own_paths_get_full_marks(config: PipelineConfig, inputs: d
     assert {problem.domain for problem, _ in pairs} == {"arithmetic", "logic"}
     examiner = StudentExaminer(config, inputs)
     texts = [write_output(trace.path, problem.answer, "answer_line") for problem, trace in pairs]
-    grades = examiner.grade([p for p, _ in pairs], [completion(p, t) for (p, _), t in zip(pairs, texts, strict=True)])
+    grades = examiner.grade(
+        [p for p, _ in pairs], [completion(p, t) for (p, _), t in zip(pairs, texts, strict=True)]
+    )
     assert all(grade.correct is True and grade.format == 1 for grade in grades)
     assert all(grade.structure == pytest.approx(1) for grade in grades)
     assert [grade.answer for grade in grades] == [problem.answer for problem, _ in pairs]
@@ -119,7 +129,9 @@ def test_an_empty_completion_is_wrong_and_scores_0(config: PipelineConfig, input
     examiner.close()
 
 
-def test_a_problem_without_a_teacher_path_has_no_structure_score(config: PipelineConfig, inputs: dict[str, Path]) -> None:
+def test_a_problem_without_a_teacher_path_has_no_structure_score(
+    config: PipelineConfig, inputs: dict[str, Path]
+) -> None:
     examiner = StudentExaminer(config, inputs)
     problem, trace = taught(inputs)[0]
     del examiner.teachers[problem.id]
@@ -131,15 +143,21 @@ def test_a_problem_without_a_teacher_path_has_no_structure_score(config: Pipelin
     examiner.close()
 
 
-def test_comparison_marks_the_steps_that_belong_together(config: PipelineConfig, inputs: dict[str, Path]) -> None:
+def test_comparison_marks_the_steps_that_belong_together(
+    config: PipelineConfig, inputs: dict[str, Path]
+) -> None:
     examiner = StudentExaminer(config, inputs)
     problem, trace = taught(inputs)[0]
-    structure = next(s for s in read_rows(inputs["structures"] / "structures.jsonl", Structure) if s.trace_id == trace.id)
+    structure = next(
+        s for s in read_rows(inputs["structures"] / "structures.jsonl", Structure) if s.trace_id == trace.id
+    )
     compared = examiner.compare(problem, ["", trace.path])
     empty, whole = compared.student_steps
     assert empty == ()
     assert compared.teacher_path == trace.path
-    assert [(step.start, step.end) for step in compared.teacher_steps] == [(s.start, s.end) for s in structure.steps]
+    assert [(step.start, step.end) for step in compared.teacher_steps] == [
+        (s.start, s.end) for s in structure.steps
+    ]
     # The same path: every step goes with itself, on both sides.
     assert [step.partner for step in compared.teacher_steps] == list(range(len(structure.steps)))
     assert [step.partner for step in whole] == list(range(len(structure.steps)))
@@ -157,7 +175,10 @@ def test_the_best_of_several_teacher_paths_is_shown(config: PipelineConfig, inpu
 
 
 def test_the_unbounded_sum_is_normalised(config: PipelineConfig, inputs: dict[str, Path]) -> None:
-    values = {**CONFIG, "structures": {**CONFIG["structures"], "alignment": {"type": "prefix", "normalize": False}}}
+    values = {
+        **CONFIG,
+        "structures": {**CONFIG["structures"], "alignment": {"type": "prefix", "normalize": False}},
+    }
     examiner = StudentExaminer(PipelineConfig.model_validate(values), inputs)
     problem, trace = taught(inputs)[0]
     (grade,) = examiner.grade([problem], [completion(problem, trace.path)])
@@ -176,7 +197,14 @@ def test_a_verifier_that_fails_is_missing_and_asked_once(
     monkeypatch.setattr("rlkd.evaluation.examiner.outcome_reward", broken)
     examiner = StudentExaminer(config, inputs)
     problem, _ = taught(inputs)[0]
-    found = examiner.right([problem] * 3, [completion(problem, "So, the answer is 3."), completion(problem, "The answer is 3."), completion(problem, "?")])
+    found = examiner.right(
+        [problem] * 3,
+        [
+            completion(problem, "So, the answer is 3."),
+            completion(problem, "The answer is 3."),
+            completion(problem, "?"),
+        ],
+    )
     assert found == [None, None, None]
     assert len(calls) == 2  # "3" once, no answer once
     examiner.close()
@@ -190,7 +218,9 @@ def test_evaluates_real_students(
     rows = read_rows(tmp_path / "outputs.jsonl", ProblemOutput)
     assert result.rows == len(rows) == 3 * (6 + 3)
     assert all(row.structure is not None and row.tokens <= 12 for row in rows)
-    assert len({row.completion for row in rows if row.problem_id == rows[0].problem_id}) == 3  # three different students
+    assert (
+        len({row.completion for row in rows if row.problem_id == rows[0].problem_id}) == 3
+    )  # three different students
     assert sum(row.samples for row in rows) == 3 * (2 + 2) * 2
     report = EvalReport.model_validate_json((tmp_path / "eval_report.json").read_text())
     assert len(report.paired) == 3 * 2 * 2
@@ -207,7 +237,9 @@ def test_evaluates_real_students(
         assert (outcome.rows == 0) is (rank == "1")
         assert (shared / "outputs.jsonl").exists() is (rank == "0")
     again = read_rows(shared / "outputs.jsonl", ProblemOutput)
-    assert [(r.checkpoint, r.problem_id, r.completion) for r in again] == [(r.checkpoint, r.problem_id, r.completion) for r in rows]
+    assert [(r.checkpoint, r.problem_id, r.completion) for r in again] == [
+        (r.checkpoint, r.problem_id, r.completion) for r in rows
+    ]
 
 
 def test_a_prompt_that_is_too_long_counts_against_the_student(trained: dict[str, Path]) -> None:
@@ -223,7 +255,9 @@ def test_a_prompt_that_is_too_long_counts_against_the_student(trained: dict[str,
     examiner.close()
 
 
-def test_an_incomplete_checkpoint_is_a_user_error(tmp_path: Path, config: PipelineConfig, trained: dict[str, Path]) -> None:
+def test_an_incomplete_checkpoint_is_a_user_error(
+    tmp_path: Path, config: PipelineConfig, trained: dict[str, Path]
+) -> None:
     (tmp_path / "rl" / "model").mkdir(parents=True)
     examiner = StudentExaminer(config, {**trained, "rl": tmp_path / "rl"})
     with pytest.raises(CheckpointError, match="incomplete"):
@@ -233,7 +267,9 @@ def test_an_incomplete_checkpoint_is_a_user_error(tmp_path: Path, config: Pipeli
     examiner.close()
 
 
-def test_teacher_structures_without_steps_do_not_teach(tmp_path: Path, config: PipelineConfig, inputs: dict[str, Path]) -> None:
+def test_teacher_structures_without_steps_do_not_teach(
+    tmp_path: Path, config: PipelineConfig, inputs: dict[str, Path]
+) -> None:
     (tmp_path / "structures").mkdir()
     write_rows(tmp_path / "structures" / "structures.jsonl", [Structure(trace_id="a/0", problem_id="a")])
     examiner = StudentExaminer(config, {**inputs, "structures": tmp_path / "structures"})

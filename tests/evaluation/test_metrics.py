@@ -65,7 +65,10 @@ def test_pass_at_k_is_over_the_sampled_problems_only() -> None:
     ]
     found = split_metrics(rows, (1, 2, 8), QUICK)
     # pass@1: (1/4 + 1) / 2; pass@2: (1 - C(3,2)/C(4,2) + 1) / 2 = (1/2 + 1) / 2; pass@8 needs 8 samples.
-    assert {k: v.mean for k, v in found.pass_at.items()} == {"1": pytest.approx(0.625), "2": pytest.approx(0.75)}
+    assert {k: v.mean for k, v in found.pass_at.items()} == {
+        "1": pytest.approx(0.625),
+        "2": pytest.approx(0.75),
+    }
     assert found.pass_at["1"].n == 2
 
 

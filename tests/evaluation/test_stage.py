@@ -157,7 +157,10 @@ def test_a_killed_evaluation_goes_on_and_ends_the_same(
     for path in (ctx.folder / "work").iterdir():
         path.unlink()
     evaluate(ctx, FakeExaminer())
-    assert finished == ((ctx.folder / "outputs.jsonl").read_bytes(), (ctx.folder / "eval_report.json").read_bytes())
+    assert finished == (
+        (ctx.folder / "outputs.jsonl").read_bytes(),
+        (ctx.folder / "eval_report.json").read_bytes(),
+    )
 
 
 def test_a_torn_chunk_is_done_again_as_a_whole(context: Callable[..., StageContext]) -> None:

@@ -37,11 +37,22 @@ def test_verl(capsys: pytest.CaptureFixture[str]) -> None:
     example = load("verl_reward")
     example.main()
     assert len(capsys.readouterr().out.splitlines()) == 2
-    row = example.to_verl_row("What is 2 + 3, doubled?", "10", "2 + 3 = 5. 5 * 2 = 10. The answer is 10.", index=4)
+    row = example.to_verl_row(
+        "What is 2 + 3, doubled?", "10", "2 + 3 = 5. 5 * 2 = 10. The answer is 10.", index=4
+    )
     # as verl calls it: by position, and with keyword arguments of newer versions
-    right = example.compute_score(row["data_source"], "2 + 3 = 5. 5 * 2 = 10. The answer is 10.", row["reward_model"]["ground_truth"], row["extra_info"])
+    right = example.compute_score(
+        row["data_source"],
+        "2 + 3 = 5. 5 * 2 = 10. The answer is 10.",
+        row["reward_model"]["ground_truth"],
+        row["extra_info"],
+    )
     wrong = example.compute_score(
-        data_source=row["data_source"], solution_str="2 * 3 = 6. The answer is 6.", ground_truth="10", extra_info=row["extra_info"], worker=1
+        data_source=row["data_source"],
+        solution_str="2 * 3 = 6. The answer is 6.",
+        ground_truth="10",
+        extra_info=row["extra_info"],
+        worker=1,
     )
     assert all(isinstance(value, float) and not math.isnan(value) for value in right.values())
     assert right["score"] > wrong["score"]

@@ -144,7 +144,9 @@ def test_a_run_killed_in_a_stage_is_finished_by_the_same_command(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_run_killed_between_stages_is_finished_by_the_same_command(cli: Any, tmp_path: Path, when: str) -> None:
+def test_a_run_killed_between_stages_is_finished_by_the_same_command(
+    cli: Any, tmp_path: Path, when: str
+) -> None:
     """A stage has finished, and the run has not, or has just, taken note of it; the next has not begun."""
     killed = cli("run", "tiny.yaml", FAKE_KILL=f"{when}:warm_start")
     assert killed.returncode == -signal.SIGKILL
@@ -244,7 +246,10 @@ def test_a_reward_that_misses_a_threshold_is_refused_and_rl_does_not_start(cli: 
     assert _statuses(folder) == {**dict.fromkeys(STAGES, "reused"), "report": "done"}
 
     # RL alone asks the same gate.
-    assert cli("stage", "rl", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.9", *strict).returncode == 1
+    assert (
+        cli("stage", "rl", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.9", *strict).returncode
+        == 1
+    )
     assert cli("stage", "rl", "tiny.yaml", "--set", "qualify.enabled=false").returncode == 0
 
 
@@ -258,7 +263,14 @@ def test_qualify_makes_only_what_it_needs_and_prints_its_tables(cli: Any, tmp_pa
     assert refused.returncode == 1
     assert "0.850 [0.800, 0.900]" in refused.stdout
     assert "misses 1 of 15 thresholds" in refused.stderr
-    warned = cli("qualify", "tiny.yaml", "--set", "qualify.thresholds.auroc_hidden=0.81", "--set", "qualify.action=warn")
+    warned = cli(
+        "qualify",
+        "tiny.yaml",
+        "--set",
+        "qualify.thresholds.auroc_hidden=0.81",
+        "--set",
+        "qualify.action=warn",
+    )
     assert warned.returncode == 0
     assert cli("qualify", "tiny.yaml", "--set", "qualify.limit=3").returncode == 2
 

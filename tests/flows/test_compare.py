@@ -29,7 +29,9 @@ def run_folder(root: Path, name: str, right: bool) -> Path:
     )
     write_rows(folder / "outputs.jsonl", [row])
     entry = StageEntry(name="evaluate", status="reused", uri=str(folder))
-    write_json_atomic(folder / "run.json", RunManifest(name=name, config={}, config_digest="", store="", stages=(entry,)))
+    write_json_atomic(
+        folder / "run.json", RunManifest(name=name, config={}, config_digest="", store="", stages=(entry,))
+    )
     return folder
 
 

@@ -108,7 +108,9 @@ def test_every_fault_is_found_in_one_go(tmp_path: Path, monkeypatch: pytest.Monk
 def test_data_without_a_row_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "none.jsonl").write_text("")
     data = {"type": "file", "path": str(tmp_path / "none.jsonl"), "columns": {"traces": ["t"]}}
-    config = _config(data=data, traces={"teacher": {"type": "column"}}, structures={"decomposer": {"type": "rules"}})
+    config = _config(
+        data=data, traces={"teacher": {"type": "column"}}, structures={"decomposer": {"type": "rules"}}
+    )
     verdict, details = _found(examine(config, str(tmp_path / "run")))["data"]
     assert verdict == "wrong"
     assert "none.jsonl: there is not one row to read" in details
@@ -164,17 +166,30 @@ SERVER = {"type": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "m", "
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"structures": {"alignment": {"type": "prefix", "normalize": False}}}, "structures.alignment.normalize is off"),
+        (
+            {"structures": {"alignment": {"type": "prefix", "normalize": False}}},
+            "structures.alignment.normalize is off",
+        ),
         ({"rl": {"generation": "vllm"}}, "rl.generation is vllm, which is not installed"),
         ({"launch": {"processes": 3}}, "128 completions cannot be shared by launch.processes = 3"),
-        ({"rl": {"micro_batch": 128}, "launch": {"processes": 2}}, "rl.micro_batch = 128 must divide the 64 completions"),
-        ({"launch": {"accelerate_config": "/nope.yaml"}}, "launch.accelerate_config: there is no file /nope.yaml"),
+        (
+            {"rl": {"micro_batch": 128}, "launch": {"processes": 2}},
+            "rl.micro_batch = 128 must divide the 64 completions",
+        ),
+        (
+            {"launch": {"accelerate_config": "/nope.yaml"}},
+            "launch.accelerate_config: there is no file /nope.yaml",
+        ),
         (
             {"structures": {"decomposer": {"type": "generative", "model": "/nope"}}},
             "structures.decomposer.model: there is no model folder at /nope",
         ),
         (
-            {"structures": {"decomposer": {"type": "generative", "endpoint": {"type": "local", "path": "./nope"}}}},
+            {
+                "structures": {
+                    "decomposer": {"type": "generative", "endpoint": {"type": "local", "path": "./nope"}}
+                }
+            },
             "structures.decomposer.endpoint.path: there is no model folder at nope",
         ),
         (
@@ -213,7 +228,9 @@ def test_what_could_not_run_is_wrong(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_models_and_keys_that_are_there_are_not_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_and_keys_that_are_there_are_not_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RLKD_TEST_KEY", "k")
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         (tmp_path / name).write_text("{}")
@@ -234,7 +251,10 @@ def test_models_and_keys_that_are_there_are_not_wrong(tmp_path: Path, monkeypatc
 
 def test_the_estimate_is_of_what_a_run_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "rows.jsonl"
-    rows = [{"question": f"What is {i} + {i}?", "answer": f"{i} + {i} = {2 * i}. The answer is {2 * i}."} for i in range(300)]
+    rows = [
+        {"question": f"What is {i} + {i}?", "answer": f"{i} + {i} = {2 * i}. The answer is {2 * i}."}
+        for i in range(300)
+    ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     data = {
         "type": "file", "path": str(path), "columns": {"question": "question", "answer": "answer", "traces": ["answer"]},
@@ -254,7 +274,9 @@ def test_the_estimate_is_of_what_a_run_takes(tmp_path: Path, monkeypatch: pytest
     assert found["data"] == (
         "ok", "300 rows from file: 300 train; a run takes 20 train, 5 validation, 8 test once duplicates and overlap are out",
     )  # fmt: skip
-    too_many = _config(data=data | {"sizes": {"validation": 300}}, traces={"teacher": {"type": "column"}}, structures={})
+    too_many = _config(
+        data=data | {"sizes": {"validation": 300}}, traces={"teacher": {"type": "column"}}, structures={}
+    )
     assert "leaves none to train on" in examine(too_many, str(tmp_path / "run")).wrong[0]
 
 

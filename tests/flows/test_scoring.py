@@ -21,9 +21,7 @@ def test_decompose_says_which_rows_are_wrong(tmp_path: Path, capsys: pytest.Capt
     )
 
 
-def test_score_is_quiet_about_rows_that_are_right(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_score_is_quiet_about_rows_that_are_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text('{"id": 1, "teacher": "3 + 4 = 7", "student": "3 + 4 = 7"}\n')
     assert run_command(["score", str(source), str(target)]) == 0

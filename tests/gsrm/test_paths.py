@@ -175,7 +175,9 @@ def _run(tmp_path: Path, stages: tuple[str, ...] = ("data", "traces", "rl")) -> 
                 step=step,
                 group=i,
                 problem_id=p.id,
-                completion=" " if (step, i) == (0, 0) else f"{p.id} by the student in {step}\nThe answer is {p.answer}.",
+                completion=" "
+                if (step, i) == (0, 0)
+                else f"{p.id} by the student in {step}\nThe answer is {p.answer}.",
                 tokens=4,
                 finish_reason="stop",
             )

@@ -27,7 +27,11 @@ TEACHER = (
 
 
 def outputs_of(
-    skill: dict[str, float], test: int = 60, ood: int = 30, domains: tuple[str, ...] = ("arithmetic", "logic"), seed: int = 0
+    skill: dict[str, float],
+    test: int = 60,
+    ood: int = 30,
+    domains: tuple[str, ...] = ("arithmetic", "logic"),
+    seed: int = 0,
 ) -> list[ProblemOutput]:
     """Outputs of students of a given skill: harder problems and other domains go worse."""
     rows = []
@@ -40,7 +44,9 @@ def outputs_of(
                 chance = max(0.0, value - 0.07 * (level - 3) - 0.1 * (domain == "logic"))
                 right = draw < chance
                 spread = luck.random()
-                structure = min(1.0, max(0.0, (0.55 + 0.45 * value if right else 0.5 * value) + 0.3 * (spread - 0.5)))
+                structure = min(
+                    1.0, max(0.0, (0.55 + 0.45 * value if right else 0.5 * value) + 0.3 * (spread - 0.5))
+                )
                 rows.append(
                     ProblemOutput(
                         checkpoint=name,  # type: ignore[arg-type]
@@ -67,7 +73,9 @@ def spans(text: str, parts: list[tuple[str, int | None, float]]) -> tuple[Sample
     steps = []
     for i, (part, partner, equal) in enumerate(parts):
         start = text.index(part)
-        verdict = StepVerdict(step=i, teacher_path=0, teacher_step=partner, p_intent=0.97, p_sub_problem=0.94, p_answer=equal)
+        verdict = StepVerdict(
+            step=i, teacher_path=0, teacher_step=partner, p_intent=0.97, p_sub_problem=0.94, p_answer=equal
+        )
         steps.append(
             SampleStep(
                 index=i,
@@ -99,7 +107,11 @@ def sample(kind: str = "gained", split: str = "test", i: int = 3) -> SampleProbl
         teacher_path=TEACHER,
         teacher_steps=spans(
             TEACHER,
-            [("The pebbles are 4 + 3 = 7.", 0, 1.0), ("The leaves are 2 * 7 = 14.", 1, 1.0), ("The shells are 14 - 5 = 9.", 2, 1.0)],
+            [
+                ("The pebbles are 4 + 3 = 7.", 0, 1.0),
+                ("The leaves are 2 * 7 = 14.", 1, 1.0),
+                ("The shells are 14 - 5 = 9.", 2, 1.0),
+            ],
         ),
         completions=(
             SampleCompletion(
@@ -107,7 +119,14 @@ def sample(kind: str = "gained", split: str = "test", i: int = 3) -> SampleProbl
                 text=base,
                 correct=False,
                 structure=0.0,
-                steps=spans(base, [("The crabs are 5 + 6 = 11.", None, 0), ("The stones are 11 + 2 = 13.", None, 0), ("The gulls are 13 - 4 = 9.", None, 0)]),
+                steps=spans(
+                    base,
+                    [
+                        ("The crabs are 5 + 6 = 11.", None, 0),
+                        ("The stones are 11 + 2 = 13.", None, 0),
+                        ("The gulls are 13 - 4 = 9.", None, 0),
+                    ],
+                ),
             ),
             SampleCompletion(
                 checkpoint="warm_start",
@@ -131,7 +150,11 @@ def sample(kind: str = "gained", split: str = "test", i: int = 3) -> SampleProbl
                 structure=1.0,
                 steps=spans(
                     TEACHER,
-                    [("The pebbles are 4 + 3 = 7.", 0, 1.0), ("The leaves are 2 * 7 = 14.", 1, 1.0), ("The shells are 14 - 5 = 9.", 2, 1.0)],
+                    [
+                        ("The pebbles are 4 + 3 = 7.", 0, 1.0),
+                        ("The leaves are 2 * 7 = 14.", 1, 1.0),
+                        ("The shells are 14 - 5 = 9.", 2, 1.0),
+                    ],
                 ),
             ),
         ),
@@ -194,8 +217,21 @@ def manifest(folder: Path, stage: str, seconds: float, peak: float) -> None:
 
 FACTS: dict[str, dict[str, Any]] = {
     "traces": {"teacher": "world"},
-    "structures": {"decomposer": "world@1", "structures": 20, "missing": 0, "without_steps": 1, "steps_mean": 3.25},
-    "warm_start": {"traces": 64, "validation_traces": 100, "steps": 60, "best_step": 60, "long_prompts": 1, "long_completions": 2},
+    "structures": {
+        "decomposer": "world@1",
+        "structures": 20,
+        "missing": 0,
+        "without_steps": 1,
+        "steps_mean": 3.25,
+    },
+    "warm_start": {
+        "traces": 64,
+        "validation_traces": 100,
+        "steps": 60,
+        "best_step": 60,
+        "long_prompts": 1,
+        "long_completions": 2,
+    },
     "rl": {"problems": 64, "steps": 100, "completions": 12800, "without_structure": 0},
 }
 COSTS = {
@@ -208,7 +244,9 @@ COSTS = {
 }
 
 
-def make_stages(root: Path, skill: dict[str, float] | None = None, test: int = 60, ood: int = 30, steps: int = 12) -> dict[str, Path]:
+def make_stages(
+    root: Path, skill: dict[str, float] | None = None, test: int = 60, ood: int = 30, steps: int = 12
+) -> dict[str, Path]:
     """All stage folders but the report's."""
     inputs = {name: root / name for name in COSTS}
     for folder in inputs.values():
@@ -224,15 +262,25 @@ def make_stages(root: Path, skill: dict[str, float] | None = None, test: int = 6
             "notes": ["problems are made by a generator that repeats none"],
         },
     )
-    accepted = [TeacherTrace(id=f"t-{i}/0", problem_id=f"t-{i}", teacher="world", path=TEACHER, answer="9", accepted=True) for i in range(20)]
+    accepted = [
+        TeacherTrace(
+            id=f"t-{i}/0", problem_id=f"t-{i}", teacher="world", path=TEACHER, answer="9", accepted=True
+        )
+        for i in range(20)
+    ]
     write_rows(inputs["traces"] / "accepted.jsonl", accepted)
     rejected = [row.model_copy(update={"accepted": False, "reason": "wrong answer"}) for row in accepted[:3]]
     write_rows(inputs["traces"] / "rejected.jsonl", rejected)
     warm = [{"step": s, "loss": 2.2 / (1 + s / 9) + 0.05 * (s % 3)} for s in range(1, 61, 1)]
-    warm += [{"step": s, "eval_loss": 2.1 / (1 + s / 9) + 0.16 + (0.004 * max(0, s - 40))} for s in range(10, 61, 10)]
+    warm += [
+        {"step": s, "eval_loss": 2.1 / (1 + s / 9) + 0.16 + (0.004 * max(0, s - 40))}
+        for s in range(10, 61, 10)
+    ]
     (inputs["warm_start"] / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in warm))
     write_ledger(inputs["rl"] / "ledger", steps)
-    (inputs["rl"] / "metrics.jsonl").write_text("".join(json.dumps({"step": s, "kl": 0.01 * s}) + "\n" for s in range(steps)))
+    (inputs["rl"] / "metrics.jsonl").write_text(
+        "".join(json.dumps({"step": s, "kl": 0.01 * s}) + "\n" for s in range(steps))
+    )
     rows = outputs_of(skill or SKILL, test, ood)
     write_rows(inputs["evaluate"] / "outputs.jsonl", rows)
     report = build_report(rows, (1, 8), Resampling(resamples=300))
@@ -248,7 +296,12 @@ def make_stages(root: Path, skill: dict[str, float] | None = None, test: int = 6
 def make_config(**values: Any) -> PipelineConfig:
     """The configuration of the made-up run."""
     return PipelineConfig.model_validate(
-        {"name": "demo", "description": "A small student, before and after RLKD.", "data": {"type": "world"}, **values}
+        {
+            "name": "demo",
+            "description": "A small student, before and after RLKD.",
+            "data": {"type": "world"},
+            **values,
+        }
     )
 
 

@@ -18,7 +18,14 @@ Sample = Callable[..., SampleProblem]
 def test_everything_of_a_whole_run(stages: dict[str, Path], config_of: Config) -> None:
     found = collect(config_of(), stages)
     assert found.title == "demo"
-    assert {plot.name for plot in found.plots} == {"warm_start_loss", "rl_curves", "checkpoints", "difficulty", "domains", "quadrants"}
+    assert {plot.name for plot in found.plots} == {
+        "warm_start_loss",
+        "rl_curves",
+        "checkpoints",
+        "difficulty",
+        "domains",
+        "quadrants",
+    }
     assert found.kept == {"train": 1770, "validation": 100, "test": 60, "ood": 30, "unused": 40}
     assert found.rejected == {"wrong answer": 3}
     assert [q.label for q in found.quadrants] == [
@@ -38,7 +45,13 @@ def test_everything_of_a_whole_run(stages: dict[str, Path], config_of: Config) -
 def test_nothing_but_data(stages: dict[str, Path], config_of: Config) -> None:
     found = collect(config_of(), {"data": stages["data"]})
     assert found.rows.loaded == 2412
-    assert (found.evaluation, found.plots, found.samples, found.rewards, found.headline) == (None, (), (), (), ())
+    assert (found.evaluation, found.plots, found.samples, found.rewards, found.headline) == (
+        None,
+        (),
+        (),
+        (),
+        (),
+    )
 
 
 @pytest.fixture
@@ -76,7 +89,9 @@ def test_many_reasons_are_summed_up(stages: dict[str, Path], config_of: Config) 
     assert sum(found.rejected.values()) == 25
 
 
-def test_without_any_structure_score_there_are_no_quadrants(stages: dict[str, Path], config_of: Config) -> None:
+def test_without_any_structure_score_there_are_no_quadrants(
+    stages: dict[str, Path], config_of: Config
+) -> None:
     path = stages["evaluate"] / "outputs.jsonl"
     write_rows(path, [row.model_copy(update={"structure": None}) for row in read_rows(path, ProblemOutput)])
     found = collect(config_of(), {name: folder for name, folder in stages.items() if name != "rl"})

@@ -18,7 +18,12 @@ Make = Callable[..., Path]
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     def build(
-        folder_name: str, correct: list[int], seed: int = 0, data: str = "same", checkpoint: str = "rlkd", **run: Any
+        folder_name: str,
+        correct: list[int],
+        seed: int = 0,
+        data: str = "same",
+        checkpoint: str = "rlkd",
+        **run: Any,
     ) -> Path:
         folder, store = tmp_path / folder_name, tmp_path / "store" / folder_name
         folder.mkdir()
@@ -46,7 +51,13 @@ def make(tmp_path: Path) -> Make:
             StageEntry(name="data", status="done", sha256=data),
             StageEntry(name="evaluate", status="done", uri=str(store)),
         )
-        manifest = {"name": folder_name, "config": {"seed": seed}, "config_digest": "", "store": "", "stages": stages}
+        manifest = {
+            "name": folder_name,
+            "config": {"seed": seed},
+            "config_digest": "",
+            "store": "",
+            "stages": stages,
+        }
         write_json_atomic(folder / "run.json", RunManifest.model_validate({**manifest, **run}))
         return folder
 
@@ -59,7 +70,10 @@ def test_the_last_checkpoint_is_the_method(make: Make) -> None:
 
 
 def test_methods_and_paired_differences(make: Make) -> None:
-    text = compare_runs([str(make("rlkd", [1, 1, 1, 0])), str(make("sft", [1, 0, 0, 0], checkpoint="warm_start"))], resamples=200)
+    text = compare_runs(
+        [str(make("rlkd", [1, 1, 1, 0])), str(make("sft", [1, 0, 0, 0], checkpoint="warm_start"))],
+        resamples=200,
+    )
     lines = text.splitlines()
     assert lines[2] == "| Method | Seeds | Accuracy, in distribution | Structure, in distribution |"
     assert lines[4].startswith("| rlkd | 0 | 75.0% [")
@@ -88,11 +102,16 @@ def test_seeds_are_paired_with_their_own(make: Make) -> None:
 def test_other_data_or_seeds_are_not_paired(make: Make) -> None:
     first = str(make("a", [1, 0]))
     assert "nothing can be paired" in compare_runs([first, str(make("b", [1, 0], seed=1))], resamples=100)
-    assert "nothing can be paired" in compare_runs([first, str(make("c", [1, 0], data="other"))], resamples=100)
+    assert "nothing can be paired" in compare_runs(
+        [first, str(make("c", [1, 0], data="other"))], resamples=100
+    )
 
 
 def test_structure_scores_by_other_settings_do_not_compare(make: Make) -> None:
-    one, other = make("a", [1]), make("b", [1], config={"seed": 0, "structures": {"alignment": {"type": "prefix"}}})
+    one, other = (
+        make("a", [1]),
+        make("b", [1], config={"seed": 0, "structures": {"alignment": {"type": "prefix"}}}),
+    )
     assert "structure scores do not compare" in compare_runs([str(one), str(other)], resamples=100)
     assert "do not compare" not in compare_runs([f"x={one}", f"y={one}"], resamples=100)
 
@@ -110,12 +129,16 @@ def test_runs_of_one_preset_with_other_settings_are_two_methods(make: Make) -> N
     text = compare_runs([str(one), str(other)], resamples=100)
     assert "| one | 0 | 100.0% [" in text and "| other | 0 | 0.0% [" in text
     assert "**one against other**" in text and "| seed 0 | +100.0 [" in text
-    assert "| demo | 0, 1 | 75.0% [" in compare_runs([str(one), str(same)], resamples=100)  # seeds of one method
+    assert "| demo | 0, 1 | 75.0% [" in compare_runs(
+        [str(one), str(same)], resamples=100
+    )  # seeds of one method
 
 
 def test_a_run_is_not_counted_twice(make: Make) -> None:
     one = str(make("one", [1]))
-    with pytest.raises(UserError, match="one is named twice, and would count as two seeds of one; name it once"):
+    with pytest.raises(
+        UserError, match="one is named twice, and would count as two seeds of one; name it once"
+    ):
         compare_runs([one, one])
 
 

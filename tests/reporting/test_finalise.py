@@ -99,7 +99,15 @@ def test_json_is_the_contract(report: Path, run_folder: Path, run_of: Run, confi
     accuracy = by_key["warm_start", "rlkd", "accuracy"]
     means = [found["checkpoints"][name]["accuracy"]["mean"] for name in ("warm_start", "rlkd")]
     assert accuracy["diff"] == pytest.approx(means[1] - means[0])  # b - a
-    assert [row["name"] for row in found["stages"]] == ["data", "traces", "structures", "warm_start", "rl", "evaluate", "report"]
+    assert [row["name"] for row in found["stages"]] == [
+        "data",
+        "traces",
+        "structures",
+        "warm_start",
+        "rl",
+        "evaluate",
+        "report",
+    ]
     assert set(found["stages"][0]) == {"name", "status", "seconds", "peak_rss_mb"}
     assert found["rows"] == {
         "loaded": 2412,
@@ -115,7 +123,10 @@ def test_json_is_the_contract(report: Path, run_folder: Path, run_of: Run, confi
 
 
 def test_the_run_says_what_was_reused(report: Path, run_folder: Path, run_of: Run, config_of: Config) -> None:
-    cached = run_of(config_of(), stages=tuple(e.model_copy(update={"status": "reused"}) for e in run_of(config_of()).stages))
+    cached = run_of(
+        config_of(),
+        stages=tuple(e.model_copy(update={"status": "reused"}) for e in run_of(config_of()).stages),
+    )
     found = finalise_report(run_folder, cached, report)
     assert {row.status for row in found.stages} == {"reused"}
     assert found.stages[4].seconds == 212.0  # the figures of the run that made it
@@ -126,7 +137,9 @@ def test_the_run_says_what_was_reused(report: Path, run_folder: Path, run_of: Ru
     assert found.name == "demo"
 
 
-def test_page_is_self_contained_and_well_formed(report: Path, run_folder: Path, run_of: Run, config_of: Config) -> None:
+def test_page_is_self_contained_and_well_formed(
+    report: Path, run_folder: Path, run_of: Run, config_of: Config
+) -> None:
     finalise_report(run_folder, run_of(config_of()), report)
     page = page_of(run_folder / "report.html")
     assert page.tags.count("svg") == 6
@@ -138,7 +151,13 @@ def test_page_is_self_contained_and_well_formed(report: Path, run_folder: Path, 
     html = (run_folder / "report.html").read_text()
     assert re.findall(r"#0[0-9a-f]0[0-9a-f]0[0-9a-f]\b", html) == []  # every stand-in colour was replaced
     text = " ".join(page.text)
-    for expected in ("Warm start → RLKD", "near duplicate", "Groups with no difference", "peak_rss", "max_completion_tokens"):
+    for expected in (
+        "Warm start → RLKD",
+        "near duplicate",
+        "Groups with no difference",
+        "peak_rss",
+        "max_completion_tokens",
+    ):
         assert (expected in text) is (expected != "peak_rss")
 
 
@@ -147,13 +166,33 @@ def test_every_text_of_a_model_is_escaped(
 ) -> None:
     path = stages["evaluate"] / "samples.jsonl"
     sample = read_rows(path, SampleProblem)[0]
-    completions = tuple(c.model_copy(update={"text": EVIL, "steps": sample.teacher_steps}) for c in sample.completions)
-    write_rows(path, [sample.model_copy(update={"question": EVIL, "answer": EVIL, "teacher_path": EVIL, "problem_id": EVIL, "completions": completions, "domain": EVIL})])
+    completions = tuple(
+        c.model_copy(update={"text": EVIL, "steps": sample.teacher_steps}) for c in sample.completions
+    )
+    write_rows(
+        path,
+        [
+            sample.model_copy(
+                update={
+                    "question": EVIL,
+                    "answer": EVIL,
+                    "teacher_path": EVIL,
+                    "problem_id": EVIL,
+                    "completions": completions,
+                    "domain": EVIL,
+                }
+            )
+        ],
+    )
     rows = read_rows(stages["evaluate"] / "outputs.jsonl", ProblemOutput)
-    write_rows(stages["evaluate"] / "outputs.jsonl", [row.model_copy(update={"completion": EVIL}) for row in rows])
+    write_rows(
+        stages["evaluate"] / "outputs.jsonl", [row.model_copy(update={"completion": EVIL}) for row in rows]
+    )
     report = json.loads((stages["evaluate"] / "eval_report.json").read_text())
     for found in report["checkpoints"]:
-        found["by_domain"] = {f"$x_{EVIL}$": part for part in list(found["by_domain"].values())[:1]} | found["by_domain"]
+        found["by_domain"] = {f"$x_{EVIL}$": part for part in list(found["by_domain"].values())[:1]} | found[
+            "by_domain"
+        ]
     write_json_atomic(stages["evaluate"] / "eval_report.json", report)
     write_json_atomic(stages["data"] / "summary.json", {"loaded": 1, "dropped": {EVIL: 1}, "kept": {EVIL: 1}})
     folder = tmp_path / "evil"
@@ -170,13 +209,21 @@ def test_every_text_of_a_model_is_escaped(
     assert "<script" not in outside
 
 
-def test_absent_parts_leave_no_holes(tmp_path: Path, stages: dict[str, Path], run_folder: Path, run_of: Run, config_of: Config) -> None:
+def test_absent_parts_leave_no_holes(
+    tmp_path: Path, stages: dict[str, Path], run_folder: Path, run_of: Run, config_of: Config
+) -> None:
     """A run that stopped after the warm start, with nothing evaluated out of distribution."""
-    rows = [r for r in read_rows(stages["evaluate"] / "outputs.jsonl", ProblemOutput) if r.split == "test" and r.checkpoint != "rlkd"]
+    rows = [
+        r
+        for r in read_rows(stages["evaluate"] / "outputs.jsonl", ProblemOutput)
+        if r.split == "test" and r.checkpoint != "rlkd"
+    ]
     from rlkd.evaluation.metrics import Resampling, build_report
 
     write_rows(stages["evaluate"] / "outputs.jsonl", rows)
-    write_json_atomic(stages["evaluate"] / "eval_report.json", build_report(rows, how=Resampling(resamples=100)))
+    write_json_atomic(
+        stages["evaluate"] / "eval_report.json", build_report(rows, how=Resampling(resamples=100))
+    )
     write_rows(stages["evaluate"] / "samples.jsonl", [])
     inputs = {name: folder for name, folder in stages.items() if name != "rl"}
     folder = tmp_path / "short"
@@ -194,7 +241,11 @@ def test_absent_parts_leave_no_holes(tmp_path: Path, stages: dict[str, Path], ru
 
 def test_a_run_that_failed_before_the_report(run_folder: Path, run_of: Run, config_of: Config) -> None:
     entries = [e.model_copy(update={"status": "done"}) for e in run_of(config_of()).stages[:4]]
-    failed = run_of(config_of()).stages[4].model_copy(update={"status": "failed", "error": "NaN in the loss at step 7 <b>"})
+    failed = (
+        run_of(config_of())
+        .stages[4]
+        .model_copy(update={"status": "failed", "error": "NaN in the loss at step 7 <b>"})
+    )
     found = finalise_report(run_folder, run_of(config_of(), stages=(*entries, failed), status="failed"), None)
     assert found.checkpoints.rlkd is None
     assert found.stages[-1].status == "failed"
@@ -205,13 +256,17 @@ def test_a_run_that_failed_before_the_report(run_folder: Path, run_of: Run, conf
     assert "**rl failed**: NaN in the loss" in (run_folder / "report.md").read_text()
 
 
-def test_report_stage_folder_does_not_depend_on_the_run(tmp_path: Path, stages: dict[str, Path], config_of: Config, run_of: Run) -> None:
+def test_report_stage_folder_does_not_depend_on_the_run(
+    tmp_path: Path, stages: dict[str, Path], config_of: Config, run_of: Run
+) -> None:
     for name, run in (("one", None), ("two", run_of(config_of()))):
         (tmp_path / name).mkdir()
         write_report(StageContext(config_of(), stages, tmp_path / name, NullSink(), run=run))
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert names == ["content.json", "report.html", "report.json", "report.md"]
-    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
+    assert all(
+        (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names
+    )
 
 
 def test_finalise_loads_no_plotting_library() -> None:
@@ -220,13 +275,21 @@ def test_finalise_loads_no_plotting_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_run_that_failed_in_rl_shows_how_far_it_came(run_folder: Path, stages: dict[str, Path], run_of: Run, config_of: Config) -> None:
+def test_a_run_that_failed_in_rl_shows_how_far_it_came(
+    run_folder: Path, stages: dict[str, Path], run_of: Run, config_of: Config
+) -> None:
     (stages["rl"] / "manifest.json").unlink()  # the stage is unfinished, its ledger is there
     shown = {name: stages[name] for name in ("data", "traces", "structures", "warm_start", "rl")}
     entries = list(run_of(config_of()).stages[:4])
-    failed = run_of(config_of()).stages[4].model_copy(update={"status": "failed", "error": "NaN in the loss at step 12"})
+    failed = (
+        run_of(config_of())
+        .stages[4]
+        .model_copy(update={"status": "failed", "error": "NaN in the loss at step 12"})
+    )
     partial = collect(config_of(), shown)
-    found = finalise_report(run_folder, run_of(config_of(), stages=(*entries, failed), status="failed"), None, partial)
+    found = finalise_report(
+        run_folder, run_of(config_of(), stages=(*entries, failed), status="failed"), None, partial
+    )
     assert found.rows.traces_accepted == 20
     assert found.checkpoints.rlkd is None
     page = (run_folder / "report.html").read_text()

@@ -25,7 +25,10 @@ def test_marks_say_how_a_step_goes_with_the_other_side() -> None:
         ("Alone.", "alone", ""),
         (" End", "", ""),
     ]
-    assert found[1].note == "goes with the teacher's step 3 (same intent 0.90, same sub-problem 0.80, equal answer 1.00)"
+    assert (
+        found[1].note
+        == "goes with the teacher's step 3 (same intent 0.90, same sub-problem 0.80, equal answer 1.00)"
+    )
     assert found[5].note == "no step of the teacher goes with this one"
 
 

@@ -32,7 +32,14 @@ def test_ledger_by_step_and_group(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.add([record(0, 0, 0.2), record(0, 0, 0.6), record(0, 1, 0.5), record(0, 1, 0.5)])
     ledger.flush()
-    ledger.add([record(1, 0, 1.0, finish_reason="length"), record(1, 0, None), record(1, 1, None), record(1, 1, None)])
+    ledger.add(
+        [
+            record(1, 0, 1.0, finish_reason="length"),
+            record(1, 0, None),
+            record(1, 1, None),
+            record(1, 1, None),
+        ]
+    )
     ledger.flush()
     found = read_ledger(tmp_path)
     # Step 0: (0.2 + 0.6 + 0.5 + 0.5) / 4; step 1: the one reward that is there.
@@ -43,7 +50,13 @@ def test_ledger_by_step_and_group(tmp_path: Path) -> None:
     assert found.curves["truncated"].values == (0.0, 0.25)
     assert [part.label for part in found.health] == ["first step", "last step", "all 2 steps"]
     total = found.health[-1]
-    assert (total.completions, total.groups, total.no_difference, total.missing, total.truncated) == (8, 4, 3, 3, 1)
+    assert (total.completions, total.groups, total.no_difference, total.missing, total.truncated) == (
+        8,
+        4,
+        3,
+        3,
+        1,
+    )
     # Rewards that are missing are left out: (0.2 + 0.6 + 0.5 + 0.5 + 1) / 5.
     assert total.reward == pytest.approx(0.56)
     assert found.quadrants[0].n == 4
@@ -82,7 +95,9 @@ def test_no_ledger(tmp_path: Path) -> None:
 
 def test_metrics_leave_out_what_is_no_number(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 2, "loss": 0.5, "note": "x"}\n\n{"step": 1, "loss": 0.75, "eval_loss": NaN}\n{"step": 3, "flag": true}\n')
+    path.write_text(
+        '{"step": 2, "loss": 0.5, "note": "x"}\n\n{"step": 1, "loss": 0.75, "eval_loss": NaN}\n{"step": 3, "flag": true}\n'
+    )
     found = read_metrics(path)
     assert found == {"loss": Series((1, 2), (0.75, 0.5))}
     assert first_of(found, "train_loss", "loss") is found["loss"]

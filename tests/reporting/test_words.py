@@ -9,7 +9,14 @@ from schemas.evaluation import Interval
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.04, "0.0 s"), (9.94, "9.9 s"), (12.4, "12 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (12.4, "12 s"),
+        (59.6, "1 min 0 s"),
+        (200, "3 min 20 s"),
+        (7500, "2 h 5 min"),
+    ],
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
@@ -20,7 +27,12 @@ def test_memory() -> None:
 
 
 def test_differences_have_a_sign_unless_they_round_to_0() -> None:
-    assert (points(0.1234), points(-0.1234), points(0.0001), points(-0.0001)) == ("+12.3", "−12.3", "0.0", "0.0")
+    assert (points(0.1234), points(-0.1234), points(0.0001), points(-0.0001)) == (
+        "+12.3",
+        "−12.3",
+        "0.0",
+        "0.0",
+    )
     assert (signed(0.0004), signed(-0.25)) == ("0.000", "−0.250")
 
 

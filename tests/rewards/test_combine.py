@@ -75,16 +75,23 @@ def test_what_carries_no_weight_may_be_missing() -> None:
 def test_alpha_schedule_is_linear_then_constant() -> None:
     config = RewardsConfig(alpha=0.8, alpha_schedule=WeightSchedule(end=0.2, over=4))
     # 0.8 + (0.2 - 0.8) * step / 4
-    assert [weight_at(config, "alpha", step) for step in (0, 1, 2, 4, 9)] == pytest.approx([0.8, 0.65, 0.5, 0.2, 0.2])
+    assert [weight_at(config, "alpha", step) for step in (0, 1, 2, 4, 9)] == pytest.approx(
+        [0.8, 0.65, 0.5, 0.2, 0.2]
+    )
 
 
 def test_every_weight_may_change_over_training() -> None:
     config = RewardsConfig(
-        alpha=0.5, format=0.4, format_schedule=WeightSchedule(end=0.0, over=4), length_schedule=WeightSchedule(end=0.2, over=10)
+        alpha=0.5,
+        format=0.4,
+        format_schedule=WeightSchedule(end=0.0, over=4),
+        length_schedule=WeightSchedule(end=0.2, over=10),
     )
     parts = Components(structure=1.0, outcome=0.0, format=1.0, length=0.0)
     # step 0: format 0.4, length 0: 0.6 * 0.5 + 0.4 * 1; step 2: 0.2 and 0.04: 0.76 * 0.5 + 0.2; from step 10: 0 and 0.2: 0.8 * 0.5
-    assert [combine(parts, config, step).reward for step in (0, 2, 10, 99)] == pytest.approx([0.7, 0.58, 0.4, 0.4])
+    assert [combine(parts, config, step).reward for step in (0, 2, 10, 99)] == pytest.approx(
+        [0.7, 0.58, 0.4, 0.4]
+    )
     unread = Components(structure=1.0, outcome=0.0, format=None, length=None)
     assert combine(unread, config, 0).missing == ("format",)
     assert combine(unread, config, 5).missing == ("length",)

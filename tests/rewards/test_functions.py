@@ -49,14 +49,18 @@ def test_a_path_like_the_teachers_is_worth_more_than_a_lucky_guess() -> None:
 def test_conversations_and_several_teachers() -> None:
     conversations = [[{"role": "assistant", "content": text}] for text in TEXTS]
     function = make_reward_function(problem_column="problem")
-    rewards = call(function, conversations, teacher=[[TEACHER, TEACHER]] * 3, problem=[PROBLEM] * 3, domain=["math"] * 3)
+    rewards = call(
+        function, conversations, teacher=[[TEACHER, TEACHER]] * 3, problem=[PROBLEM] * 3, domain=["math"] * 3
+    )
     assert rewards == call(make_reward_function())
     prompts = [[{"role": "system", "content": "Think."}, {"role": "user", "content": PROBLEM}]] * 3
     assert make_reward_function()(prompts, TEXTS, teacher=[TEACHER] * 3, answer=["29"] * 3) == rewards
 
 
 def test_weights_schedule_and_metrics() -> None:
-    rewards = RewardsConfig.model_validate({"alpha": 1.0, "alpha_schedule": {"end": 0.0, "over": 10}, "format": 0.0})
+    rewards = RewardsConfig.model_validate(
+        {"alpha": 1.0, "alpha_schedule": {"end": 0.0, "over": 10}, "format": 0.0}
+    )
     function = make_reward_function(rewards=rewards)
     logged: dict[str, float] = {}
     start = call(function, log_metric=logged.__setitem__, trainer_state=SimpleNamespace(global_step=0))
@@ -172,7 +176,9 @@ def test_models_each_path_read_once_and_faults_missing() -> None:
                 "cache": {"enabled": False},
             }
         )
-        function = make_reward_function(structures, RewardsConfig(alpha=1.0, format=0.0), max_missing_share=1.0)
+        function = make_reward_function(
+            structures, RewardsConfig(alpha=1.0, format=0.0), max_missing_share=1.0
+        )
         students = ["student good", "student half", "student broken", "student good"]
         rewards = function([PROBLEM] * 4, students, teacher=["teacher path"] * 4)
         assert rewards == [1.0, 0.5, None, 1.0]
@@ -214,7 +220,9 @@ def test_verl_never_gets_a_made_up_number() -> None:
         compute_score("gsm8k", GOOD, "29", {"teacher": " "})
 
 
-def test_an_outcome_that_carries_no_weight_may_be_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_an_outcome_that_carries_no_weight_may_be_unknown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
     path = tmp_path / "reward.yaml"
     path.write_text("rewards: {alpha: 1.0}\n")
     monkeypatch.setattr("rlkd.rewards.outcome.answers_equal", lambda *_: None)

@@ -29,7 +29,9 @@ def test_advantages_are_those_of_trl(scale: str) -> None:
     torch = pytest.importorskip("torch")
     utils = pytest.importorskip("trl.trainer.utils")
     rewards = [[0.1, 0.9, 0.4, None], [0.3, 0.3, 0.3, 0.3], [0.0, 1.0, 1.0, 0.2]]
-    table = torch.tensor([[math.nan if r is None else r for r in group] for group in rewards], dtype=torch.float64)
+    table = torch.tensor(
+        [[math.nan if r is None else r for r in group] for group in rewards], dtype=torch.float64
+    )
     centred = table - torch.nanmean(table, dim=1, keepdim=True)
     spread = {"group": utils.nanstd(table, dim=1, keepdim=True), "batch": utils.nanstd(table)}.get(scale)
     expected = centred if spread is None else centred / (spread + 1e-4)

@@ -32,22 +32,50 @@ from schemas.rollout import Completion, RewardRecord
 from schemas.structure import Structure
 from schemas.trace import TeacherTrace
 
-PROBLEM = Problem(id="p0", question="Mia has 3 boxes of 12 pencils and gives away 7. How many are left?", answer="29")
-TRACE = TeacherTrace(
-    id="p0/0", problem_id="p0", teacher="column:t", path="3 * 12 = 36. 36 - 7 = 29. The answer is 29.", answer="29", accepted=True
+PROBLEM = Problem(
+    id="p0", question="Mia has 3 boxes of 12 pencils and gives away 7. How many are left?", answer="29"
 )
-OTHER = TeacherTrace(id="p0/1", problem_id="p0", teacher="column:t", path="1 + 1 = 2. The answer is 29.", answer="29", accepted=True)
-PATHS = ["3 * 12 = 36. 36 - 7 = 29. The answer is 29.", "12 - 7 = 5. 5 + 24 = 29. The answer is 29.", "3 + 7 = 10. The answer is 10.", "12."]
+TRACE = TeacherTrace(
+    id="p0/0",
+    problem_id="p0",
+    teacher="column:t",
+    path="3 * 12 = 36. 36 - 7 = 29. The answer is 29.",
+    answer="29",
+    accepted=True,
+)
+OTHER = TeacherTrace(
+    id="p0/1",
+    problem_id="p0",
+    teacher="column:t",
+    path="1 + 1 = 2. The answer is 29.",
+    answer="29",
+    accepted=True,
+)
+PATHS = [
+    "3 * 12 = 36. 36 - 7 = 29. The answer is 29.",
+    "12 - 7 = 5. 5 + 24 = 29. The answer is 29.",
+    "3 + 7 = 10. The answer is 10.",
+    "12.",
+]
 STRUCTURE: list[float | None] = [1.0, 0.2, 0.6, 0.0, 0.5, 0.5, None, 0.1]
 OUTCOME = [1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0]
 
 
 def config(**rewards: Any) -> PipelineConfig:
-    values = {"name": "run", "data": {"type": "file", "path": "x.jsonl", "columns": {"traces": ["t"]}}, "traces": {"teacher": {"type": "column"}}}
-    return parse_config(values | {"rewards": {"alpha": 0.5, "format": 0.0} | rewards, "rl": {"group_size": 4, "prompts_per_step": 1}})
+    values = {
+        "name": "run",
+        "data": {"type": "file", "path": "x.jsonl", "columns": {"traces": ["t"]}},
+        "traces": {"teacher": {"type": "column"}},
+    }
+    return parse_config(
+        values
+        | {"rewards": {"alpha": 0.5, "format": 0.0} | rewards, "rl": {"group_size": 4, "prompts_per_step": 1}}
+    )
 
 
-def ledger_rows(settings: PipelineConfig, structures: Sequence[float | None] = STRUCTURE) -> list[RewardRecord]:
+def ledger_rows(
+    settings: PipelineConfig, structures: Sequence[float | None] = STRUCTURE
+) -> list[RewardRecord]:
     """Two steps with one group of four each, rewarded as the settings say."""
     rows = []
     for i, (structure, outcome) in enumerate(zip(structures, OUTCOME, strict=True)):
@@ -58,8 +86,15 @@ def ledger_rows(settings: PipelineConfig, structures: Sequence[float | None] = S
                 structure=structure, outcome=outcome, format=1.0, length=1.0, alpha=made.alpha, reward=made.reward, missing=made.missing,
             )
         )  # fmt: skip
-    found = [a for k in (0, 4) for [a] in [advantages([[r.reward for r in rows[k : k + 4]]], settings.rl.scale_rewards)]]
-    return [row.model_copy(update={"advantage": a}) for row, a in zip(rows, [a for group in found for a in group], strict=True)]
+    found = [
+        a
+        for k in (0, 4)
+        for [a] in [advantages([[r.reward for r in rows[k : k + 4]]], settings.rl.scale_rewards)]
+    ]
+    return [
+        row.model_copy(update={"advantage": a})
+        for row, a in zip(rows, [a for group in found for a in group], strict=True)
+    ]
 
 
 @pytest.fixture
@@ -72,13 +107,18 @@ def run(tmp_path: Path) -> Path:
     settings = config()
     (folder / "config.yaml").write_text(resolved_yaml(settings))
     entries = tuple(StageEntry(name=name, status="done", uri=str(path)) for name, path in stages.items())  # type: ignore[arg-type]
-    manifest = RunManifest(name="run", config={}, config_digest="", store=str(store), stages=entries, status="done")
+    manifest = RunManifest(
+        name="run", config={}, config_digest="", store=str(store), stages=entries, status="done"
+    )
     write_json_atomic(folder / "run.json", manifest)
     write_rows(stages["data"] / "train.jsonl", [PROBLEM])
     write_rows(stages["traces"] / "accepted.jsonl", [TRACE])
     [structure] = asyncio.run(RulesDecomposer().decompose([PathItem(PROBLEM.question, TRACE.path)]))
     assert structure is not None
-    write_rows(stages["structures"] / "structures.jsonl", [structure.model_copy(update={"trace_id": "p0/0", "problem_id": "p0"})])
+    write_rows(
+        stages["structures"] / "structures.jsonl",
+        [structure.model_copy(update={"trace_id": "p0/0", "problem_id": "p0"})],
+    )
     ledger = Ledger(stages["rl"] / "ledger")
     ledger.add(ledger_rows(settings))
     ledger.flush()
@@ -135,7 +175,11 @@ def test_a_schedule_the_format_and_the_length_term(run: Path, tmp_path: Path) ->
 
 
 def test_a_replay_follows_the_schedules(run: Path, tmp_path: Path) -> None:
-    overrides = ["rewards.format=0.4", "rewards.format_schedule={end: 0.0, over: 1}", "rewards.length_schedule={end: 0.2, over: 1}"]
+    overrides = [
+        "rewards.format=0.4",
+        "rewards.format_schedule={end: 0.0, over: 1}",
+        "rewards.length_schedule={end: 0.2, over: 1}",
+    ]
     replay_run(run, overrides, tmp_path / "new")
     rows = read_ledger(tmp_path / "new")
     # step 0: 0.6 * (0.5 * 1 + 0.5 * 1) + 0.4; step 1 (structure and outcome of row 5 are 0.5 and 1): 0.8 * 0.75 + 0.2
@@ -151,7 +195,9 @@ def test_structure_is_scored_again_from_the_completions(run: Path, tmp_path: Pat
     [teacher] = asyncio.run(RulesDecomposer().decompose([PathItem(PROBLEM.question, TRACE.path)]))
     assert isinstance(teacher, Structure)
     items = [ScoreItem(PROBLEM.question, (teacher,), path) for path in PATHS]
-    expected = [score.structure for score in asyncio.run(make_scorer(section).score(items)) if score is not None]
+    expected = [
+        score.structure for score in asyncio.run(make_scorer(section).score(items)) if score is not None
+    ]
     assert [row.structure for row in rows] == pytest.approx(expected * 2)
     assert expected[0] == 1.0
     assert expected[1] < 1.0
@@ -171,7 +217,9 @@ def test_scoring_again_gives_what_training_scored(run: Path, tmp_path: Path, out
     texts = [write_output(path, "29", output) for path in (*PATHS[:2], words)]
     texts += [f"{PATHS[0]}\n$\\boxed{{29}}$ and more words after it.", f"<think>\n{PATHS[1]}\n</think>\n29"]
     completions = [Completion(problem_id="p0", text=text, tokens=9, finish_reason="stop") for text in texts]
-    model = RewardModel(settings.rewards, settings.student, make_scorer(settings.structures), {"p0": PROBLEM}, {"p0": teacher})
+    model = RewardModel(
+        settings.rewards, settings.student, make_scorer(settings.structures), {"p0": PROBLEM}, {"p0": teacher}
+    )
     records = asyncio.run(model.score(completions, 0, 0, len(texts)))
     assert (records[0].structure or 0) > 0.99
     same_but_for_a_limit = load_config(str(run / "config.yaml"), ["structures.decomposer.max_steps=255"])
@@ -190,8 +238,13 @@ def test_only_the_traces_that_the_student_saw_teach(run: Path, tmp_path: Path) -
     manifest = RunManifest.model_validate_json((run / "run.json").read_text())
     entry = StageEntry(name="warm_start", status="reused", uri=str(warm))
     write_json_atomic(run / "run.json", manifest.model_copy(update={"stages": (*manifest.stages, entry)}))
-    replay_run(run, ["structures.decomposer.max_steps=200", "structures.alignment={type: prefix}"], tmp_path / "new")
-    assert [row.structure for row in read_ledger(tmp_path / "new")][:2] == [0.0, 0.0]  # nobody follows 1 + 1 = 2
+    replay_run(
+        run, ["structures.decomposer.max_steps=200", "structures.alignment={type: prefix}"], tmp_path / "new"
+    )
+    assert [row.structure for row in read_ledger(tmp_path / "new")][:2] == [
+        0.0,
+        0.0,
+    ]  # nobody follows 1 + 1 = 2
 
 
 def test_structure_that_was_never_looked_at_is_scored_now(run: Path, tmp_path: Path) -> None:
@@ -216,8 +269,14 @@ def test_a_cache_setting_is_no_other_score(run: Path) -> None:
 
 def test_cut_off_completions_are_masked_as_in_training() -> None:
     settings = config()
-    rows = [row.model_copy(update={"finish_reason": "length"}) if i == 0 else row for i, row in enumerate(ledger_rows(settings))]
-    after = parse_config(settings.model_dump(mode="json") | {"rl": settings.rl.model_dump(mode="json") | {"mask_truncated": True}})
+    rows = [
+        row.model_copy(update={"finish_reason": "length"}) if i == 0 else row
+        for i, row in enumerate(ledger_rows(settings))
+    ]
+    after = parse_config(
+        settings.model_dump(mode="json")
+        | {"rl": settings.rl.model_dump(mode="json") | {"mask_truncated": True}}
+    )
     from rlkd.rewards.replay import ReplayInputs
 
     new, report = replay(rows, ReplayInputs(settings, {}), after)
@@ -249,7 +308,9 @@ def test_runs_that_cannot_be_replayed(run: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no reward ledger"):
         replay_run(run)
     manifest = RunManifest.model_validate_json((run / "run.json").read_text())
-    failed = tuple(e.model_copy(update={"status": "failed"}) if e.name == "rl" else e for e in manifest.stages)
+    failed = tuple(
+        e.model_copy(update={"status": "failed"}) if e.name == "rl" else e for e in manifest.stages
+    )
     write_json_atomic(run / "run.json", manifest.model_copy(update={"stages": failed}))
     with pytest.raises(UserError, match="rl stage is not finished"):
         open_run(run)

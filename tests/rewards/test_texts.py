@@ -36,7 +36,11 @@ class Words:
         return [None if "!" in item.path else self._structure(item.path) for item in items]
 
     def _structure(self, path: str) -> Structure:
-        return Structure(steps=tuple(ReasoningStep(index=i, sub_problem=word, answer=word) for i, word in enumerate(path.split())))
+        return Structure(
+            steps=tuple(
+                ReasoningStep(index=i, sub_problem=word, answer=word) for i, word in enumerate(path.split())
+            )
+        )
 
 
 class Equal:
@@ -72,7 +76,9 @@ def test_scores_and_what_is_missing(cached: bool) -> None:
     assert [(m.teacher_path, m.teacher_step) for m in scores[3].steps] == [(1, 0), (1, 1)]  # type: ignore[union-attr]
     if cached:
         # teachers "a b" (p), "c", "d e" (q), "!" (q), "!" (r); students "a x" (p), "d e" (the teacher's), "a" (r), "no !"
-        once = [path for path in words.read if path != "no !"]  # what came back missing may be asked for again
+        once = [
+            path for path in words.read if path != "no !"
+        ]  # what came back missing may be asked for again
         assert sorted(once) == sorted(["a b", "c", "d e", "!", "!", "a x", "a"])
         assert words.most > 4  # students are read while teachers are
 

@@ -49,7 +49,9 @@ def make_step(sub_problem: str, answer: str = "", meta: str = "", index: int = 0
     return ReasoningStep(index=index, sub_problem=sub_problem, answer=answer, meta=meta)
 
 
-def make_pair(teacher: str, student: str, answers: tuple[str, str] = ("1", "1"), metas: tuple[str, str] = ("", "")) -> StepPair:
+def make_pair(
+    teacher: str, student: str, answers: tuple[str, str] = ("1", "1"), metas: tuple[str, str] = ("", "")
+) -> StepPair:
     return StepPair(make_step(teacher, answers[0], metas[0]), make_step(student, answers[1], metas[1]))
 
 

@@ -12,7 +12,9 @@ from rlkd.structure.settle import Items
 
 unit = st.floats(0, 1)
 verdicts = st.builds(PairVerdict, unit, unit, unit)
-matrices = st.integers(0, 5).flatmap(lambda n: st.lists(st.lists(verdicts, min_size=n, max_size=n), max_size=6))
+matrices = st.integers(0, 5).flatmap(
+    lambda n: st.lists(st.lists(verdicts, min_size=n, max_size=n), max_size=6)
+)
 
 
 def reference(matrix: list[list[PairVerdict]], threshold: float) -> float:
@@ -37,7 +39,9 @@ def reference(matrix: list[list[PairVerdict]], threshold: float) -> float:
 
 
 @given(matrices, st.floats(0.01, 1))
-def test_prefix_equals_the_reference_on_random_verdicts(matrix: list[list[PairVerdict]], threshold: float) -> None:
+def test_prefix_equals_the_reference_on_random_verdicts(
+    matrix: list[list[PairVerdict]], threshold: float
+) -> None:
     unbounded, credits = align_prefix(matrix, threshold, normalize=False)
     assert unbounded == pytest.approx(reference(matrix, threshold))
     assert sum(credits) == pytest.approx(unbounded)
@@ -62,7 +66,9 @@ def items(depends: list[list[int]]) -> Items:
 
 def test_order_is_free_where_nothing_depends() -> None:
     # teacher 0, 1 independent, 2 uses both; the student swaps 0 and 1
-    matching = align_structure([(1.0, 0, 1), (1.0, 1, 0), (1.0, 2, 2)], items([[], [], [0, 1]]), items([[], [], [0, 1]]))
+    matching = align_structure(
+        [(1.0, 0, 1), (1.0, 1, 0), (1.0, 2, 2)], items([[], [], [0, 1]]), items([[], [], [0, 1]])
+    )
     assert matching.f1() == 1.0
     assert matching.order_breaks == 0
 
@@ -76,7 +82,9 @@ def test_a_step_before_what_it_uses_keeps_half() -> None:
 
 
 def test_the_strongest_candidates_are_matched_first_one_to_one() -> None:
-    matching = align_structure([(0.6, 0, 0), (1.0, 0, 1), (0.6, 1, 0), (0.9, 1, 1)], items([[], []]), items([[], []]))
+    matching = align_structure(
+        [(0.6, 0, 0), (1.0, 0, 1), (0.6, 1, 0), (0.9, 1, 1)], items([[], []]), items([[], []])
+    )
     assert matching.pairs == {0: 1, 1: 0}
     assert matching.covered == [1.0, 0.6]
 

@@ -32,7 +32,10 @@ DECOMPOSER: TypeAdapter[Any] = TypeAdapter(DecomposerConfig)
         ({"type": "llm", "endpoint": SERVER}, f"llm:{QWEN}@1:auto:2000:gate0.5"),
         ({"type": "llm", "endpoint": SERVER, "batch": True, "gate": None}, f"llm:{QWEN}@1:batch:2000"),
         ({"type": "embedding", "model": "mini"}, "embedding:mini:0.8:15+rules@3"),
-        ({"type": "cascade", "then": {"type": "llm", "endpoint": SERVER}}, f"cascade(rules@3,llm:{QWEN}@1:auto:2000:gate0.5,0.2,0.8)"),
+        (
+            {"type": "cascade", "then": {"type": "llm", "endpoint": SERVER}},
+            f"cascade(rules@3,llm:{QWEN}@1:auto:2000:gate0.5,0.2,0.8)",
+        ),
     ],
 )
 def test_every_judge_can_be_built_without_a_server_or_weights(config: dict[str, Any], name: str) -> None:
@@ -46,7 +49,10 @@ def test_the_generative_decomposer() -> None:
     decomposer = make_decomposer(DECOMPOSER.validate_python({"type": "generative", "endpoint": SERVER}), OFF)
     assert isinstance(decomposer, Decomposer)
     assert decomposer.name.startswith("generative:qwen+")
-    assert decomposer.name == make_decomposer(DECOMPOSER.validate_python({"type": "generative", "endpoint": SERVER}), OFF).name
+    assert (
+        decomposer.name
+        == make_decomposer(DECOMPOSER.validate_python({"type": "generative", "endpoint": SERVER}), OFF).name
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,7 +69,9 @@ def test_what_was_read_under_other_settings_is_never_found(change: dict[str, Any
     config = {"type": "generative", "endpoint": SERVER}
     names = [make_decomposer(DECOMPOSER.validate_python(config | c), OFF).name for c in ({}, change)]
     shelf = Shelf(tmp_path)
-    stores: list[Shared[int]] = [Shared("structure", name, int, lambda value: int(str(value)), shelf) for name in names]
+    stores: list[Shared[int]] = [
+        Shared("structure", name, int, lambda value: int(str(value)), shelf) for name in names
+    ]
 
     async def made(number: int) -> list[int | None]:
         async def make(wanted: list[int]) -> list[int]:

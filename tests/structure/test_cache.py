@@ -202,7 +202,10 @@ for i in range(60):
 
 
 def test_several_processes_write_at_once(tmp_path: Path) -> None:
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(w)], stderr=subprocess.PIPE) for w in range(3)]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(w)], stderr=subprocess.PIPE)
+        for w in range(3)
+    ]
     for writer in writers:
         _, said = writer.communicate(timeout=120)
         assert writer.returncode == 0, said.decode()

@@ -29,7 +29,11 @@ class Lines:
         return [
             None
             if item.path == "fail"
-            else Structure(steps=tuple(ReasoningStep(index=i, answer=line) for i, line in enumerate(item.path.splitlines())))
+            else Structure(
+                steps=tuple(
+                    ReasoningStep(index=i, answer=line) for i, line in enumerate(item.path.splitlines())
+                )
+            )
             for item in items
         ]
 
@@ -37,7 +41,13 @@ class Lines:
 def test_each_path_is_read_once_also_from_disk(tmp_path: Path) -> None:
     inner = Lines()
     cached = CachedDecomposer(inner, Shelf(tmp_path))
-    items = [PathItem("p", "a\nb"), PathItem("p", "c"), PathItem("p", "a\nb"), PathItem("other", "c"), PathItem("p", "fail")]
+    items = [
+        PathItem("p", "a\nb"),
+        PathItem("p", "c"),
+        PathItem("p", "a\nb"),
+        PathItem("other", "c"),
+        PathItem("p", "fail"),
+    ]
     first = asyncio.run(cached.decompose(items))
     assert [None if s is None else len(s.steps) for s in first] == [2, 1, 2, 1, None]
     assert inner.read == ["a\nb", "c", "c", "fail"]
@@ -52,7 +62,11 @@ def test_a_pair_is_judged_once_wherever_its_steps_stand(table_judge: Any, tmp_pa
     inner = table_judge({("a", "b"): PairVerdict(0.25, 0.5, 0.75), ("a", "c"): None})
     judge = CachedJudge(inner, Shelf(tmp_path))
     step = lambda text, index=0: ReasoningStep(index=index, sub_problem=text, start=index, end=index + 1)  # noqa: E731
-    pairs = [StepPair(step("a"), step("b")), StepPair(step("a", 3), step("b", 5)), StepPair(step("a"), step("c"))]
+    pairs = [
+        StepPair(step("a"), step("b")),
+        StepPair(step("a", 3), step("b", 5)),
+        StepPair(step("a"), step("c")),
+    ]
     assert asyncio.run(judge.judge(pairs)) == [PairVerdict(0.25, 0.5, 0.75)] * 2 + [None]
     assert inner.asked == [("a", "b"), ("a", "c")]
     fresh = table_judge({("a", "c"): PairVerdict(0.0, 0.0, 0.0)})

@@ -34,7 +34,9 @@ def test_only_unsure_pairs_are_passed_on(
     assert (cascade.seen, cascade.passed_on, len(then.asked)) == (1, int(asked), int(asked))
 
 
-def test_order_is_kept_and_a_failed_second_opinion_is_missing(table_judge: Any, pair: Callable[..., StepPair]) -> None:
+def test_order_is_kept_and_a_failed_second_opinion_is_missing(
+    table_judge: Any, pair: Callable[..., StepPair]
+) -> None:
     sure, unsure = PairVerdict(1.0, 1.0, 1.0), PairVerdict(0.5, 0.5, 0.5)
     first = table_judge({("a", "a"): sure, ("b", "b"): unsure, ("c", "c"): unsure})
     then = table_judge({("b", "b"): None, ("c", "c"): BETTER})

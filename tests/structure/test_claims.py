@@ -21,7 +21,11 @@ def score(student: str, teacher: str = PATH) -> float:
     "other", ["No cats are mammals", "Cats are not mammals", "Cats aren't mammals", "All mammals are cats"]
 )
 def test_a_denial_and_a_converse_are_other_claims(other: str) -> None:
-    assert likeness("All cats are mammals", other, CLAIM_STOP) < 0.5 < likeness("All cats are mammals", "Cats are mammals", CLAIM_STOP)
+    assert (
+        likeness("All cats are mammals", other, CLAIM_STOP)
+        < 0.5
+        < likeness("All cats are mammals", "Cats are mammals", CLAIM_STOP)
+    )
 
 
 def test_quantifiers_count() -> None:
@@ -41,7 +45,11 @@ def test_premises_are_compared_in_any_order() -> None:
 
 def test_steps_name_their_premises() -> None:
     last = decompose_text(PATH).steps[2]
-    assert (last.depends_on, last.quantities, last.operation) == ((0, 1), tuple(PATH.split("\n")[:2]), "therefore")
+    assert (last.depends_on, last.quantities, last.operation) == (
+        (0, 1),
+        tuple(PATH.split("\n")[:2]),
+        "therefore",
+    )
 
 
 def test_denied_and_reversed_paths_fall_and_free_premises_may_swap() -> None:

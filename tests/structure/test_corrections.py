@@ -33,7 +33,9 @@ def test_what_was_built_on_it_is_taken_back_as_well() -> None:
     assert [kind for kind, _ in kinds(path)] == ["retracted", "retracted", "step", "step", "step"]
 
 
-@pytest.mark.parametrize("said", ["that's wrong", "that is not right", "I made a mistake", "that can't be right", "scratch that"])
+@pytest.mark.parametrize(
+    "said", ["that's wrong", "that is not right", "I made a mistake", "that can't be right", "scratch that"]
+)
 def test_words_take_back_the_last_step(said: str) -> None:
     assert kinds(f"16 + 3 = 19.\nWait, {said}.\n16 - 3 = 13.")[0] == ("retracted", "19")
 

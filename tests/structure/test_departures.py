@@ -61,7 +61,9 @@ def test_the_same_calculation_in_another_order_is_forgiven_in_part() -> None:
     # other words 0.02, an extra step 0.15
     expected = 2 ** -(0.6 * (0.3 + 0.45 + 0.6 * 6 / 7) + 0.02 + 0.15)
     assert score("3 * 60 = 180", teacher, problem) == pytest.approx(expected, abs=0.02)
-    assert score("3 * 60 = 180\n2 * 2 = 4", teacher, problem) == 0.0  # 2 and 2 are no quantities of the problem
+    assert (
+        score("3 * 60 = 180\n2 * 2 = 4", teacher, problem) == 0.0
+    )  # 2 and 2 are no quantities of the problem
     assert score("3 + 60 = 63", teacher, problem) == 0.0
 
 
@@ -119,13 +121,23 @@ def test_an_irrelevant_step_on_small_numbers_never_helps(
     ("teacher", "student", "padded"),
     [
         # 1 + 1 in front passes for the origin of both 2s, also of that of the student's other extra step
-        ("2 + 3 = 5 things", "2 + 3 = 5 things\n2 + 5 = 7 things", "1 + 1 = 2 things\n2 + 3 = 5 things\n2 + 5 = 7 things"),
+        (
+            "2 + 3 = 5 things",
+            "2 + 3 = 5 things\n2 + 5 = 7 things",
+            "1 + 1 = 2 things\n2 + 3 = 5 things\n2 + 5 = 7 things",
+        ),
         # 1 + 4 behind passes for the origin of a 5 that was used before
         ("2 + 5 = 7 things\n2 * 5 = 10 things", "5 + 5 = 10 things", "5 + 5 = 10 things\n1 + 4 = 5 things"),
-        ("2 + 5 = 7 things\n2 + 2 = 4 things\n2 * 3 = 6 things", "2 + 5 = 7 things", "2 + 5 = 7 things\n1 + 4 = 5 things"),
+        (
+            "2 + 5 = 7 things\n2 + 2 = 4 things\n2 * 3 = 6 things",
+            "2 + 5 = 7 things",
+            "2 + 5 = 7 things\n1 + 4 = 5 things",
+        ),
     ],
 )
-def test_a_step_that_passes_for_the_origin_of_a_number_never_helps(teacher: str, student: str, padded: str) -> None:
+def test_a_step_that_passes_for_the_origin_of_a_number_never_helps(
+    teacher: str, student: str, padded: str
+) -> None:
     assert score(padded, teacher, "") <= score(student, teacher, "")
 
 

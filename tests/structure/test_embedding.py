@@ -22,7 +22,9 @@ class Rules:
 
     async def judge(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
         return [
-            None if pair.student_step.answer == "?" else PairVerdict(0.0, 0.0, float(pair.teacher_step.answer == pair.student_step.answer))
+            None
+            if pair.student_step.answer == "?"
+            else PairVerdict(0.0, 0.0, float(pair.teacher_step.answer == pair.student_step.answer))
             for pair in pairs
         ]
 
@@ -42,7 +44,9 @@ def test_similarity_becomes_probability(pair: Callable[..., StepPair]) -> None:
     # cos(45 deg) = 0.7071: 1 / (1 + exp(-10 * 0.2071)) = 0.8880; cos(90 deg) = 0: 1 / (1 + exp(5)) = 0.0067
     assert first is not None
     assert second is not None
-    assert (first.p_intent, first.p_sub_problem, first.p_answer) == pytest.approx((0.8880, 0.8880, 1.0), abs=1e-4)
+    assert (first.p_intent, first.p_sub_problem, first.p_answer) == pytest.approx(
+        (0.8880, 0.8880, 1.0), abs=1e-4
+    )
     assert (second.p_sub_problem, second.p_answer) == pytest.approx((1 / (1 + math.exp(5)), 0.0))
     assert calls == [["east", "northeast", "north"]]  # each text once
 

@@ -19,7 +19,8 @@ YES, NO = PairVerdict(1.0, 1.0, 1.0), PairVerdict(0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "kept"), [([YES, YES], 2), ([YES, NO, YES], 2), ([NO, YES], 1), ([YES, None, YES], 2), ([], 0)]
+    ("verdicts", "kept"),
+    [([YES, YES], 2), ([YES, NO, YES], 2), ([NO, YES], 1), ([YES, None, YES], 2), ([], 0)],
 )
 def test_a_plain_judge_is_cut_after_the_branch_was_left(
     table_judge: Any, pair: Callable[..., StepPair], verdicts: list[PairVerdict | None], kept: int
@@ -34,7 +35,13 @@ def test_a_plain_judge_is_cut_after_the_branch_was_left(
     assert {key[0] for key in judge.asked} == {f"t{i}" for i in range(kept)}
 
 
-@given(st.lists(st.sampled_from([0.0, 0.3, 0.5, 0.8, 1.0]).flatmap(lambda p: st.tuples(st.just(p), st.sampled_from([0.0, 1.0]), st.sampled_from([0.0, 1.0])))))
+@given(
+    st.lists(
+        st.sampled_from([0.0, 0.3, 0.5, 0.8, 1.0]).flatmap(
+            lambda p: st.tuples(st.just(p), st.sampled_from([0.0, 1.0]), st.sampled_from([0.0, 1.0]))
+        )
+    )
+)
 def test_the_prefix_score_does_not_change(rows: list[tuple[float, float, float]]) -> None:
     verdicts = [PairVerdict(*row) for row in rows]
 
@@ -46,5 +53,8 @@ def test_the_prefix_score_does_not_change(rows: list[tuple[float, float, float]]
 
     seen = asyncio.run(prefix_verdicts(Fixed(), [None] * len(verdicts), 0.5))  # type: ignore[list-item]
     whole = [[verdict if i == j else NO for j in range(len(rows))] for i, verdict in enumerate(verdicts)]
-    gated = [[(seen[i] or NO) if i == j and i < len(seen) else NO for j in range(len(rows))] for i in range(len(rows))]
+    gated = [
+        [(seen[i] or NO) if i == j and i < len(seen) else NO for j in range(len(rows))]
+        for i in range(len(rows))
+    ]
     assert align_prefix(gated) == align_prefix(whole)

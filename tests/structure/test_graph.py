@@ -60,7 +60,14 @@ def test_find_value_takes_the_last_and_rounds_only_fractions() -> None:
 
 
 def test_problem_quantities_in_digits_and_words() -> None:
-    assert problem_quantities("She eats three of 1,200 eggs, half a dozen at $2.50; twice") == (3, 1200, 0.5, 12, 2.5, 2)
+    assert problem_quantities("She eats three of 1,200 eggs, half a dozen at $2.50; twice") == (
+        3,
+        1200,
+        0.5,
+        12,
+        2.5,
+        2,
+    )
 
 
 def test_a_stored_structure_gives_the_same_graph_as_the_path() -> None:
@@ -71,7 +78,9 @@ def test_a_stored_structure_gives_the_same_graph_as_the_path() -> None:
     problem = (25.0,)
     one = prepare_raw(path, read_path(path), problem).graph
     other = prepare_structure(decompose_text(path, problem="25"), problem).graph
-    assert [(u.key, u.ops, u.deps, u.symbolic) for u in one.units] == [(u.key, u.ops, u.deps, u.symbolic) for u in other.units]
+    assert [(u.key, u.ops, u.deps, u.symbolic) for u in one.units] == [
+        (u.key, u.ops, u.deps, u.symbolic) for u in other.units
+    ]
 
 
 def test_units_round_noise_away() -> None:

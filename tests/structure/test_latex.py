@@ -61,9 +61,16 @@ def test_dollars_in_prose_are_no_math() -> None:
 
 
 def test_rendered_calculations_read_back() -> None:
-    for text in (r"$x^2+5x+6 = (x+2)(x+3)$", r"$\frac{1}{2} \cdot 8 = 4$", r"$x = 7$", r"there are $12$ ways"):
+    for text in (
+        r"$x^2+5x+6 = (x+2)(x+3)$",
+        r"$\frac{1}{2} \cdot 8 = 4$",
+        r"$x = 7$",
+        r"there are $12$ ways",
+    ):
         (calc,) = find_latex_calculations(text)
-        again = find_latex_calculations(calc.render() if calc.render().startswith("$") else f"${calc.render()}$")
+        again = find_latex_calculations(
+            calc.render() if calc.render().startswith("$") else f"${calc.render()}$"
+        )
         assert [a.value for a in again] == [calc.value]
 
 
@@ -100,5 +107,8 @@ def test_the_only_variable_may_have_any_name() -> None:
 
 
 def test_what_cannot_be_worked_out_is_compared_as_text() -> None:
-    (a,), (b,) = find_latex_calculations(r"$7^{2023} \equiv 2^{2023} \pmod 5$"), find_latex_calculations(r"$7^{2023}\equiv 2^{2023}$")
+    (a,), (b,) = (
+        find_latex_calculations(r"$7^{2023} \equiv 2^{2023} \pmod 5$"),
+        find_latex_calculations(r"$7^{2023}\equiv 2^{2023}$"),
+    )
     assert a.symbolic and a.value > 1e12 and b.symbolic

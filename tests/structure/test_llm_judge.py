@@ -65,7 +65,9 @@ def run(judge: Judge, *pairs: StepPair) -> list[PairVerdict | None]:
 )
 def test_only_the_exact_word_is_a_verdict(text: str, verdict: float | None) -> None:
     assert read_verdict(CompletionResult(text, "stop"), "exact") == verdict
-    assert read_verdict(CompletionResult(text, "stop"), "auto") == verdict  # a server without log-probabilities
+    assert (
+        read_verdict(CompletionResult(text, "stop"), "auto") == verdict
+    )  # a server without log-probabilities
     assert read_verdict(CompletionResult(text, "length"), "auto") is None
     assert read_verdict(CompletionResult(text, "stop"), "logprobs") is None
 
@@ -84,7 +86,9 @@ def test_a_first_token_that_is_mostly_neither_is_no_verdict() -> None:
 
 
 def test_where_there_are_log_probabilities_the_word_does_not_matter() -> None:
-    result = CompletionResult("no", "stop", first_token_logprobs=(("no", math.log(0.6)), ("yes", math.log(0.4))))
+    result = CompletionResult(
+        "no", "stop", first_token_logprobs=(("no", math.log(0.6)), ("yes", math.log(0.4)))
+    )
     assert read_verdict(result, "auto") == pytest.approx(0.4)
     assert read_verdict(result, "exact") == 0.0
 
@@ -148,7 +152,9 @@ def test_all_three_answers_make_the_verdict(scripted: Any, pair: MakePair) -> No
 
     def answer(request: CompletionRequest) -> CompletionResult:
         p = said[kind_of(request)]
-        return CompletionResult("yes", "stop", first_token_logprobs=(("yes", math.log(p)), ("no", math.log(1 - p))))
+        return CompletionResult(
+            "yes", "stop", first_token_logprobs=(("yes", math.log(p)), ("no", math.log(1 - p)))
+        )
 
     completer = scripted(answer)
     [verdict] = run(LLMJudge(completer), pair("q1", "q2", ("1", "2")))
@@ -189,12 +195,16 @@ def test_the_same_question_is_asked_once(scripted: Any, pair: MakePair, tmp_path
 
 
 @pytest.mark.parametrize("broken", ["intent", "sub_problem", "answer"])
-def test_a_question_without_a_verdict_makes_the_pair_missing(scripted: Any, pair: MakePair, broken: str) -> None:
+def test_a_question_without_a_verdict_makes_the_pair_missing(
+    scripted: Any, pair: MakePair, broken: str
+) -> None:
     completer = scripted(lambda request: "hard to say" if kind_of(request) == broken else "yes")
     judge = LLMJudge(completer)
     assert run(judge, pair("q1", "q2", ("1", "2"))) == [None]
     assert dict(judge.faults) == {"no_verdict": 1}
-    assert run(judge, pair("q1", "q2", ("1", "2"))) == [None]  # what is missing is not remembered, but asked again
+    assert run(judge, pair("q1", "q2", ("1", "2"))) == [
+        None
+    ]  # what is missing is not remembered, but asked again
     assert judge.faults["no_verdict"] == 2
 
 
@@ -205,7 +215,9 @@ def test_a_batch_asks_twice_at_most(scripted: Any, pair: MakePair) -> None:
 
     completer = scripted(answer)
     judge = LLMJudge(completer, batch=True)
-    verdicts = run(judge, pair("q1", "q2", ("1", "2")), pair("q3", "other", ("1", "3")), pair("q5", "q6", ("1", "other")))
+    verdicts = run(
+        judge, pair("q1", "q2", ("1", "2")), pair("q3", "other", ("1", "3")), pair("q5", "q6", ("1", "other"))
+    )
     assert verdicts == [PairVerdict(1.0, 1.0, 1.0), PairVerdict(0.0, 0.0, 0.0), PairVerdict(1.0, 1.0, 0.0)]
     assert len(completer.requests) == 2
     broken = LLMJudge(scripted(lambda request: '{"answers": ["yes"]}'), batch=True)
@@ -219,8 +231,14 @@ def test_a_request_holds_one_sample_only(scripted: Any, pair: MakePair) -> None:
         return json.dumps({"answers": ["yes"] * len(rows)}) if isinstance(rows, list) else "yes"
 
     completer = scripted(answer)
-    pairs = [replace(pair(f"t{i}{k}", f"s{i}{k}", ("1", f"2{i}{k}")), problem=f"p{i}", sample=i) for k in range(3) for i in range(4)]
-    shared = replace(pair("t00", "s00", ("1", "200")), problem="p9", sample=9)  # all asked already, for sample 0
+    pairs = [
+        replace(pair(f"t{i}{k}", f"s{i}{k}", ("1", f"2{i}{k}")), problem=f"p{i}", sample=i)
+        for k in range(3)
+        for i in range(4)
+    ]
+    shared = replace(
+        pair("t00", "s00", ("1", "200")), problem="p9", sample=9
+    )  # all asked already, for sample 0
     verdicts = run(LLMJudge(completer, batch=True), *pairs, shared)
     assert verdicts == [PairVerdict(1.0, 1.0, 1.0)] * 13
     assert len(completer.requests) == 2 * 4
@@ -237,7 +255,9 @@ def test_the_scorer_tells_samples_apart(scripted: Any) -> None:
     completer = scripted(answer)
     scorer = StructureScorer(judge=LLMJudge(completer, batch=True))
     names = ("Ann", "Bob", "Cid")
-    teachers = [(decompose_text(f"{name} has 3 + 4 = 7 pens. {name} sells 7 - 2 = 5 pens."),) for name in names]
+    teachers = [
+        (decompose_text(f"{name} has 3 + 4 = 7 pens. {name} sells 7 - 2 = 5 pens."),) for name in names
+    ]
     students = [f"{name} got 3 + 5 = 8 pens. {name} lost 8 - 1 = 7 pens." for name in names]
     scores = asyncio.run(scorer.score([ScoreItem("", t, s) for t, s in zip(teachers, students, strict=True)]))
     assert all(score is not None for score in scores)
@@ -252,7 +272,13 @@ def test_a_prefix_stops_at_the_first_other_intent(scripted: Any, pair: MakePair)
             return json.dumps({"answers": ["no" if text["B"] == "left" else "yes" for text in texts]})
         return "no" if texts["B"] == "left" else "yes"
 
-    pairs = [pair("t0", "s0", ("1", "2")), pair("t1", "s1", ("3", "4")), pair("t2", "left"), pair("t3", "s3"), pair("t4", "s4")]
+    pairs = [
+        pair("t0", "s0", ("1", "2")),
+        pair("t1", "s1", ("3", "4")),
+        pair("t2", "left"),
+        pair("t3", "s3"),
+        pair("t4", "s4"),
+    ]
     for batch in (False, True):
         completer = scripted(answer)
         judge = LLMJudge(completer, batch=batch)
@@ -285,7 +311,14 @@ def test_a_prefix_stops_at_the_first_other_intent(scripted: Any, pair: MakePair)
 @pytest.mark.parametrize("batch", [False, True])
 def test_no_fault_of_an_endpoint_ever_makes_a_number(reply: Reply, batch: bool, pair: MakePair) -> None:
     with SimulatedServer(lambda body: reply) as server:
-        config = OpenAIEndpoint(type="openai", base_url=server.url, model="m", timeout_s=0.1 if reply.delay_s else 30.0, attempts=2, max_wait_s=0.01)
+        config = OpenAIEndpoint(
+            type="openai",
+            base_url=server.url,
+            model="m",
+            timeout_s=0.1 if reply.delay_s else 30.0,
+            attempts=2,
+            max_wait_s=0.01,
+        )
         judge = LLMJudge(OpenAICompleter(config), batch=batch)
         assert run(judge, pair("q1", "q2"), pair("q3", "q4")) == [None, None]
     assert sum(judge.faults.values()) == 2
@@ -299,7 +332,9 @@ def test_other_errors_are_not_swallowed(scripted: Any, pair: MakePair) -> None:
         run(LLMJudge(scripted(answer)), pair("q1", "q2"))
 
 
-def test_faults_are_logged_once_per_kind(scripted: Any, pair: MakePair, caplog: pytest.LogCaptureFixture) -> None:
+def test_faults_are_logged_once_per_kind(
+    scripted: Any, pair: MakePair, caplog: pytest.LogCaptureFixture
+) -> None:
     def answer(request: CompletionRequest) -> str:
         raise CompletionFault("timeout", "no answer within 1 s")
 

@@ -21,7 +21,14 @@ ROW: dict[str, Any] = {
     "depends_on": [],
     "quote": "16 - 3 = 13",
 }
-NEXT = ROW | {"sub_problem": "What is earned?", "answer": "26", "uses": [2], "operation": "*", "depends_on": [0], "quote": "13 * 2 = 26"}
+NEXT = ROW | {
+    "sub_problem": "What is earned?",
+    "answer": "26",
+    "uses": [2],
+    "operation": "*",
+    "depends_on": [0],
+    "quote": "13 * 2 = 26",
+}
 
 
 def text(*rows: Any) -> str:
@@ -30,7 +37,12 @@ def text(*rows: Any) -> str:
 
 def test_a_whole_decomposition() -> None:
     first, second = parse_steps(text(ROW, NEXT), PATH)
-    assert (first.meta, first.sub_problem, first.answer, first.operation) == ("Count first.", "How many are left?", "13", "-")
+    assert (first.meta, first.sub_problem, first.answer, first.operation) == (
+        "Count first.",
+        "How many are left?",
+        "13",
+        "-",
+    )
     assert first.quantities == ("16", "3")  # "$3" is the number 3
     assert PATH[first.start : first.end] == "16 - 3 = 13"
     assert PATH[second.start : second.end] == "13 * 2\n= 26"  # white space differs, the span is the source's
@@ -43,8 +55,8 @@ def test_a_whole_decomposition() -> None:
     [
         "```json\n{}\n```",
         "Here it is:\n{}\nI hope this helps {{you}}.",
-        "<think>maybe {{\"steps\": []}}</think>\n{}",
-        "{{\"other\": 1}} {}",
+        '<think>maybe {{"steps": []}}</think>\n{}',
+        '{{"other": 1}} {}',
     ],
 )
 def test_wrapping_is_tolerated(wrapped: str) -> None:
@@ -83,7 +95,9 @@ def test_what_is_no_decomposition_is_a_fault(written: str, complaint: str) -> No
 
 
 def test_dependencies_on_later_steps_are_dropped() -> None:
-    steps = parse_steps(text(ROW | {"depends_on": [0, 1, -1]}, ROW | {"depends_on": [0, 0, 5, True, "0"]}), PATH)
+    steps = parse_steps(
+        text(ROW | {"depends_on": [0, 1, -1]}, ROW | {"depends_on": [0, 0, 5, True, "0"]}), PATH
+    )
     assert [step.depends_on for step in steps] == [(), (0,)]
 
 
@@ -91,20 +105,35 @@ def test_dependencies_on_later_steps_are_dropped() -> None:
     ("row", "calculations"),
     [
         ({"quote": "she has 13", "uses": ["16", "3"], "operation": "-"}, ("16-3=13",)),
-        ({"quote": "she has 13", "uses": ["16", "4"], "operation": "-"}, ()),  # 16 - 4 is not 13: not what was meant
+        (
+            {"quote": "she has 13", "uses": ["16", "4"], "operation": "-"},
+            (),
+        ),  # 16 - 4 is not 13: not what was meant
         ({"quote": "she has 13", "uses": ["eggs", "3"], "operation": "-"}, ()),
         ({"quote": "she has 13", "uses": ["16"], "operation": "-"}, ()),
-        ({"quote": "16 - 4 = 13", "uses": [], "operation": "-"}, ("16 - 4 = 13",)),  # what is quoted counts, wrong or not
+        (
+            {"quote": "16 - 4 = 13", "uses": [], "operation": "-"},
+            ("16 - 4 = 13",),
+        ),  # what is quoted counts, wrong or not
     ],
 )
-def test_calculations_come_from_the_quote_or_from_the_quantities(row: dict[str, Any], calculations: tuple[str, ...]) -> None:
+def test_calculations_come_from_the_quote_or_from_the_quantities(
+    row: dict[str, Any], calculations: tuple[str, ...]
+) -> None:
     assert parse_steps(text(ROW | row), PATH)[0].calculations == calculations
 
 
 def test_quotes_are_found_in_order_then_anywhere() -> None:
     path = "a b. A  B. c"
     # "a b" twice in order; "c"; "A b." starts again from the beginning; nothing for what is not there
-    assert locate(["a b", "A B", "c", "a b.", "zzz", ""], path) == [(0, 3), (5, 9), (11, 12), (0, 4), (0, 0), (0, 0)]
+    assert locate(["a b", "A B", "c", "a b.", "zzz", ""], path) == [
+        (0, 3),
+        (5, 9),
+        (11, 12),
+        (0, 4),
+        (0, 0),
+        (0, 0),
+    ]
 
 
 def test_quotes_are_found_where_folding_changes_the_length() -> None:

@@ -21,7 +21,9 @@ RULE = PrefixAlignmentConfig(type="prefix")
 
 
 def structure(text: str) -> Structure:
-    return Structure(steps=tuple(ReasoningStep(index=i, sub_problem=word) for i, word in enumerate(text.split())))
+    return Structure(
+        steps=tuple(ReasoningStep(index=i, sub_problem=word) for i, word in enumerate(text.split()))
+    )
 
 
 class Words:
@@ -37,12 +39,16 @@ class Words:
         return [None if "!" in item.path else structure(item.path) for item in items]
 
 
-def run(judge: Any, decomposer: Any, *samples: PrefixSample, rule: PrefixAlignmentConfig = RULE) -> list[StructureScore | None]:
+def run(
+    judge: Any, decomposer: Any, *samples: PrefixSample, rule: PrefixAlignmentConfig = RULE
+) -> list[StructureScore | None]:
     return asyncio.run(score_prefix(samples, decomposer, judge, rule))
 
 
 def test_the_rule_by_hand(table_judge: Any) -> None:
-    judge = table_judge({("a", "a"): SAME, ("b", "x"): HALF, ("c", "y"): QUARTER, ("d", "z"): OTHER, ("e", "e"): SAME})
+    judge = table_judge(
+        {("a", "a"): SAME, ("b", "x"): HALF, ("c", "y"): QUARTER, ("d", "z"): OTHER, ("e", "e"): SAME}
+    )
     sample = PrefixSample(PathItem("", "a x y z e"), (structure("a b c d e"),))
     [score] = run(judge, Words(), sample)
     assert score is not None
@@ -84,20 +90,28 @@ def test_faults_are_missing(table_judge: Any) -> None:
     judge = table_judge({("a", "a"): SAME, ("b", "b"): None, ("c", "c"): SAME})
     teacher = (structure("a b c"),)
     paths = ["a b c", "!", "a"]
-    assert [s is None for s in run(judge, Words(), *[PrefixSample(PathItem("", p), teacher) for p in paths])] == [True, True, False]
+    assert [
+        s is None for s in run(judge, Words(), *[PrefixSample(PathItem("", p), teacher) for p in paths])
+    ] == [True, True, False]
 
 
 def test_the_same_sample_is_scored_once(table_judge: Any) -> None:
     judge, words = table_judge({("a", "a"): SAME, ("b", "a"): OTHER}), Words()
     ours, other = (structure("a"),), (structure("b"),)
-    samples = [PrefixSample(PathItem("", "a"), ours), PrefixSample(PathItem("", "a"), other), PrefixSample(PathItem("", "a"), ours)]
+    samples = [
+        PrefixSample(PathItem("", "a"), ours),
+        PrefixSample(PathItem("", "a"), other),
+        PrefixSample(PathItem("", "a"), ours),
+    ]
     scores = run(judge, words, *samples)
     assert [score and score.structure for score in scores] == [1.0, 0.0, 1.0]
     assert len(words.read) == len(judge.asked) == 2
 
 
 def test_the_scorer_takes_this_way_for_the_papers_rule(table_judge: Any) -> None:
-    judge = table_judge({("a", "x"): OTHER, ("b", "y"): SAME, ("c", "z"): SAME})  # any other pair would be a KeyError
+    judge = table_judge(
+        {("a", "x"): OTHER, ("b", "y"): SAME, ("c", "z"): SAME}
+    )  # any other pair would be a KeyError
     scorer = StructureScorer(Words(), judge, RULE)
     [score] = asyncio.run(scorer.score([ScoreItem("", (structure("a b c"),), "x y z")]))
     assert score is not None

@@ -88,7 +88,10 @@ def test_the_same_data_give_the_same_request() -> None:
 
 
 def test_mathematics_stays_readable() -> None:
-    for text in ("<<16-3=13>> and x < 5, [1, 2], \\[x\\]", "x[0] + a[i][j], [0, 1), [A, B], [x], [-1, 1], \\sqrt[3]{8}"):
+    for text in (
+        "<<16-3=13>> and x < 5, [1, 2], \\[x\\]",
+        "x[0] + a[i][j], [0, 1), [A, B], [x], [-1, 1], \\sqrt[3]{8}",
+    ):
         assert encode(text) == json.dumps(text)
 
 
@@ -98,7 +101,14 @@ def test_broken_surrogates_can_be_sent() -> None:
 
 @pytest.mark.parametrize(
     ("domain", "prompt"),
-    [("math", "math"), ("Arithmetic", "math"), ("relations", "commonsense"), ("code", "code"), ("cooking", "math"), ("logic", "logic")],
+    [
+        ("math", "math"),
+        ("Arithmetic", "math"),
+        ("relations", "commonsense"),
+        ("code", "code"),
+        ("cooking", "math"),
+        ("logic", "logic"),
+    ],
 )
 def test_every_domain_has_a_prompt_with_an_example_that_can_be_read(domain: str, prompt: str) -> None:
     from rlkd.structure.parsing import parse_steps

@@ -44,7 +44,10 @@ def test_statements_of_the_answer_are_not_read(line: str, joint: str) -> None:
     if joint == ". " and line[0] in "A#*R" and line[:2] != "An":
         return  # a label needs a line of its own
     (step,) = decompose_text(f"She earns 2 + 16 = 18 dollars{joint}{line}").steps
-    assert (step.calculations, step.sub_problem.rstrip(".")) == (("2+16=18",), "She earns 2 + 16 = 18 dollars")
+    assert (step.calculations, step.sub_problem.rstrip(".")) == (
+        ("2+16=18",),
+        "She earns 2 + 16 = 18 dollars",
+    )
 
 
 @pytest.mark.parametrize("end", ["So the answer is yes.", "\\boxed{yes}", "Answer: yes", "So, yes."])
@@ -94,7 +97,9 @@ def test_meta_reasoning_sub_problem_answer_and_dependencies() -> None:
 
 
 def test_claims_in_words_are_steps() -> None:
-    path = "Genghis Khan had sixteen children.\nJulius Caesar had three children.\nSixteen is more than three."
+    path = (
+        "Genghis Khan had sixteen children.\nJulius Caesar had three children.\nSixteen is more than three."
+    )
     steps = decompose_text(path, "commonsense").steps
     assert [s.answer for s in steps] == path.split("\n")
 

@@ -20,7 +20,10 @@ DIVISORS = ("How many positive divisors does 360 have?",
             r"The prime factorization is $360 = 2^3 \cdot 3^2 \cdot 5$. The number of divisors is $(3+1)(2+1)(1+1) = 4 \cdot 3 \cdot 2 = \boxed{24}$.")  # fmt: skip
 DICE = ("A fair die is rolled twice. What is the probability that the sum is 7?",
         r"There are $6 \cdot 6 = 36$ outcomes, and 6 of them have the sum 7. The probability is $\frac{6}{36} = \boxed{\frac{1}{6}}$.")  # fmt: skip
-CHOOSE = ("How many ways to choose 3 of 8?", r"There are $\binom{8}{3}=56$ ways. With a leader of the 3 there are $56 \cdot 3 = 168$.")
+CHOOSE = (
+    "How many ways to choose 3 of 8?",
+    r"There are $\binom{8}{3}=56$ ways. With a leader of the 3 there are $56 \cdot 3 = 168$.",
+)
 CATS = ("", "All cats are mammals.\nAll mammals are warm.\nSo all cats are warm.")
 
 PAIRS = [

@@ -61,7 +61,9 @@ def test_wording_tells_names_apart(a: str, b: str, same: bool) -> None:
 
 def test_named_quantities_and_text_answers() -> None:
     def step(question: str, answer: str, quantities: tuple[str, ...] = ("Ann", "3")) -> ReasoningStep:
-        return ReasoningStep(index=0, sub_problem=question, answer=answer, quantities=quantities, operation="add")
+        return ReasoningStep(
+            index=0, sub_problem=question, answer=answer, quantities=quantities, operation="add"
+        )
 
     def judge(a: ReasoningStep, b: ReasoningStep) -> tuple[float, float, float]:
         found = JUDGE.judge_pair(StepPair(a, b))
@@ -71,7 +73,11 @@ def test_named_quantities_and_text_answers() -> None:
     assert judge(step("What is Bob?", "5"), step("What is Bob?", "6")) == (1.0, 1.0, 0.0)
     assert judge(step("What is Bob?", "5"), step("What is Cid?", "5"))[0] < 0.5
     # the same question from one of two quantities of three in all, or by another operation: 1/3, 1/2
-    assert judge(step("What is Bob?", "5"), step("What is Bob?", "5", ("Ann", "4"))) == (1.0, pytest.approx(1 / 3), 1.0)
+    assert judge(step("What is Bob?", "5"), step("What is Bob?", "5", ("Ann", "4"))) == (
+        1.0,
+        pytest.approx(1 / 3),
+        1.0,
+    )
     other = step("What is Bob?", "5").model_copy(update={"operation": "multiply"})
     assert judge(step("What is Bob?", "5"), other) == (1.0, 0.5, 1.0)
     assert judge(step("What is Bob?", "5"), step("What is Bob?", "5", ("Zoe", "8"))) == (1.0, 0.0, 1.0)

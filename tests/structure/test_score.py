@@ -41,7 +41,9 @@ def solutions(draw: st.DrawFn) -> list[str]:
         value = {"+": a + b, "-": a - b, "*": a * b}[op]
         if abs(value) > 10_000:
             continue
-        lines.append(f"{draw(st.sampled_from(['So there are', 'That makes', 'He has']))} {a} {op} {b} = {value} of them.")
+        lines.append(
+            f"{draw(st.sampled_from(['So there are', 'That makes', 'He has']))} {a} {op} {b} = {value} of them."
+        )
         known.append(abs(value))
     return lines or ["He has 2 + 3 = 5 of them."]
 
@@ -67,7 +69,9 @@ def test_paths_that_share_nothing_score_zero(lines: list[str]) -> None:
 
 
 @given(solutions(), solutions(), st.integers(0, 6), st.integers(1013, 1999), st.integers(101, 997))
-def test_an_irrelevant_step_never_helps(teacher: list[str], student: list[str], at: int, a: int, b: int) -> None:
+def test_an_irrelevant_step_never_helps(
+    teacher: list[str], student: list[str], at: int, a: int, b: int
+) -> None:
     path = "\n".join(teacher)
     before = score("\n".join(student), [path], "")
     padded = [*student[:at], f"Far away, {a} * {b} = {a * b} pebbles lie there.", *student[at:]]
@@ -84,7 +88,10 @@ def test_a_repeated_step_never_helps(teacher: list[str], student: list[str], dat
 
 @given(solutions(), solutions())
 def test_copying_the_problem_never_helps(teacher: list[str], student: list[str]) -> None:
-    path, problem = "\n".join(teacher), "He has 16 eggs of them. So there are three ducks. That makes 4 and 60."
+    path, problem = (
+        "\n".join(teacher),
+        "He has 16 eggs of them. So there are three ducks. That makes 4 and 60.",
+    )
     before = score("\n".join(student), [path], problem)
     assert score("\n".join([problem, *student]), [path], problem) <= before + 1e-9
 
@@ -103,7 +110,9 @@ def test_other_words_cost_little_and_marks_nothing() -> None:
 
 def test_order_counts_only_where_steps_depend() -> None:
     teacher = "3 * 4 = 12 pens\n5 * 6 = 30 books\n12 + 30 = 42 things"
-    assert score("5 * 6 = 30 books\n3 * 4 = 12 pens\n12 + 30 = 42 things", [teacher], "3 4 5 6") == pytest.approx(1.0)
+    assert score(
+        "5 * 6 = 30 books\n3 * 4 = 12 pens\n12 + 30 = 42 things", [teacher], "3 4 5 6"
+    ) == pytest.approx(1.0)
     early = score("12 + 30 = 42 things\n3 * 4 = 12 pens\n5 * 6 = 30 books", [teacher], "3 4 5 6")
     assert early < 0.95
 
@@ -145,13 +154,20 @@ def test_the_report_names_the_steps_that_were_followed() -> None:
 
 
 def test_paths_in_words_are_compared_by_wording() -> None:
-    teacher = "Genghis Khan had sixteen children.\nJulius Caesar had three children.\nSixteen is more than three."
+    teacher = (
+        "Genghis Khan had sixteen children.\nJulius Caesar had three children.\nSixteen is more than three."
+    )
     assert score(teacher, [teacher]) == 1.0
     half = "Julius Caesar had three children.\nGenghis Khan lived in Mongolia for a long time."
     assert 0.2 < score(half, [teacher]) < 0.7
     assert score("The zebra is striped.", [teacher]) == 0.0
     # a claim that only repeats the question counts on neither side
-    assert score("Julius Caesar had three children.", [teacher], "True or not: Julius Caesar had three children?") == 0.0
+    assert (
+        score(
+            "Julius Caesar had three children.", [teacher], "True or not: Julius Caesar had three children?"
+        )
+        == 0.0
+    )
 
 
 def test_prefix_as_the_chosen_alignment() -> None:

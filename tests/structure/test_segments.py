@@ -26,7 +26,9 @@ def test_lines_that_state_the_answer(line: str) -> None:
     assert [segment.kind for segment in split_lines(line)] == ["final"]
 
 
-@pytest.mark.parametrize("line", ["No cats are dogs.", "The answers add up", "A dog barks", "So the sum is 18."])
+@pytest.mark.parametrize(
+    "line", ["No cats are dogs.", "The answers add up", "A dog barks", "So the sum is 18."]
+)
 def test_lines_that_do_not(line: str) -> None:
     assert [segment.kind for segment in split_lines(line)] == ["step"]
 

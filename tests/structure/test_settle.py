@@ -80,7 +80,8 @@ def test_steps_that_name_nothing_are_never_merged() -> None:
 def structure(steps: Sequence[int]) -> Structure:
     """Steps that each use all before them and name no quantities."""
     made = [
-        ReasoningStep(index=i, sub_problem=f"q{k}", answer=f"a{k}", depends_on=tuple(range(i))) for i, k in enumerate(steps)
+        ReasoningStep(index=i, sub_problem=f"q{k}", answer=f"a{k}", depends_on=tuple(range(i)))
+        for i, k in enumerate(steps)
     ]
     return Structure(steps=tuple(made))
 
@@ -140,7 +141,9 @@ def in_world(student: str) -> float:
     read = WorldDecomposer()
     [teacher] = asyncio.run(read.decompose([PathItem("", WORLD, "arithmetic")]))
     assert teacher is not None
-    [found] = asyncio.run(StructureScorer(read, RulesJudge()).score([ScoreItem("", (teacher,), student, "arithmetic")]))
+    [found] = asyncio.run(
+        StructureScorer(read, RulesJudge()).score([ScoreItem("", (teacher,), student, "arithmetic")])
+    )
     assert found is not None
     return found.structure
 

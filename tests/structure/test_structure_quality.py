@@ -35,7 +35,6 @@ def test_the_path_alone_predicts_the_outcome(benchmark: object, style: str, goal
 
     from rlkd.qualification.measures import auroc
 
-
     pairs = benchmark.load_pairs(DATA, "dev", True, style)  # type: ignore[attr-defined]
     found = benchmark.measures(pairs)  # type: ignore[attr-defined]
     right = np.array([pair.right for pair in pairs])

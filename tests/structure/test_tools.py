@@ -23,7 +23,9 @@ TEACHER, STUDENT = "3 + 4 = 7\n7 * 2 = 14\n#### 14", "4 + 3 = 7\n2 * 7 = 14\nA: 
 
 
 def write(path: Path, lines: list[Any]) -> Path:
-    path.write_text("".join((x if isinstance(x, str) else json.dumps(x)) + "\n" for x in lines), encoding="utf-8")
+    path.write_text(
+        "".join((x if isinstance(x, str) else json.dumps(x)) + "\n" for x in lines), encoding="utf-8"
+    )
     return path
 
 
@@ -34,7 +36,13 @@ def rows(path: Path) -> list[dict[str, Any]]:
 def test_decompose_keeps_order_and_reports_malformed_rows(tmp_path: Path) -> None:
     source = write(
         tmp_path / "in.jsonl",
-        [{"id": 1, "problem": "3 4", "path": "Émile: 3 + 4 = 7"}, "not json", {"id": "c"}, [1], {"id": 4, "path": ""}],
+        [
+            {"id": 1, "problem": "3 4", "path": "Émile: 3 + 4 = 7"},
+            "not json",
+            {"id": "c"},
+            [1],
+            {"id": 4, "path": ""},
+        ],
     )
     target = tmp_path / "out.jsonl"
     assert decompose_file(source, target) == FileResult(5, 3, "line 2: not valid JSON in UTF-8")
@@ -44,7 +52,17 @@ def test_decompose_keeps_order_and_reports_malformed_rows(tmp_path: Path) -> Non
         None, "line 2: not valid JSON in UTF-8", "path: is missing", "line 4: a row is a JSON object, not list", None,
     ]  # fmt: skip
     step = found[0]["steps"][0]
-    assert set(step) == {"index", "meta", "sub_problem", "answer", "quantities", "operation", "depends_on", "start", "end"}
+    assert set(step) == {
+        "index",
+        "meta",
+        "sub_problem",
+        "answer",
+        "quantities",
+        "operation",
+        "depends_on",
+        "start",
+        "end",
+    }
     assert (step["index"], step["answer"], step["start"], step["end"]) == (0, "7", 0, 16)
     assert found[1]["steps"] is None and found[4]["steps"] == []
 
@@ -64,39 +82,61 @@ def test_score_rows(tmp_path: Path) -> None:
         ],
     )
     target = tmp_path / "out.jsonl"
-    assert score_file(source, target) == FileResult(7, 1, "row 'bad': teacher: must be a path or a list of paths, each a text")
+    assert score_file(source, target) == FileResult(
+        7, 1, "row 'bad': teacher: must be a path or a list of paths, each a text"
+    )
     found = {r["id"]: r for r in rows(target)}
     assert list(found) == ["right", "no answer", "wrong", "several", "no step", "mute teacher", "bad"]
     assert set(found["right"]) == {
         "id", "structure", "prefix", "outcome", "reward", "teacher_steps", "student_steps", "steps", "missing", "error",
     }  # fmt: skip
     right = found["right"]
-    assert (right["prefix"], right["outcome"], right["teacher_steps"], right["student_steps"]) == (1.0, 1.0, 2, 2)
+    assert (right["prefix"], right["outcome"], right["teacher_steps"], right["student_steps"]) == (
+        1.0,
+        1.0,
+        2,
+        2,
+    )
     assert right["structure"] > 0.95 and right["reward"] == pytest.approx((right["structure"] + 1) / 2)
     assert (found["no answer"]["outcome"], found["no answer"]["reward"]) == (None, None)
     assert found["wrong"]["outcome"] == 0.0
     assert {s["teacher_path"] for s in found["several"]["steps"]} == {1}
     assert found["no step"]["structure"] == 0.0 and found["no step"]["steps"] == []
     mute = found["mute teacher"]
-    assert (mute["structure"], mute["missing"], mute["reward"], mute["outcome"]) == (None, ["structure"], None, 1.0)
+    assert (mute["structure"], mute["missing"], mute["reward"], mute["outcome"]) == (
+        None,
+        ["structure"],
+        None,
+        1.0,
+    )
     assert (mute["teacher_steps"], mute["student_steps"], mute["error"]) == (0, 2, None)
-    assert [(s["answer"], s["teacher_step"], s["p_answer"]) for s in mute["steps"]] == [("7", None, None), ("14", None, None)]
+    assert [(s["answer"], s["teacher_step"], s["p_answer"]) for s in mute["steps"]] == [
+        ("7", None, None),
+        ("14", None, None),
+    ]
     assert found["bad"]["error"] == "teacher: must be a path or a list of paths, each a text"
 
 
 def test_answers_that_are_none(tmp_path: Path) -> None:
     base = {"teacher": TEACHER, "student": STUDENT}
-    lines = [json.dumps({"id": i, **base, "answer": a}) for i, a in enumerate(["", "  ", None, float("nan"), float("inf"), True, [14]])]
+    lines = [
+        json.dumps({"id": i, **base, "answer": a})
+        for i, a in enumerate(["", "  ", None, float("nan"), float("inf"), True, [14]])
+    ]
     source = write(tmp_path / "in.jsonl", [*lines, json.dumps({"id": float("nan"), **base})])
     assert score_file(source, tmp_path / "out.jsonl").faulty == 4
     found = rows(tmp_path / "out.jsonl")
-    assert [r["error"] for r in found] == [None] * 3 + ["answer: must be text or a finite number"] * 4 + [None]
+    assert [r["error"] for r in found] == [None] * 3 + ["answer: must be text or a finite number"] * 4 + [
+        None
+    ]
     assert [(r["outcome"], r["reward"], r["missing"]) for r in found[:3]] == [(None, None, [])] * 3
     assert found[0]["structure"] > 0.95
     assert found[-1]["id"] is None
 
 
-def test_a_verifier_that_fails_leaves_the_outcome_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_verifier_that_fails_leaves_the_outcome_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: Any) -> bool:
         raise VerifierError("gone")
 
@@ -113,24 +153,45 @@ DEAD = {"type": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "m", "at
 
 
 def test_a_judge_that_is_down_is_an_error_that_says_so(tmp_path: Path) -> None:
-    config = StructuresConfig.model_validate({"judge": {"type": "llm", "endpoint": DEAD}, "cache": {"enabled": False}})
+    config = StructuresConfig.model_validate(
+        {"judge": {"type": "llm", "endpoint": DEAD}, "cache": {"enabled": False}}
+    )
     same = {"id": 2, "teacher": STUDENT, "student": STUDENT}  # equal texts need no judge, other pairs do
-    source = write(tmp_path / "in.jsonl", [{"id": 1, "teacher": TEACHER, "student": "3 + 5 = 8\n8 * 2 = 16", "answer": "14"}, same])
+    source = write(
+        tmp_path / "in.jsonl",
+        [{"id": 1, "teacher": TEACHER, "student": "3 + 5 = 8\n8 * 2 = 16", "answer": "14"}, same],
+    )
     assert score_file(source, tmp_path / "out.jsonl", config).faulty == 2
     row = rows(tmp_path / "out.jsonl")[0]
-    assert (row["structure"], row["prefix"], row["reward"], row["missing"]) == (None, None, None, ["structure"])
+    assert (row["structure"], row["prefix"], row["reward"], row["missing"]) == (
+        None,
+        None,
+        None,
+        ["structure"],
+    )
     assert (row["outcome"], row["teacher_steps"], row["student_steps"]) == (0.0, 2, 2)
     assert [s["answer"] for s in row["steps"]] == ["8", "16"]
-    assert row["error"].startswith("the judge gave no verdict on these steps (last fault: m at http://127.0.0.1:9/v1: cannot be reached")
+    assert row["error"].startswith(
+        "the judge gave no verdict on these steps (last fault: m at http://127.0.0.1:9/v1: cannot be reached"
+    )
 
 
 def test_a_decomposer_that_is_down_is_an_error_that_says_so(tmp_path: Path) -> None:
-    config = StructuresConfig.model_validate({"decomposer": {"type": "generative", "endpoint": DEAD}, "cache": {"enabled": False}})
+    config = StructuresConfig.model_validate(
+        {"decomposer": {"type": "generative", "endpoint": DEAD}, "cache": {"enabled": False}}
+    )
     source = write(tmp_path / "in.jsonl", [{"id": 1, "teacher": [TEACHER, "5 + 5 = 10"], "student": STUDENT}])
     assert score_file(source, tmp_path / "out.jsonl", config).faulty == 1
     [row] = rows(tmp_path / "out.jsonl")
-    assert (row["structure"], row["teacher_steps"], row["student_steps"], row["steps"]) == (None, None, None, None)
-    assert row["error"].startswith("teacher path 0, 1 could not be decomposed (last fault: m at http://127.0.0.1:9/v1: cannot")
+    assert (row["structure"], row["teacher_steps"], row["student_steps"], row["steps"]) == (
+        None,
+        None,
+        None,
+        None,
+    )
+    assert row["error"].startswith(
+        "teacher path 0, 1 could not be decomposed (last fault: m at http://127.0.0.1:9/v1: cannot"
+    )
     source = write(tmp_path / "paths.jsonl", [{"id": 1, "path": TEACHER}])
     assert decompose_file(source, tmp_path / "out.jsonl", config).faulty == 1
     assert "cannot be reached" in rows(tmp_path / "out.jsonl")[0]["error"]
@@ -141,10 +202,14 @@ class Deaf(RulesDecomposer):
 
     async def decompose(self, items: Sequence[PathItem]) -> list[Structure | None]:
         found = await super().decompose(items)
-        return [None if "deaf" in item.path else structure for item, structure in zip(items, found, strict=True)]
+        return [
+            None if "deaf" in item.path else structure for item, structure in zip(items, found, strict=True)
+        ]
 
 
-def test_teachers_keep_their_places_when_one_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_teachers_keep_their_places_when_one_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("rlkd.structure.tools.make_scorer", lambda config: StructureScorer(Deaf()))
     base = {"problem": "3 4 2", "student": STUDENT}
     lines = [
@@ -156,10 +221,18 @@ def test_teachers_keep_their_places_when_one_cannot_be_read(tmp_path: Path, monk
     assert score_file(write(tmp_path / "in.jsonl", lines), tmp_path / "out.jsonl").faulty == 3
     one, two, three, four = rows(tmp_path / "out.jsonl")
     assert {s["teacher_path"] for s in one["steps"]} == {1}
-    assert (one["error"], one["missing"], one["teacher_steps"]) == ("teacher path 0 could not be decomposed", [], 2)
+    assert (one["error"], one["missing"], one["teacher_steps"]) == (
+        "teacher path 0 could not be decomposed",
+        [],
+        2,
+    )
     assert one["structure"] > 0.95
     assert (two["structure"], two["teacher_steps"], two["student_steps"]) == (None, 0, 2)
-    assert (three["structure"], three["teacher_steps"], three["error"]) == (None, None, "teacher path 0 could not be decomposed")
+    assert (three["structure"], three["teacher_steps"], three["error"]) == (
+        None,
+        None,
+        "teacher path 0 could not be decomposed",
+    )
     assert four["error"] is None
 
 
@@ -179,7 +252,9 @@ class Agrees:
         return [PairVerdict(1.0, 1.0, 1.0) for _ in pairs]
 
 
-def test_an_output_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_that_cannot_be_written_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def worked(*_: Any) -> None:
         raise AssertionError("work was done")
 
@@ -196,10 +271,15 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_work(tmp_path: P
 
 
 def test_unmatched_steps_have_nulls(tmp_path: Path) -> None:
-    source = write(tmp_path / "in.jsonl", [{"id": 1, "teacher": TEACHER, "student": "50 * 50 = 2500\n3 + 4 = 7"}])
+    source = write(
+        tmp_path / "in.jsonl", [{"id": 1, "teacher": TEACHER, "student": "50 * 50 = 2500\n3 + 4 = 7"}]
+    )
     assert score_file(source, tmp_path / "out.jsonl").faulty == 0
     steps = rows(tmp_path / "out.jsonl")[0]["steps"]
-    assert [(s["teacher_path"], s["teacher_step"], s["p_answer"]) for s in steps] == [(None, None, None), (0, 0, 1.0)]
+    assert [(s["teacher_path"], s["teacher_step"], s["p_answer"]) for s in steps] == [
+        (None, None, None),
+        (0, 0, 1.0),
+    ]
 
 
 def test_the_output_is_replaced_only_when_done(tmp_path: Path) -> None:
@@ -213,14 +293,19 @@ def test_the_output_is_replaced_only_when_done(tmp_path: Path) -> None:
 
 def test_an_output_that_cannot_be_written_is_told_where(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", [{"id": 1, "path": "3 + 4 = 7"}])
-    with pytest.raises(DataError, match=r"nowhere/out\.jsonl: cannot be written \(No such file or directory\); name another"):
+    with pytest.raises(
+        DataError, match=r"nowhere/out\.jsonl: cannot be written \(No such file or directory\); name another"
+    ):
         decompose_file(source, tmp_path / "nowhere" / "out.jsonl")
     with pytest.raises(DataError, match=r"in\.jsonl/out\.jsonl: cannot be written"):
         decompose_file(source, source / "out.jsonl")
 
 
 def test_text_that_is_not_unicode_and_odd_ids(tmp_path: Path) -> None:
-    source = write(tmp_path / "in.jsonl", ['{"id": 1, "path": "3 + 4 = 7 \\ud800"}', {"id": {"a": 1}, "path": "3 + 4 = 7"}])
+    source = write(
+        tmp_path / "in.jsonl",
+        ['{"id": 1, "path": "3 + 4 = 7 \\ud800"}', {"id": {"a": 1}, "path": "3 + 4 = 7"}],
+    )
     assert decompose_file(source, tmp_path / "out.jsonl").faulty == 0
     assert [r["id"] for r in rows(tmp_path / "out.jsonl")] == [1, None]
 
@@ -228,7 +313,9 @@ def test_text_that_is_not_unicode_and_odd_ids(tmp_path: Path) -> None:
 def test_many_rows_cross_batches(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", [{"id": i, "path": f"{i} + 1 = {i + 1}"} for i in range(600)])
     assert decompose_file(source, tmp_path / "out.jsonl").faulty == 0
-    assert [(r["id"], r["steps"][0]["answer"]) for r in rows(tmp_path / "out.jsonl")] == [(i, str(i + 1)) for i in range(600)]
+    assert [(r["id"], r["steps"][0]["answer"]) for r in rows(tmp_path / "out.jsonl")] == [
+        (i, str(i + 1)) for i in range(600)
+    ]
 
 
 def test_score_configuration(tmp_path: Path) -> None:

@@ -36,7 +36,10 @@ def test_reads(text: str, operands: tuple[float, ...], ops: str, value: float) -
     assert (calc.operands, calc.ops, calc.value) == (operands, ops, value)
 
 
-@pytest.mark.parametrize("text", ["She meets 3 friends at 5 and they are 8 years old", "He has 5 apples and 3 pears", "One of them is 3"])
+@pytest.mark.parametrize(
+    "text",
+    ["She meets 3 friends at 5 and they are 8 years old", "He has 5 apples and 3 pears", "One of them is 3"],
+)
 def test_numbers_alone_are_no_calculation(text: str) -> None:
     assert add_verbal(text, read_plain(text)) == []
 

@@ -51,7 +51,9 @@ def test_a_stage_that_ends_early_says_where(shown: list[tuple[float, str]]) -> N
     assert shown[-1] == (35.0, "warm_start: failed at 7 of 20 steps")  # 7 / 20
 
 
-def test_a_server_that_is_gone_hides_no_failure(shown: list[tuple[float, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_gone_hides_no_failure(
+    shown: list[tuple[float, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[dict[str, Any]] = []
 
     def gone(**what: Any) -> None:

@@ -81,7 +81,9 @@ def test_what_a_qualification_reads_depends_on_where_its_pairs_come_from() -> No
     local = {"type": "llm", "endpoint": {"type": "local", "path": "somewhere"}}
     assert resolve(spec, _config(structures={"judge": local})).job
     # A warm start of another kind is another student to sample, and no other world.
-    assert "qualify" in _changed(student, student.model_copy(update={"warm_start": _config(warm_start={"traces": 3}).warm_start}))
+    assert "qualify" in _changed(
+        student, student.model_copy(update={"warm_start": _config(warm_start={"traces": 3}).warm_start})
+    )
     assert upstream("qualify", rows) == ("qualify",)
     assert upstream("qualify", _config()) == ("data", "traces", "qualify")
     assert upstream("rl", rows) == ("data", "traces", "structures", "warm_start", "qualify", "rl")

@@ -16,7 +16,9 @@ def run_of(folder: Path, *stages: StageEntry) -> Any:
     """As much of a run as its report looks at."""
     folder.mkdir()
     config = parse_config({"name": "t", "data": {"type": "world"}})
-    manifest = RunManifest(name="t", config={"name": "t"}, config_digest="0", store=str(folder), stages=stages, status="failed")
+    manifest = RunManifest(
+        name="t", config={"name": "t"}, config_digest="0", store=str(folder), stages=stages, status="failed"
+    )
     return SimpleNamespace(folder=folder, config=config, manifest=manifest)
 
 
@@ -25,11 +27,15 @@ def test_a_failed_run_shows_its_finished_stages_and_how_far_training_came(tmp_pa
     for made in (data, training):
         made.mkdir()
     (data / "summary.json").write_text('{"loaded": 12, "dropped": {"malformed": 2}}')
-    (training / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n{"step": 3, "lo')
+    (training / "metrics.jsonl").write_text(
+        '{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n{"step": 3, "lo'
+    )
     run = run_of(
         tmp_path / "run",
         StageEntry(name="data", status="done", sha256="1", uri=str(data)),
-        StageEntry(name="structures", status="failed", uri=str(absent), error="x"),  # nothing of it can be shown
+        StageEntry(
+            name="structures", status="failed", uri=str(absent), error="x"
+        ),  # nothing of it can be shown
         StageEntry(name="warm_start", status="failed", uri=str(training), error="NaN in the loss"),
     )
     found = write_report(run)
@@ -41,6 +47,9 @@ def test_a_failed_run_shows_its_finished_stages_and_how_far_training_came(tmp_pa
 
 
 def test_a_run_of_which_nothing_is_there_has_a_report_all_the_same(tmp_path: Path) -> None:
-    run = run_of(tmp_path / "run", StageEntry(name="data", status="failed", uri=str(tmp_path / "gone"), error="there is no file x"))
+    run = run_of(
+        tmp_path / "run",
+        StageEntry(name="data", status="failed", uri=str(tmp_path / "gone"), error="there is no file x"),
+    )
     assert write_report(run).rows.loaded == 0
     assert "there is no file x" in (tmp_path / "run" / "report.html").read_text()

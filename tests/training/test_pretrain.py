@@ -61,7 +61,25 @@ def test_world_text_is_few_tokens_and_survives(domain: str, tokenizer) -> None:
 def test_tokens_of_a_step_by_hand(tokenizer) -> None:
     text = "To find Dan, I need Bob and Ann.\nSo Bob: Ann 3 plus Eve 14 is 17."
     assert tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"]) == (
-        ["To find ", "Dan", ", I need ", "Bob", " and ", "Ann", ".\nSo ", "Bob", ": ", "Ann", " 3", " plus ", "Eve", " 14", " is", " 17", "."]
+        [
+            "To find ",
+            "Dan",
+            ", I need ",
+            "Bob",
+            " and ",
+            "Ann",
+            ".\nSo ",
+            "Bob",
+            ": ",
+            "Ann",
+            " 3",
+            " plus ",
+            "Eve",
+            " 14",
+            " is",
+            " 17",
+            ".",
+        ]
     )
 
 
@@ -86,7 +104,9 @@ def test_flat_loss_equals_the_models_own(tokenizer) -> None:
     mine = pretrain.path_loss(model, ids, labels, torch.float32)
     own = model(input_ids=ids, labels=labels).loss
     assert mine.item() == pytest.approx(own.item(), abs=1e-5)
-    assert pretrain.path_loss(model, ids, labels, torch.bfloat16).item() == pytest.approx(own.item(), abs=0.02)
+    assert pretrain.path_loss(model, ids, labels, torch.bfloat16).item() == pytest.approx(
+        own.item(), abs=0.02
+    )
 
 
 def test_batches_are_repeatable_and_prompts_carry_no_loss(tokenizer) -> None:

@@ -52,7 +52,9 @@ def test_an_unbounded_structure_score_cannot_be_trained_on() -> None:
 def test_all_faults_of_the_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     alignment = {"type": "prefix", "normalize": False}
-    with pytest.raises(ConfigError, match=r"rl\.generation is vllm.*; structures\.alignment\.normalize is off"):
+    with pytest.raises(
+        ConfigError, match=r"rl\.generation is vllm.*; structures\.alignment\.normalize is off"
+    ):
         rl.check_settings(make_config(rl={"generation": "vllm"}, structures={"alignment": alignment}))
 
 

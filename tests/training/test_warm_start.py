@@ -78,7 +78,9 @@ def test_the_last_checkpoint_goes_on_where_that_is_asked_for(inputs: dict[str, P
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     losses = {row["step"]: row["validation_loss"] for row in rows if "validation_loss" in row}
     assert result.metrics == {"steps": 58.0, "validation_loss": losses[58]}
-    assert min(losses.values()) < losses[58]  # the best on validation came earlier, and is not what was asked for
+    assert (
+        min(losses.values()) < losses[58]
+    )  # the best on validation came earlier, and is not what was asked for
 
 
 def test_nan_in_the_loss_stops_it(

@@ -67,7 +67,11 @@ def test_an_experiment_opens_on_its_runs(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     address = tracking.tracking_uri(tmp_path)
     mlflow = tracking.client(address)
-    found = [tracking.experiment(address, "new"), tracking.experiment(address, "new"), tracking.experiment(address, "Default")]
+    found = [
+        tracking.experiment(address, "new"),
+        tracking.experiment(address, "new"),
+        tracking.experiment(address, "Default"),
+    ]
     assert found[0] == found[1]
     for experiment in found:  # one that was made without it gets it too
         assert mlflow.get_experiment(experiment).tags["mlflow.experimentKind"] == "custom_model_development"

@@ -64,8 +64,14 @@ def test_each_attempt_of_a_stage_is_a_child_of_its_own(uri: str, begin: Begin, t
     assert [(point.step, point.value) for point in history] == [(0, 2.0), (1, 1.0)]
     assert client.get_metric_history(child.run_id, "pass_at_4")[0].value == 0.25
     first, second = (next(run for run in found if run.data.tags["rlkd.attempt"] == number) for number in "12")
-    assert (first.info.run_name, second.info.run_name) == (f"rl of {tmp_path.name}", f"rl of {tmp_path.name} (2)")
-    assert second.data.tags["mlflow.note.content"] == f"Stage `rl` of the run {tmp_path.name} (tracked), attempt 2."
+    assert (first.info.run_name, second.info.run_name) == (
+        f"rl of {tmp_path.name}",
+        f"rl of {tmp_path.name} (2)",
+    )
+    assert (
+        second.data.tags["mlflow.note.content"]
+        == f"Stage `rl` of the run {tmp_path.name} (tracked), attempt 2."
+    )
     assert first.data.params == {"rl.steps": "3"}
 
 
