@@ -22,7 +22,7 @@ demo: $(STAMP)  ## distil the demo student end to end; writes runs/demo/report.h
 	$(BIN)/rlkd run demo --output runs/demo
 
 demo-base: $(STAMP)  ## pre-train the demo's base student again (see its model card for the time it takes)
-	$(BIN)/python -m rlkd.training.pretrain --output rlkd/models/demo_base
+	$(BIN)/python -m rlkd.demo.pretrain --output rlkd/models/demo_base
 
 lint: $(STAMP)  ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

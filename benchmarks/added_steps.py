@@ -12,8 +12,8 @@ import argparse
 import random
 import sys
 
-from rlkd.structure.rules import decompose_text
-from rlkd.structure.score import ScoreItem, StructureScorer
+from rlkd.structure.decomposers.rules import decompose_text
+from rlkd.structure.scorer import ScoreItem, StructureScorer
 
 Step = tuple[int, str, int, int]
 NUMBERS = [2, 3, 4, 5, 6, 7, 10, 12, 20]

@@ -12,11 +12,11 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from rlkd.structure.compare import compare_numeric
-from rlkd.structure.prepare import Prepared, prepare_raw
-from rlkd.structure.quantities import problem_quantities
-from rlkd.structure.reading import read_path
-from rlkd.structure.score import score_paths
+from rlkd.quantities.stated import problem_quantities
+from rlkd.structure.graphs.views import Prepared, prepare_raw
+from rlkd.structure.matching.compare import compare_numeric
+from rlkd.structure.reading.path import read_path
+from rlkd.structure.scorer import score_paths
 
 EXAMPLES = ((249, "175b_verification"), (81, "175b_verification"), (193, "6b_verification"))
 """Questions and models that are drawn: one that follows, one in other steps, one that leaves the path."""

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rlkd.structure.calc import same_value
-from rlkd.structure.reading import read_path
-from rlkd.structure.rules_judge import content_words
+from rlkd.quantities.numbers import same_value
+from rlkd.structure.reading.claims import content_words
+from rlkd.structure.reading.path import read_path
 
 _MARK = re.compile(r"<<[^>]*>>")
 _GOLD_VALUE = re.compile(r"<<[^<>]*=(-?[\d.,]+)[^<>=]*>>")

@@ -18,7 +18,8 @@ from typing import Any
 
 from real_size import SHAPES, random_model
 
-from rlkd.completion.decode import Sampling, _library_generate
+from rlkd.student.generate import _library_generate
+from rlkd.student.sampling import Sampling
 
 
 def timed(write: Callable[[], list[list[int]]]) -> tuple[float, float, list[list[int]]]:
@@ -52,7 +53,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from rlkd.completion.graphed import graphed_generate
+    from rlkd.student.cuda_graph import graphed_generate
 
     model: Any = random_model(SHAPES[args.shape])
     if args.lora:

@@ -101,7 +101,7 @@ def main() -> int:
             parser.error(
                 f"{output} or runs beside it are there already: finished stages would be reused, not measured"
             )
-        command = [sys.executable, "-m", "flows.cli", "run", args.preset, "--output", str(output)]
+        command = [sys.executable, "-m", "flows.cli.main", "run", args.preset, "--output", str(output)]
         for setting in args.overrides:
             command += ["--set", setting]
         wall, processes = timed_run(command, Path(scratch) / "first")

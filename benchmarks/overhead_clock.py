@@ -52,7 +52,7 @@ class Clocks:
 
     def patch_stages(self) -> None:
         """Times the stage functions, once the table of stages is there."""
-        stages = sys.modules.get("rlkd.stages")
+        stages = sys.modules.get("rlkd.pipeline.stages")
         if self.patched or stages is None or not hasattr(stages, "load_function"):
             return
         self.patched = True

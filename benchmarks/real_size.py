@@ -57,7 +57,8 @@ def make_checkpoint(shape: dict[str, int], texts: Iterable[str], folder: Path) -
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-    from rlkd.training.student import save_student, train_tokenizer
+    from rlkd.student.checkpoints import save_student
+    from rlkd.student.fresh import train_tokenizer
 
     learned = train_tokenizer(texts, min(8000, shape["vocab_size"]))
     text = learned.backend_tokenizer.to_str()
@@ -122,7 +123,7 @@ def settings(args: argparse.Namespace, checkpoint: Path) -> list[str]:
 
 def run(preset: str, overrides: list[str], output: Path) -> float:
     """Runs the whole pipeline as a user would; wall seconds."""
-    command = [sys.executable, "-m", "flows.cli", "run", preset, "--output", str(output)]
+    command = [sys.executable, "-m", "flows.cli.main", "run", preset, "--output", str(output)]
     for setting in overrides:
         command += ["--set", setting]
     began = time.perf_counter()
@@ -189,9 +190,9 @@ def main() -> int:
     parser.add_argument("--test", type=int, default=32, help="test problems")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    from flows.preflight import examine
-    from flows.session import configure
-    from rlkd.data.paths import expand_path
+    from flows.cli.check.distill import examine
+    from flows.configure import configure
+    from rlkd.io import expand_path
 
     with tempfile.TemporaryDirectory() as scratch:
         checkpoint = Path(scratch) / "student"

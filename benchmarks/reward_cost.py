@@ -37,11 +37,11 @@ import httpx
 
 from rlkd.completion.simulated import Reply, SimulatedServer
 from rlkd.rewards.texts import TextSample, TextScorer
-from rlkd.structure.base import PathItem
-from rlkd.structure.cached import CachedDecomposer
+from rlkd.structure.backends.cached import CachedDecomposer
+from rlkd.structure.decomposers.rules import RulesDecomposer
 from rlkd.structure.factory import make_scorer
-from rlkd.structure.rules import RulesDecomposer
-from rlkd.structure.score import ScoreItem, StructureScorer
+from rlkd.structure.interfaces import PathItem
+from rlkd.structure.scorer import ScoreItem, StructureScorer
 from schemas.config.structure import StructuresConfig
 
 PROBLEMS, GROUP, STEPS, MATCHING, AT_ONCE, THREADS = 32, 8, 6, 0.6, 40, 32
@@ -383,9 +383,9 @@ def _forget() -> None:
 
 def _profile(scorer: StructureScorer, items: list[ScoreItem]) -> dict[str, float]:
     """Shares of ``quick_score``'s time by part, measured by calling the parts alone."""
-    from rlkd.structure.prepare import prepare_raw
-    from rlkd.structure.quantities import problem_quantities
-    from rlkd.structure.reading import read_path
+    from rlkd.quantities.stated import problem_quantities
+    from rlkd.structure.graphs.views import prepare_raw
+    from rlkd.structure.reading.path import read_path
 
     _forget()
     times = [time.process_time()]

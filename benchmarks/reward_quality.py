@@ -28,10 +28,10 @@ from decomposition_quality import decomposition_figures
 from rlkd.qualification import changes as change
 from rlkd.qualification.hiding import cut
 from rlkd.qualification.measures import BASELINES, Resampler
-from rlkd.structure.quantities import problem_quantities
-from rlkd.structure.reading import read_path
-from rlkd.structure.rules import decompose_text
-from rlkd.structure.score import ScoreItem, StructureScorer
+from rlkd.quantities.stated import problem_quantities
+from rlkd.structure.decomposers.rules import decompose_text
+from rlkd.structure.reading.path import read_path
+from rlkd.structure.scorer import ScoreItem, StructureScorer
 
 _MARK = re.compile(r"<<[^>]*>>")
 RESAMPLES = 1000

@@ -16,8 +16,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from rlkd.events import NullSink
-from rlkd.stages import StageContext, stage_spec
+from rlkd.pipeline.context import StageContext
+from rlkd.pipeline.events import NullSink
+from rlkd.pipeline.stages import stage_spec
 from schemas.config.pipeline import PipelineConfig
 
 CHAIN = ("data", "traces", "structures", "warm_start", "rl")
@@ -45,8 +46,8 @@ def make_config(args: argparse.Namespace, student: Path) -> PipelineConfig:
 
 
 def make_student(folder: Path) -> None:
-    from rlkd.training.student import save_student
-    from rlkd.training.tiny_model import build_model, build_tokenizer
+    from rlkd.demo.tiny_model import build_model, build_tokenizer
+    from rlkd.student.checkpoints import save_student
     from schemas.config.pretrain import TinyModelSettings
 
     tokenizer = build_tokenizer()
@@ -55,8 +56,8 @@ def make_student(folder: Path) -> None:
 
 def time_parts(clock: dict[str, float], now: Any) -> None:
     """Wraps the parts of a step with a clock."""
-    from rlkd.completion import decode
     from rlkd.rewards.scoring import RewardModel
+    from rlkd.student import generate as decode
     from rlkd.training import grpo
 
     def timed(name: str, function: Any) -> Any:

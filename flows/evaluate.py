@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.session import configure, flow_run_name, run_session
+from flows.configure import configure
+from flows.session import flow_run_name, run_session
 from schemas.artifact import StageName
 from tasks import stages
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
-from rlkd.config import load_any_config, load_config, load_gsrm_config
+from flows.configure import configure, configure_gsrm
 from rlkd.io import is_disk_full
 from schemas.artifact import AnyStageName, GsrmStageName, StageName
-from schemas.config.gsrm import GsrmConfig
-from schemas.config.pipeline import PipelineConfig
 from schemas.config.run import RunConfig
 from tasks import tracking
 from tasks.display import current_display
@@ -22,11 +18,6 @@ from tasks.registry import resolve_models
 from tasks.runs import CONFIG_FILE, Run, RunRef, default_folder, open_run
 
 RunStatus = Literal["done", "failed", "cancelled"]
-
-
-def preset_folder() -> Traversable:
-    """Folder of the presets that ship with the project."""
-    return files("flows") / "presets"
 
 
 def flow_run_name() -> str:
@@ -41,38 +32,6 @@ def run_title(flow: str, preset: str, output: str) -> str:
     """The flow, the preset or file that it runs, and the run folder where that has another name."""
     name, folder = Path(preset).stem, Path(output).name
     return f"{flow} {name}".strip() + (f" in {folder}" if folder not in ("", name) else "")
-
-
-def configure(preset: str, overrides: Sequence[str] = ()) -> PipelineConfig:
-    """A preset's or file's configuration with overrides applied.
-
-    Raises:
-        ConfigError: It is wrong; the message lists every fault.
-    """
-    return load_config(preset, overrides, preset_folder())
-
-
-def gsrm_preset_folder() -> Traversable:
-    """Folder of the presets that train a GSRM."""
-    return preset_folder() / "gsrm"
-
-
-def configure_gsrm(preset: str, overrides: Sequence[str] = ()) -> GsrmConfig:
-    """A preset's or file's configuration of a GSRM's training, with overrides applied.
-
-    Raises:
-        ConfigError: It is wrong; the message lists every fault.
-    """
-    return load_gsrm_config(preset, overrides, gsrm_preset_folder())
-
-
-def configure_any(preset: str, overrides: Sequence[str] = ()) -> RunConfig:
-    """A preset's or file's configuration of whatever kind, with overrides applied.
-
-    Raises:
-        ConfigError: It is wrong; the message lists every fault.
-    """
-    return load_any_config(preset, overrides, preset_folder(), gsrm_preset_folder())
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.session import configure, flow_run_name, run_session
-from rlkd.stages import STAGES, upstream
+from flows.configure import configure
+from flows.session import flow_run_name, run_session
+from rlkd.pipeline.stages import STAGES, upstream
 from schemas.artifact import AnyStageName, ArtifactRef, StageName
 from tasks import stages
 

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -120,3 +121,45 @@ def is_disk_full(error: BaseException) -> bool:
         or any(words in str(seen).lower() for words in _DISK_FULL_WORDS)
         for seen in causes(error)
     )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person writes them."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+DEFAULT_DATA = Path("../shared/data")
+"""Taken for an unset ``RLKD_DATA`` where it exists, relative to the current folder."""
+
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+
+def expand_path(text: str, homepage: str = "") -> Path:
+    """A configured path with ``~`` and environment variables replaced.
+
+    Args:
+        text: The path as configured, for example ``$RLKD_DATA/gsm8k``.
+        homepage: Where the data can be had, for the error.
+
+    Raises:
+        DataError: A variable is not set and has no default.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        found = os.environ.get(name)
+        if found:
+            return found
+        if name == "RLKD_DATA" and DEFAULT_DATA.is_dir():
+            return str(DEFAULT_DATA)
+        hint = f"; the data can be had at {homepage}" if homepage else ""
+        raise DataError(
+            f"data.path {text!r}: the environment variable {name} is not set; set it to the folder that holds your "
+            f"datasets (export {name}=/path/to/data), or give the folder itself with --set data.path=...{hint}"
+        )
+
+    return Path(_VARIABLE.sub(value, text)).expanduser()

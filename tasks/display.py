@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
+from rlkd.io import duration
 from schemas.artifact import INTERRUPTED, StageEntry
 
 
@@ -123,15 +124,6 @@ def memory_text(entry: StageEntry) -> str:
     """Peak memory of a stage, resident and on the GPU where it used one."""
     gpu = f", GPU {entry.peak_gpu_mb:.0f} MiB" if entry.peak_gpu_mb else ""
     return f"{entry.peak_rss_mb:.0f} MiB{gpu}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person writes them."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
 def _logger() -> logging.Logger | logging.LoggerAdapter[logging.Logger]:

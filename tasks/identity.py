@@ -15,10 +15,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rlkd.data.paths import expand_path
 from rlkd.errors import DataError
-from rlkd.io import sha256_file, sha256_json
-from rlkd.stages import StageSpec
+from rlkd.io import expand_path, sha256_file, sha256_json
+from rlkd.pipeline.stages import StageSpec
 from schemas.artifact import AnyStageName
 from schemas.base import OPERATIONAL, SCHEMA_VERSION, Schema
 from schemas.config.pipeline import PipelineConfig

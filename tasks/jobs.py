@@ -1,6 +1,6 @@
 """Starts a stage's own process, follows it live, and makes sure that it never outlives its run.
 
-One process is ``python -m rlkd.jobs JOB.json``; several are ``accelerate launch ... -m rlkd.jobs JOB.json``.
+One process is ``python -m rlkd.pipeline.jobs JOB.json``; several are ``accelerate launch ... -m rlkd.pipeline.jobs JOB.json``.
 The process gets its own session. When the run is cancelled, interrupted or fails, its group gets SIGTERM
 (training leaves a checkpoint), then SIGKILL after ``launch.grace_s``; when the run is killed, the kernel
 sends the SIGTERM.
@@ -22,9 +22,9 @@ from typing import IO
 
 from rlkd import errors
 from rlkd.errors import RLKDError, StageError, UserError
-from rlkd.events import EventSink
 from rlkd.io import is_disk_full, write_text_atomic
-from rlkd.jobs import ERROR, EVENTS, EXIT_DISK_FULL, RESULT, Job, JobFailure, JobResult, describe
+from rlkd.pipeline.events import EventSink
+from rlkd.pipeline.jobs import ERROR, EVENTS, EXIT_DISK_FULL, RESULT, Job, JobFailure, JobResult, describe
 from schemas.config.training import LaunchConfig
 
 POLL_S = 0.1
@@ -84,8 +84,8 @@ def _await_orphan(job: Job, events: EventSink) -> None:
 def command(path: Path, launch: LaunchConfig) -> list[str]:
     """The command that runs a job file."""
     if launch.processes == 1 and launch.accelerate_config is None:
-        return [sys.executable, "-m", "rlkd.jobs", str(path)]
-    tied = [sys.executable, "-m", "rlkd.jobs", "--exec", sys.executable, "-m"]
+        return [sys.executable, "-m", "rlkd.pipeline.jobs", str(path)]
+    tied = [sys.executable, "-m", "rlkd.pipeline.jobs", "--exec", sys.executable, "-m"]
     accelerate = [*tied, "accelerate.commands.launch"]
     if launch.accelerate_config is not None:
         config = Path(os.path.expandvars(launch.accelerate_config)).expanduser()
@@ -94,14 +94,22 @@ def command(path: Path, launch: LaunchConfig) -> list[str]:
                 f"launch.accelerate_config: there is no file {config}; write one with `accelerate config`"
             )
         count = ["--num_processes", str(launch.processes)] if launch.processes > 1 else []
-        return [*accelerate, "--config_file", str(config), *count, "--module", "rlkd.jobs", str(path)]
+        return [
+            *accelerate,
+            "--config_file",
+            str(config),
+            *count,
+            "--module",
+            "rlkd.pipeline.jobs",
+            str(path),
+        ]
     if _has_gpu():
         options = ["--multi_gpu", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
         options += ["--main_process_port", "0", "--num_processes", str(launch.processes)]
-        return [*accelerate, *options, "--module", "rlkd.jobs", str(path)]
+        return [*accelerate, *options, "--module", "rlkd.pipeline.jobs", str(path)]
     # `accelerate launch --cpu` starts one process only; this is what it uses for several.
     options = ["--standalone", "--nproc_per_node", str(launch.processes)]
-    return [*tied, "torch.distributed.run", *options, "--module", "rlkd.jobs", str(path)]
+    return [*tied, "torch.distributed.run", *options, "--module", "rlkd.pipeline.jobs", str(path)]
 
 
 def _has_gpu() -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 
 from rlkd.errors import RLKDError, StageError
 from rlkd.io import is_disk_full
-from rlkd.jobs import Job, JobResult, peak_rss_mb
-from rlkd.stages import StageContext, StageSpec, is_enabled, resolve, stage_spec
+from rlkd.pipeline.context import StageContext
+from rlkd.pipeline.jobs import Job, JobResult, peak_rss_mb
+from rlkd.pipeline.stages import StageSpec, is_enabled, resolve, stage_spec
 from schemas.artifact import INTERRUPTED, AnyStageName, ArtifactRef, StageEntry, StageManifest, StageResult
 from schemas.config.pipeline import PipelineConfig
 from tasks import tracking

@@ -16,10 +16,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rlkd.config import config_digest, parse_run_config, resolved_yaml
+from rlkd.config.load import config_digest, parse_run_config, resolved_yaml
 from rlkd.errors import RLKDError, UserError
 from rlkd.io import write_json_atomic, write_text_atomic
-from rlkd.stages import downstream, stages_of
+from rlkd.pipeline.stages import downstream, stages_of
 from schemas.artifact import AnyStageName, RunManifest, StageEntry
 from schemas.base import Schema
 from schemas.config.run import RunConfig

@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "transformers", "trl", "datasets", "prefect", "mlflow", "pandas", "matplotlib", "sympy")
 TENSOR_CODE = {
-    "rlkd.completion.graphed",
-    "rlkd.completion.lean",
+    "rlkd.student.cuda_graph",
+    "rlkd.student.cpu_loop",
     "rlkd.training.optimizer",
     "rlkd.training.order",
     "rlkd.training.shared_prompt",
@@ -36,8 +36,8 @@ def test_reward_packages_import_without_the_pipeline(package: str, blocked: str)
 import sys, importlib, pkgutil
 sys.modules[{blocked!r}] = None
 package = importlib.import_module({package!r})
-for module in pkgutil.iter_modules(package.__path__):
-    importlib.import_module({package!r} + "." + module.name)
+for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    importlib.import_module(module.name)
 """
     done = run_python(code)
     assert done.returncode == 0, done.stderr
@@ -69,7 +69,7 @@ for name in {light!r}:
 def test_help_imports_nothing_heavy() -> None:
     code = f"""
 import sys
-from flows.cli import main
+from flows.cli.main import main
 sys.argv = ["rlkd", "--help"]
 try:
     main()

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from rlkd.config import parse_config
+from rlkd.config.load import parse_config
 from rlkd.hub import OFFLINE, go_offline_if_cut_off, hub_ids, reachable
 from schemas.config.pipeline import PipelineConfig
 

@@ -10,9 +10,9 @@ from typing import get_args
 from rlkd.data.filters import Located, Splits, decontaminate, drop_duplicates, unique_ids
 from rlkd.data.sources import DroppedRow, Loaded, open_source
 from rlkd.errors import DataError
-from rlkd.events import EventSink
 from rlkd.io import write_json_atomic, write_rows
-from rlkd.stages import StageContext
+from rlkd.pipeline.context import StageContext
+from rlkd.pipeline.events import EventSink
 from schemas.artifact import StageResult
 from schemas.config.data import DataCommon, DataConfig, WorldData
 from schemas.problem import Problem, Split

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import Protocol
 
+from rlkd.answers.verify import GYM_KEY
 from rlkd.errors import DataError
-from rlkd.rewards.outcome import GYM_KEY
 from schemas.config.traces import ColumnTeacher, NoTeacher, TeacherConfig, WorldTeacher
 from schemas.problem import Problem
 
@@ -43,7 +43,7 @@ class WorldSolver:
 
     def paths(self, problem: Problem, count: int, seed: int) -> list[tuple[str, str]]:
         """See :class:`Teacher`. There are fewer paths where the graph allows fewer orders."""
-        from rlkd.data.worlds import world_of
+        from rlkd.worlds import world_of
 
         if "world" not in problem.metadata:
             raise DataError(

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from rlkd.answers.conventions import read_any
+from rlkd.answers.symbolic import VerifierError
+from rlkd.answers.verify import verify_answer
 from rlkd.data.teachers import Teacher, open_teacher
 from rlkd.errors import DataError
-from rlkd.formats import read_any
 from rlkd.io import append_row, read_rows, recover_rows, write_json_atomic, write_rows
-from rlkd.rewards.outcome import verify_answer
-from rlkd.stages import StageContext
-from rlkd.symbolic import VerifierError
+from rlkd.pipeline.context import StageContext
 from schemas.artifact import StageResult
 from schemas.base import Schema
 from schemas.config.traces import TracesConfig
@@ -99,7 +99,7 @@ def verify_trace(
 
     Args:
         problem: The problem.
-        path: The teacher's path, in any of the conventions of :mod:`rlkd.formats`.
+        path: The teacher's path, in any of the conventions of :mod:`rlkd.answers.conventions`.
         teacher: Name of the teacher.
         trace_id: Id of the trace.
         timeout_s: Longest time of the verification, in seconds.

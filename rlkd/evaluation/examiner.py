@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rlkd.answers.conventions import path_of, read_output
 from rlkd.evaluation.parts import Grade, PathComparison
-from rlkd.formats import path_of, read_output
 from rlkd.io import iter_rows
 from rlkd.rewards.format import format_reward
 from rlkd.rewards.outcome import outcome_reward
 from rlkd.rewards.scoring import step_verdict
-from rlkd.structure.base import PathItem
 from rlkd.structure.factory import make_scorer
-from rlkd.structure.score import ScoreItem
+from rlkd.structure.interfaces import PathItem
+from rlkd.structure.scorer import ScoreItem
 from schemas.alignment import StructureScore
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.structure import PrefixAlignmentConfig, StructuresConfig
@@ -27,8 +27,8 @@ from schemas.structure import Structure
 from schemas.trace import TeacherTrace
 
 if TYPE_CHECKING:
-    from rlkd.completion.local import LocalSampler
-    from rlkd.training.prompts import PromptBook
+    from rlkd.student.prompts import PromptBook
+    from rlkd.student.sampler import LocalSampler
 
 
 class StudentExaminer:
@@ -65,9 +65,9 @@ class StudentExaminer:
         """
         import torch
 
-        from rlkd.completion.local import LocalSampler
-        from rlkd.training.prompts import PromptBook
-        from rlkd.training.student import load_student
+        from rlkd.student.load import load_student
+        from rlkd.student.prompts import PromptBook
+        from rlkd.student.sampler import LocalSampler
 
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))

@@ -11,7 +11,7 @@ from rlkd.evaluation.metrics import CHECKPOINTS, SPLITS, Resampling, build_repor
 from rlkd.evaluation.parts import Examiner, Part, gather_parts, run_part, shares
 from rlkd.evaluation.samples import pick_samples
 from rlkd.io import read_rows, write_json_atomic, write_rows
-from rlkd.stages import StageContext
+from rlkd.pipeline.context import StageContext
 from schemas.artifact import StageResult
 from schemas.config.evaluation import EvaluateConfig
 from schemas.evaluation import CheckpointName, EvalSplit, ProblemOutput
@@ -50,7 +50,7 @@ def evaluate(ctx: StageContext, examiner: Examiner | None = None) -> StageResult
     if examiner is not None:
         return _evaluate(ctx, problems, checkpoints, examiner)
     from rlkd.evaluation.examiner import StudentExaminer
-    from rlkd.training.guard import quiet_libraries
+    from rlkd.student.quiet import quiet_libraries
 
     quiet_libraries()
     with closing(StudentExaminer(ctx.config, ctx.inputs)) as own:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rlkd.structure.compact import bare
+from rlkd.structure.decomposers.compact_form import bare
 from schemas.evaluation import Interval
 from schemas.gsrm import GsrmFigures
 from schemas.structure import ReasoningStep

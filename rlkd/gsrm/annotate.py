@@ -14,11 +14,11 @@ from typing import Protocol
 from rlkd.errors import DataError, MissingScoreError
 from rlkd.gsrm.paths import read_paths
 from rlkd.io import append_row, recover_rows, write_json_atomic, write_rows
-from rlkd.stages import StageContext
-from rlkd.structure.base import PathItem
-from rlkd.structure.compact import bare
-from rlkd.structure.generative import Fault
-from rlkd.structure.parsing import ParseFault, locate, make_step
+from rlkd.pipeline.context import StageContext
+from rlkd.structure.decomposers.compact_form import bare
+from rlkd.structure.decomposers.generative import Fault
+from rlkd.structure.decomposers.json_form import ParseFault, locate, make_step
+from rlkd.structure.interfaces import PathItem
 from schemas.artifact import StageResult
 from schemas.config.gsrm import AnnotationsConfig, GoldAnnotator, GsrmConfig
 from schemas.config.structure import GenerativeDecomposerConfig
@@ -52,7 +52,7 @@ class Gold:
         return [self._one(row) for row in rows]
 
     def _one(self, row: GsrmPath) -> Structure | Fault:
-        from rlkd.data.worlds import get_world, world_names
+        from rlkd.worlds import get_world, world_names
 
         if row.steps is not None:
             return given_steps(row)
@@ -65,7 +65,7 @@ class ByRules:
     """The ``rules`` decomposer."""
 
     def __init__(self, max_chars: int, max_steps: int) -> None:
-        from rlkd.structure.rules import VERSION
+        from rlkd.structure.decomposers.rules import VERSION
 
         self.name = VERSION
         self.max_chars = max_chars
@@ -73,7 +73,7 @@ class ByRules:
 
     async def annotate(self, rows: Sequence[GsrmPath]) -> list[Structure | Fault]:
         """See :class:`Annotator`."""
-        from rlkd.structure.rules import decompose_text
+        from rlkd.structure.decomposers.rules import decompose_text
 
         return [
             decompose_text(row.path, row.domain, row.problem, self.max_chars, self.max_steps) for row in rows
@@ -84,7 +84,7 @@ class ByModel:
     """Any model that writes decompositions, for example behind an OpenAI-compatible endpoint."""
 
     def __init__(self, config: GenerativeDecomposerConfig) -> None:
-        from rlkd.structure.backends import generative_decomposer
+        from rlkd.structure.factory import generative_decomposer
 
         self.decomposer = generative_decomposer(config)
         self.name = self.decomposer.name

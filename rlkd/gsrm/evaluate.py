@@ -14,12 +14,12 @@ from rlkd.gsrm.annotate import ACCEPTED, accepted_structures
 from rlkd.gsrm.paths import read_paths
 from rlkd.gsrm.report import report_markdown
 from rlkd.io import append_row, read_rows, recover_rows, write_json_atomic, write_rows, write_text_atomic
-from rlkd.stages import StageContext
-from rlkd.structure.backends import generative_decomposer
-from rlkd.structure.base import PathItem
-from rlkd.structure.generative import Fault, GenerativeDecomposer
-from rlkd.structure.rules import VERSION as RULES
-from rlkd.structure.rules import decompose_text
+from rlkd.pipeline.context import StageContext
+from rlkd.structure.decomposers.generative import Fault, GenerativeDecomposer
+from rlkd.structure.decomposers.rules import VERSION as RULES
+from rlkd.structure.decomposers.rules import decompose_text
+from rlkd.structure.factory import generative_decomposer
+from rlkd.structure.interfaces import PathItem
 from schemas.artifact import StageResult
 from schemas.config.endpoint import LocalEndpoint
 from schemas.config.gsrm import GsrmConfig
@@ -40,7 +40,7 @@ def evaluate_decomposer(ctx: StageContext[GsrmConfig]) -> StageResult:
     Raises:
         DataError: No held-out path has a reference.
     """
-    from rlkd.training.guard import quiet_libraries
+    from rlkd.student.quiet import quiet_libraries
 
     quiet_libraries()
     started = time.monotonic()

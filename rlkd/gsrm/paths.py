@@ -11,11 +11,10 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from rlkd.data.paths import expand_path
+from rlkd.answers.conventions import path_of
 from rlkd.errors import DataError
-from rlkd.formats import path_of
-from rlkd.io import read_rows, sha256_text, write_json_atomic, write_rows
-from rlkd.stages import StageContext
+from rlkd.io import expand_path, read_rows, sha256_text, write_json_atomic, write_rows
+from rlkd.pipeline.context import StageContext
 from schemas.artifact import RunManifest, StageResult
 from schemas.base import Schema
 from schemas.config.gsrm import FilePaths, GsrmConfig, HeldOut, RunPaths, WorldPaths
@@ -99,7 +98,7 @@ def world_paths(source: WorldPaths, seed: int) -> Iterator[GsrmPath]:
 
     Among the held-out paths the shares of solved and altered ones are the same as in training.
     """
-    from rlkd.data.worlds import make_splits, world_of
+    from rlkd.worlds import make_splits, world_of
 
     for split, problems in make_splits(source.world, seed).items():
         for problem in problems:

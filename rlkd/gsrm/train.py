@@ -13,10 +13,10 @@ from rlkd.errors import ConfigError, DataError
 from rlkd.gsrm.annotate import ACCEPTED, accepted_structures
 from rlkd.gsrm.paths import read_paths
 from rlkd.io import read_rows, write_json_atomic
-from rlkd.stages import StageContext
-from rlkd.structure.base import PathItem
-from rlkd.structure.written import CARD, FORM_VERSION, TrainedForm, trained_form
-from rlkd.training.prompts import PromptBook, TrainingText, encode_pairs
+from rlkd.pipeline.context import StageContext
+from rlkd.structure.decomposers.forms import CARD, FORM_VERSION, TrainedForm, trained_form
+from rlkd.structure.interfaces import PathItem
+from rlkd.student.prompts import PromptBook, TrainingText, encode_pairs
 from schemas.artifact import StageResult
 from schemas.config.gsrm import GsrmConfig
 from schemas.config.student import CheckpointModel, ModelConfig, StudentConfig
@@ -35,9 +35,9 @@ def train_decomposer(ctx: StageContext[GsrmConfig]) -> StageResult:
         CheckpointError: The model cannot be loaded.
         TrainingError: The loss was not finite, or the run was asked to stop.
     """
-    from rlkd.training.guard import quiet_libraries
+    from rlkd.student.load import load_student
+    from rlkd.student.quiet import quiet_libraries
     from rlkd.training.sft import FineTuning, fine_tune, is_first_process, report_fit, starting_model
-    from rlkd.training.student import load_student
 
     quiet_libraries()
     config, form = ctx.config, trained_form(ctx.config.student.form)
@@ -92,8 +92,8 @@ def lengthened(model: ModelConfig, context: int, base: Path) -> Path:
     Raises:
         ConfigError: The checkpoint is not a folder, or its positions are learned one by one.
     """
+    from rlkd.student.checkpoints import resolve_model_path
     from rlkd.training.sft import processes
-    from rlkd.training.student import resolve_model_path
 
     source = Path(resolve_model_path(model.path)) if isinstance(model, CheckpointModel) else Path()
     if not source.is_dir():

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rlkd.completion.base import Completer
-from rlkd.structure.base import Decomposer, Judge
-from rlkd.structure.cached import CachedDecomposer, CachedJudge
-from rlkd.structure.cascade import CascadeJudge
+from rlkd.structure.backends.cached import CachedDecomposer, CachedJudge
+from rlkd.structure.decomposers.generative import GenerativeDecomposer
 from rlkd.structure.factory import make_judge, make_scorer
-from rlkd.structure.generative import GenerativeDecomposer
-from rlkd.structure.llm_judge import LLMJudge
-from rlkd.structure.score import StructureScorer
+from rlkd.structure.interfaces import Decomposer, Judge
+from rlkd.structure.judges.cascade import CascadeJudge
+from rlkd.structure.judges.llm import LLMJudge
+from rlkd.structure.scorer import StructureScorer
 from schemas.config.structure import CascadeJudgeConfig, JudgeConfig, LLMJudgeConfig, StructuresConfig
 
 

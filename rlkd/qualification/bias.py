@@ -6,8 +6,8 @@ import random
 import re
 from collections.abc import Sequence
 
-from rlkd.structure.base import Judge, StepPair
-from rlkd.structure.calc import same_value
+from rlkd.quantities.numbers import same_value
+from rlkd.structure.interfaces import Judge, StepPair
 from schemas.qualification import QuestionName, YesBias
 from schemas.structure import ReasoningStep, Structure
 

@@ -35,7 +35,7 @@ def hide(teachers: Sequence[str], student: str, domain: str = "math") -> tuple[t
         student: The student's path, likewise.
         domain: Reasoning domain.
     """
-    from rlkd.data.worlds import world_names
+    from rlkd.worlds import world_names
 
     if domain in world_names():
         left = [_before_last_solution(path, domain) for path in teachers]
@@ -55,7 +55,7 @@ def _before_last(path: str, calculates: bool) -> str:
 
 
 def _before_last_solution(path: str, domain: str) -> str:
-    from rlkd.data.worlds import get_world
+    from rlkd.worlds import get_world
 
     steps = get_world(domain).decompose(path).steps
     return path[: steps[-1].start].rstrip() if steps else ""

@@ -14,9 +14,9 @@ from rlkd.qualification.hiding import hide
 from rlkd.qualification.measures import BASELINES, baseline, separation
 from rlkd.qualification.pairs import Labelled
 from rlkd.qualification.variants import EXPECTED, OF_TEACHER, Variant, as_expected, variants
-from rlkd.structure.base import PathItem
 from rlkd.structure.factory import make_scorer
-from rlkd.structure.score import ScoreItem
+from rlkd.structure.interfaces import PathItem
+from rlkd.structure.scorer import ScoreItem
 from schemas.config.qualify import QualifyConfig
 from schemas.config.structure import StructuresConfig
 from schemas.qualification import (

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlkd.data.paths import expand_path
-from rlkd.data.worlds import World, world_of
+from rlkd.answers.conventions import read_any
 from rlkd.errors import DataError
-from rlkd.formats import read_any
-from rlkd.io import iter_rows, read_rows
+from rlkd.io import expand_path, iter_rows, read_rows
 from rlkd.qualification.hiding import cut
 from rlkd.qualification.world_changes import WorldChanges
+from rlkd.worlds import World, world_of
 from schemas.config.qualify import FilePairs, WorldPairs
 from schemas.problem import Problem
 from schemas.qualification import LabelledPair

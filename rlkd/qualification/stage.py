@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from rlkd.errors import DataError
 from rlkd.io import write_json_atomic, write_rows
+from rlkd.pipeline.context import StageContext
+from rlkd.pipeline.stages import pairs_source
 from rlkd.qualification.measure import Measurer
 from rlkd.qualification.pairs import Labelled, file_pairs, limited, taught_problems, world_pairs
 from rlkd.qualification.verdict import FIGURES
-from rlkd.stages import StageContext, pairs_source
 from schemas.artifact import StageResult
 from schemas.base import JsonValue
 from schemas.config.qualify import FilePairs, StudentPairs, WorldPairs

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rlkd.formats import read_any, read_output
+from rlkd.answers.conventions import read_any, read_output
 from rlkd.qualification.pairs import Labelled, drawn
 from rlkd.rewards.outcome import outcome_reward
 from schemas.config.pipeline import PipelineConfig
@@ -80,10 +80,10 @@ def sample_student(
     settings: StudentPairs, config: PipelineConfig, problems: Sequence[Problem], folder: Path | None
 ) -> list[Completion]:
     """One sample per entry of ``problems``, in order; an empty one where the prompt is too long."""
-    from rlkd.completion.local import LocalSampler
-    from rlkd.training.guard import quiet_libraries
-    from rlkd.training.prompts import PromptBook
-    from rlkd.training.student import load_student
+    from rlkd.student.load import load_student
+    from rlkd.student.prompts import PromptBook
+    from rlkd.student.quiet import quiet_libraries
+    from rlkd.student.sampler import LocalSampler
 
     quiet_libraries()
     student = load_student(config.student, folder)

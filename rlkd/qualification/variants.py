@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rlkd.qualification import changes
 from rlkd.qualification.paraphrase import paraphrase
 from rlkd.qualification.world_changes import WorldChanges
-from rlkd.structure.quantities import problem_quantities
+from rlkd.quantities.stated import problem_quantities
 from schemas.qualification import ChangeName, Expected, LabelledPair
 
 _EPSILON = 1e-9
@@ -76,7 +76,7 @@ def variants(pair: LabelledPair, rng: random.Random) -> list[Variant]:
         pair: A pair whose student's path is right.
         rng: Where a change has a choice (which step, which value).
     """
-    from rlkd.data.worlds import world_names
+    from rlkd.worlds import world_names
 
     path, teacher = pair.student, pair.teachers[0]
     if pair.domain in world_names():
@@ -110,7 +110,7 @@ def variants(pair: LabelledPair, rng: random.Random) -> list[Variant]:
 
 
 def _padded(pair: LabelledPair, path: str, rng: random.Random) -> str | None:
-    from rlkd.data.worlds import world_names
+    from rlkd.worlds import world_names
 
     if pair.domain in world_names():
         return WorldChanges(pair.domain).insert_irrelevant(path, pair.problem, rng)

@@ -6,8 +6,8 @@ import random
 import re
 from dataclasses import dataclass
 
-from rlkd.data.worlds import World, get_world
-from rlkd.data.worlds.reading import Line, read_lines
+from rlkd.worlds import World, get_world
+from rlkd.worlds.reading import Line, read_lines
 
 _PLAN = re.compile(r"(To find \w+, I need )(\w+) and (\w+)\.")
 

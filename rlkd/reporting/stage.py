@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rlkd.io import sha256_json, write_json_atomic
+from rlkd.pipeline.context import StageContext
+from rlkd.pipeline.stages import STAGES
 from rlkd.reporting.collect import collect
 from rlkd.reporting.finalise import CONTENT, write_files
-from rlkd.stages import STAGES, StageContext
 from schemas.artifact import RunManifest, StageEntry, StageManifest, StageResult
 
 

@@ -9,9 +9,8 @@ in [0, 1], and a component that could not be computed makes the reward *missing*
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from schemas.config.rewards import RewardsConfig, WeightSchedule
+from schemas.config.rewards import RewardsConfig, weight_at
 
 _RIGHT = 0.5
 """Outcome from which a completion counts as right, for gating."""
@@ -40,25 +39,6 @@ class Combined:
     reward: float | None
     alpha: float
     missing: tuple[str, ...]
-
-
-Weight = Literal["alpha", "format", "length"]
-
-
-def weight_at(config: RewardsConfig, name: Weight, step: int) -> float:
-    """A weight at an optimiser step (from 0); linear under a schedule, then constant."""
-    start: float = getattr(config, name)
-    schedule: WeightSchedule | None = getattr(config, f"{name}_schedule")
-    if schedule is None:
-        return start
-    share = min(1.0, max(0, step) / schedule.over)
-    return start + (schedule.end - start) * share
-
-
-def ever_weighs(config: RewardsConfig, name: Weight) -> bool:
-    """Whether a weight is above 0 at any step."""
-    schedule: WeightSchedule | None = getattr(config, f"{name}_schedule")
-    return getattr(config, name) > 0 or (schedule is not None and schedule.end > 0)
 
 
 def length_term(tokens: int, limit: int, free: float) -> float:

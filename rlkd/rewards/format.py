@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlkd.formats import OutputFormat, read_output
+from rlkd.answers.conventions import OutputFormat, read_output
 
 _TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 _PARTIAL = 0.5

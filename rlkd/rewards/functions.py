@@ -19,16 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rlkd.answers.conventions import OutputFormat, path_of
 from rlkd.errors import ConfigError, DataError, MissingScoreError
-from rlkd.formats import OutputFormat, path_of
-from rlkd.rewards.combine import Combined, Components, combine, ever_weighs, length_term
+from rlkd.rewards.breaker import CircuitBreaker
+from rlkd.rewards.combine import Combined, Components, combine, length_term
 from rlkd.rewards.format import format_reward
 from rlkd.rewards.outcome import outcome_reward
 from rlkd.rewards.texts import TextSample, TextScorer
-from rlkd.structure.cached import CircuitBreaker
 from rlkd.structure.factory import make_scorer
 from schemas.alignment import StructureScore
-from schemas.config.rewards import RewardsConfig
+from schemas.config.rewards import RewardsConfig, ever_weighs
 from schemas.config.structure import StructuresConfig
 
 Result = TypeVar("Result")
@@ -234,7 +234,7 @@ def _from_file(config: str | None, output: OutputFormat | None) -> RewardFunctio
     """One function per settings and process. verl calls for each completion, so missing scores raise there."""
     if config is None:
         return make_reward_function(output=output, max_missing_share=1.0)
-    from rlkd.structure.tools import load_score_config
+    from rlkd.config.sections import load_score_config
 
     structures, rewards = load_score_config(Path(config))
     return make_reward_function(structures, rewards, output=output, max_missing_share=1.0)

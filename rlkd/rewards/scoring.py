@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rlkd.formats import path_of
-from rlkd.rewards.combine import Combined, Components, combine, length_term, weight_at
+from rlkd.answers.conventions import path_of
+from rlkd.rewards.combine import Combined, Components, combine, length_term
 from rlkd.rewards.format import format_reward
 from rlkd.rewards.outcome import outcome_reward
-from rlkd.structure.score import ScoreItem
+from rlkd.structure.scorer import ScoreItem
 from schemas.alignment import StepMatch, StructureScore
-from schemas.config.rewards import RewardsConfig
+from schemas.config.rewards import RewardsConfig, weight_at
 from schemas.config.student import StudentConfig
 from schemas.problem import Problem
 from schemas.rollout import Completion, RewardRecord, StepVerdict

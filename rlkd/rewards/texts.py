@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rlkd.completion.base import gather
-from rlkd.structure.base import UNREAD, PathItem
-from rlkd.structure.cached import CachedDecomposer
-from rlkd.structure.score import ScoreItem, StructureScorer
+from rlkd.structure.backends.cached import CachedDecomposer
+from rlkd.structure.interfaces import UNREAD, PathItem
+from rlkd.structure.scorer import ScoreItem, StructureScorer
 from schemas.alignment import StructureScore
 from schemas.structure import Structure
 
@@ -32,7 +32,7 @@ class TextSample:
 
 
 class TextScorer:
-    """Scores texts with a :class:`~rlkd.structure.score.StructureScorer`.
+    """Scores texts with a :class:`~rlkd.structure.scorer.StructureScorer`.
 
     Teacher paths are decomposed once and remembered. With backends that wait for a model, students are read while the
     teachers still are, and each group of completions is judged as soon as its own teacher is known.

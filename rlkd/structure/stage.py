@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rlkd.errors import DataError, MissingScoreError
 from rlkd.io import append_row, iter_rows, read_rows, recover_rows, write_json_atomic, write_rows
-from rlkd.stages import StageContext
-from rlkd.structure.base import Decomposer, PathItem
+from rlkd.pipeline.context import StageContext
 from rlkd.structure.factory import make_decomposer
+from rlkd.structure.interfaces import Decomposer, PathItem
 from schemas.artifact import StageResult
 from schemas.problem import Problem
 from schemas.structure import Structure

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlkd.completion.decode import Sampling, generate_ids, graph_supported, lean_supported
 from rlkd.errors import MissingScoreError
 from rlkd.rewards.ledger import Ledger
 from rlkd.rewards.scoring import RewardModel
 from rlkd.rewards.statistics import missing_share, step_statistics
+from rlkd.student.generate import generate_ids, graph_supported, lean_supported
+from rlkd.student.prompts import PromptBook
+from rlkd.student.sampling import Sampling
 from rlkd.training.mixin import WatchedTrainer
-from rlkd.training.prompts import PromptBook
 from rlkd.training.validation import Validation, best_step, figures
 from schemas.rollout import Completion, RewardRecord
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkd.errors import TrainingError
-from rlkd.events import EventSink
+from rlkd.pipeline.events import EventSink
 from rlkd.training.checkpoints import MetricsFile, checkpoint_root, last_checkpoint, mark_complete, prune
 from rlkd.training.guard import StopRequest, check_finite, is_disk_full
 

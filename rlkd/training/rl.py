@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlkd.data.drawn import Pair, drawn_pairs
 from rlkd.errors import ConfigError, DataError
 from rlkd.io import iter_rows
+from rlkd.pipeline.context import StageContext
 from rlkd.rewards.ledger import Ledger
 from rlkd.rewards.scoring import RewardModel
-from rlkd.stages import StageContext
+from rlkd.student.load import Student, is_fresh, load_student, publish_checkpoint
+from rlkd.student.prompts import PromptBook
+from rlkd.student.quiet import quiet_libraries
 from rlkd.training.arguments import common_arguments, world_size
 from rlkd.training.checkpoints import all_checkpoints, step_of
-from rlkd.training.draw import Pair, drawn_pairs
-from rlkd.training.guard import quiet_libraries, stop_on_sigterm
+from rlkd.training.guard import stop_on_sigterm
 from rlkd.training.mixin import Session, session_callback
-from rlkd.training.prompts import PromptBook
-from rlkd.training.student import Student, is_fresh, load_student, publish_checkpoint
 from rlkd.training.validation import make_validation
 from rlkd.training.warm_start import starting_student
 from schemas.artifact import StageResult
@@ -246,8 +247,8 @@ def build_trainer(
     from transformers import PrinterCallback
 
     from rlkd.structure.factory import make_scorer
+    from rlkd.student.load import lora_config
     from rlkd.training.grpo import GroupReward, make_trainer_class, start_callback
-    from rlkd.training.student import lora_config
 
     config = ctx.config
     by_id = {problem.id: problem for problem in practice.problems}

@@ -10,20 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from rlkd.errors import ConfigError
-from rlkd.events import EventSink
+from rlkd.pipeline.events import EventSink
+from rlkd.student.checkpoints import save_student
+from rlkd.student.fresh import fresh_student
+from rlkd.student.load import Student, is_fresh, load_student, publish_checkpoint
+from rlkd.student.prompts import TrainingText
 from rlkd.training.arguments import common_arguments, world_size
 from rlkd.training.checkpoints import step_of
 from rlkd.training.guard import stop_on_sigterm
 from rlkd.training.mixin import Session, WatchedTrainer, session_callback
-from rlkd.training.prompts import TrainingText
-from rlkd.training.student import (
-    Student,
-    fresh_student,
-    is_fresh,
-    load_student,
-    publish_checkpoint,
-    save_student,
-)
 from schemas.config.student import StudentConfig
 from schemas.config.training import FineTuneConfig
 
@@ -231,7 +226,7 @@ def _trainer(
     from transformers import PrinterCallback, TrainerCallback
     from trl import SFTConfig
 
-    from rlkd.training.student import lora_config
+    from rlkd.student.load import lora_config
 
     settings = job.settings
     # Validation texts of like length share a batch too, which pads less and changes no figure but by rounding.

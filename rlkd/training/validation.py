@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rlkd.completion.decode import Sampling, generate_ids
 from rlkd.errors import DataError
 from rlkd.io import iter_rows
+from rlkd.pipeline.context import StageContext
 from rlkd.rewards.scoring import RewardModel
-from rlkd.stages import StageContext
-from rlkd.training.prompts import PromptBook
+from rlkd.student.generate import generate_ids
+from rlkd.student.prompts import PromptBook
+from rlkd.student.sampling import Sampling
 from schemas.problem import Problem
 from schemas.rollout import Completion, RewardRecord
 from schemas.structure import Structure

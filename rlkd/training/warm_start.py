@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rlkd.data.drawn import Pair, accepted_pairs, training_pairs, write_drawn
 from rlkd.errors import DataError
-from rlkd.stages import StageContext
-from rlkd.training.draw import Pair, accepted_pairs, training_pairs, write_drawn
-from rlkd.training.guard import quiet_libraries
-from rlkd.training.prompts import PromptBook, training_text
+from rlkd.pipeline.context import StageContext
+from rlkd.student.load import Student
+from rlkd.student.prompts import PromptBook, training_text
+from rlkd.student.quiet import quiet_libraries
 from rlkd.training.sft import FineTuning, fine_tune, is_first_process, report_fit, starting_model
-from rlkd.training.student import Student
 from schemas.artifact import StageResult
 
 

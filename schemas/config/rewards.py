@@ -73,3 +73,22 @@ class RewardsConfig(Schema):
                 f"format {most[0]} + length {most[1]} must stay below 1, or nothing is left for structure and outcome"
             )
         return self
+
+
+Weight = Literal["alpha", "format", "length"]
+
+
+def weight_at(config: RewardsConfig, name: Weight, step: int) -> float:
+    """A weight at an optimiser step (from 0); linear under a schedule, then constant."""
+    start: float = getattr(config, name)
+    schedule: WeightSchedule | None = getattr(config, f"{name}_schedule")
+    if schedule is None:
+        return start
+    share = min(1.0, max(0, step) / schedule.over)
+    return start + (schedule.end - start) * share
+
+
+def ever_weighs(config: RewardsConfig, name: Weight) -> bool:
+    """Whether a weight is above 0 at any step."""
+    schedule: WeightSchedule | None = getattr(config, f"{name}_schedule")
+    return getattr(config, name) > 0 or (schedule is not None and schedule.end > 0)

@@ -60,7 +60,7 @@ def begin_run(uri: str, config: RunConfig, digest: str, flow_run_id: str, config
     tags = {
         FLOW_RUN_TAG: flow_run_id,
         "rlkd.config_digest": digest,
-        "rlkd.config": config.name,
+        "rlkd.config.load": config.name,
         "rlkd.kind": getattr(config, "kind", "pipeline"),
     }
     folder = config_file.resolve().parent

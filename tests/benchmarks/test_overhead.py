@@ -47,7 +47,7 @@ def test_the_clocks_time_stage_functions_and_the_imports_inside_them(tmp_path: P
     (tmp_path / "slow.py").write_text(
         "import time\ndef work(ctx):\n    import heavy\n    time.sleep(0.3)\n    return ctx\n"
     )
-    code = "from rlkd.stages import load_function; assert load_function('slow:work')(7) == 7"
+    code = "from rlkd.pipeline.stages import load_function; assert load_function('slow:work')(7) == 7"
     path = os.pathsep.join([str(tmp_path / "site"), str(tmp_path), str(BENCHMARKS.parent)])
     env = {**os.environ, "PYTHONPATH": path, "RLKD_CLOCKS": str(tmp_path / "clocks")}
     subprocess.run([sys.executable, "-c", code], env=env, check=True)
@@ -56,4 +56,4 @@ def test_the_clocks_time_stage_functions_and_the_imports_inside_them(tmp_path: P
     [stage] = found["stages"]
     assert stage["function"] == "slow:work"
     assert 0.2 <= stage["imports"] < stage["seconds"] - 0.29  # heavy sleeps 0.2 s, the rest 0.3 s
-    assert found["imports"] > stage["imports"]  # rlkd.stages itself was imported, too
+    assert found["imports"] > stage["imports"]  # rlkd.pipeline.stages itself was imported, too

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tiny() -> Any:
-    from rlkd.training.student import fresh_student
+    from rlkd.student.fresh import fresh_student
     from schemas.config.student import StudentConfig
 
     config = StudentConfig.model_validate(

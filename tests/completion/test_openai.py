@@ -42,9 +42,10 @@ def server(
     """A server that answers always the same, or one reply after another (the last one stays)."""
     if isinstance(answer, list):
         replies = list(answer)
-        function: Callable[[dict[str, Any]], Reply] = lambda body: (
-            replies.pop(0) if len(replies) > 1 else replies[0]
-        )  # noqa: E731
+
+        def function(body: dict[str, Any]) -> Reply:
+            return replies.pop(0) if len(replies) > 1 else replies[0]
+
     elif isinstance(answer, Reply):
         function = lambda body: answer  # noqa: E731
     else:

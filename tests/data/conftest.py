@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 
-from rlkd.config import parse_config
+from rlkd.config.load import parse_config
 from rlkd.data.stage import prepare_data
-from rlkd.events import NullSink
 from rlkd.io import read_rows
-from rlkd.stages import StageContext
+from rlkd.pipeline.context import StageContext
+from rlkd.pipeline.events import NullSink
 from schemas.artifact import StageResult
 from schemas.config.pipeline import PipelineConfig
 from schemas.problem import Problem
+
+from ..training.conftest import inputs
+
+__all__ = ["inputs"]
 
 SUBJECTS = [
     "anna",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rlkd.config import load_config, parse_config
+from rlkd.config.load import load_config, parse_config
 from rlkd.data.filters import symbols_of, words_of
 from rlkd.errors import DataError, WorldError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rlkd.data.teachers import DatasetColumns, Nobody, WorldSolver, open_teacher
-from rlkd.data.worlds import make_splits
 from rlkd.errors import DataError
+from rlkd.worlds import make_splits
 from schemas.config.traces import ColumnTeacher, NoTeacher, WorldTeacher
 from schemas.config.world import StepRange, WorldSettings
 from schemas.problem import Problem

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from rlkd.config import parse_config
+from rlkd.answers.symbolic import VerifierError
+from rlkd.config.load import parse_config
 from rlkd.data.traces import (
     NO_ANSWER,
     NO_PATH,
@@ -25,9 +26,8 @@ from rlkd.data.traces import (
 )
 from rlkd.errors import DataError
 from rlkd.io import read_rows, write_rows
+from rlkd.pipeline.context import StageContext
 from rlkd.rewards import outcome
-from rlkd.stages import StageContext
-from rlkd.symbolic import VerifierError
 from schemas.config.pipeline import PipelineConfig
 from schemas.problem import Problem
 from schemas.trace import TeacherTrace
@@ -117,7 +117,7 @@ def test_several_traces_of_a_problem(tmp_path: Path, kit: Any) -> None:
 
 
 def world_problems(count: int) -> list[Problem]:
-    from rlkd.data.worlds import make_splits
+    from rlkd.worlds import make_splits
     from schemas.config.world import WorldSettings
 
     settings = WorldSettings.model_validate({"n_train": count, "n_validation": 0, "n_test": 0, "n_ood": 0})
@@ -125,7 +125,7 @@ def world_problems(count: int) -> list[Problem]:
 
 
 def test_the_world_teaches_in_different_orders_each_verified(tmp_path: Path, kit: Any) -> None:
-    from rlkd.data.worlds import world_of
+    from rlkd.worlds import world_of
 
     train = world_problems(30)
     folder, _, _ = collect(tmp_path, kit, config_of(teacher={"type": "world"}, per_problem=3), train=train)
@@ -168,7 +168,7 @@ def test_a_verifier_that_fails_or_runs_out_of_time_rejects_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     symbolic = problem(1, answer="x + y")
-    monkeypatch.setattr("rlkd.answers.symbolically_equal", lambda *_: None)
+    monkeypatch.setattr("rlkd.answers.equal.symbolically_equal", lambda *_: None)
     assert verify_trace(symbolic, "#### y + x", "column", "t").reason == UNDECIDED
 
     def fails(*_: object) -> bool:
@@ -183,9 +183,9 @@ SLOW_RUN = """
 import sys, time
 from pathlib import Path
 import rlkd.data.traces as stage
-from rlkd.config import parse_config
-from rlkd.events import NullSink
-from rlkd.stages import StageContext
+from rlkd.config.load import parse_config
+from rlkd.pipeline.events import NullSink
+from rlkd.pipeline.stages import StageContext
 import json
 
 data, folder, config, wait = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]), float(sys.argv[4])

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
+from rlkd.answers.conventions import write_output
 from rlkd.data.stage import prepare_data
 from rlkd.data.traces import collect_traces
 from rlkd.errors import CheckpointError
 from rlkd.evaluation.examiner import StudentExaminer
 from rlkd.evaluation.stage import evaluate
-from rlkd.events import NullSink
-from rlkd.formats import write_output
 from rlkd.io import read_rows, write_rows
-from rlkd.stages import StageContext
+from rlkd.pipeline.context import StageContext
+from rlkd.pipeline.events import NullSink
 from rlkd.structure.stage import decompose_traces
 from schemas.config.pipeline import PipelineConfig
 from schemas.evaluation import EvalReport, ProblemOutput, SampleProblem
@@ -66,7 +66,8 @@ def trained(
     tmp_path_factory: pytest.TempPathFactory, config: PipelineConfig, inputs: dict[str, Path]
 ) -> dict[str, Path]:
     pytest.importorskip("torch")
-    from rlkd.training.student import fresh_student, save_student
+    from rlkd.student.checkpoints import save_student
+    from rlkd.student.fresh import fresh_student
 
     texts = [problem.question for problem in read_rows(inputs["data"] / "train.jsonl", Problem)]
     folder = tmp_path_factory.mktemp("students")

@@ -10,7 +10,7 @@ from rlkd.errors import ConfigError, DataError
 from rlkd.evaluation.parts import Grade, PathComparison
 from rlkd.evaluation.stage import evaluate
 from rlkd.io import read_rows, write_rows
-from rlkd.stages import StageContext
+from rlkd.pipeline.context import StageContext
 from schemas.config.evaluation import EvaluateConfig
 from schemas.config.pipeline import PipelineConfig
 from schemas.evaluation import CheckpointName, EvalReport, ProblemOutput, SampleProblem

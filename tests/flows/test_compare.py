@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import run_command
+from flows.cli.main import run_command
 from rlkd.io import write_json_atomic, write_rows
 from schemas.artifact import RunManifest, StageEntry
 from schemas.evaluation import ProblemOutput

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import run_command
+from flows.cli.main import run_command
 
 
 def test_replay_names_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,7 +34,7 @@ def _command(folder: Path, *arguments: str) -> list[str]:
     return [
         sys.executable,
         "-m",
-        "flows.cli",
+        "flows.cli.main",
         *arguments,
         str(folder / "toy.yaml"),
         "--output",

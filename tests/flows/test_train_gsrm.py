@@ -58,7 +58,7 @@ class Cli:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", *arguments],
+            [sys.executable, "-m", "flows.cli.main", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,

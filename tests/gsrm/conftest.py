@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from rlkd.config import load_gsrm_config
-from rlkd.events import NullSink
-from rlkd.stages import StageContext
+from rlkd.config.load import load_gsrm_config
+from rlkd.pipeline.context import StageContext
+from rlkd.pipeline.events import NullSink
 from schemas.config.gsrm import GsrmConfig
 
 WORLD: dict[str, Any] = {

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from rlkd.completion.simulated import Reply, SimulatedServer
-from rlkd.data.worlds import get_world
 from rlkd.errors import DataError, MissingScoreError
 from rlkd.gsrm.annotate import ACCEPTED, REJECTED, annotate_paths, fault_of, given_steps, open_annotator
 from rlkd.gsrm.paths import PATHS, collect_paths, read_paths
 from rlkd.io import read_rows, write_rows
-from rlkd.structure.generative import Fault
+from rlkd.structure.decomposers.generative import Fault
+from rlkd.worlds import get_world
 from schemas.config.gsrm import AnnotationsConfig
 from schemas.gsrm import Annotation, GsrmPath
 from schemas.structure import ReasoningStep, Structure

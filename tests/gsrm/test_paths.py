@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from rlkd.data.worlds import get_world
 from rlkd.errors import DataError
 from rlkd.gsrm.paths import alter, collect_paths, read_paths, world_paths
 from rlkd.io import write_json_atomic, write_rows
 from rlkd.rewards.ledger import Ledger
+from rlkd.worlds import get_world
 from schemas.artifact import RunManifest, StageEntry
 from schemas.config.gsrm import WorldPaths
 from schemas.problem import Problem
@@ -49,7 +49,7 @@ def test_world_paths_wander_solve_and_are_altered_on_unseen_problems(context: Ma
 
 
 def _problems(source: Any, seed: int) -> dict[str, dict[str, Problem]]:
-    from rlkd.data.worlds import make_splits
+    from rlkd.worlds import make_splits
 
     return {split: {row.id: row for row in rows} for split, rows in make_splits(source.world, seed).items()}
 

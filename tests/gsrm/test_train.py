@@ -16,10 +16,10 @@ from rlkd.gsrm.evaluate import MARKDOWN, OUTPUTS, REPORT, evaluate_decomposer
 from rlkd.gsrm.paths import PATHS, collect_paths
 from rlkd.gsrm.train import lengthened, student_of, train_decomposer, written_pairs
 from rlkd.io import read_rows, write_rows
-from rlkd.structure.base import PathItem
-from rlkd.structure.written import CARD, read_card, trained_form
-from rlkd.training.prompts import PromptBook
-from rlkd.training.student import load_student
+from rlkd.structure.decomposers.forms import CARD, read_card, trained_form
+from rlkd.structure.interfaces import PathItem
+from rlkd.student.load import load_student
+from rlkd.student.prompts import PromptBook
 from schemas.config.student import CheckpointModel
 from schemas.gsrm import Annotation, GsrmOutput, GsrmPath, GsrmReport
 from schemas.structure import ReasoningStep, Structure
@@ -134,7 +134,8 @@ def _metrics(folder: Path) -> list[dict[str, float]]:
 def test_what_it_is_trained_on_is_what_it_is_asked(tmp_path: Path, form: Any) -> None:
     """The tokens of the training prompt are the tokens that the local model gets."""
     from rlkd.completion.local_hf import LocalCompleter
-    from rlkd.training.student import fresh_student, save_student
+    from rlkd.student.checkpoints import save_student
+    from rlkd.student.fresh import fresh_student
     from schemas.config.endpoint import LocalEndpoint
 
     config = make_config(student={**STUDENT, "form": form})
@@ -183,7 +184,8 @@ def test_nothing_to_learn_from_or_to_measure_on(context: Make, stages: Any) -> N
 
 
 def test_a_checkpoint_with_a_short_context_is_lengthened(context: Make, stages: Any, tmp_path: Path) -> None:
-    from rlkd.training.student import fresh_student, save_student
+    from rlkd.student.checkpoints import save_student
+    from rlkd.student.fresh import fresh_student
 
     inputs = stages()
     short = make_config(student={**STUDENT, "model": {**STUDENT["model"], "context": 192}})

@@ -5,8 +5,8 @@ import random
 from collections.abc import Sequence
 
 from rlkd.qualification.bias import certainly_different, unrelated_pairs, yes_bias
-from rlkd.structure.base import PairVerdict, StepPair
-from rlkd.structure.rules import decompose_text
+from rlkd.structure.decomposers.rules import decompose_text
+from rlkd.structure.interfaces import PairVerdict, StepPair
 from schemas.structure import ReasoningStep
 
 STEP = ReasoningStep(

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from rlkd.data.worlds import get_world
 from rlkd.errors import DataError
 from rlkd.io import write_rows
 from rlkd.qualification.pairs import drawn, file_pairs, limited, taught_problems, world_pairs
+from rlkd.worlds import get_world
 from schemas.config.qualify import FilePairs, WorldPairs
 from schemas.config.world import WorldSettings
 from schemas.problem import Problem

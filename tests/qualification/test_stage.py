@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from rlkd.config import parse_config
+from rlkd.config.load import parse_config
 from rlkd.data.stage import prepare_data
 from rlkd.data.traces import collect_traces
 from rlkd.errors import ConfigError, DataError
-from rlkd.events import NullSink
 from rlkd.io import read_rows
+from rlkd.pipeline.context import StageContext
+from rlkd.pipeline.events import NullSink
 from rlkd.qualification.stage import qualify
 from rlkd.qualification.student import label
 from rlkd.qualification.verdict import gate, read_figures
-from rlkd.stages import StageContext
 from schemas.config.pipeline import PipelineConfig
 from schemas.problem import Problem
 from schemas.qualification import ChangedPath, PairScore

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rlkd.config import parse_config
+from rlkd.config.load import parse_config
 from rlkd.errors import StageError
 from rlkd.io import write_json_atomic
 from rlkd.qualification.variants import EXPECTED

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from rlkd.events import NullSink
 from rlkd.io import read_rows, write_json_atomic, write_rows
+from rlkd.pipeline.context import StageContext
+from rlkd.pipeline.events import NullSink
 from rlkd.reporting.collect import collect
 from rlkd.reporting.finalise import finalise_report
 from rlkd.reporting.stage import write_report
-from rlkd.stages import StageContext
 from schemas.artifact import RunManifest
 from schemas.config.pipeline import PipelineConfig
 from schemas.evaluation import ProblemOutput, SampleProblem

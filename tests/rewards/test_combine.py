@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rlkd.rewards.combine import Components, combine, ever_weighs, length_term, weight_at
-from schemas.config.rewards import RewardsConfig, WeightSchedule
+from rlkd.rewards.combine import Components, combine, length_term
+from schemas.config.rewards import RewardsConfig, WeightSchedule, ever_weighs, weight_at
 
 GATES = st.sampled_from(["always", "wrong", "right"])
 VALUE = st.one_of(st.none(), st.floats(0, 1))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkd.formats import OutputFormat, write_output
+from rlkd.answers.conventions import OutputFormat, write_output
 from rlkd.rewards.format import format_reward
 
 FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from rlkd.answers.conventions import OutputFormat
 from rlkd.completion.simulated import Reply, SimulatedServer
 from rlkd.errors import ConfigError, DataError, MissingScoreError
-from rlkd.formats import OutputFormat
 from rlkd.rewards.functions import compute_score, make_reward_function
 from schemas.config.rewards import RewardsConfig
 from schemas.config.structure import StructuresConfig

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 import rlkd.rewards.outcome as outcome
-from rlkd.rewards.outcome import GYM_KEY, gym_score, outcome_reward, verify_answer
-from rlkd.symbolic import VerifierError, symbolically_equal
+from rlkd.answers.symbolic import VerifierError, symbolically_equal
+from rlkd.answers.verify import GYM_KEY, gym_score, verify_answer
+from rlkd.rewards.outcome import outcome_reward
 from schemas.config.world import WorldSettings
 from schemas.problem import Problem
 
@@ -34,7 +35,7 @@ def test_the_last_statement_counts() -> None:
 
 @pytest.mark.parametrize("domain", ["arithmetic", "logic", "relations"])
 def test_world_problems_are_verified_by_their_world(domain: str) -> None:
-    from rlkd.data.worlds import get_world
+    from rlkd.worlds import get_world
 
     world = get_world(domain)
     problem = world.to_problem(world.generate(random.Random(3), WorldSettings()))

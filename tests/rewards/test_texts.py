@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from rlkd.rewards.texts import TextSample, TextScorer
-from rlkd.structure.base import PairVerdict, PathItem, StepPair
-from rlkd.structure.cached import CachedDecomposer
-from rlkd.structure.score import StructureScorer
+from rlkd.structure.backends.cached import CachedDecomposer
+from rlkd.structure.interfaces import PairVerdict, PathItem, StepPair
+from rlkd.structure.scorer import StructureScorer
 from schemas.config.structure import PrefixAlignmentConfig
 from schemas.structure import ReasoningStep, Structure
 

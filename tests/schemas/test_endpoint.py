@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from rlkd.config import load_config
+from rlkd.config.load import load_config
 from rlkd.errors import ConfigError
 from schemas.config.endpoint import OpenAIEndpoint
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from rlkd.completion.base import CompletionRequest, CompletionResult, Usage
-from rlkd.structure.base import PairVerdict, StepPair
+from rlkd.structure.interfaces import PairVerdict, StepPair
 from schemas.structure import ReasoningStep
 
 

@@ -10,11 +10,10 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from rlkd.completion.openai import OpenAICompleter
-from rlkd.structure.backends import build_judge, open_shelf
-from rlkd.structure.base import Decomposer, Judge
-from rlkd.structure.cache import Shared, Shelf
-from rlkd.structure.factory import make_decomposer, make_judge, make_scorer
-from rlkd.structure.gating import PrefixJudge
+from rlkd.structure.backends.cache import Shared, Shelf
+from rlkd.structure.factory import build_judge, make_decomposer, make_judge, make_scorer, open_shelf
+from rlkd.structure.interfaces import Decomposer, Judge
+from rlkd.structure.judges.early_stop import PrefixJudge
 from schemas.config.endpoint import OpenAIEndpoint
 from schemas.config.structure import CacheConfig, DecomposerConfig, JudgeConfig, StructuresConfig
 

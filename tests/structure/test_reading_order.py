@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlkd.structure.score import score_paths
+from rlkd.structure.scorer import score_paths
 
 EGGS = ("Janet's ducks lay 16 eggs. She eats three and bakes with four. She sells the rest at $2 each.",
         "Janet sells 16 - 3 - 4 = 9 duck eggs a day.\nShe makes 9 * 2 = $18 every day.\n#### 18")  # fmt: skip

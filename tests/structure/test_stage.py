@@ -9,10 +9,10 @@ import pytest
 
 from rlkd.completion.simulated import Reply, SimulatedServer
 from rlkd.errors import DataError, MissingScoreError
-from rlkd.events import NullSink
 from rlkd.io import read_rows, sha256_text, write_rows
-from rlkd.stages import StageContext
-from rlkd.structure.base import PathItem
+from rlkd.pipeline.context import StageContext
+from rlkd.pipeline.events import NullSink
+from rlkd.structure.interfaces import PathItem
 from rlkd.structure.stage import decompose_traces
 from schemas.config.pipeline import PipelineConfig
 from schemas.problem import Problem

@@ -18,9 +18,9 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Fake stages in this process and its children; returns the file that they note their work in."""
     import fake_stages
 
-    import rlkd.stages
+    import rlkd.pipeline.stages
 
-    monkeypatch.setattr(rlkd.stages, "STAGES", rlkd.stages.STAGES)
+    monkeypatch.setattr(rlkd.pipeline.stages, "STAGES", rlkd.pipeline.stages.STAGES)
     fake_stages.install()
     root = Path(__file__).parents[2]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(SUPPORT), str(root)]))

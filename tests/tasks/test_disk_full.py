@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rlkd.config import parse_config
+from rlkd.config.load import parse_config
 from rlkd.errors import StageError
 from schemas.artifact import ArtifactRef, StageName
 from tasks.running import Inputs, run_stage

@@ -4,8 +4,9 @@ import logging
 
 import pytest
 
+from rlkd.io import duration
 from schemas.artifact import INTERRUPTED, StageEntry
-from tasks.display import LogDisplay, current_display, duration, shown_on, stage_line
+from tasks.display import LogDisplay, current_display, shown_on, stage_line
 
 
 class Collector:

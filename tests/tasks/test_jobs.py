@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from rlkd.config import parse_config
+from rlkd.config.load import parse_config
 from rlkd.errors import DataError, StageError, TrainingError, UserError
-from rlkd.jobs import Job
-from rlkd.stages import stage_spec
+from rlkd.pipeline.jobs import Job
+from rlkd.pipeline.stages import stage_spec
 from schemas.config.training import LaunchConfig
 from tasks.jobs import command, run_job
 
@@ -134,13 +134,13 @@ def test_one_process_is_plain_python_and_several_have_a_launcher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "job.json"
-    assert command(path, LaunchConfig()) == [sys.executable, "-m", "rlkd.jobs", str(path)]
+    assert command(path, LaunchConfig()) == [sys.executable, "-m", "rlkd.pipeline.jobs", str(path)]
     monkeypatch.setattr("tasks.jobs._has_gpu", lambda: True)
     several = command(path, LaunchConfig(processes=4))
-    assert several[:4] == [sys.executable, "-m", "rlkd.jobs", "--exec"]
+    assert several[:4] == [sys.executable, "-m", "rlkd.pipeline.jobs", "--exec"]
     assert "accelerate.commands.launch" in several
     assert several[several.index("--num_processes") + 1] == "4"
-    assert several[-3:] == ["--module", "rlkd.jobs", str(path)]
+    assert several[-3:] == ["--module", "rlkd.pipeline.jobs", str(path)]
     monkeypatch.setattr("tasks.jobs._has_gpu", lambda: False)
     assert "torch.distributed.run" in command(path, LaunchConfig(processes=4))
     (tmp_path / "fsdp.yaml").write_text("")

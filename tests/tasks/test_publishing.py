@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from rlkd.config import parse_config
+from rlkd.config.load import parse_config
 from schemas.artifact import RunManifest, StageEntry
 from tasks.publishing import write_report
 

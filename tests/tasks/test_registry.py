@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("mlflow")
 
-from rlkd.config import config_digest, parse_config
+from rlkd.config.load import config_digest, parse_config
 from rlkd.errors import UserError
 from schemas.config.pipeline import PipelineConfig
 from tasks import tracking

@@ -7,8 +7,8 @@ from pathlib import Path
 import fake_stages
 import pytest
 
-import rlkd.stages
-from rlkd.config import parse_config
+import rlkd.pipeline.stages
+from rlkd.config.load import parse_config
 from rlkd.errors import StageError
 from schemas.artifact import AnyStageName, ArtifactRef, RunManifest
 from tasks.running import run_stage
@@ -22,7 +22,7 @@ def _run(folder: Path) -> RunManifest:
     """Runs the chain in its order, each stage with all that came before."""
     made: dict[AnyStageName, ArtifactRef | None] = {}
     with open_run(CONFIG, folder):
-        for spec in rlkd.stages.STAGES:
+        for spec in rlkd.pipeline.stages.STAGES:
             made[spec.name] = run_stage(spec.name, RunRef(folder=str(folder)), made)
     return read_run(folder)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rlkd.config import load_config, parse_config
+from rlkd.config.load import load_config, parse_config
 from rlkd.errors import StageError, UserError
 from schemas.artifact import StageEntry
 from tasks.runs import RunRef, default_folder, is_held, open_run, read_run

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from rlkd.events import NullSink
 from rlkd.io import sha256_text, write_rows
-from rlkd.stages import StageContext
+from rlkd.pipeline.context import StageContext
+from rlkd.pipeline.events import NullSink
 from schemas.config.pipeline import PipelineConfig
 from schemas.problem import Problem
 from schemas.structure import ReasoningStep, Structure

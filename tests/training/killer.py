@@ -12,8 +12,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from rlkd.events import NullSink
-from rlkd.stages import StageContext, stage_spec
+from rlkd.pipeline.context import StageContext
+from rlkd.pipeline.events import NullSink
+from rlkd.pipeline.stages import stage_spec
 from schemas.config.pipeline import PipelineConfig
 
 

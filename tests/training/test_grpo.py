@@ -271,9 +271,9 @@ def test_lora_adapters_are_trained_and_merged_in(
 def test_teachers_without_a_step_and_long_prompts_are_skipped_and_counted(
     inputs: dict[str, Path], tmp_path: Path
 ) -> None:
-    from rlkd.training.draw import drawn_pairs
-    from rlkd.training.prompts import PromptBook
-    from rlkd.training.student import fresh_student
+    from rlkd.data.drawn import drawn_pairs
+    from rlkd.student.fresh import fresh_student
+    from rlkd.student.prompts import PromptBook
 
     config = make_config()
     pairs = drawn_pairs(inputs)

@@ -15,8 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from rlkd.pipeline.stages import stage_spec
 from rlkd.rewards.ledger import read_ledger
-from rlkd.stages import stage_spec
 from schemas.config.pipeline import PipelineConfig
 
 from .conftest import make_config, make_context

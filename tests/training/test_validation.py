@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from rlkd.errors import ConfigError, DataError
-from rlkd.events import NullSink
 from rlkd.io import write_rows
+from rlkd.pipeline.events import NullSink
 from rlkd.rewards.scoring import RewardModel
-from rlkd.structure.score import StructureScorer
-from rlkd.training.prompts import PromptBook
+from rlkd.structure.scorer import StructureScorer
+from rlkd.student.prompts import PromptBook
 from rlkd.training.validation import Validation, best_step, choose_validation, figures, make_validation
 from schemas.rollout import RewardRecord
 
@@ -136,7 +136,7 @@ def test_without_validation_problems(inputs: dict[str, Path], tmp_path: Path) ->
 
 
 def test_the_best_must_be_measured() -> None:
-    from rlkd.config import parse_config
+    from rlkd.config.load import parse_config
 
     with pytest.raises(
         ConfigError, match="keep is best, but nothing is evaluated during training; set eval_every"

@@ -9,7 +9,7 @@ import torch
 
 from rlkd.errors import DataError, TrainingError
 from rlkd.io import write_rows
-from rlkd.training.student import load_student
+from rlkd.student.load import load_student
 from rlkd.training.warm_start import warm_start
 
 from .conftest import make_config, make_context, make_problem, make_trace
@@ -44,8 +44,8 @@ def test_it_learns_stops_in_time_and_hands_on_the_best(inputs: dict[str, Path], 
     assert len(json.loads((tmp_path / "traces.json").read_text())["trace_ids"]) == 8
     # The published weights are those of the best step: their loss is the one that was measured.
     student = load_student(config().student, tmp_path / "model")
-    from rlkd.training.draw import accepted_pairs
-    from rlkd.training.prompts import PromptBook, training_text
+    from rlkd.data.drawn import accepted_pairs
+    from rlkd.student.prompts import PromptBook, training_text
 
     text = training_text(
         PromptBook(config().student, student.tokenizer),

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rlkd.data.paths import expand_path
 from rlkd.data.sources.base import MAX_SHOWN_CHARS, Loaded, check_malformed
 from rlkd.data.sources.rows import RawRow, add_rows
 from rlkd.errors import DataError
+from rlkd.io import expand_path
 from schemas.config.data import FileData
 from schemas.problem import Split
 

@@ -7,10 +7,10 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from rlkd.answers.symbolic import VerifierError
+from rlkd.answers.verify import GYM_KEY, gym_score
 from rlkd.data.sources.base import DroppedRow, Loaded, check_malformed
 from rlkd.errors import DataError
-from rlkd.rewards.outcome import GYM_KEY, gym_score
-from rlkd.symbolic import VerifierError
 from schemas.config.data import GymData
 from schemas.problem import Problem, Split
 
@@ -99,7 +99,7 @@ class GymSource:
             raise DataError(
                 "data.type 'reasoning_gym' needs the reasoning-gym library; install it with: pip install 'rlkd[gym]'"
             ) from None
-        from rlkd.config_faults import suggest
+        from rlkd.config.faults import suggest
 
         config = self.config
         if config.dataset not in DATASETS:

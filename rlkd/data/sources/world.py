@@ -18,7 +18,7 @@ class WorldSource:
         Raises:
             WorldError: The world's settings cannot be met.
         """
-        from rlkd.data.worlds import make_splits
+        from rlkd.worlds import make_splits
 
         splits = make_splits(self.config.world, seed)
         where = {split: [problem.source for problem in problems] for split, problems in splits.items()}

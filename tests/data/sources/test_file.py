@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rlkd.config import parse_config
+from rlkd.config.load import parse_config
 from rlkd.data.sources import Loaded, open_source
 from rlkd.errors import DataError
 

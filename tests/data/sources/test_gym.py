@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from rlkd.config import parse_config
+from rlkd.answers.verify import verify_answer
+from rlkd.config.load import parse_config
 from rlkd.data.sources import Loaded, open_source
 from rlkd.errors import DataError
-from rlkd.rewards.outcome import verify_answer
 
 pytest.importorskip("reasoning_gym", reason="reasoning-gym is not installed (extra 'gym')")
 

@@ -6,6 +6,6 @@ import fake_stages
 
 if __name__ == "__main__":
     fake_stages.install()
-    from flows.cli import main
+    from flows.cli.main import main
 
     main()

@@ -15,10 +15,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import rlkd.stages
+import rlkd.pipeline.stages
 from rlkd.errors import DataError, TrainingError
 from rlkd.io import append_row, recover_rows, sha256_file, sha256_text, write_json_atomic, write_rows
-from rlkd.stages import StageContext
+from rlkd.pipeline.context import StageContext
 from schemas.artifact import StageEntry, StageResult
 from schemas.problem import Problem
 from schemas.qualification import Auroc, Qualification, Separation
@@ -40,8 +40,9 @@ def install() -> None:
         "evaluate": fake_evaluate,
         "report": fake_report,
     }
-    rlkd.stages.STAGES = tuple(
-        replace(spec, function=f"fake_stages:{names[spec.name].__name__}") for spec in rlkd.stages.STAGES
+    rlkd.pipeline.stages.STAGES = tuple(
+        replace(spec, function=f"fake_stages:{names[spec.name].__name__}")
+        for spec in rlkd.pipeline.stages.STAGES
     )
     if os.environ.get("FAKE_KILL"):
         _kill_between(*os.environ["FAKE_KILL"].split(":"))

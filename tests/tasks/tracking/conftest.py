@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rlkd.config import config_digest, parse_config
+from rlkd.config.load import config_digest, parse_config
 from schemas.config.pipeline import PipelineConfig
 
 

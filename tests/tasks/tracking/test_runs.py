@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("mlflow")
 
-from rlkd.config import config_digest
+from rlkd.config.load import config_digest
 from schemas.artifact import StageManifest, StageResult
 from schemas.config.pipeline import PipelineConfig
 from tasks import tracking

@@ -1,0 +1,144 @@
+"""``rlkd check``: everything that can be known before a run starts, in one list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.cli.check.findings import Findings
+from flows.cli.check.machine import check_launch, check_models, check_training
+from flows.cli.check.shared import check_output, checkpoint, first_findings
+from rlkd.errors import DataError, UserError
+from schemas.config.pipeline import PipelineConfig
+from schemas.problem import Problem, Split
+from tasks.finished import finished_stages
+
+if TYPE_CHECKING:
+    from rlkd.estimates import Student
+
+_PROBED = 500
+"""Problems whose prompts are measured."""
+
+
+def examine(config: PipelineConfig, output: str | None = None) -> Findings:
+    """All checks.
+
+    Args:
+        config: The configuration.
+        output: The run folder; by default ``runs/<name>``.
+    """
+    from rlkd.estimates import Work, estimate
+    from tasks.runs import default_folder
+
+    found = first_findings(config)
+    splits: dict[Split, list[Problem]] = {}
+    with found.checking("data"):
+        splits = _data(config, found)
+    student: Student | None = None
+    with found.checking("student"):
+        student = _student(config, [problem for rows in splits.values() for problem in rows], found)
+    check_models(config, (Path(output) if output else default_folder(config)).resolve().parent, found)
+    check_training(config, found)
+    check_launch(config, found)
+    with found.checking("qualification"):
+        _qualification(config, found)
+    costs = None
+    if student is not None:
+        held_out = len(splits.get("test", [])) + len(splits.get("ood", []))
+        train = len(splits.get("train", []))
+        lengths = found.prompt_tokens or [0.6 * config.student.max_prompt_tokens]
+        costs = found.costs = estimate(config, student, Work(train, held_out, sum(lengths) / len(lengths)))
+    with found.checking("output"):
+        check_output(config, output, costs.disk_mb if costs is not None else 200.0, found)
+    _finished(config, output, found)
+    if costs is not None:
+        found.add("memory", costs.memory_text)
+        found.add("time", costs.time_text)
+    return found
+
+
+def _data(config: PipelineConfig, found: Findings) -> dict[Split, list[Problem]]:
+    """Loads the source as the data stage will, and cuts it to the sizes that are asked for."""
+    from rlkd.data.sources import open_source
+    from rlkd.data.stage import planned_splits
+
+    loaded = open_source(config.data).load(config.seed)
+    if not loaded.rows:
+        where = getattr(config.data, "path", None)
+        raise DataError(
+            f"data{f'.path {where}' if where else ''}: there is not one row to read; name data with problems in it"
+        )
+    splits = planned_splits(loaded, config.data, config.seed)
+    held, used = (
+        ", ".join(f"{len(rows)} {split}" for split, rows in part.items() if rows)
+        for part in (loaded.splits, splits)
+    )
+    taken = f"; a run takes {used} once duplicates and overlap are out" if used != held else ""
+    bad = f"; {len(loaded.dropped)} rows cannot be used" if loaded.dropped else ""
+    found.add("data", f"{loaded.rows} rows from {config.data.type}: {held}{taken}{bad}")
+    return splits
+
+
+def _qualification(config: PipelineConfig, found: Findings) -> None:
+    """Says what the structure reward will be qualified on; reads a file of labelled solutions as the stage will."""
+    from rlkd.pipeline.stages import is_enabled, pairs_source
+    from rlkd.qualification.pairs import file_pairs
+    from schemas.config.qualify import FilePairs, StudentPairs
+
+    if not is_enabled(config, "qualify"):
+        return
+    source = pairs_source(config)
+    if isinstance(source, FilePairs):
+        labelled = file_pairs(source)
+        right = sum(pair.right for pair in labelled.pairs)
+        text = f"{len(labelled.pairs)} {labelled.source}, {right} of them right"
+    elif isinstance(source, StudentPairs):
+        text = f"{source.per_problem} samples of the student on each of {source.problems} problems"
+    else:
+        text = f"{source.per_problem} paths of the built-in world for each of {source.problems} problems"
+    found.add("qualification", f"{text}; a missed threshold: {config.qualify.action}")
+
+
+def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -> Any:
+    """Checks weights, tokenizer, template and lengths without loading the weights."""
+    from rlkd.estimates import Student
+    from rlkd.student.fresh import fresh_student
+    from rlkd.student.prompts import PromptBook
+
+    if config.student.model.type == "fresh":
+        texts = [text for problem in problems[:_PROBED] for text in (problem.question, *problem.traces)] or [
+            "1 2 3"
+        ]
+        made = fresh_student(config.student, texts, config.seed)
+        student = Student.of(made.model.config, sum(p.numel() for p in made.model.parameters()))
+        tokenizer = made.tokenizer
+    else:
+        student, tokenizer = checkpoint(config)
+    found.add(
+        "student",
+        f"{student.parameters / 1e6:.1f} M parameters, {len(tokenizer)} tokens, context {student.context or 'unknown'}",
+    )
+    book = PromptBook(config.student, tokenizer)
+    lengths = [len(book.encode(problem.question)) for problem in problems[:_PROBED]]
+    found.prompt_tokens = [float(length) for length in lengths]
+    long = sum(length > config.student.max_prompt_tokens for length in lengths)
+    if lengths:
+        text = f"{sum(lengths) / len(lengths):.0f} tokens on average, {max(lengths)} at most (limit {config.student.max_prompt_tokens})"
+        found.add(
+            "prompts",
+            text + (f"; {long} of {len(lengths)} are too long" if long else ""),
+            "note" if long else "ok",
+        )
+    budget = config.student.max_prompt_tokens + config.student.max_completion_tokens
+    if student.context is not None and budget > student.context:
+        raise UserError(
+            f"student.max_prompt_tokens + student.max_completion_tokens = {budget} exceed the student's context of {student.context} tokens; lower one of them"
+        )
+    return student
+
+
+def _finished(config: PipelineConfig, output: str | None, found: Findings) -> None:
+    """Which stages a run would find finished."""
+    done = finished_stages(config, output)
+    if done:
+        found.add("finished", ", ".join(done) + " (would be reused)")

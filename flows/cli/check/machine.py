@@ -1,0 +1,135 @@
+"""What ``rlkd check`` asks of this machine beside data and student: models and keys, batches, how training starts."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from flows.cli.check.findings import Findings
+from rlkd.errors import UserError
+from rlkd.hub import OFFLINE
+from schemas.base import Schema
+from schemas.config.endpoint import LocalEndpoint, OpenAIEndpoint
+from schemas.config.pipeline import PipelineConfig
+from schemas.config.run import RunConfig
+from schemas.config.structure import EmbeddingJudgeConfig, GenerativeDecomposerConfig
+
+
+def check_training(config: PipelineConfig, found: Findings) -> None:
+    """What RL would refuse when it starts, hours into a run."""
+    if not config.rl.enabled:
+        return
+    from rlkd.training.rl import check_settings, plan_batches
+
+    with found.checking("training"):
+        check_settings(config)
+    with found.checking("training"):
+        plan_batches(config.rl, config.launch.processes)
+
+
+def check_launch(config: RunConfig, found: Findings) -> None:
+    """Whether the processes of training could be started."""
+    from tasks.jobs import command
+
+    with found.checking("launch"):
+        command(Path("job.json"), config.launch)
+
+
+def check_models(config: RunConfig, runs: Path, found: Findings) -> None:
+    """Whether the models that decompose and judge are there, and the keys to those behind servers (nothing is asked).
+
+    Args:
+        config: The configuration.
+        runs: The folder of the runs, for registered models.
+        found: Gets what is wrong.
+    """
+    for name, section in _sections(config, ""):
+        with found.checking("models"):
+            if isinstance(section, OpenAIEndpoint):
+                _check_key(name, section)
+            elif isinstance(section, LocalEndpoint):
+                check_model(f"{name}.path", section.path, runs)
+            elif isinstance(section, GenerativeDecomposerConfig) and section.model is not None:
+                check_model(f"{name}.model", section.model, runs)
+            elif isinstance(section, EmbeddingJudgeConfig):
+                if importlib.util.find_spec("sentence_transformers") is None:
+                    raise UserError(
+                        f"{name}: sentence_transformers is not installed; install it with: pip install 'rlkd[embedding]'"
+                    )
+                check_model(f"{name}.model", section.model, runs, whole=False)
+
+
+def check_model(setting: str, name: str, runs: Path, whole: bool = True) -> None:
+    """Checks that a model is there: a folder, a registered name, or an id on the hub.
+
+    Args:
+        setting: Which setting names it.
+        name: The name.
+        runs: The folder of the runs, for registered models.
+        whole: Whether a folder must hold a causal LM with its tokenizer.
+
+    Raises:
+        UserError: It is not there, or not whole.
+    """
+    from rlkd.structure.decomposers.forms import read_card
+    from rlkd.student.checkpoints import check_folder
+
+    if name.startswith("models:/"):
+        folder = _registered(setting, name, runs)
+    else:
+        folder = Path(os.path.expandvars(name)).expanduser()
+    if folder.is_dir():
+        if whole:
+            check_folder(folder)
+            read_card(folder)
+        return
+    if name.count("/") > 1 or name.startswith((".", "/", "~", "$")) or folder.exists():
+        raise UserError(f"{setting}: there is no model folder at {folder}; name one, or a Hugging Face id")
+    if os.environ.get(OFFLINE) and not _is_cached(name):
+        raise UserError(
+            f"{setting}: {name} is no folder and not in this machine's cache, and the hub is not asked ({OFFLINE} is set)"
+        )
+
+
+def _registered(setting: str, name: str, runs: Path) -> Path:
+    from tasks import tracking
+
+    uri = tracking.tracking_uri(runs)
+    database = uri.removeprefix("sqlite:///")
+    if database != uri and not Path(database).exists():  # opening it would make it
+        raise UserError(
+            f"{setting}: there is no registered model {name}, as {runs} holds no MLflow database; see `rlkd train-gsrm`"
+        )
+    return Path(tracking.model_folder(uri, name))
+
+
+def _is_cached(name: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return any(
+            isinstance(try_to_load_from_cache(name, file), str) for file in ("config.json", "modules.json")
+        )
+    except HFValidationError:
+        return False
+
+
+def _check_key(name: str, endpoint: OpenAIEndpoint) -> None:
+    variable = endpoint.api_key_env
+    if variable is not None and not os.environ.get(variable, "").strip():
+        raise UserError(
+            f"{name}: the key for {endpoint.base_url} is missing: set the environment variable {variable}"
+        )
+
+
+def _sections(config: Schema, name: str) -> Iterator[tuple[str, Schema]]:
+    """Every section at any depth, with its dotted name."""
+    if name:
+        yield name, config
+    for field in type(config).model_fields:
+        value = getattr(config, field)
+        if isinstance(value, Schema):
+            yield from _sections(value, f"{name}.{field}" if name else field)

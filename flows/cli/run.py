@@ -1,0 +1,141 @@
+"""What ``rlkd run`` and ``rlkd stage`` do around a flow: services, display, last words."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import cast, get_args
+
+from flows.cli.terminal import since, spinner, terminal
+from flows.configure import configure
+from flows.services.environment import use_local_services
+from flows.services.private_server import prefect_server
+from rlkd.errors import StageError, UserError
+from rlkd.hub import go_offline_if_cut_off
+from rlkd.io import is_disk_full
+from rlkd.pipeline.jobs import raise_terminated
+from schemas.artifact import StageName
+from schemas.config.run import RunConfig
+from schemas.report import PipelineReport
+from tasks.display import shown_on
+from tasks.runs import default_folder, make_folder
+from tasks.storage import disk_faults
+
+
+def run_pipeline(preset: str, overrides: list[str], output: str | None, from_stage: str | None) -> None:
+    """Runs the whole chain.
+
+    Raises:
+        UserError: Configuration, files or folder cannot be used.
+        StageError: A stage failed or refused, or the disk is full.
+    """
+    config = configure(preset, overrides)
+    first = _stage_name(from_stage) if from_stage is not None else None
+    folder = Path(output) if output else default_folder(config)
+
+    def go() -> None:
+        from flows.distill import distill
+
+        distill(preset=preset, overrides=overrides, output=str(folder), from_stage=first)
+
+    run_flow(config, folder, go)
+    for sentence in _headline(folder / "report.json"):
+        print(f"  {sentence}")
+    print(f"report: {folder / 'report.html'}")
+
+
+def _headline(path: Path) -> list[str]:
+    """What the report finds, in a few sentences."""
+    report = PipelineReport.model_validate_json(path.read_text(encoding="utf-8"))
+    found = report.extra.get("headline")
+    return [str(sentence) for sentence in found] if isinstance(found, list) else []
+
+
+def run_one_stage(name: str, preset: str, overrides: list[str], output: str | None, again: bool) -> None:
+    """Makes one stage and what it needs.
+
+    Raises:
+        UserError: There is no such stage; or as :func:`run_pipeline`.
+        StageError: A stage failed or refused.
+    """
+    config = configure(preset, overrides)
+    chosen = _stage_name(name)
+    folder = Path(output) if output else default_folder(config)
+
+    def go() -> None:
+        from flows.stage import stage
+
+        stage(name=chosen, preset=preset, overrides=overrides, output=str(folder), again=again)
+
+    run_flow(config, folder, go)
+
+
+def run_flow(config: RunConfig, folder: Path, go: Callable[[], None]) -> None:
+    """Runs a flow with its services around it, shows it, and says how long it took."""
+    started = time.monotonic()
+    signal.signal(signal.SIGTERM, raise_terminated)  # Prefect passes it on to the handler that it finds
+    logging.raiseExceptions = (
+        False  # lines that Prefect's log does not take (a full disk) are not worth a traceback each
+    )
+    make_folder(folder)
+    with disk_faults(None, folder.resolve()):  # Prefect's and MLflow's databases lie on it too
+        _run_with_services(config, folder, go)
+    print(f"{config.name}: done in {since(started)}")
+
+
+def _run_with_services(config: RunConfig, folder: Path, go: Callable[[], None]) -> None:
+    """Runs a flow with Prefect and MLflow ready, shown on the terminal."""
+    if cut_off := go_offline_if_cut_off(config):
+        print(cut_off, file=sys.stderr)
+    runs = folder.resolve().parent
+    home = use_local_services(runs)
+    with prefect_server(home) as server:
+        if config.tracking.enabled:
+            _open_tracking(runs)  # in this thread: two that import at once can find half-made modules
+        import_module("tasks.stages")  # Prefect and all that it brings; its server starts in the meantime
+        if server is not None:
+            with spinner("starting Prefect"):
+                server.wait()
+        with terminal() as display, shown_on(display), _server_faults(runs):
+            go()
+
+
+@contextlib.contextmanager
+def _server_faults(runs: Path) -> Iterator[None]:
+    """Turns the loss of Prefect's server, which a run uses while its pages are open, into one sentence.
+
+    Raises:
+        StageError: The server does not answer any more.
+    """
+    import httpx
+
+    try:
+        yield
+    except httpx.TransportError as error:
+        if is_disk_full(error):
+            raise
+        raise StageError(
+            f"Prefect's server does not answer any more ({error}); was `rlkd ui {runs}`, or the server that "
+            "PREFECT_API_URL names, stopped? Every finished stage is kept, and the same command goes on from there"
+        ) from error
+
+
+def _open_tracking(runs: Path) -> None:
+    """Opens MLflow's database."""
+    from tasks import tracking
+
+    with contextlib.suppress(UserError):  # the run itself meets it again, and says so
+        tracking.client(tracking.tracking_uri(runs))
+
+
+def _stage_name(text: str) -> StageName:
+    names = get_args(StageName)
+    if text not in names:
+        raise UserError(f"there is no stage {text!r}; the stages are {', '.join(names)}")
+    return cast(StageName, text)

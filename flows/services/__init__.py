@@ -1,0 +1,1 @@
+"""Servers that belong to the pipeline: pages, a private Prefect server."""

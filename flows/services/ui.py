@@ -1,0 +1,205 @@
+"""``rlkd ui``: Prefect and MLflow over a folder of runs, on this machine only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from flows.services.environment import PREFECT_FOLDER, use_local_services
+from flows.services.private_server import HOST, UI_FILE, USERS, answers, users
+from rlkd.errors import StageError, UserError
+from rlkd.io import write_text_atomic
+
+_START_S = 120.0
+_STOP_S = 10.0
+
+
+def serve(runs: str, prefect_port: int, mlflow_port: int) -> None:
+    """Starts both servers, prints their addresses, and stops them at Ctrl-C.
+
+    A server that ``PREFECT_API_URL`` or ``MLFLOW_TRACKING_URI`` names runs already: its address is printed instead.
+
+    Raises:
+        UserError: There is no such folder.
+        StageError: A server did not start.
+    """
+    folder = Path(runs)
+    if not folder.is_dir():
+        raise UserError(
+            f"there is no folder {folder}; name the one that holds your runs, or make a run first"
+        )
+    servers: dict[str, subprocess.Popen[bytes]] = {}
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        for name, address in {
+            "Prefect": _start_prefect(folder, prefect_port, servers),
+            "MLflow": _start_mlflow(folder, mlflow_port, servers),
+        }.items():
+            print(f"{name}: {address}", flush=True)
+        if servers:
+            _wait_until_up(servers, folder)
+            _announce(folder, servers)
+            print("ready; Ctrl-C stops both" if len(servers) == 2 else "ready; Ctrl-C stops it", flush=True)
+            _watch(servers)
+    except KeyboardInterrupt:
+        if _prefect(servers):
+            _let_runs_end(folder / PREFECT_FOLDER)
+        print("stopped")
+    finally:
+        if _prefect(servers):
+            (folder / PREFECT_FOLDER / UI_FILE).unlink(missing_ok=True)
+        _stop(list(servers.values()))
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _let_runs_end(home: Path) -> None:
+    """Waits for the runs that use the Prefect server: without it they would fail. Another Ctrl-C does not wait."""
+    (home / UI_FILE).unlink(missing_ok=True)  # runs that start now use a server of their own
+    if not (running := users(home)):
+        return
+    who = "a run uses" if len(running) == 1 else f"{len(running)} runs use"
+    names = ", ".join(map(str, running))
+    print(
+        f"{who} this Prefect server (process {names}); it stops when they end. Ctrl-C again stops it now, and them",
+        flush=True,
+    )
+    try:
+        while users(home):
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        pass
+
+
+def _announce(runs: Path, servers: dict[str, subprocess.Popen[bytes]]) -> None:
+    """Lets runs that start now use this Prefect server, so that its pages show them live."""
+    if url := _prefect(servers):
+        write_text_atomic(runs / PREFECT_FOLDER / UI_FILE, url.removesuffix("/health") + "\n")
+
+
+def _prefect(servers: dict[str, subprocess.Popen[bytes]]) -> str:
+    """Where the Prefect server that was started here says that it is well; empty where somebody else's is used."""
+    return next((url for url in servers if url.endswith("/api/health")), "")
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _start_prefect(runs: Path, port: int, servers: dict[str, subprocess.Popen[bytes]]) -> str:
+    if url := os.environ.get("PREFECT_API_URL"):
+        return url.removesuffix("/api")
+    home = use_local_services(runs)
+    shutil.rmtree(home / USERS, ignore_errors=True)  # nobody uses what does not run yet
+    chosen = free_port(port)
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(chosen)]
+    # Schedules and late runs belong to a server that stays up; a run's own private one goes without.
+    kept = {
+        k: v for k, v in os.environ.items() if not (k.startswith("PREFECT_SERVER_SERVICES_") and v == "false")
+    }
+    kept |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_UI_API_URL": f"http://{HOST}:{chosen}/api"}
+    servers[f"http://{HOST}:{chosen}/api/health"] = _start(command, kept, runs / PREFECT_FOLDER / "ui.log")
+    return f"http://{HOST}:{chosen}"
+
+
+def _start_mlflow(runs: Path, port: int, servers: dict[str, subprocess.Popen[bytes]]) -> str:
+    from tasks.tracking import tracking_uri
+
+    if url := os.environ.get("MLFLOW_TRACKING_URI"):
+        return url
+    home = runs.resolve() / ".mlflow"
+    home.mkdir(exist_ok=True)
+    chosen = free_port(port)
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        HOST,
+        "--port",
+        str(chosen),
+        "--workers",
+        "1",
+    ]
+    command += [
+        "--backend-store-uri",
+        tracking_uri(runs),
+        "--artifacts-destination",
+        (home / "artifacts").as_uri(),
+    ]
+    servers[f"http://{HOST}:{chosen}/health"] = _start(command, dict(os.environ), home / "ui.log")
+    return f"http://{HOST}:{chosen}"
+
+
+def _start(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Starts a server that ends with this process, however that ends."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "rlkd.pipeline.jobs", "--exec", *command],
+            env={**environment, "RLKD_PARENT_PID": str(os.getpid())},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def free_port(first: int) -> int:
+    """The first free port from a number on.
+
+    Raises:
+        UserError: None of the next hundred is free.
+    """
+    for port in range(first, first + 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise UserError(
+        f"no port from {first} to {first + 99} is free; name another with --prefect-port or --mlflow-port"
+    )
+
+
+def _wait_until_up(servers: dict[str, subprocess.Popen[bytes]], runs: Path) -> None:
+    end = time.monotonic() + _START_S
+    waiting = dict(servers)
+    while waiting:
+        for url, process in list(waiting.items()):
+            if process.poll() is not None or time.monotonic() > end:
+                raise StageError(
+                    f"the server behind {url} did not start; its log is in {runs}/.prefect or {runs}/.mlflow"
+                )
+            if answers(url):
+                del waiting[url]
+        time.sleep(0.3)
+
+
+def _watch(servers: dict[str, subprocess.Popen[bytes]]) -> None:
+    while True:
+        for url, process in servers.items():
+            if process.poll() is not None:
+                raise StageError(f"the server behind {url} ended by itself (exit code {process.returncode})")
+        time.sleep(1)
+
+
+def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+    end = time.monotonic() + _STOP_S
+    for process in processes:
+        try:
+            process.wait(max(0.1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -1,0 +1,44 @@
+"""Checks an answer by the verifier of its problem's source."""
+
+from __future__ import annotations
+
+from rlkd.answers.equal import MAX_CHARS, answers_equal
+from rlkd.answers.symbolic import WORKER
+from schemas.problem import Problem
+
+GYM_KEY = "reasoning_gym"
+"""Key of ``Problem.metadata`` that holds a reasoning-gym problem: ``{dataset, parameters, entry}``."""
+
+
+def verify_answer(problem: Problem, answer: str, timeout_s: float = 5.0) -> bool | None:
+    """Whether an answer solves a problem, by the verifier of the problem's source.
+
+    Returns:
+        The verdict; ``None`` where it could not be reached in time.
+
+    Raises:
+        VerifierError: The verifier failed.
+    """
+    if "world" in problem.metadata:
+        from rlkd.worlds import world_of
+
+        return world_of(problem).verify(problem, answer)
+    if GYM_KEY in problem.metadata:
+        score = gym_score(problem, answer, timeout_s)
+        return None if score is None else score >= 1.0
+    return answers_equal(problem.answer, answer, timeout_s)
+
+
+def gym_score(problem: Problem, answer: str, timeout_s: float = 5.0) -> float | None:
+    """The score in [0, 1] that a reasoning-gym dataset's own verifier gives an answer.
+
+    Returns:
+        The score; ``None`` where it could not be reached in time.
+
+    Raises:
+        VerifierError: The verifier failed on this answer.
+    """
+    if len(answer) > 10 * MAX_CHARS:
+        return 0.0
+    score = WORKER.ask("gym", timeout_s, answer=answer, **problem.metadata[GYM_KEY])
+    return None if score is None else min(1.0, max(0.0, float(score)))

@@ -1,0 +1,1 @@
+"""Configuration: loaded, checked, its faults told at once."""

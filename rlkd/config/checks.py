@@ -1,0 +1,155 @@
+"""Faults that no single section can see: settings that do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from rlkd.config.faults import Fault
+from rlkd.pipeline.stages import pairs_source
+from schemas.base import Schema
+from schemas.config.data import FileData, GymData, HubData, WorldData
+from schemas.config.pipeline import PipelineConfig
+from schemas.config.qualify import FilePairs, StudentPairs, WorldPairs
+from schemas.config.rewards import ever_weighs
+from schemas.config.student import FreshModel
+
+
+def cross_check(config: Schema, values: Mapping[str, Any], faulty: Collection[str] = ()) -> list[Fault]:
+    """Every fault of a configuration that no section can see by itself.
+
+    Args:
+        config: The configuration; what stands in faulty sections does not count.
+        values: It as written, for what validation would silently convert.
+        faulty: Sections that are wrong by themselves: what depends on them cannot be judged.
+    """
+    found: list[Fault] = []
+    if isinstance(config, PipelineConfig):
+        for check, sections in _CHECKS:
+            if not set(sections) & set(faulty):
+                found += check(config)
+    return [*found, *_booleans(values, config.model_dump(mode="json"), ())]
+
+
+def _source(config: PipelineConfig) -> Iterator[Fault]:
+    data, teacher = config.data, config.traces.teacher.type
+    at = ("traces", "teacher", "type")
+    if isinstance(data, GymData):
+        if teacher != "none":
+            yield Fault(
+                at,
+                f"is {teacher!r}, but reasoning_gym data has no teacher traces: it is for evaluation only; set "
+                "traces.teacher.type to none, warm_start.enabled to false and rl.enabled to false (or rewards.alpha to 0)",
+            )
+        return
+    if teacher == "world" and not isinstance(data, WorldData):
+        yield Fault(
+            at, f"is 'world', but data.type is {data.type!r}; set it to column and name data.columns.traces"
+        )
+    if teacher == "column" and isinstance(data, WorldData):
+        yield Fault(at, "is 'column', but data.type is 'world'; set it to world")
+    if teacher == "column" and isinstance(data, (FileData, HubData)) and not data.columns.traces:
+        yield Fault(
+            ("data", "columns", "traces"),
+            "is empty, but traces.teacher.type is 'column'; name the columns with teacher paths",
+        )
+
+
+def _warm_start(config: PipelineConfig) -> Iterator[Fault]:
+    if config.traces.teacher.type == "none" and config.warm_start.enabled:
+        yield Fault(("warm_start", "enabled"), "is true, but traces.teacher.type is 'none'; set it to false")
+
+
+def _structure_reward(config: PipelineConfig) -> Iterator[Fault]:
+    weighs = ever_weighs(config.rewards, "alpha")
+    if config.traces.teacher.type == "none" and config.rl.enabled and weighs:
+        yield Fault(
+            ("rewards", "alpha"),
+            "is above 0, but traces.teacher.type is 'none': set it to 0 (outcome only)",
+        )
+
+
+def _decomposer(config: PipelineConfig) -> Iterator[Fault]:
+    if config.structures.decomposer.type == "world" and not isinstance(config.data, WorldData):
+        yield Fault(
+            ("structures", "decomposer", "type"),
+            f"is 'world', but data.type is {config.data.type!r}; set it to rules",
+        )
+
+
+def _student(config: PipelineConfig) -> Iterator[Fault]:
+    student = config.student
+    if not student.chat and "{question}" not in student.prompt:
+        yield Fault(
+            ("student", "prompt"), "has no {question}, so the student would not see the problem; put it in"
+        )
+    if isinstance(student.model, FreshModel):
+        if student.model.width % student.model.heads:
+            yield Fault(
+                ("student", "model", "heads"),
+                f"{student.model.heads} does not divide width {student.model.width}",
+            )
+        need = student.max_prompt_tokens + student.max_completion_tokens
+        if need > student.model.context:
+            yield Fault(
+                ("student", "model", "context"),
+                f"{student.model.context} is shorter than max_prompt_tokens + max_completion_tokens = {need}; raise it",
+            )
+
+
+def _evaluation(config: PipelineConfig) -> Iterator[Fault]:
+    evaluate = config.evaluate
+    too_large = [k for k in evaluate.pass_at if k > evaluate.samples]
+    if evaluate.samples and too_large:
+        yield Fault(
+            ("evaluate", "pass_at"),
+            f"asks for pass@{too_large[0]} of {evaluate.samples} samples; raise evaluate.samples or drop it",
+        )
+
+
+def _qualification(config: PipelineConfig) -> Iterator[Fault]:
+    source = pairs_source(config)
+    if isinstance(source, WorldPairs) and not isinstance(config.data, WorldData):
+        yield Fault(
+            ("qualify", "pairs", "type"),
+            f"is 'world', but data.type is {config.data.type!r}; set it to student, or to file with a path",
+        )
+    if not config.qualify.enabled or isinstance(source, FilePairs):
+        return
+    if config.traces.teacher.type == "none":
+        yield Fault(
+            ("qualify", "enabled"),
+            "is true, but traces.teacher.type is 'none', so no solution has a teacher's path beside it; set it to false, or "
+            "name labelled solutions with qualify.pairs={type: file, path: ...}",
+        )
+    if (
+        isinstance(source, StudentPairs)
+        and isinstance(config.student.model, FreshModel)
+        and not config.warm_start.enabled
+    ):
+        yield Fault(
+            ("qualify", "enabled"),
+            "is true, but the student is fresh and has no warm start, so there is nothing to sample; set it to false, or name "
+            "labelled solutions with qualify.pairs={type: file, path: ...}",
+        )
+
+
+_CHECKS: tuple[tuple[Callable[[PipelineConfig], Iterator[Fault]], tuple[str, ...]], ...] = (
+    (_source, ("data", "traces")),
+    (_warm_start, ("traces", "warm_start")),
+    (_structure_reward, ("traces", "rl", "rewards")),
+    (_decomposer, ("data", "structures")),
+    (_student, ("student",)),
+    (_evaluation, ("evaluate",)),
+    (_qualification, ("data", "traces", "student", "warm_start", "qualify")),
+)
+"""Each check with the sections that it reads."""
+
+
+def _booleans(written: Any, parsed: Any, path: tuple[str, ...]) -> Iterator[Fault]:
+    """``steps: true`` would pass as 1."""
+    if isinstance(written, Mapping) and isinstance(parsed, Mapping):
+        for key, value in written.items():
+            yield from _booleans(value, parsed.get(key), (*path, str(key)))
+    elif isinstance(written, bool) and isinstance(parsed, (int, float)) and not isinstance(parsed, bool):
+        yield Fault(path, f"must be a number, not {str(written).lower()}")

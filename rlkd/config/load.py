@@ -1,0 +1,311 @@
+"""Loading a configuration: sparse YAML plus ``--set`` overrides, every fault reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from rlkd.config.checks import cross_check
+from rlkd.config.faults import Fault, faults_of, suggest
+from rlkd.errors import ConfigError
+from rlkd.io import sha256_json
+from schemas.base import Schema
+from schemas.config.gsrm import GSRM, GsrmConfig
+from schemas.config.pipeline import PipelineConfig
+from schemas.config.run import RunConfig
+
+Config = TypeVar("Config", bound=Schema)
+
+_MAX_DEPTH = 20
+_SUFFIXES = (".yaml", ".yml", ".json")
+_STAND_INS: dict[str, Any] = {"name": "stand-in", "data": {"type": "world"}}
+"""In place of faulty sections that have no default, so that the others can be looked at; nothing is judged by them."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A configuration as written: its values, and where each path of keys stands."""
+
+    name: str
+    values: dict[str, Any]
+    places: dict[tuple[str, ...], str]
+
+
+def load_config(
+    preset_or_path: str, overrides: Sequence[str] = (), preset_folder: Path | Traversable | None = None
+) -> PipelineConfig:
+    """Loads a preset or a YAML file and applies overrides.
+
+    Args:
+        preset_or_path: Name of a preset, or path of a YAML (or JSON) file.
+        overrides: ``a.b.c=value`` with the value in YAML; it replaces what the file says there.
+        preset_folder: Folder with ``<preset>.yaml`` files.
+
+    Raises:
+        ConfigError: The file cannot be read, or the configuration is wrong; the message lists every
+            fault with file, line, setting, what is wrong and how to mend it.
+    """
+    return _load(PipelineConfig, preset_or_path, overrides, preset_folder)
+
+
+def load_gsrm_config(
+    preset_or_path: str, overrides: Sequence[str] = (), preset_folder: Path | Traversable | None = None
+) -> GsrmConfig:
+    """Loads the configuration of a GSRM's training; see :func:`load_config`.
+
+    Raises:
+        ConfigError: As :func:`load_config`.
+    """
+    return _load(GsrmConfig, preset_or_path, overrides, preset_folder)
+
+
+def load_any_config(
+    preset_or_path: str,
+    overrides: Sequence[str] = (),
+    preset_folder: Path | Traversable | None = None,
+    gsrm_folder: Path | Traversable | None = None,
+) -> RunConfig:
+    """Loads a configuration of whatever kind it says it is; see :func:`load_config`.
+
+    Raises:
+        ConfigError: As :func:`load_config`.
+    """
+    if (
+        gsrm_folder is not None
+        and preset_or_path in presets(gsrm_folder)
+        and not Path(preset_or_path).is_file()
+    ):
+        return load_gsrm_config(preset_or_path, overrides, gsrm_folder)
+    if _read(preset_or_path, preset_folder).values.get("kind") == GSRM:
+        return load_gsrm_config(preset_or_path, overrides)
+    return load_config(preset_or_path, overrides, preset_folder)
+
+
+def _load(
+    model: type[Config],
+    preset_or_path: str,
+    overrides: Sequence[str],
+    preset_folder: Path | Traversable | None,
+) -> Config:
+    source = _read(preset_or_path, preset_folder)
+    _check_kind(model, source)
+    values, places = source.values, dict(source.places)
+    faults: list[Fault] = []
+    for override in overrides:
+        fault = _apply(override, values, places)
+        if fault is not None:
+            faults.append(fault)
+    return _validate(model, values, places, source.name, faults)
+
+
+def _check_kind(model: type[Schema], source: _Source) -> None:
+    """Refuses a file of another kind by its command, instead of by a fault for each of its settings."""
+    trains = source.values.get("kind") == GSRM
+    if model is PipelineConfig and trains:
+        raise ConfigError(f"{source.name} configures the training of a GSRM; give it to `rlkd train-gsrm`")
+    if model is GsrmConfig and not trains and "data" in source.values:
+        raise ConfigError(
+            f"{source.name} configures a distillation (it has no `kind: gsrm`); give it to `rlkd run`"
+        )
+
+
+def parse_config(values: Mapping[str, Any], name: str = "configuration") -> PipelineConfig:
+    """Validates a configuration that is already a mapping (a resolved one, a flow parameter).
+
+    Raises:
+        ConfigError: As :func:`load_config`.
+    """
+    return _validate(PipelineConfig, dict(values), {}, name, [])
+
+
+def parse_run_config(values: Mapping[str, Any], name: str = "configuration") -> RunConfig:
+    """Validates the resolved configuration of any kind of run.
+
+    Raises:
+        ConfigError: As :func:`load_config`.
+    """
+    if values.get("kind") == GSRM:
+        return _validate(GsrmConfig, dict(values), {}, name, [])
+    return _validate(PipelineConfig, dict(values), {}, name, [])
+
+
+def presets(folder: Path | Traversable) -> dict[str, str]:
+    """Every preset in a folder with its description, by name.
+
+    Raises:
+        ConfigError: A preset cannot be read.
+    """
+    found: dict[str, str] = {}
+    for entry in sorted(folder.iterdir(), key=lambda item: item.name):
+        if entry.name.endswith(".yaml"):
+            values = _parse_yaml(entry.read_text(encoding="utf-8"), entry.name).values
+            found[entry.name.removesuffix(".yaml")] = str(values.get("description", ""))
+    return found
+
+
+def resolved_yaml(config: RunConfig) -> str:
+    """The whole configuration with every default stated, as YAML that loads to the same."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+
+
+def config_digest(config: RunConfig) -> str:
+    """Hex SHA-256 of the resolved configuration; the same for files that say the same."""
+    return sha256_json(config.model_dump(mode="json"))
+
+
+def config_json_schema(kind: str = "distill") -> dict[str, Any]:
+    """JSON Schema of a configuration file, for editors.
+
+    Args:
+        kind: ``distill``, or ``gsrm`` for the training of a GSRM.
+    """
+    schema = (GsrmConfig if kind == GSRM else PipelineConfig).model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _validate(
+    model: type[Config],
+    values: dict[str, Any],
+    places: Mapping[tuple[str, ...], str],
+    name: str,
+    faults: list[Fault],
+) -> Config:
+    config: Config | None = None
+    try:
+        config = model.model_validate(values)
+        faults = [*faults, *cross_check(config, values)]
+    except ValidationError as error:
+        faults = [*faults, *faults_of(error, values, model)]
+        faults += _beside(error, values, model, {fault.path for fault in faults})
+    if config is None or faults:
+        lines = [
+            fault.text(places, name) for fault in sorted(faults, key=lambda fault: _position(fault, places))
+        ]
+        head = f"{name}: {len(lines)} fault{'s' if len(lines) > 1 else ''} in the configuration"
+        raise ConfigError("\n".join([head, *(f"  - {line}" for line in lines)]))
+    return config
+
+
+def _beside(
+    error: ValidationError, values: Mapping[str, Any], model: type[Schema], known: set[tuple[str, ...]]
+) -> list[Fault]:
+    """What else is wrong among the sections that are valid, so that nobody learns of it only after mending the others."""
+    faulty = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
+    rest = {name: value for name, value in values.items() if name not in faulty}
+    try:
+        config = model.model_validate(_STAND_INS | rest if model is PipelineConfig else rest)
+    except ValidationError:
+        return []  # a section that has no default is wrong itself
+    written = {name: value for name, value in values.items() if name not in _STAND_INS or name not in faulty}
+    return [fault for fault in cross_check(config, written, faulty) if fault.path not in known]
+
+
+def _position(fault: Fault, places: Mapping[tuple[str, ...], str]) -> int:
+    """Where a fault stands among the settings as written; faults of no setting come first."""
+    order = {path: i for i, path in enumerate(places)}
+    path = fault.path
+    while path and path not in order:
+        path = path[:-1]
+    return order.get(path, -1)
+
+
+def _read(preset_or_path: str, folder: Path | Traversable | None) -> _Source:
+    path = Path(preset_or_path)
+    if path.suffix in _SUFFIXES or path.is_file():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise ConfigError(
+                f"{path}: there is no such file; give the path of a YAML file or the name of a preset"
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"{path}: cannot be read ({error}); give the path of a readable YAML file"
+            ) from None
+        return _parse_yaml(text, str(path))
+    names: list[str] = []
+    if folder is not None:
+        names = sorted(e.name.removesuffix(".yaml") for e in folder.iterdir() if e.name.endswith(".yaml"))
+        if preset_or_path in names:
+            file = f"{preset_or_path}.yaml"
+            return _parse_yaml(folder.joinpath(file).read_text(encoding="utf-8"), file)
+    choice = (
+        f"choose from {', '.join(names)}, or give the path of a YAML file"
+        if names
+        else "give the path of a YAML file"
+    )
+    raise ConfigError(
+        f"{preset_or_path!r} is neither a preset nor a file{suggest(preset_or_path, names)}; {choice}"
+    )
+
+
+def _parse_yaml(text: str, name: str) -> _Source:
+    places: dict[tuple[str, ...], str] = {}
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            _place(node, (), name, places)
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark is not None else ""
+        what = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"{name}{where}: not valid YAML ({what}); mend the line") from None
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{name}, line 1: a configuration is a mapping of settings, not a {type(values).__name__}"
+        )
+    return _Source(name, values, places)
+
+
+def _place(node: yaml.Node, path: tuple[str, ...], name: str, places: dict[tuple[str, ...], str]) -> None:
+    """Notes file and line of every key; YAML itself would let a second one of a name win in silence."""
+    if len(path) > _MAX_DEPTH:
+        where = f"{name}, line {node.start_mark.line + 1}"
+        raise ConfigError(f"{where}: nested too deeply; does an alias contain itself?")
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            at = (*path, str(key.value))
+            where = f"{name}, line {key.start_mark.line + 1}"
+            if at in places:
+                raise ConfigError(f"{where}: {'.'.join(at)} is set twice (first at {places[at]}); keep one")
+            places[at] = where
+            _place(value, at, name, places)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            places[(*path, str(index))] = f"{name}, line {value.start_mark.line + 1}"
+            _place(value, (*path, str(index)), name, places)
+
+
+def _apply(override: str, values: dict[str, Any], places: dict[tuple[str, ...], str]) -> Fault | None:
+    """Writes one ``a.b.c=value`` into the values; a value that is a mapping replaces the whole section."""
+    key, equals, text = override.partition("=")
+    path = tuple(part.strip() for part in key.split("."))
+    where = f"--set {override}"
+    if not equals or not all(path):
+        return Fault((), "it is not of the form a.b.c=value", where)
+    try:
+        value = yaml.safe_load(text) if text.strip() else ""
+    except yaml.YAMLError:
+        return Fault(path, f"has a value that is not valid YAML ({text!r}); quote it", where)
+    section: Any = values
+    for depth, part in enumerate(path[:-1], 1):
+        if part not in section or section[part] is None:
+            section[part] = {}
+        section = section[part]
+        if not isinstance(section, dict):
+            above = ".".join(path[:depth])
+            return Fault(path, f"is no setting; {above} is a value, not a section", where)
+    section[path[-1]] = value
+    for old in [p for p in places if p[: len(path)] == path]:
+        del places[old]
+    places[path] = where
+    return None

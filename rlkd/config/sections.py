@@ -1,0 +1,54 @@
+"""Reads single sections of a configuration file, for the commands that need no whole run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rlkd.errors import ConfigError
+from schemas.config.rewards import RewardsConfig
+from schemas.config.structure import StructuresConfig
+
+_TOOL_REWARDS = RewardsConfig(format=0.0)
+
+
+def load_score_config(path: Path) -> tuple[StructuresConfig, RewardsConfig]:
+    """Reads the sections ``structures`` and ``rewards`` of a YAML file; other sections are left alone.
+
+    Raises:
+        ConfigError: The file cannot be read, or a section is wrong; every fault at once.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file; give the path of a YAML file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML ({error}); mend or replace the file") from None
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a configuration is a mapping with the sections structures and rewards")
+    faults: list[str] = []
+    structures, rewards = StructuresConfig(), _TOOL_REWARDS
+    try:
+        structures = StructuresConfig.model_validate(values.get("structures") or {})
+    except ValidationError as error:
+        faults += [_fault("structures", e) for e in error.errors()]
+    try:
+        rewards = RewardsConfig.model_validate({"format": 0.0, **(values.get("rewards") or {})})
+    except (ValidationError, TypeError) as error:
+        errors = (
+            error.errors() if isinstance(error, ValidationError) else [{"loc": (), "msg": "is no mapping"}]
+        )
+        faults += [_fault("rewards", dict(e)) for e in errors]
+    if faults:
+        raise ConfigError("\n".join([f"{path}: {len(faults)} fault(s) in the configuration", *faults]))
+    return structures, rewards
+
+
+def _fault(section: str, error: Any) -> str:
+    return f"  - {'.'.join([section, *(str(part) for part in error['loc'])])}: {error['msg']}"

@@ -1,0 +1,1 @@
+"""What only the demo's base student needs: its size and its pre-training."""

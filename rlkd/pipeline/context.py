@@ -1,0 +1,38 @@
+"""What a stage function gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic
+
+from typing_extensions import TypeVar
+
+from rlkd.pipeline.events import EventSink
+from schemas.artifact import RunManifest
+from schemas.config.gsrm import GsrmConfig
+from schemas.config.pipeline import PipelineConfig
+
+Config = TypeVar("Config", PipelineConfig, GsrmConfig, default=PipelineConfig)
+
+
+@dataclass(frozen=True)
+class StageContext(Generic[Config]):
+    """What a stage function gets.
+
+    Attributes:
+        config: The whole configuration; a stage may read only the sections that its spec names.
+        inputs: Folder of each finished input stage, by name.
+        folder: The stage's own folder.
+        events: Where progress and step metrics go.
+        run: The run so far (name, configuration digest, MLflow run, and an entry per stage with status,
+            seconds and peak memory). For the report only: it is no part of any identity, so nothing else
+            that a stage writes may depend on it. ``None`` where a stage is run by hand.
+    """
+
+    config: Config
+    inputs: Mapping[str, Path]
+    folder: Path
+    events: EventSink
+    run: RunManifest | None = None

@@ -1,0 +1,1 @@
+"""Numbers, number words and units: one reader for answers and structure."""

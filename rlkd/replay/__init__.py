@@ -1,0 +1,1 @@
+"""What other weights would have rewarded, from a run's ledger."""

@@ -1,0 +1,374 @@
+"""``rlkd decompose`` and ``rlkd score``: JSON lines in, JSON lines out, in the same order.
+
+A malformed row becomes an output row with ``error``; the others are done all the same and the exit code is 1. The
+output file appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from rlkd.config.sections import _TOOL_REWARDS
+from rlkd.errors import DataError
+from rlkd.structure.backends.cached import last_fault
+from rlkd.structure.factory import make_decomposer, make_scorer
+from rlkd.structure.interfaces import UNREAD, Decomposer, PathItem
+from rlkd.structure.scorer import ScoreItem, StructureScorer
+from schemas.alignment import StepMatch, StructureScore
+from schemas.config.rewards import RewardsConfig
+from schemas.config.structure import StructuresConfig
+from schemas.structure import Structure
+
+BATCH = 256
+"""Rows that are read, decomposed and judged together."""
+_STEP_FIELDS = {
+    "index",
+    "meta",
+    "sub_problem",
+    "answer",
+    "quantities",
+    "operation",
+    "depends_on",
+    "start",
+    "end",
+}
+
+
+class _RowError(ValueError):
+    """A row that cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of a file's rows.
+
+    Attributes:
+        rows: How many there were.
+        faulty: How many of them were malformed or could not be worked on.
+        first: What was wrong with the first of those.
+    """
+
+    rows: int = 0
+    faulty: int = 0
+    first: str = ""
+
+    def with_row(self, row: dict[str, Any]) -> FileResult:
+        """This and one more row of output."""
+        if row["error"] is None:
+            return replace(self, rows=self.rows + 1)
+        named = f"row {row['id']!r}: " if row["id"] is not None else ""
+        return FileResult(self.rows + 1, self.faulty + 1, self.first or f"{named}{row['error']}")
+
+
+def decompose_file(source: Path, target: Path, config: StructuresConfig | None = None) -> FileResult:
+    """Decomposes every row ``{id, problem, path}`` of a JSON lines file.
+
+    Args:
+        source: The input.
+        target: The output: rows ``{id, steps, error}``; replaced atomically.
+        config: Its decomposer is used; by default rules.
+
+    Returns:
+        How many rows there were, and how many were malformed or could not be decomposed.
+
+    Raises:
+        DataError: The input cannot be read, or the output cannot be written.
+    """
+    config = config or StructuresConfig()
+    decomposer = make_decomposer(config.decomposer, config.cache)
+    return _process(source, target, lambda rows: asyncio.run(_decompose_rows(rows, decomposer)))
+
+
+def score_file(
+    source: Path,
+    target: Path,
+    structures: StructuresConfig | None = None,
+    rewards: RewardsConfig | None = None,
+) -> FileResult:
+    """Scores every row ``{id, problem, teacher, student, answer?}`` of a JSON lines file.
+
+    Args:
+        source: The input; ``teacher`` is a path or a list of paths.
+        target: The output: rows ``{id, structure, prefix, outcome, reward, teacher_steps, student_steps, steps, missing,
+            error}``; replaced atomically. ``outcome`` and ``reward`` are null without ``answer``. ``error`` says what a
+            model's fault left out; ``teacher_steps`` is then the longest teacher path's, null where none could be read.
+        structures: Decomposer, judge and alignment; by default rules and our alignment.
+        rewards: How structure and outcome are combined; by default half and half.
+
+    Returns:
+        How many rows there were, and how many were malformed or could not be scored because of a fault.
+
+    Raises:
+        DataError: The input cannot be read, or the output cannot be written.
+    """
+    scorer = make_scorer(structures)
+    weights = rewards or _TOOL_REWARDS
+    return _process(source, target, lambda rows: asyncio.run(_score_rows(rows, scorer, weights)))
+
+
+# -- rows ---------------------------------------------------------------------------------------------
+
+_Row = dict[str, Any] | _RowError
+
+
+def _process(source: Path, target: Path, work: Callable[[list[_Row]], list[dict[str, Any]]]) -> FileResult:
+    found = FileResult()
+    if target.is_dir():
+        raise DataError(f"{target}: is a folder; give the path of the file to write")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as out:
+            for batch in _batches(source):
+                for row in work(batch):
+                    found = found.with_row(row)
+                    out.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(temporary, target)
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{source}: a row holds text that is not Unicode ({error.reason}); mend the row"
+        ) from None
+    except OSError as error:
+        raise DataError(f"{target}: cannot be written ({error.strerror}); name another file") from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return found
+
+
+def _batches(source: Path) -> Iterator[list[_Row]]:
+    try:
+        with source.open("rb") as file:
+            batch: list[_Row] = []
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                batch.append(_parse(line, number))
+                if len(batch) >= BATCH:
+                    yield batch
+                    batch = []
+            if batch:
+                yield batch
+    except OSError as error:
+        raise DataError(
+            f"{source}: cannot be read ({error.strerror}); give the path of a JSON lines file"
+        ) from None
+
+
+def _parse(line: bytes, number: int) -> _Row:
+    try:
+        row = json.loads(line.decode("utf-8"))
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        return _RowError(f"line {number}: not valid JSON in UTF-8")
+    if not isinstance(row, dict):
+        return _RowError(f"line {number}: a row is a JSON object, not {type(row).__name__}")
+    return row
+
+
+def _text(row: dict[str, Any], field: str, required: bool = True) -> str:
+    value = row.get(field)
+    if value is None and not required:
+        return ""
+    if not isinstance(value, str):
+        raise _RowError(f"{field}: {'is missing' if value is None else 'must be text'}")
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _row_id(row: _Row) -> Any:
+    value = None if isinstance(row, _RowError) else row.get("id")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool) else None
+
+
+# -- decompose ------------------------------------------------------------------------------------------
+
+
+async def _decompose_rows(rows: list[_Row], decomposer: Decomposer) -> list[dict[str, Any]]:
+    items: list[PathItem | str] = []
+    for row in rows:
+        try:
+            items.append(_path_item(row))
+        except _RowError as error:
+            items.append(str(error))
+    structures = iter(await decomposer.decompose([item for item in items if isinstance(item, PathItem)]))
+    fault = _because("the decomposer failed on this path", decomposer)
+    return [
+        _decomposed(row, None, item) if isinstance(item, str) else _decomposed(row, next(structures), fault)
+        for row, item in zip(rows, items, strict=True)
+    ]
+
+
+def _path_item(row: _Row) -> PathItem:
+    if isinstance(row, _RowError):
+        raise row
+    return PathItem(
+        _text(row, "problem", required=False),
+        _text(row, "path"),
+        _text(row, "domain", required=False) or "math",
+    )
+
+
+def _because(what: str, backend: object) -> str:
+    """A fault with its reason, as far as it is known."""
+    reason = last_fault(backend)
+    return f"{what} (last fault: {reason})" if reason else what
+
+
+def _decomposed(row: _Row, structure: Structure | None, error: str) -> dict[str, Any]:
+    if structure is None:
+        return {"id": _row_id(row), "steps": None, "error": error}
+    return {"id": _row_id(row), "steps": _steps_json(structure), "error": None}
+
+
+def _steps_json(structure: Structure) -> Any:
+    return TypeAdapter(Structure).dump_python(
+        structure, mode="json", include={"steps": {"__all__": _STEP_FIELDS}}
+    )["steps"]
+
+
+# -- score ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """A row of ``rlkd score``, checked."""
+
+    problem: str
+    teachers: tuple[str, ...]
+    student: str
+    answer: str | None
+    domain: str
+
+
+@dataclass(slots=True)
+class _Found:
+    """What became of a row: the score, or why there is none and what is known all the same."""
+
+    score: StructureScore | None
+    teacher_steps: int | None
+    student: Structure | None = None
+    error: str | None = None
+
+
+async def _score_rows(
+    rows: list[_Row], scorer: StructureScorer, rewards: RewardsConfig
+) -> list[dict[str, Any]]:
+    parsed: list[_Input | str] = []
+    for row in rows:
+        try:
+            parsed.append(_score_input(row))
+        except _RowError as error:
+            parsed.append(str(error))
+    scored = iter(await _score_inputs([p for p in parsed if isinstance(p, _Input)], scorer))
+    return [
+        _failed(row, p) if isinstance(p, str) else _scored(row, p, next(scored), rewards)
+        for row, p in zip(rows, parsed, strict=True)
+    ]
+
+
+async def _score_inputs(inputs: Sequence[_Input], scorer: StructureScorer) -> list[_Found]:
+    decomposer = scorer.decomposer
+    paths = [PathItem(row.problem, path, row.domain) for row in inputs for path in row.teachers]
+    read = iter(await decomposer.decompose(paths))
+    fault = _because("could not be decomposed", decomposer)
+    found: list[_Found] = []
+    items: dict[int, ScoreItem] = {}
+    for i, row in enumerate(inputs):
+        teachers = [next(read) for _ in row.teachers]
+        known = [len(teacher.steps) for teacher in teachers if teacher is not None]
+        lost = [str(k) for k, teacher in enumerate(teachers) if teacher is None]
+        error = f"teacher path {', '.join(lost)} {fault}" if lost else None
+        found.append(_Found(None, max(known, default=None), error=error))
+        if any(known):
+            items[i] = ScoreItem(
+                row.problem, tuple(teacher or UNREAD for teacher in teachers), row.student, row.domain
+            )
+    for i, score in zip(items, await scorer.score(list(items.values())), strict=True):
+        found[i].score = score
+    # Whoever got no score still has steps, unless the decomposer failed on it: what it read already is remembered.
+    rest = [i for i, row in enumerate(found) if row.score is None and row.teacher_steps is not None]
+    students = await decomposer.decompose(
+        [PathItem(inputs[i].problem, inputs[i].student, inputs[i].domain) for i in rest]
+    )
+    for i, student in zip(rest, students, strict=True):
+        found[i].student = student
+        if student is None:
+            found[i].error = _because("the student's path could not be decomposed", decomposer)
+        elif i in items:
+            found[i].error = _because("the judge gave no verdict on these steps", scorer.judge)
+    return found
+
+
+def _score_input(row: _Row) -> _Input:
+    if isinstance(row, _RowError):
+        raise row
+    teacher = row.get("teacher")
+    paths = teacher if isinstance(teacher, list) else [teacher]
+    texts = [path for path in paths if isinstance(path, str)]
+    if not paths or len(texts) != len(paths):
+        raise _RowError("teacher: must be a path or a list of paths, each a text")
+    clean = tuple(path.encode("utf-8", "replace").decode("utf-8") for path in texts)
+    domain = _text(row, "domain", required=False) or "math"
+    return _Input(_text(row, "problem", required=False), clean, _text(row, "student"), _answer(row), domain)
+
+
+def _answer(row: dict[str, Any]) -> str | None:
+    """The reference answer; ``None`` where the row has none, or an empty one, which says as little."""
+    answer = row.get("answer")
+    if isinstance(answer, int | float) and not isinstance(answer, bool) and math.isfinite(answer):
+        return str(answer)
+    if answer is not None and not isinstance(answer, str):
+        raise _RowError("answer: must be text or a finite number")
+    return answer if answer is not None and answer.strip() else None
+
+
+def _failed(row: _Row, error: str) -> dict[str, Any]:
+    return {
+        "id": _row_id(row), "structure": None, "prefix": None, "outcome": None, "reward": None, "teacher_steps": None,
+        "student_steps": None, "steps": None, "missing": [], "error": error,
+    }  # fmt: skip
+
+
+def _scored(row: _Row, given: _Input, made: _Found, rewards: RewardsConfig) -> dict[str, Any]:
+    from rlkd.rewards.combine import Components, combine
+    from rlkd.rewards.outcome import outcome_reward
+
+    score = made.score
+    missing = [] if score is not None else ["structure"]
+    outcome: float | None = None
+    reward: float | None = None
+    if given.answer is not None:
+        outcome = outcome_reward(given.student, given.answer, None)
+        if outcome is None:
+            missing.append("outcome")
+        structure = None if score is None else min(1.0, score.structure)
+        reward = combine(Components(structure, outcome, None, None), rewards, 0).reward
+    steps: Sequence[StepMatch] | None = None if score is None else score.steps
+    if made.student is not None:
+        steps = [
+            StepMatch(index=s.index, sub_problem=s.sub_problem, answer=s.answer) for s in made.student.steps
+        ]
+    return {
+        "id": _row_id(row),
+        "structure": None if score is None else score.structure,
+        "prefix": None if score is None else score.prefix,
+        "outcome": outcome,
+        "reward": reward,
+        "teacher_steps": made.teacher_steps if score is None else score.teacher_steps,
+        "student_steps": None if steps is None else len(steps),
+        "steps": None if steps is None else [step.model_dump(mode="json") for step in steps],
+        "missing": missing,
+        "error": made.error,
+    }

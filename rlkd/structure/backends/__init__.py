@@ -1,0 +1,1 @@
+"""What judges and decomposers with models need: prompts and caches."""

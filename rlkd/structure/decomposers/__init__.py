@@ -1,0 +1,1 @@
+"""Who makes steps from a path: rules, a model, a world's own reader."""

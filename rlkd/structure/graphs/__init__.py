@@ -1,0 +1,1 @@
+"""What each step of a path uses, and what uses it."""

@@ -1,0 +1,1 @@
+"""Who compares two steps: rules, a language model, embeddings, a cascade."""

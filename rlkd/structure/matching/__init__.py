@@ -1,0 +1,1 @@
+"""Compares a student's path with its teachers': alignment, merged steps, costs, score."""

@@ -1,0 +1,1 @@
+"""Reads a path's text into steps, without a model."""

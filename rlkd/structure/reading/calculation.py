@@ -1,0 +1,102 @@
+"""One calculation, and when two values are the same."""
+
+from __future__ import annotations
+
+import re
+
+from rlkd.quantities.numbers import canonical
+from rlkd.structure.reading.expression import Item
+
+
+class Calc:
+    """One calculation: the operands, the operation, and the value that the text states for it.
+
+    Attributes:
+        start, end: Span in the text, in code points.
+        value: The stated value (computed where none is stated).
+        operands: The numbers (and stand-ins for variables) of the expression, signs dropped.
+        ops: The distinct operators in order of appearance, e.g. ``"*-"``.
+        holds: Whether the stated value is the value of the expression.
+        computed: The value of the expression.
+        stated: Whether a result was stated.
+        percent: Whether the result was stated as a percentage (the value is then the fraction).
+        symbolic: Whether a variable takes part.
+        eq: Where the equals sign (or mark) stands; a calculation belongs to the sentence that holds it.
+        items: The expression.
+        source: Its LaTeX, where it cannot be written down from ``items``.
+        alias: For ``x = 3`` the fingerprint of that equation, which equivalent equations share; else 0.
+    """
+
+    __slots__ = (
+        "alias",
+        "computed",
+        "end",
+        "eq",
+        "holds",
+        "items",
+        "operands",
+        "ops",
+        "percent",
+        "source",
+        "start",
+        "stated",
+        "symbolic",
+        "value",
+    )  # fmt: skip
+
+    def __init__(self, start: int, end: int, value: float, operands: tuple[float, ...], ops: str) -> None:
+        self.start = start
+        self.end = end
+        self.value = value
+        self.operands = operands
+        self.ops = ops
+        self.holds = True
+        self.computed = value
+        self.stated = True
+        self.percent = False
+        self.symbolic = False
+        self.eq = start
+        self.items: list[Item] = []
+        self.source = ""
+        self.alias = 0.0
+
+    def __repr__(self) -> str:
+        return f"Calc({self.operands}{self.ops}={self.value}{'' if self.holds else ' FALSE'})"
+
+    def quantities(self) -> list[str]:
+        """Its operands as canonical text; variables by name."""
+        if self.source and self.symbolic:
+            return _SOURCE_QUANTITY.findall(self.source)
+        return [_symbol(x) for x in self.operands]
+
+    def render(self) -> str:
+        """Canonical text that reads back as the same calculation: ``16-3-4=9``."""
+        if self.source:
+            return f"${self.source}$"
+        value = f"{canonical(self.value * 100)}%" if self.percent else _exact(self.value)
+        if not self.items:
+            return f"x={value}" if self.symbolic else f"${value}$"
+        return f"{''.join(_exact(i) if isinstance(i, float) else i for i in self.items)}={value}"
+
+
+_SOURCE_QUANTITY = re.compile(r"(?<![\\A-Za-z])[A-Za-z](?:_\w)?(?![A-Za-z])|\d+(?:\.\d+)?")
+
+
+def _symbol(value: float) -> str:
+    return _NAMES.get(value) or canonical(value)
+
+
+def _exact(value: float) -> str:
+    """Text that reads back as the very same value."""
+    if value in _NAMES or value == int(value):
+        return _symbol(value)
+    text = repr(value)
+    return f"{value:.20f}".rstrip("0") if "e" in text else text
+
+
+def variable_value(name: str) -> float:
+    """A fixed stand-in for a variable, so that equal expressions have equal values (never a round number)."""
+    return 1.0 + (ord(name[0]) * 0.618033988749895 * (1 + 0.001 * len(name))) % 1.0 * 7.3 + 0.0123456
+
+
+_NAMES = {variable_value(letter): letter for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"}

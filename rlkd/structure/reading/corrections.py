@@ -1,0 +1,116 @@
+"""Verification and back-tracking: which steps only check earlier ones, and which a later one takes back.
+
+``16 - 3 = 12. Wait, that's 13.`` is one step with the result 13: the first try is ``retracted``, as is what was built
+on it before the correction. ``Let me check: 13 + 3 = 16`` finds nothing new and is a ``check``. "Wait, the 5 must be
+added: 13 + 5 = 18" does find something new, and is a step like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rlkd.quantities.numbers import parse_number, same_value
+from rlkd.structure.reading.calculation import Calc
+from rlkd.structure.reading.step import RawStep
+
+RETRACTED = "retracted"
+_WRONG = re.compile(
+    r"\b(?:that|this|it|which)(?: is|(?:'|\u2019)s| was) (?:actually |clearly )?(?:wrong|incorrect|a mistake|an error|not (?:right|correct|it))\b"
+    r"|\b(?:that|this|it) (?:isn(?:'|\u2019)t|is not|wasn(?:'|\u2019)t|can(?:'|\u2019)t be|cannot be|doesn(?:'|\u2019)t (?:look|seem)) (?:right|correct)\b"
+    r"|\bi (?:made|see) (?:a|an|my) (?:mistake|error)|\bscratch that|\bi (?:forgot|misread|miscalculated|miscounted)\b"
+    r"|\blet me (?:redo|start over|recalculate|re-?compute|re-?do|fix|correct|try again)\b",
+    re.IGNORECASE,
+)
+_INSTEAD = re.compile(
+    r"\b(?:that(?:'|\u2019)s|that is|it(?:'|\u2019)s|it is|it should be|that should be|should be|i meant|makes)"
+    r" (?:actually |really |only |just )?[$£€]?(-?\d{1,15}(?:[.,]\d{1,12})*)",
+    re.IGNORECASE,
+)
+_BACK = 16
+"""Steps before a correction among which the corrected one is looked for."""
+
+
+def settle_corrections(text: str, steps: list[RawStep]) -> list[RawStep]:
+    """Gives steps that check or turn back their final kinds, and marks those that are taken back.
+
+    Args:
+        text: The path.
+        steps: Its steps as read, of kinds ``step``, ``check`` and ``wait``; they are changed in place.
+
+    Returns:
+        The steps.
+    """
+    for i, step in enumerate(steps):
+        if step.kind == "step":
+            continue
+        said = text[step.start : step.end][:400]
+        turned = step.kind == "wait"
+        wrong = turned and _WRONG.search(said) is not None
+        if turned and not step.calcs:
+            step.calcs = _value_instead(said, step.start, steps[:i])
+        if step.calcs and _retract_same(steps, i):
+            step.kind = "step"
+            continue
+        if wrong:
+            _retract_last(steps[:i])
+        # What says that it checks may work out more on its way back to something known ("18 - 9 = 9, and 9 + 9 = 18").
+        results = step.calcs if turned else step.calcs[-1:]
+        step.kind = "check" if (not wrong and _known(results, steps[:i])) or not results else "step"
+    return steps
+
+
+def _value_instead(said: str, start: int, earlier: Sequence[RawStep]) -> list[Calc]:
+    """For "that's 13" the last calculation with that result; nothing where the result is the same."""
+    found = _INSTEAD.search(said)
+    last = next((step.calcs[-1] for step in reversed(earlier) if step.calcs), None)
+    value = parse_number(found.group(1).lstrip("-")) if found else None
+    if found is None or last is None or value is None or not last.items or len(last.operands) < 2:
+        return []
+    value = -value if found.group(1).startswith("-") else value
+    if same_value(value, last.value):
+        return []
+    calc = Calc(start + found.start(1), start + found.end(1), value, last.operands, last.ops)
+    calc.items, calc.computed = last.items, last.computed
+    calc.eq = calc.start
+    calc.holds = same_value(calc.computed, value)
+    return [calc]
+
+
+def _retract_same(steps: list[RawStep], at: int) -> bool:
+    """Takes back the step that did the same with another result, and what was built on it since."""
+    ours = {
+        (calc.ops, tuple(sorted(calc.operands))): calc.value
+        for calc in steps[at].calcs
+        if len(calc.operands) > 1
+    }
+    for k in range(at - 1, max(-1, at - 1 - _BACK), -1):
+        if steps[k].kind != "step":
+            continue
+        for calc in steps[k].calcs:
+            value = ours.get((calc.ops, tuple(sorted(calc.operands))))
+            if value is not None and not same_value(value, calc.value):
+                _retract(steps, k, at)
+                return True
+    return False
+
+
+def _retract(steps: list[RawStep], first: int, until: int) -> None:
+    steps[first].kind = RETRACTED
+    gone = [calc.value for calc in steps[first].calcs]
+    for step in steps[first + 1 : until]:
+        if step.kind == "step" and any(x in gone for calc in step.calcs for x in calc.operands):
+            step.kind = RETRACTED
+            gone += [calc.value for calc in step.calcs]
+
+
+def _retract_last(earlier: Sequence[RawStep]) -> None:
+    last = next((step for step in reversed(earlier) if step.kind == "step" and step.calcs), None)
+    if last is not None:
+        last.kind = RETRACTED
+
+
+def _known(results: Sequence[Calc], earlier: Sequence[RawStep]) -> bool:
+    """Whether every result stands in earlier steps already."""
+    known = {x for other in earlier for calc in other.calcs for x in (*calc.operands, calc.value)}
+    return all(calc.value in known or any(same_value(calc.value, x) for x in known) for calc in results)

@@ -1,0 +1,171 @@
+"""Numbers and arithmetic expressions: bounded, fast, and never ``eval``.
+
+An expression is a flat list whose items are ``float`` (operands) and ``str`` (``+ - * / % ^ ( )``, ``%`` being the remainder).
+Every function is linear in its input and refuses what is too long or too deep, so that no text can make it slow.
+"""
+
+from __future__ import annotations
+
+import math
+
+MAX_TOKENS = 96
+"""Longer expressions are not read."""
+MAX_DEPTH = 12
+_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
+
+Item = float | str
+
+
+class ExpressionError(ValueError):
+    """The tokens are no expression, or one that is too large to read."""
+
+
+def close(a: float, b: float, tolerance: float = 1e-4) -> bool:
+    """Whether two values are the same number up to rounding (relative tolerance)."""
+    if a == b:
+        return True
+    return abs(a - b) <= tolerance * max(abs(a), abs(b))
+
+
+def _apply(op: str, a: float, b: float) -> float:
+    if op == "+":
+        return a + b
+    if op == "-":
+        return a - b
+    if op == "*":
+        return a * b
+    if op == "/":
+        if b == 0:
+            raise ExpressionError("division by zero")
+        return a / b
+    if op == "%":
+        if b == 0:
+            raise ExpressionError("division by zero")
+        return a % b
+    if abs(b) > 64 or (a == 0 and b < 0) or (a < 0 and b != int(b)):
+        raise ExpressionError("power out of range")
+    try:
+        return float(a**b)
+    except OverflowError as error:
+        raise ExpressionError("power out of range") from error
+
+
+def evaluate(items: list[Item]) -> float:
+    """Evaluates a flat expression with the usual precedence; adjacent operands multiply.
+
+    Args:
+        items: Operands and operators, for example ``[16.0, "-", 3.0, "-", 4.0]``.
+
+    Returns:
+        The value.
+
+    Raises:
+        ExpressionError: The items are no complete expression, too many, too deep, or divide by zero.
+    """
+    n = len(items)
+    if n == 3 and isinstance(items[0], float) and isinstance(items[2], float) and items[1] in _PRECEDENCE:
+        value = _apply(items[1], items[0], items[2])  # type: ignore[arg-type]
+    elif n == 1 and isinstance(items[0], float):
+        value = items[0]
+    elif n > MAX_TOKENS:
+        raise ExpressionError("expression too long")
+    elif "(" in items or "^" in items:
+        value = _shunt(items)
+    else:
+        flat = _flat(items)
+        value = _shunt(items) if flat is None else flat
+    if value != value or value in (math.inf, -math.inf):
+        raise ExpressionError("value out of range")
+    return value
+
+
+def _flat(items: list[Item]) -> float | None:
+    """Evaluates numbers joined by ``+ - * /``, in the order of :func:`_shunt`; ``None`` where there is more to it.
+
+    Parentheses and powers, which may come before what stands in front of them, are not for it.
+    """
+    done: float | None = None  # the terms before the one that is being worked out
+    sign, term, op = "+", 1.0, "*"
+    for k, item in enumerate(items):
+        if isinstance(item, float):
+            if k % 2:
+                return None
+            term = item if op in "+-" or not k else _apply(op, term, item)
+        elif not k % 2 or item not in "+-*/":
+            return None
+        else:
+            if item in "+-":
+                done = term if done is None else _apply(sign, done, term)
+                sign = item
+            op = item
+    if not len(items) % 2:
+        return None
+    return term if done is None else _apply(sign, done, term)
+
+
+def _shunt(items: list[Item]) -> float:
+    """Operator-precedence evaluation with two stacks."""
+    values: list[float] = []
+    ops: list[str] = []
+
+    def reduce_top() -> None:
+        op = ops.pop()
+        if op == "~":
+            if not values:
+                raise ExpressionError("no operand")
+            values[-1] = -values[-1]
+            return
+        if op == "(" or len(values) < 2:
+            raise ExpressionError("unbalanced expression")
+        b = values.pop()
+        values[-1] = _apply(op, values[-1], b)
+
+    operand_before = False
+    for item in items:
+        if isinstance(item, float):
+            if operand_before:  # 2(3), (a)(b), 2x: implicit product
+                _push_op("*", ops, reduce_top)
+            values.append(item)
+            operand_before = True
+        elif item == "(":
+            if operand_before:
+                _push_op("*", ops, reduce_top)
+            ops.append("(")
+            if len(ops) > 4 * MAX_DEPTH:
+                raise ExpressionError("expression too deep")
+            operand_before = False
+        elif item == ")":
+            if not operand_before:
+                raise ExpressionError("empty parentheses")
+            while ops and ops[-1] != "(":
+                reduce_top()
+            if not ops:
+                raise ExpressionError("unbalanced parentheses")
+            ops.pop()
+        elif not operand_before:
+            if item == "-":
+                ops.append("~")
+            elif item != "+":
+                raise ExpressionError("operator without operand")
+        else:
+            _push_op(item, ops, reduce_top)
+            operand_before = False
+    if not operand_before:
+        raise ExpressionError("unfinished expression")
+    while ops:
+        reduce_top()
+    if len(values) != 1:
+        raise ExpressionError("no single value")
+    return values[0]
+
+
+def _push_op(op: str, ops: list[str], reduce_top: object) -> None:
+    rank = _PRECEDENCE[op]
+    while ops and ops[-1] != "(":
+        top = ops[-1]
+        top_rank = 2.5 if top == "~" else _PRECEDENCE[top]
+        if top_rank > rank or (top_rank == rank and op != "^"):
+            reduce_top()  # type: ignore[operator]
+        else:
+            break
+    ops.append(op)

@@ -1,0 +1,64 @@
+r"""Finds the calculations of a text in LaTeX: equations, chains, values stated in math mode.
+
+Numbers are compared as numbers. An expression with variables is compared through its value at fixed stand-ins, and an
+equation through the ratio of ``left - right`` at two of them, so that ``x^2+5x+6`` equals ``(x+2)(x+3)`` and
+``2x+4=10`` equals ``x+2=5``, without computer algebra. Time is linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rlkd.structure.reading.calculation import Calc
+from rlkd.structure.reading.inline_arithmetic import find_calculations
+from rlkd.structure.reading.latex_equations import read_math
+
+MAX_REGION = 2_000
+"""Characters of a stretch of math that are read."""
+
+_COMMAND = re.compile(r"\\[A-Za-z(\[]")
+_DOLLARS = re.compile(r"\$(?<![\w$\\]\$)(?=[^$\n]{0,80}[\^_=])(?:\w(?!\w\w)|[^\w$\n]){1,80}\$(?![\d<])")
+"""``$x = 3$``, but not ``$9 * 2 = $18``. It begins with the sign itself, which a search can leap to."""
+_REGION = re.compile(
+    r"(?<!\\)\$\$([^$]{1,2000})\$\$|(?<!\\)\$([^$\n]{1,1000})(?<!\\)\$|\\\[((?:[^\\]|\\(?![\[\]])){1,2000})\\\]"
+    r"|\\\(((?:[^\\]|\\(?![()])){1,1000})\\\)"
+    r"|\\begin\{(?:align|equation|gather|eqnarray|aligned|multline)\*?\}((?:[^\\]|\\(?!end\b|begin\{[aegm])){1,2000})\\end\{"
+)
+
+
+def has_latex(text: str) -> bool:
+    """Whether a text is written in LaTeX."""
+    text = text[:20_000]
+    return ("\\" in text and _COMMAND.search(text) is not None) or (
+        "$" in text and _DOLLARS.search(text) is not None
+    )
+
+
+def find_latex_calculations(text: str) -> list[Calc]:
+    """Finds the calculations of a text with stretches of LaTeX math; outside of them it is read as prose."""
+    found: list[Calc] = []
+    rest: list[str] = []
+    last = 0
+    for match in _REGION.finditer(text):
+        group = match.lastindex or 0
+        body, start = match.group(group), match.start(group)
+        if group == 2 and not _is_math(body):
+            continue  # dollars in prose
+        found += read_math(body[:MAX_REGION], start)
+        rest.append(text[last : match.start()])
+        rest.append(" " * (match.end() - match.start()))
+        last = match.end()
+    rest.append(text[last:])
+    outside = "".join(rest)
+    found += [
+        calc for calc in find_calculations(outside.replace("\\$", " $")) if calc.operands or calc.symbolic
+    ]
+    found.sort(key=lambda calc: calc.eq)
+    return found
+
+
+def _is_math(body: str) -> bool:
+    """Whether text between two dollar signs is math, not prose between two prices."""
+    if body[:1].isspace() and body[-1:].isspace():
+        return False
+    return re.search(r"[A-Za-z]{3,} [A-Za-z]{2,}", body) is None or "\\" in body

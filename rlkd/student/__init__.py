@@ -1,0 +1,1 @@
+"""The student: loading, saving, prompting and sampling."""

@@ -1,0 +1,96 @@
+"""Checkpoint folders of students: found, checked, saved."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from rlkd.errors import CheckpointError
+
+DEMO_BASE = "builtin:demo-base"
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+
+
+def demo_base_folder() -> Path:
+    """Folder of the base student that ships with this project.
+
+    Raises:
+        CheckpointError: This copy of the project lacks it.
+    """
+    folder = Path(str(resources.files("rlkd"))) / "models" / "demo_base"
+    if not (folder / "config.json").exists():
+        raise CheckpointError(
+            f"{DEMO_BASE} is not in this copy of the project ({folder}); fetch it again or run `make demo-base`"
+        )
+    return folder
+
+
+def resolve_model_path(path: str) -> str:
+    """Folder or hub id behind ``student.model.path``.
+
+    Raises:
+        CheckpointError: A folder is named that is absent or incomplete.
+    """
+    if path == DEMO_BASE:
+        return str(demo_base_folder())
+    expanded = Path(os.path.expandvars(path)).expanduser()
+    if expanded.is_dir():
+        check_folder(expanded)
+        return str(expanded)
+    if path.count("/") > 1 or path.startswith((".", "/", "~", "$")) or expanded.exists():
+        raise CheckpointError(
+            f"student.model.path: there is no checkpoint folder at {expanded}; name a folder with config.json and weights"
+        )
+    return path
+
+
+def check_folder(folder: Path) -> None:
+    """Checks that a checkpoint folder holds a whole model and tokenizer.
+
+    Raises:
+        CheckpointError: Something is missing; the message says what.
+    """
+    absent = [] if (folder / "config.json").is_file() else ["config.json"]
+    weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
+    if weights is None:
+        absent.append("model.safetensors")
+    elif weights.suffix == ".json":
+        try:
+            shards = set(json.loads(weights.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, KeyError):
+            raise CheckpointError(
+                f"{weights}: not a readable index of weights; copy the checkpoint again"
+            ) from None
+        absent += sorted(shard for shard in shards if not (folder / shard).is_file())
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        absent.append("tokenizer.json")
+    if absent:
+        raise CheckpointError(
+            f"{folder}: the checkpoint is incomplete, it lacks {', '.join(absent)}; copy it again or name another folder"
+        )
+
+
+def save_student(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Saves a student as a Hugging Face folder (safetensors), replacing the folder whole; adapters are merged in.
+
+    Args:
+        model: The model, possibly with peft adapters, which are merged (the object is then used up).
+        tokenizer: Its tokenizer.
+        folder: Where it goes.
+    """
+    if hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,339 @@
+"""Replaying a ledger: combined again or scored again, and what the comparison says."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+pytest.importorskip("pyarrow")
+
+from rlkd.answers.conventions import OutputFormat, write_output
+from rlkd.config.load import load_config, parse_config, resolved_yaml
+from rlkd.errors import ConfigError, DataError, UserError
+from rlkd.io import read_rows, write_json_atomic, write_rows
+from rlkd.replay.ranking import advantages
+from rlkd.replay.replay import open_run, replay, replay_run, replay_table
+from rlkd.rewards.combine import Components, combine
+from rlkd.rewards.ledger import Ledger, read_ledger
+from rlkd.rewards.scoring import RewardModel
+from rlkd.structure.decomposers.rules import RulesDecomposer
+from rlkd.structure.factory import make_scorer
+from rlkd.structure.interfaces import PathItem
+from rlkd.structure.scorer import ScoreItem
+from schemas.artifact import RunManifest, StageEntry
+from schemas.config.pipeline import PipelineConfig
+from schemas.problem import Problem
+from schemas.rollout import Completion, RewardRecord
+from schemas.structure import Structure
+from schemas.trace import TeacherTrace
+
+PROBLEM = Problem(
+    id="p0", question="Mia has 3 boxes of 12 pencils and gives away 7. How many are left?", answer="29"
+)
+TRACE = TeacherTrace(
+    id="p0/0",
+    problem_id="p0",
+    teacher="column:t",
+    path="3 * 12 = 36. 36 - 7 = 29. The answer is 29.",
+    answer="29",
+    accepted=True,
+)
+OTHER = TeacherTrace(
+    id="p0/1",
+    problem_id="p0",
+    teacher="column:t",
+    path="1 + 1 = 2. The answer is 29.",
+    answer="29",
+    accepted=True,
+)
+PATHS = [
+    "3 * 12 = 36. 36 - 7 = 29. The answer is 29.",
+    "12 - 7 = 5. 5 + 24 = 29. The answer is 29.",
+    "3 + 7 = 10. The answer is 10.",
+    "12.",
+]
+STRUCTURE: list[float | None] = [1.0, 0.2, 0.6, 0.0, 0.5, 0.5, None, 0.1]
+OUTCOME = [1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0]
+
+
+def config(**rewards: Any) -> PipelineConfig:
+    values = {
+        "name": "run",
+        "data": {"type": "file", "path": "x.jsonl", "columns": {"traces": ["t"]}},
+        "traces": {"teacher": {"type": "column"}},
+    }
+    return parse_config(
+        values
+        | {"rewards": {"alpha": 0.5, "format": 0.0} | rewards, "rl": {"group_size": 4, "prompts_per_step": 1}}
+    )
+
+
+def ledger_rows(
+    settings: PipelineConfig, structures: Sequence[float | None] = STRUCTURE
+) -> list[RewardRecord]:
+    """Two steps with one group of four each, rewarded as the settings say."""
+    rows = []
+    for i, (structure, outcome) in enumerate(zip(structures, OUTCOME, strict=True)):
+        made = combine(Components(structure, outcome, 1.0, 1.0), settings.rewards, i // 4)
+        rows.append(
+            RewardRecord(
+                step=i // 4, group=0, problem_id="p0", completion=PATHS[i % 4], tokens=100 + 10 * i, finish_reason="stop",
+                structure=structure, outcome=outcome, format=1.0, length=1.0, alpha=made.alpha, reward=made.reward, missing=made.missing,
+            )
+        )  # fmt: skip
+    found = [
+        a
+        for k in (0, 4)
+        for [a] in [advantages([[r.reward for r in rows[k : k + 4]]], settings.rl.scale_rewards)]
+    ]
+    return [
+        row.model_copy(update={"advantage": a})
+        for row, a in zip(rows, [a for group in found for a in group], strict=True)
+    ]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A finished run folder with the stages that a replay reads."""
+    folder, store = tmp_path / "run", tmp_path / "store"
+    stages = {name: store / name for name in ("data", "traces", "structures", "rl")}
+    for path in (folder, *stages.values()):
+        path.mkdir(parents=True)
+    settings = config()
+    (folder / "config.yaml").write_text(resolved_yaml(settings))
+    entries = tuple(StageEntry(name=name, status="done", uri=str(path)) for name, path in stages.items())  # type: ignore[arg-type]
+    manifest = RunManifest(
+        name="run", config={}, config_digest="", store=str(store), stages=entries, status="done"
+    )
+    write_json_atomic(folder / "run.json", manifest)
+    write_rows(stages["data"] / "train.jsonl", [PROBLEM])
+    write_rows(stages["traces"] / "accepted.jsonl", [TRACE])
+    [structure] = asyncio.run(RulesDecomposer().decompose([PathItem(PROBLEM.question, TRACE.path)]))
+    assert structure is not None
+    write_rows(
+        stages["structures"] / "structures.jsonl",
+        [structure.model_copy(update={"trace_id": "p0/0", "problem_id": "p0"})],
+    )
+    ledger = Ledger(stages["rl"] / "ledger")
+    ledger.add(ledger_rows(settings))
+    ledger.flush()
+    return folder
+
+
+def test_the_same_settings_change_nothing(run: Path) -> None:
+    report = replay_run(run)
+    assert (report.rows, report.groups, report.steps, report.rescored, report.changed) == (8, 2, 2, False, ())
+    assert report.before == report.after
+    assert (report.kendall, report.spearman, report.best_changed, report.sign_flips) == (1.0, 1.0, 0.0, 0.0)
+    assert report.advantage_change == pytest.approx(0.0, abs=1e-9)
+    assert report.before.missing == 1 / 8
+
+
+def test_another_alpha_by_hand(run: Path) -> None:
+    report = replay_run(run, ["rewards.alpha=1.0"])
+    assert report.changed == ("rewards.alpha: 0.5 -> 1.0",)
+    # before: (1 + .6 + .3 + 0 + .25 + .75 + .05) / 7 = 2.95 / 7; after: (1 + .2 + .6 + 0 + .5 + .5 + .1) / 7 = 2.9 / 7
+    assert report.before.reward == pytest.approx(2.95 / 7)
+    assert report.after.reward == pytest.approx(2.9 / 7)
+    # step 0, order of (1, .6, .3, 0) against (1, .2, .6, 0): one of six pairs turns: (5 - 1) / 6
+    # step 1, (.25, .75, .05) against (.5, .5, .1): 2 agree of 3, one tied after: 2 / sqrt(3 * 2)
+    assert [step.kendall for step in report.by_step] == pytest.approx([4 / 6, 2 / 6**0.5])
+    assert report.kendall == pytest.approx((4 / 6 + 2 / 6**0.5) / 2)
+    assert report.best_changed == 0.0  # the best of step 1 now shares its place
+    assert report.ranked_groups == 2
+    # right above wrong within groups: before 4 of 4 and 2 of 2; after 3 of 4 (0.2 < 0.6), and 1.5 of 2 (one tie)
+    assert report.before.outcome_auroc == 1.0
+    assert report.after.outcome_auroc == pytest.approx(4.5 / 6)
+
+
+def test_outcome_only_brings_back_what_was_missing(run: Path) -> None:
+    report = replay_run(run, ["rewards.alpha=0.0", "rl.scale_rewards=none"])
+    assert (report.before.missing, report.after.missing) == (1 / 8, 0.0)
+    assert report.after.reward == 0.5
+    assert set(report.changed) == {"rewards.alpha: 0.5 -> 0.0", "rl.scale_rewards: group -> none"}
+
+
+def test_a_schedule_the_format_and_the_length_term(run: Path, tmp_path: Path) -> None:
+    overrides = [
+        "rewards.alpha_schedule={end: 0.0, over: 1}", "rewards.length=0.5", "rewards.length_free=0.5", "rewards.format=0.1",
+        "student.max_completion_tokens=160",
+    ]  # fmt: skip
+    out = tmp_path / "new"
+    replay_run(run, overrides, out)
+    rows = read_ledger(out)
+    assert [row.alpha for row in rows] == [0.5] * 4 + [0.0] * 4
+    # 100 tokens of 160, 80 of them free: (160 - 100) / 80 = 0.75; 0.4 * 1 + 0.1 * 1 + 0.5 * 0.75
+    assert rows[0].length == pytest.approx(0.75)
+    assert rows[0].reward == pytest.approx(0.875)
+    assert rows[7].length == 0.0
+    assert sum(row.advantage or 0 for row in rows[:4]) == pytest.approx(0.0)
+
+
+def test_a_replay_follows_the_schedules(run: Path, tmp_path: Path) -> None:
+    overrides = [
+        "rewards.format=0.4",
+        "rewards.format_schedule={end: 0.0, over: 1}",
+        "rewards.length_schedule={end: 0.2, over: 1}",
+    ]
+    replay_run(run, overrides, tmp_path / "new")
+    rows = read_ledger(tmp_path / "new")
+    # step 0: 0.6 * (0.5 * 1 + 0.5 * 1) + 0.4; step 1 (structure and outcome of row 5 are 0.5 and 1): 0.8 * 0.75 + 0.2
+    assert (rows[0].reward, rows[5].reward) == pytest.approx((1.0, 0.8))
+    assert rows[3].reward == pytest.approx(0.4)  # neither structure nor outcome: 0.6 * 0 + 0.4
+
+
+def test_structure_is_scored_again_from_the_completions(run: Path, tmp_path: Path) -> None:
+    report = replay_run(run, ["structures.alignment={type: prefix}", "rewards.alpha=1.0"], tmp_path / "new")
+    assert report.rescored
+    rows = read_ledger(tmp_path / "new")
+    section = load_config(str(run / "config.yaml"), ["structures.alignment={type: prefix}"]).structures
+    [teacher] = asyncio.run(RulesDecomposer().decompose([PathItem(PROBLEM.question, TRACE.path)]))
+    assert isinstance(teacher, Structure)
+    items = [ScoreItem(PROBLEM.question, (teacher,), path) for path in PATHS]
+    expected = [
+        score.structure for score in asyncio.run(make_scorer(section).score(items)) if score is not None
+    ]
+    assert [row.structure for row in rows] == pytest.approx(expected * 2)
+    assert expected[0] == 1.0
+    assert expected[1] < 1.0
+    assert [row.steps_found for row in rows[:3]] == [2, 2, 1]
+    assert len(rows[0].verdicts) == 2
+    assert rows[0].verdicts[0].p_intent == 1.0
+    assert report.after.missing == 0.0
+
+
+@pytest.mark.parametrize("output", get_args(OutputFormat))
+def test_scoring_again_gives_what_training_scored(run: Path, tmp_path: Path, output: OutputFormat) -> None:
+    values = load_config(str(run / "config.yaml")).model_dump(mode="json")
+    settings = parse_config(values | {"student": values["student"] | {"output": output}})
+    (run / "config.yaml").write_text(resolved_yaml(settings))
+    teacher = read_rows(tmp_path / "store" / "structures" / "structures.jsonl", Structure)
+    words = "Pencils in boxes are counted first. Then the ones given away leave."
+    texts = [write_output(path, "29", output) for path in (*PATHS[:2], words)]
+    texts += [f"{PATHS[0]}\n$\\boxed{{29}}$ and more words after it.", f"<think>\n{PATHS[1]}\n</think>\n29"]
+    completions = [Completion(problem_id="p0", text=text, tokens=9, finish_reason="stop") for text in texts]
+    model = RewardModel(
+        settings.rewards, settings.student, make_scorer(settings.structures), {"p0": PROBLEM}, {"p0": teacher}
+    )
+    records = asyncio.run(model.score(completions, 0, 0, len(texts)))
+    assert (records[0].structure or 0) > 0.99
+    same_but_for_a_limit = load_config(str(run / "config.yaml"), ["structures.decomposer.max_steps=255"])
+    rows, report = replay(records, open_run(run), same_but_for_a_limit)
+    assert report.rescored
+    assert [row.structure for row in rows] == [record.structure for record in records]
+    assert [row.verdicts for row in rows] == [record.verdicts for record in records]
+
+
+def test_only_the_traces_that_the_student_saw_teach(run: Path, tmp_path: Path) -> None:
+    data = tmp_path / "store"
+    write_rows(data / "traces" / "accepted.jsonl", [TRACE, OTHER])
+    warm = data / "warm_start"
+    warm.mkdir()
+    write_json_atomic(warm / "traces.json", {"trace_ids": ["p0/1"]})
+    manifest = RunManifest.model_validate_json((run / "run.json").read_text())
+    entry = StageEntry(name="warm_start", status="reused", uri=str(warm))
+    write_json_atomic(run / "run.json", manifest.model_copy(update={"stages": (*manifest.stages, entry)}))
+    replay_run(
+        run, ["structures.decomposer.max_steps=200", "structures.alignment={type: prefix}"], tmp_path / "new"
+    )
+    assert [row.structure for row in read_ledger(tmp_path / "new")][:2] == [
+        0.0,
+        0.0,
+    ]  # nobody follows 1 + 1 = 2
+
+
+def test_structure_that_was_never_looked_at_is_scored_now(run: Path, tmp_path: Path) -> None:
+    settings = config(alpha=0.0, observe_structure=False)
+    (run / "config.yaml").write_text(resolved_yaml(settings))
+    ledger = tmp_path / "store" / "rl" / "ledger"
+    shutil.rmtree(ledger)
+    blind = Ledger(ledger)
+    blind.add(ledger_rows(settings, [None] * 8))
+    blind.flush()
+    assert not any(row.missing for row in read_ledger(ledger))
+    report = replay_run(run, ["rewards.alpha=0.5"])
+    assert report.rescored
+    assert report.before.structure is None
+    assert report.after.structure is not None
+    assert report.after.missing == 0.0
+
+
+def test_a_cache_setting_is_no_other_score(run: Path) -> None:
+    assert not replay_run(run, ["structures.cache.enabled=false"]).rescored
+
+
+def test_cut_off_completions_are_masked_as_in_training() -> None:
+    settings = config()
+    rows = [
+        row.model_copy(update={"finish_reason": "length"}) if i == 0 else row
+        for i, row in enumerate(ledger_rows(settings))
+    ]
+    after = parse_config(
+        settings.model_dump(mode="json")
+        | {"rl": settings.rl.model_dump(mode="json") | {"mask_truncated": True}}
+    )
+    from rlkd.replay.replay import ReplayInputs
+
+    new, report = replay(rows, ReplayInputs(settings, {}), after)
+    assert new[0].advantage == 0.0
+    assert new[1].advantage == pytest.approx(rows[1].advantage)
+    assert new[6].advantage == 0.0  # missing
+    assert report.advantage_change is not None
+    assert report.advantage_change > 0
+
+
+@pytest.mark.parametrize("override", ["rl.steps=7", "student.output=boxed", "rl.group_size=2", "seed=3"])
+def test_what_only_a_new_run_can_show(run: Path, override: str) -> None:
+    with pytest.raises(ConfigError, match=rf"cannot change {override.split('=')[0]}"):
+        replay_run(run, [override])
+
+
+def test_overrides_that_are_wrong(run: Path) -> None:
+    with pytest.raises(ConfigError, match="alpha"):
+        replay_run(run, ["rewards.alpha=2"])
+
+
+def test_runs_that_cannot_be_replayed(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a run folder"):
+        open_run(tmp_path)
+    shutil.rmtree(tmp_path / "store" / "structures")
+    with pytest.raises(DataError, match="structures stage is gone"):
+        replay_run(run, ["structures.alignment={type: prefix}"])
+    shutil.rmtree(tmp_path / "store" / "rl" / "ledger")
+    with pytest.raises(DataError, match="no reward ledger"):
+        replay_run(run)
+    manifest = RunManifest.model_validate_json((run / "run.json").read_text())
+    failed = tuple(
+        e.model_copy(update={"status": "failed"}) if e.name == "rl" else e for e in manifest.stages
+    )
+    write_json_atomic(run / "run.json", manifest.model_copy(update={"stages": failed}))
+    with pytest.raises(UserError, match="rl stage is not finished"):
+        open_run(run)
+    (run / "run.json").write_text("{")
+    with pytest.raises(UserError, match="cannot be read as a run"):
+        open_run(run)
+
+
+def test_a_ledger_of_other_problems(run: Path, tmp_path: Path) -> None:
+    write_rows(tmp_path / "store" / "data" / "train.jsonl", [PROBLEM.model_copy(update={"id": "q"}), PROBLEM])
+    ledger = tmp_path / "store" / "rl" / "ledger"
+    rows = [row.model_copy(update={"problem_id": "zzz"}) for row in read_ledger(ledger)]
+    shutil.rmtree(ledger)
+    changed = Ledger(ledger)
+    changed.add(rows)
+    changed.flush()
+    with pytest.raises(DataError, match="names problem zzz"):
+        replay_run(run, ["structures.alignment={type: prefix}"])
+
+
+def test_the_table(run: Path) -> None:
+    text = replay_table(replay_run(run, ["rewards.alpha=1.0"]))
+    assert "8 completions, 2 groups, 2 steps" in text
+    assert "rewards.alpha: 0.5 -> 1.0" in text
+    assert "reward                          0.421    0.414" in text
+    assert "Kendall 0.742" in text
