@@ -1,6 +1,8 @@
 """Starts a stage's own process, follows it live, and makes sure that it never outlives its run.
 
-One process is ``python -m rlkd.pipeline.jobs JOB.json``; several are ``accelerate launch ... -m rlkd.pipeline.jobs JOB.json``.
+One process is ``python -P -m rlkd.pipeline.jobs JOB.json``; several are ``accelerate launch ... -m rlkd.pipeline.jobs
+JOB.json``. ``-P``, and ``PYTHONSAFEPATH`` for what a launcher starts in turn, keep the folder in which the run was
+started off the import path: a ``schemas.py`` or ``random.py`` that a user has there must not stand in for ours.
 The process gets its own session. When the run is cancelled, interrupted or fails, its group gets SIGTERM
 (training leaves a checkpoint), then SIGKILL after ``launch.grace_s``; when the run is killed, the kernel
 sends the SIGTERM.
@@ -83,9 +85,10 @@ def _await_orphan(job: Job, events: EventSink) -> None:
 
 def command(path: Path, launch: LaunchConfig) -> list[str]:
     """The command that runs a job file."""
+    module = [sys.executable, "-P", "-m"]
     if launch.processes == 1 and launch.accelerate_config is None:
-        return [sys.executable, "-m", "rlkd.pipeline.jobs", str(path)]
-    tied = [sys.executable, "-m", "rlkd.pipeline.jobs", "--exec", sys.executable, "-m"]
+        return [*module, "rlkd.pipeline.jobs", str(path)]
+    tied = [*module, "rlkd.pipeline.jobs", "--exec", *module]
     accelerate = [*tied, "accelerate.commands.launch"]
     if launch.accelerate_config is not None:
         config = Path(os.path.expandvars(launch.accelerate_config)).expanduser()
@@ -129,6 +132,7 @@ def _process(arguments: list[str], output: IO[bytes], grace_s: float) -> Iterato
         **_KEEP_MEMORY,
         **os.environ,
         "RLKD_PARENT_PID": str(os.getpid()),
+        "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
     }
     process = subprocess.Popen(

@@ -1,10 +1,10 @@
-"""Entry point of a stage's own process: ``python -m rlkd.pipeline.jobs JOB.json``.
+"""Entry point of a stage's own process: ``python -P -m rlkd.pipeline.jobs JOB.json``.
 
 The job file says everything: which stage, its function, the configuration, the input folders and the
 stage's folder. The result goes to ``result.json`` beside the job file, an error to ``error.json``,
 progress and step metrics to ``events.jsonl``. So a job can be run again by hand, without Prefect.
 
-``python -m rlkd.pipeline.jobs --exec COMMAND...`` ties a launcher (``accelerate launch``) to the life of its parent.
+``python -P -m rlkd.pipeline.jobs --exec COMMAND...`` ties a launcher (``accelerate launch``) to the life of its parent.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["RLKD_PARENT_PID"] = str(os.getpid())  # the launcher keeps this process's id
         _replace_process(arguments[1:])
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m rlkd.pipeline.jobs JOB.json", file=sys.stderr)
+        print("usage: python -P -m rlkd.pipeline.jobs JOB.json", file=sys.stderr)
         return EXIT_USER
     path = Path(arguments[0]).resolve()
     if os.environ.get("RLKD_PARENT_PID"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -134,10 +135,10 @@ def test_one_process_is_plain_python_and_several_have_a_launcher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "job.json"
-    assert command(path, LaunchConfig()) == [sys.executable, "-m", "rlkd.pipeline.jobs", str(path)]
+    assert command(path, LaunchConfig()) == [sys.executable, "-P", "-m", "rlkd.pipeline.jobs", str(path)]
     monkeypatch.setattr("tasks.jobs._has_gpu", lambda: True)
     several = command(path, LaunchConfig(processes=4))
-    assert several[:4] == [sys.executable, "-m", "rlkd.pipeline.jobs", "--exec"]
+    assert several[:5] == [sys.executable, "-P", "-m", "rlkd.pipeline.jobs", "--exec"]
     assert "accelerate.commands.launch" in several
     assert several[several.index("--num_processes") + 1] == "4"
     assert several[-3:] == ["--module", "rlkd.pipeline.jobs", str(path)]
@@ -176,3 +177,41 @@ def test_a_job_keeps_its_memory_unless_the_environment_says_otherwise(
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "5")
     _go(job.model_copy(update={"function": "telling:stage"}))
     assert (Path(job.folder) / "told").read_text() == "1073741824 5"  # 2 ** 30, and what the user set
+
+
+def _own_files(folder: Path) -> None:
+    """Files that a user may have where they type ``rlkd run``; each of them fails when something imports it."""
+    for name in ("schemas.py", "random.py", "json.py", "tasks/__init__.py", "rlkd/__init__.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"raise SystemExit('the user\\'s own {name} was imported')\n")
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_users_own_modules_stand_in_for_none_of_ours(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    if processes > 1:
+        pytest.importorskip("torch")  # its launcher starts the processes, each with `python -m` again
+    _own_files(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    folder = Path(job.folder)
+    done = run_job(job, folder / "work", tmp_path / "log", LaunchConfig(processes=processes), Heard())
+    assert done.result.rows == 8
+
+
+def test_the_command_and_the_verifier_process_start_among_a_users_own_modules(tmp_path: Path) -> None:
+    _own_files(tmp_path)
+    # What the `rlkd` script does: a script's own folder comes first on its path, never the current one.
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "rlkd").write_text("from flows.cli.main import main\nmain()\n")
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root}
+    for arguments in (
+        ["bin/rlkd", "presets"],
+        ["-P", "-c", "from rlkd.answers.equal import answers_equal\nprint(answers_equal('2^10', '1024'))"],
+    ):
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "True"
