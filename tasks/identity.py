@@ -18,6 +18,7 @@ from typing import Any
 from rlkd.errors import DataError
 from rlkd.io import expand_path, sha256_file, sha256_json
 from rlkd.pipeline.stages import StageSpec
+from rlkd.plugins import objects_of, source_digest
 from schemas.artifact import AnyStageName
 from schemas.base import OPERATIONAL, SCHEMA_VERSION, Schema
 from schemas.config.pipeline import PipelineConfig
@@ -77,6 +78,9 @@ def identify(spec: StageSpec, config: RunConfig, inputs: Mapping[str, str]) -> S
         and (library := SOURCE_LIBRARIES.get(config.data.type))
     ):
         external[library] = _version(library)
+    for place, item in objects_of(config):
+        if any(f"{place}.".startswith(f"{section}.") for section in spec.sections):
+            external[f"{place}.object"] = source_digest(item)
     covered = {**covered, "seed": config.seed, "external": external}
     key = sha256_json(
         {
@@ -103,7 +107,7 @@ def _drop_operational(value: Any, dump: Any) -> None:
         for name, field in type(value).model_fields.items():
             if OPERATIONAL in field.metadata:
                 del dump[name]
-            else:
+            elif name in dump:  # a setting may be left out where it is not used
                 _drop_operational(getattr(value, name), dump[name])
     elif isinstance(value, Mapping):
         for name, item in value.items():

@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from rlkd.config.faults import Fault
+from rlkd.errors import ConfigError
 from rlkd.pipeline.stages import pairs_source
+from rlkd.plugins import check_plugin, objects_of
 from schemas.base import Schema
 from schemas.config.data import FileData, GymData, HubData, WorldData
 from schemas.config.pipeline import PipelineConfig
@@ -29,6 +31,15 @@ def cross_check(config: Schema, values: Mapping[str, Any], faulty: Collection[st
             if not set(sections) & set(faulty):
                 found += check(config)
     return [*found, *_booleans(values, config.model_dump(mode="json"), ())]
+
+
+def check_objects(config: Schema) -> Iterator[Fault]:
+    """What is wrong with the Python objects that a configuration names: they are imported, but not made."""
+    for where, item in objects_of(config):
+        try:
+            check_plugin(item)
+        except ConfigError as error:
+            yield Fault((*where.split("."), "object"), f"is wrong: {error}")
 
 
 def _source(config: PipelineConfig) -> Iterator[Fault]:

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from rlkd.config.checks import cross_check
+from rlkd.config.checks import check_objects, cross_check
 from rlkd.config.faults import Fault, faults_of, suggest
 from rlkd.errors import ConfigError
 from rlkd.io import sha256_json
+from rlkd.plugins import place_objects
 from schemas.base import Schema
 from schemas.config.gsrm import GSRM, GsrmConfig
 from schemas.config.pipeline import PipelineConfig
@@ -101,7 +102,8 @@ def _load(
         fault = _apply(override, values, places)
         if fault is not None:
             faults.append(fault)
-    return _validate(model, values, places, source.name, faults)
+    place_objects(values, Path(source.name).parent if Path(source.name).is_file() else None)
+    return _validate(model, values, places, source.name, faults, objects=True)
 
 
 def _check_kind(model: type[Schema], source: _Source) -> None:
@@ -175,11 +177,14 @@ def _validate(
     places: Mapping[tuple[str, ...], str],
     name: str,
     faults: list[Fault],
+    *,
+    objects: bool = False,
 ) -> Config:
+    """Validates values; with ``objects`` also what ``type: python`` names (not for a run that is only looked at)."""
     config: Config | None = None
     try:
         config = model.model_validate(values)
-        faults = [*faults, *cross_check(config, values)]
+        faults = [*faults, *cross_check(config, values), *(check_objects(config) if objects else ())]
     except ValidationError as error:
         faults = [*faults, *faults_of(error, values, model)]
         faults += _beside(error, values, model, {fault.path for fault in faults})

@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rlkd.config.checks import check_objects
 from rlkd.errors import ConfigError
+from rlkd.plugins import place_objects
 from schemas.config.rewards import RewardsConfig
 from schemas.config.structure import StructuresConfig
 
@@ -32,6 +34,7 @@ def load_score_config(path: Path) -> tuple[StructuresConfig, RewardsConfig]:
         values = {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a configuration is a mapping with the sections structures and rewards")
+    place_objects(values, path.parent)
     faults: list[str] = []
     structures, rewards = StructuresConfig(), _TOOL_REWARDS
     try:
@@ -45,6 +48,8 @@ def load_score_config(path: Path) -> tuple[StructuresConfig, RewardsConfig]:
             error.errors() if isinstance(error, ValidationError) else [{"loc": (), "msg": "is no mapping"}]
         )
         faults += [_fault("rewards", dict(e)) for e in errors]
+    for section, found in (("structures", structures), ("rewards", rewards)):
+        faults += [f"  - {'.'.join([section, *fault.path])}: {fault.what}" for fault in check_objects(found)]
     if faults:
         raise ConfigError("\n".join([f"{path}: {len(faults)} fault(s) in the configuration", *faults]))
     return structures, rewards
