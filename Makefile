@@ -3,9 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+WORKERS ?= 2
 export PYTHONDONTWRITEBYTECODE ?= 1
+export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help setup demo demo-base test lint check-constraints clean
+# Each worker keeps to one thread: two workers whose torch takes two threads each slow each other down.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+.PHONY: help setup demo demo-base fast test lint format bench wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -24,13 +29,33 @@ demo: $(STAMP)  ## distil the demo student end to end; writes runs/demo/report.h
 demo-base: $(STAMP)  ## pre-train the demo's base student again (see its model card for the time it takes)
 	$(BIN)/python -m rlkd.demo.pretrain --output rlkd/models/demo_base
 
-lint: $(STAMP)  ## ruff, mypy, import-linter
+fast: $(STAMP)  ## the tests that take no training, no server and no pipeline: under a minute
+	$(PYTEST) -m "not slow and not gpu and not network"
+
+test: $(STAMP) lint  ## lint, type check, then every test
+	$(PYTEST)
+
+lint: $(STAMP)  ## ruff, formatting, mypy, import-linter
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(STAMP) lint  ## lint, type check, then every test
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+format: $(STAMP)  ## format every file and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## the benchmarks that need neither data nor a GPU, on small settings
+	$(BIN)/python benchmarks/added_steps.py --pairs 2000
+	$(BIN)/python benchmarks/reward_cost.py --parts rules
+	$(BIN)/python benchmarks/rl_step.py --cpu --steps 3 --prompts 4 --group 4
+
+wheel: $(STAMP)  ## build the wheel, install it into a clean environment, and run it there
+	rm -rf build/wheel
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt build/wheel/rlkd-*.whl
+	cd build/wheel && venv/bin/rlkd --help && venv/bin/rlkd presets && venv/bin/rlkd schema > schema.json
 
 clean:  ## remove the virtual environment and caches; runs are kept
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
+import shutil
 import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import settings
 
 # Hypothesis would fail an example that takes over 200 ms: on a busy machine that says nothing about the code.
@@ -11,7 +21,68 @@ settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
 
+PIPELINES = {"services", "lonely_cli"}
+"""Fixtures that start a Prefect server or a whole run: a test that takes one is slow, marked or not."""
+_prefect_home = Path(tempfile.gettempdir()) / f"rlkd-tests-prefect-{os.getpid()}"
+
+
 def pytest_configure() -> None:
-    """Hears Ctrl-C again where a shell started the tests in the background and so made them deaf to it, and their children."""
+    """Gives this process its own Prefect, and hears Ctrl-C again where a shell made the tests deaf to it.
+
+    Workers of pytest-xdist run side by side: two that migrate one Prefect database lose one of the two. A shell that
+    starts the tests in the background makes them, and their children, ignore SIGINT.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    os.environ["PREFECT_HOME"] = str(_prefect_home)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_prefect_home, ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what starts a pipeline as slow, and skips the tests that need a GPU where there is none."""
+    for item in items:
+        if PIPELINES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+    wanting = [item for item in items if item.get_closest_marker("gpu")]
+    if wanting:
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in wanting:
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def _stay_on_this_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuses connections to other machines, so that no test passes or fails by the state of the network."""
+    if request.node.get_closest_marker("network"):
+        return
+    connect = socket.socket.connect
+
+    def local_only(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_local(address[0]):
+            raise OSError(f"a test reached out to {address[0]}; mark it `network` if it must")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", local_only)
+
+
+@pytest.fixture(autouse=True)
+def _keep_denormals() -> Iterator[None]:
+    """Takes back that training sets denormal floats to zero, which hypothesis refuses to work under."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host in ("localhost", "")

@@ -21,7 +21,7 @@ from rlkd.config.load import (
 from rlkd.errors import ConfigError
 from schemas.config.pipeline import PipelineConfig
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PRESETS = ROOT / "flows" / "presets"
 MINIMAL = "name: x\ndata: {type: world}\n"
 

@@ -18,6 +18,8 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FLOWS = {"distill", "prepare", "train", "evaluate", "stage", "train_gsrm"}
 WAIT_S = 240

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from schemas.structure import ReasoningStep, Structure
 
 from .conftest import make_config
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Any]
 
 STUDENT: dict[str, Any] = {
@@ -44,10 +46,8 @@ GIVEN = ({"sub_problem": "?", "answer": "2", "quote": "1+1=2"},)
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
+def _one_thread() -> None:
     torch.set_num_threads(1)
-    yield
-    torch.set_flush_denormal(False)
 
 
 @pytest.fixture

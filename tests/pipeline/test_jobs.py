@@ -51,7 +51,7 @@ def waits(ctx):
 @pytest.fixture
 def job_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "job_functions.py").write_text(MODULE)
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(root)]))
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "work").mkdir()

@@ -19,6 +19,8 @@ from schemas.structure import Structure
 
 from .conftest import make_config, make_context
 
+pytestmark = pytest.mark.slow
+
 
 class PlannedScorer:
     """Gives out planned structure scores, in order, for ever; ``None`` is missing."""

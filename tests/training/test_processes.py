@@ -16,6 +16,8 @@ from rlkd.rewards.statistics import group_records
 
 from .conftest import make_config
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

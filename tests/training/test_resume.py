@@ -21,6 +21,8 @@ from schemas.config.pipeline import PipelineConfig
 
 from .conftest import make_config, make_context
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FAST = {"learning_rate": 5e-3}
 

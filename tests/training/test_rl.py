@@ -14,6 +14,8 @@ from schemas.structure import Structure
 
 from .conftest import make_config, make_context
 
+pytestmark = pytest.mark.slow
+
 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 9), st.integers(0, 5))
 def test_every_round_is_full_and_holds_no_problem_twice(

@@ -14,6 +14,8 @@ from rlkd.training.warm_start import warm_start
 
 from .conftest import make_config, make_context, make_problem, make_trace
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:

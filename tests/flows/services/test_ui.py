@@ -20,7 +20,9 @@ from flows.services.private_server import Server, answers, users
 from flows.services.ui import free_port
 from rlkd.errors import StageError, UserError
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_next_free_port_is_taken() -> None:
