@@ -7,6 +7,7 @@ the output of job processes. Only a small :class:`RunRef` travels to the tasks.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -135,7 +136,7 @@ def open_run(
             the others, if it is of the same configuration.
 
     Raises:
-        UserError: The folder cannot be written, or holds something that is not a run.
+        UserError: The folder cannot be written.
         StageError: The disk is full.
     """
     folder = folder.resolve()
@@ -161,7 +162,7 @@ def _ended(folder: Path) -> None:
 
 def _begin(config: RunConfig, folder: Path, from_stage: AnyStageName | None, whole: bool) -> Run:
     """Writes the first manifest and the resolved configuration."""
-    before = read_run(folder) if (folder / RUN_FILE).exists() else None
+    before = _earlier(folder)
     digest = config_digest(config)
     owed: tuple[AnyStageName, ...] = ()
     if from_stage is not None:
@@ -182,6 +183,26 @@ def _begin(config: RunConfig, folder: Path, from_stage: AnyStageName | None, who
     write_json_atomic(folder / RUN_FILE, manifest)
     write_text_atomic(folder / CONFIG_FILE, resolved_yaml(config))
     return Run(folder)
+
+
+def _earlier(folder: Path) -> RunManifest | None:
+    """What the folder says of the run before; a file that cannot be read is renamed, and the run begins anew."""
+    path = folder / RUN_FILE
+    if not path.exists():
+        return None
+    try:
+        return read_run(folder)
+    except UserError:
+        aside = next(
+            name
+            for n in itertools.count(1)
+            if not (name := path.with_name(f"run.unreadable-{n}.json")).exists()
+        )
+        os.replace(path, aside)
+        current_display().message(
+            f"{path} cannot be read (damaged, or from another version): it is now {aside.name}; finished stages are reused"
+        )
+        return None
 
 
 def _continues(before: RunManifest, digest: str, from_stage: AnyStageName) -> bool:

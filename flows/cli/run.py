@@ -97,7 +97,9 @@ def _run_with_services(config: RunConfig, folder: Path, go: Callable[[], None]) 
     home = use_local_services(runs)
     with prefect_server(home) as server:
         if config.tracking.enabled:
-            _open_tracking(runs)  # in this thread: two that import at once can find half-made modules
+            _open_tracking(
+                runs
+            )  # before anything is done, and in this thread: two that import at once can find half-made modules
         import_module("tasks.stages")  # Prefect and all that it brings; its server starts in the meantime
         if server is not None:
             with spinner("starting Prefect"):
@@ -112,11 +114,20 @@ def _server_faults(runs: Path) -> Iterator[None]:
 
     Raises:
         StageError: The server does not answer any more.
+        UserError: It wants a key or a password.
     """
     import httpx
+    from prefect.exceptions import PrefectHTTPStatusError
 
     try:
         yield
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code not in (401, 403):
+            raise
+        raise UserError(
+            f"Prefect at {error.request.url.host} refuses this run (status {error.response.status_code}); set "
+            "PREFECT_API_AUTH_STRING, or PREFECT_API_KEY for Prefect Cloud"
+        ) from error
     except httpx.TransportError as error:
         if is_disk_full(error):
             raise
@@ -127,11 +138,14 @@ def _server_faults(runs: Path) -> Iterator[None]:
 
 
 def _open_tracking(runs: Path) -> None:
-    """Opens MLflow's database."""
+    """Opens MLflow's database.
+
+    Raises:
+        UserError: MLflow does not answer.
+    """
     from tasks import tracking
 
-    with contextlib.suppress(UserError):  # the run itself meets it again, and says so
-        tracking.client(tracking.tracking_uri(runs))
+    tracking.client(tracking.tracking_uri(runs))
 
 
 def _stage_name(text: str) -> StageName:

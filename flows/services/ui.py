@@ -9,10 +9,19 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 from flows.services.environment import PREFECT_FOLDER, use_local_services
-from flows.services.private_server import HOST, UI_FILE, USERS, answers, users
+from flows.services.private_server import (
+    HOST,
+    UI_FILE,
+    UI_USERS,
+    answers,
+    check_prefect,
+    database_lock,
+    users,
+)
 from rlkd.errors import StageError, UserError
 from rlkd.io import write_text_atomic
 
@@ -26,7 +35,7 @@ def serve(runs: str, prefect_port: int, mlflow_port: int) -> None:
     A server that ``PREFECT_API_URL`` or ``MLFLOW_TRACKING_URI`` names runs already: its address is printed instead.
 
     Raises:
-        UserError: There is no such folder.
+        UserError: There is no such folder, or a server that a variable names does not answer.
         StageError: A server did not start.
     """
     folder = Path(runs)
@@ -43,7 +52,8 @@ def serve(runs: str, prefect_port: int, mlflow_port: int) -> None:
         }.items():
             print(f"{name}: {address}", flush=True)
         if servers:
-            _wait_until_up(servers, folder)
+            with database_lock(folder / PREFECT_FOLDER) if _prefect(servers) else nullcontext():
+                _wait_until_up(servers, folder)
             _announce(folder, servers)
             print("ready; Ctrl-C stops both" if len(servers) == 2 else "ready; Ctrl-C stops it", flush=True)
             _watch(servers)
@@ -61,7 +71,7 @@ def serve(runs: str, prefect_port: int, mlflow_port: int) -> None:
 def _let_runs_end(home: Path) -> None:
     """Waits for the runs that use the Prefect server: without it they would fail. Another Ctrl-C does not wait."""
     (home / UI_FILE).unlink(missing_ok=True)  # runs that start now use a server of their own
-    if not (running := users(home)):
+    if not (running := users(home / UI_USERS)):
         return
     who = "a run uses" if len(running) == 1 else f"{len(running)} runs use"
     names = ", ".join(map(str, running))
@@ -70,7 +80,7 @@ def _let_runs_end(home: Path) -> None:
         flush=True,
     )
     try:
-        while users(home):
+        while users(home / UI_USERS):
             time.sleep(0.5)
     except KeyboardInterrupt:
         pass
@@ -92,10 +102,10 @@ def _interrupt(signum: int, frame: object) -> None:
 
 
 def _start_prefect(runs: Path, port: int, servers: dict[str, subprocess.Popen[bytes]]) -> str:
-    if url := os.environ.get("PREFECT_API_URL"):
-        return url.removesuffix("/api")
+    if os.environ.get("PREFECT_API_URL"):
+        return check_prefect().removesuffix("/api")
     home = use_local_services(runs)
-    shutil.rmtree(home / USERS, ignore_errors=True)  # nobody uses what does not run yet
+    shutil.rmtree(home / UI_USERS, ignore_errors=True)  # nobody uses what does not run yet
     chosen = free_port(port)
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(chosen)]
     # Schedules and late runs belong to a server that stays up; a run's own private one goes without.
@@ -108,10 +118,10 @@ def _start_prefect(runs: Path, port: int, servers: dict[str, subprocess.Popen[by
 
 
 def _start_mlflow(runs: Path, port: int, servers: dict[str, subprocess.Popen[bytes]]) -> str:
-    from tasks.tracking import tracking_uri
+    from tasks.tracking import check_tracking, tracking_uri
 
-    if url := os.environ.get("MLFLOW_TRACKING_URI"):
-        return url
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return check_tracking(runs)
     home = runs.resolve() / ".mlflow"
     home.mkdir(exist_ok=True)
     chosen = free_port(port)

@@ -1,6 +1,14 @@
 """MLflow, and the only package that imports it."""
 
-from tasks.tracking.connection import client, experiment, logged_to, redact_text, tolerated, tracking_uri
+from tasks.tracking.connection import (
+    check_tracking,
+    client,
+    experiment,
+    logged_to,
+    redact_text,
+    tolerated,
+    tracking_uri,
+)
 from tasks.tracking.models import DIGEST_TAG, MODEL_DIGEST_TAG, model_folder, register_student
 from tasks.tracking.runs import (
     FLOW_RUN_TAG,
@@ -25,6 +33,7 @@ __all__ = [
     "NOTE_TAG",
     "StageRun",
     "begin_run",
+    "check_tracking",
     "client",
     "end_run",
     "experiment",

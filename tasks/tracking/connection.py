@@ -9,8 +9,11 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from rlkd.errors import UserError
 from rlkd.io import is_disk_full
@@ -24,9 +27,49 @@ _KIND = "custom_model_development"
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
+_PROBE_S = 10.0
+_TIMES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+"""MLflow's own are 7 tries of up to 120 s: a call to a server that has gone away then takes more than four minutes."""
+
+
 def tracking_uri(runs: Path) -> str:
     """``$MLFLOW_TRACKING_URI``, or a SQLite file with the runs."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs.resolve() / '.mlflow' / 'mlflow.db'}"
+
+
+def check_tracking(runs: Path) -> str:
+    """Asks MLflow whether it is there, without making anything; says where it is, without credentials.
+
+    Raises:
+        UserError: It does not answer.
+    """
+    uri = tracking_uri(runs)
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        return f"{redact_text(uri)}, made by the first run"
+    client(uri)
+    return redact_text(uri)
+
+
+def probe(uri: str) -> str:
+    """Why a tracking server does not answer within seconds; empty where it does, or where MLflow is no server."""
+    if not uri.startswith(("http://", "https://")):
+        return ""
+    request = Request(f"{_CREDENTIALS.sub('', uri).rstrip('/')}/health")
+    try:
+        with urlopen(request, timeout=_PROBE_S):
+            return ""
+    except HTTPError as error:  # whoever asks for a password is there
+        return f"status {error.code}" if error.code in (502, 503, 504) else ""
+    except (OSError, ValueError, HTTPException) as error:
+        return str(getattr(error, "reason", error))
+
+
+def unreachable(uri: str, why: str) -> UserError:
+    """The error for an MLflow that cannot be used."""
+    return UserError(
+        f"MLflow does not answer at {redact_text(uri)} ({redact_text(why)}); start it, mend MLFLOW_TRACKING_URI, or set "
+        "tracking.enabled=false"
+    )
 
 
 @functools.lru_cache(maxsize=8)
@@ -42,6 +85,10 @@ def client(uri: str) -> MlflowClient:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name, value in _TIMES.items():
+        os.environ.setdefault(name, value)
+    if fault := probe(uri):
+        raise unreachable(uri, fault)
     try:
         if not uri.startswith("sqlite:///"):
             found = MlflowClient(uri)
@@ -56,10 +103,7 @@ def client(uri: str) -> MlflowClient:
             found.search_experiments(max_results=1)
         return found
     except MlflowException as error:
-        first = str(error).splitlines()[0][:200]
-        raise UserError(
-            f"MLflow does not answer at {redact_text(uri)} ({first}); mend MLFLOW_TRACKING_URI, or set tracking.enabled=false"
-        ) from error
+        raise unreachable(uri, str(error).splitlines()[0][:200]) from error
 
 
 def _make_database(path: Path) -> None:

@@ -103,3 +103,19 @@ def test_bad_folders_are_user_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         read_run(tmp_path)
     assert default_folder(CONFIG) == Path("runs/t")
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"name": "t", "sta', b"\xff\xfe\x00", b'{"name": "t", "of_another": 1}']
+)
+def test_a_manifest_that_cannot_be_read_is_set_aside_and_the_run_goes_on(
+    tmp_path: Path, content: bytes
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for n in (1, 2):
+        (folder / "run.json").write_bytes(content)
+        with open_run(CONFIG, folder) as run:
+            run.update(status="done")
+        assert read_run(folder).status == "done"
+        assert (folder / f"run.unreadable-{n}.json").read_bytes() == content

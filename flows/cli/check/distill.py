@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.cli.check.findings import Findings
-from flows.cli.check.machine import check_launch, check_models, check_training
+from flows.cli.check.machine import check_launch, check_models, check_services, check_training
 from flows.cli.check.shared import check_output, checkpoint, first_findings
 from rlkd.errors import DataError, UserError
 from schemas.config.pipeline import PipelineConfig
@@ -37,9 +37,11 @@ def examine(config: PipelineConfig, output: str | None = None) -> Findings:
     student: Student | None = None
     with found.checking("student"):
         student = _student(config, [problem for rows in splits.values() for problem in rows], found)
-    check_models(config, (Path(output) if output else default_folder(config)).resolve().parent, found)
+    runs = (Path(output) if output else default_folder(config)).resolve().parent
+    check_models(config, runs, found)
     check_training(config, found)
     check_launch(config, found)
+    check_services(config, runs, found)
     with found.checking("qualification"):
         _qualification(config, found)
     costs = None

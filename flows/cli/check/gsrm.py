@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from flows.cli.check.findings import Findings
-from flows.cli.check.machine import check_launch, check_models
+from flows.cli.check.machine import check_launch, check_models, check_services
 from flows.cli.check.shared import check_output, checkpoint, first_findings
 from schemas.config.gsrm import GsrmConfig, WorldPaths
 from tasks.finished import finished_stages
@@ -29,6 +29,7 @@ def examine_gsrm(config: GsrmConfig, output: str | None = None) -> Findings:
     folder = Path(output) if output else default_folder(config)
     check_models(config, folder.resolve().parent, found)
     check_launch(config, found)
+    check_services(config, folder.resolve().parent, found)
     with found.checking("output"):
         check_output(config, output, needed_mb, found)
     done = finished_stages(config, output)

@@ -37,6 +37,21 @@ def check_launch(config: RunConfig, found: Findings) -> None:
         command(Path("job.json"), config.launch)
 
 
+def check_services(config: RunConfig, runs: Path, found: Findings) -> None:
+    """Whether MLflow and Prefect could be used: a server that a variable names is asked, nothing is made."""
+    from flows.services.private_server import check_prefect
+    from tasks.tracking import check_tracking
+
+    with found.checking("tracking"):
+        where = check_tracking(runs) if config.tracking.enabled else "switched off (tracking.enabled=false)"
+        found.add("tracking", where if not config.tracking.enabled else f"MLflow at {where}")
+    with found.checking("orchestration"):
+        own = "a private Prefect server, started with the run"
+        found.add(
+            "orchestration", f"Prefect at {check_prefect()}" if os.environ.get("PREFECT_API_URL") else own
+        )
+
+
 def check_models(config: RunConfig, runs: Path, found: Findings) -> None:
     """Whether the models that decompose and judge are there, and the keys to those behind servers (nothing is asked).
 

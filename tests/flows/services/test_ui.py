@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from types import SimpleNamespace
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
 
-from flows.services.private_server import Server, answers, users
+from flows.services.private_server import answers
 from flows.services.ui import free_port
-from rlkd.errors import StageError, UserError
+from rlkd.errors import UserError
 
 pytestmark = pytest.mark.slow
 
@@ -132,64 +127,20 @@ def _run_that_uses(runs: Path, environment: dict[str, str]) -> subprocess.Popen[
     return user
 
 
-def test_a_killed_run_uses_the_server_no_longer(tmp_path: Path) -> None:
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    marks = tmp_path / "ui.users"
-    assert users(tmp_path) == []
-    marks.mkdir()
-    for pid in (ended.pid, os.getpid()):
-        (marks / str(pid)).touch()
-    (marks / ".DS_Store").touch()
-    assert users(tmp_path) == [os.getpid()]
-    assert not (marks / str(ended.pid)).exists()
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's PR_SET_PDEATHSIG")
-def test_a_private_server_does_not_outlive_a_killed_run(tmp_path: Path, environment: dict[str, str]) -> None:
-    code = (
-        "import sys, time; from pathlib import Path\n"
-        "from flows.services.environment import use_local_services\n"
-        "from flows.services.private_server import prefect_server\n"
-        f"with prefect_server(use_local_services(Path({str(tmp_path)!r}))) as server:\n"
-        "    print(server.process.pid, flush=True)\n"
-        "    time.sleep(60)\n"
-    )
-    parent = _python(code, environment)
-    assert parent.stdout is not None
-    server = int(parent.stdout.readline())
-    time.sleep(1)
-    parent.kill()
-    parent.wait()
-    end = time.monotonic() + 60
-    while _alive(server):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-
-
-def test_a_server_that_finds_no_room_is_told_as_a_full_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("variable", ["PREFECT_API_URL", "MLFLOW_TRACKING_URI"])
+def test_a_dead_server_is_named_and_nothing_is_called_ready(
+    tmp_path: Path, environment: dict[str, str], variable: str
 ) -> None:
-    process = subprocess.Popen(["true"])
-    process.wait()
-    log = tmp_path / "server.log"
-    log.write_text("sqlite3.OperationalError: database or disk is full\n")
-    with pytest.raises(OSError, match="No space left") as raised:
-        Server("http://127.0.0.1:9/api", process, log).wait()
-    assert raised.value.errno == errno.ENOSPC
-    log.write_text("Address already in use\n")
-    with pytest.raises(StageError, match="did not start"):
-        Server("http://127.0.0.1:9/api", process, log).wait()
-    monkeypatch.setattr(
-        shutil, "disk_usage", lambda path: SimpleNamespace(free=0)
-    )  # nothing was left for the log
-    with pytest.raises(OSError, match="No space left"):
-        Server("http://127.0.0.1:9/api", process, log).wait()
+    (tmp_path / "runs").mkdir()
+    shown = subprocess.run(
+        [sys.executable, "-m", "flows.cli.main", "ui", str(tmp_path / "runs")],
+        env={**environment, variable: "http://me:pw@127.0.0.1:9/api"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert shown.returncode == 2
+    assert "ready" not in shown.stdout
+    assert f"mend {variable}" in shown.stderr
+    assert "does not answer at http://***@127.0.0.1:9/api (" in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
