@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlkd.quantities.units import same_measure
+from rlkd.quantities.amounts import same_measure
 from rlkd.structure.graphs.views import View
 from rlkd.structure.judges.rules import judge_views
 
@@ -27,11 +27,22 @@ from rlkd.structure.judges.rules import judge_views
         ("1999 cents", "$20", False),  # 2,000 cents
         ("501 miles", "500 miles", False),
         ("3.333 hours", "200 minutes", True),  # 199.98 minutes, up to rounding
-        ("5 m/s", "5 m", None),  # what follows would change it
-        ("60 miles per hour", "60 miles", None),
-        ("1 hour 30 minutes", "1 hour", None),
-        ("$1.5 million", "$1.5", None),
-        ("$5 cents", "$5", None),
+        ("5 m/s", "5 m", False),
+        ("60 miles per hour", "60 miles", False),
+        ("1 hour 30 minutes", "1 hour", False),
+        ("$1.5 million", "$1.5", False),
+        ("$5 cents", "$5", None),  # contradicts itself
+        ("1 foot", "30.48 cm", True),  # 12 x 2.54 cm
+        ("36 km/h", "10 m/s", True),  # 36,000 m in 3,600 s
+        ("60 mph", "60 miles per hour", True),
+        ("2 square feet", "288 sq. in", True),  # 2 x 144
+        ("1 hour and 30 minutes", "90 minutes", True),
+        ("31 dollars and 50 cents", "$31.50", True),
+        ("5 ft 3 in", "63 inches", True),  # 5 x 12 + 3
+        ("20 °C", "68 °F", True),  # 20 x 9 / 5 + 32
+        ("20 °C", "20 °F", False),
+        ("€3", "$3", False),
+        ("2 liters", "2000 cm^3", True),
         ("150 cents", "1.5", None),  # one without a unit
         ("3 apples", "3 pears", None),  # units that are not known
         ("about 5 km", "5 km", None),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from rlkd.quantities.amounts import same_measure
 from rlkd.quantities.numbers import same_value, stated_number
-from rlkd.quantities.units import same_measure
 from rlkd.structure.graphs.graph import Unit
 from rlkd.structure.graphs.views import View, view_of
 from rlkd.structure.interfaces import PairVerdict, StepPair

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from rlkd.quantities.numbers import parse_number, same_value
-from rlkd.quantities.stated import with_digits
+from rlkd.quantities.words import with_digits
 from rlkd.structure.reading.calculation import Calc
 from rlkd.structure.reading.expression import Item
 from rlkd.structure.reading.inline_arithmetic import find_calculations

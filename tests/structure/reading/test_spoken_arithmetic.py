@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rlkd.quantities.stated import with_digits
+from rlkd.quantities.words import with_digits
 from rlkd.structure.reading.algebra import read_plain
 from rlkd.structure.reading.spoken_arithmetic import add_verbal
 
