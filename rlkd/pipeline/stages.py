@@ -194,7 +194,7 @@ def pairs_source(config: PipelineConfig) -> PairsConfig:
     """Where the labelled pairs of a qualification come from."""
     if config.qualify.pairs is not None:
         return config.qualify.pairs
-    return WorldPairs(type="world") if isinstance(config.data, WorldData) else StudentPairs(type="student")
+    return WorldPairs() if isinstance(config.data, WorldData) else StudentPairs()
 
 
 def resolve(spec: StageSpec, config: RunConfig) -> StageSpec:

@@ -123,14 +123,14 @@ class WorldData(Schema):
     its questions overlap.
     """
 
-    type: Literal["world"] = Field(description="Built-in world.")
+    type: Literal["world"] = Field(default="world", description="Built-in world.")
     world: WorldSettings = Field(default=WorldSettings(), description="What its problems look like.")
 
 
 class FileData(TableData):
     """A local file, or a folder with one file per split (JSONL, JSON, CSV or Parquet)."""
 
-    type: Literal["file"] = Field(description="Local file or folder.")
+    type: Literal["file"] = Field(default="file", description="Local file or folder.")
     path: str = Field(
         description="A file (split by seed) or a folder holding `files`; environment variables such as $RLKD_DATA are expanded."
     )
@@ -154,7 +154,7 @@ class FileData(TableData):
 class HubData(TableData):
     """A Hugging Face dataset by id (or a local dataset folder)."""
 
-    type: Literal["hub"] = Field(description="Hugging Face dataset.")
+    type: Literal["hub"] = Field(default="hub", description="Hugging Face dataset.")
     dataset: str = Field(description="Dataset id, or a local folder that `datasets.load_dataset` can read.")
     subset: str | None = Field(default=None, description="Configuration name of the dataset.")
     revision: str | None = Field(
@@ -174,7 +174,9 @@ class HubData(TableData):
 class GymData(DataCommon):
     """A reasoning-gym dataset with its own verifier (evaluation only: it has no teacher traces)."""
 
-    type: Literal["reasoning_gym"] = Field(description="Procedural reasoning-gym dataset.")
+    type: Literal["reasoning_gym"] = Field(
+        default="reasoning_gym", description="Procedural reasoning-gym dataset."
+    )
     dataset: str = Field(description="Name of the reasoning-gym dataset, e.g. 'chain_sum'.")
     parameters: dict[str, JsonValue] = Field(default_factory=dict, description="Settings of that dataset.")
 

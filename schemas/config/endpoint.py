@@ -39,7 +39,7 @@ def _secrets(value: JsonValue, name: str = "") -> Iterator[str]:
 class OpenAIEndpoint(Schema):
     """A server with the OpenAI chat-completions interface: vLLM, SGLang, llama.cpp, TGI, Ollama, or a vendor's."""
 
-    type: Literal["openai"] = Field(description="An OpenAI-compatible HTTP server.")
+    type: Literal["openai"] = Field(default="openai", description="An OpenAI-compatible HTTP server.")
     base_url: str = Field(
         description="Address up to and with the version, for example http://127.0.0.1:8000/v1."
     )
@@ -106,7 +106,7 @@ class OpenAIEndpoint(Schema):
 class LocalEndpoint(Schema):
     """A causal LM run in this process with transformers: greedy, batched."""
 
-    type: Literal["local"] = Field(description="A model in this process (transformers).")
+    type: Literal["local"] = Field(default="local", description="A model in this process (transformers).")
     path: str = Field(min_length=1, description="Folder or Hugging Face id of the model.")
     revision: str | None = Field(default=None, description="Commit or tag on the hub.")
     device: str = Field(default="auto", description="Torch device; auto takes the GPU where there is one.")

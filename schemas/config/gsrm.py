@@ -21,7 +21,7 @@ GSRM: Literal["gsrm"] = "gsrm"
 class WorldPaths(Schema):
     """Paths of the built-in world: wandering ones (many end wrong), the solver's own, and altered ones."""
 
-    type: Literal["world"] = Field(description="Built-in world.")
+    type: Literal["world"] = Field(default="world", description="Built-in world.")
     world: WorldSettings = Field(
         default=WorldSettings(n_train=2000, n_validation=100, n_test=200, n_ood=0),
         description="The problems, by split.",
@@ -72,7 +72,7 @@ class HeldOut(Schema):
 class FilePaths(Schema):
     """A JSONL file with rows ``{id, problem, path, domain?, steps?}``."""
 
-    type: Literal["file"] = Field(description="JSONL file of paths.")
+    type: Literal["file"] = Field(default="file", description="JSONL file of paths.")
     path: str = Field(
         description="The file. `steps`, where given, is the gold decomposition as `rlkd decompose` writes it, or with "
         "quotes as a model does. Environment variables such as $RLKD_DATA are expanded."
@@ -84,7 +84,7 @@ class FilePaths(Schema):
 class RunPaths(Schema):
     """What a finished run holds: its teacher's traces, or what its student wrote during RL."""
 
-    type: Literal["run"] = Field(description="A finished run.")
+    type: Literal["run"] = Field(default="run", description="A finished run.")
     path: str = Field(description="The run folder.")
     take: Literal["traces", "ledger", "both"] = Field(
         default="both",
@@ -100,7 +100,7 @@ PathsConfig = Annotated[WorldPaths | FilePaths | RunPaths, Field(discriminator="
 class GoldAnnotator(Schema):
     """Gold decompositions: those that came with the paths, or the built-in world's exact reading."""
 
-    type: Literal["gold"] = Field(description="Gold decompositions; no model.")
+    type: Literal["gold"] = Field(default="gold", description="Gold decompositions; no model.")
 
 
 AnnotatorConfig = Annotated[
@@ -112,7 +112,7 @@ class AnnotationsConfig(Schema):
     """Who decomposes the training paths, and what is good enough to learn from."""
 
     annotator: AnnotatorConfig = Field(
-        default=GoldAnnotator(type="gold"),
+        default=GoldAnnotator(),
         description="gold; rules; or generative: any model, for example behind an OpenAI-compatible endpoint (paper: GPT-4o).",
     )
     located: float = Field(
@@ -139,7 +139,7 @@ class GsrmStudentConfig(Schema):
     """The model that becomes the GSRM."""
 
     model: ModelConfig = Field(
-        default=CheckpointModel(type="checkpoint", path="builtin:demo-base"), description="Any causal LM."
+        default=CheckpointModel(path="builtin:demo-base"), description="Any causal LM."
     )
     form: WrittenForm = Field(
         default="json",

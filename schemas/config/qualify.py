@@ -12,7 +12,7 @@ from schemas.base import Schema
 class WorldPairs(Schema):
     """Paths made by the built-in world for held-out problems, right and wrong, with labels that are known."""
 
-    type: Literal["world"] = Field(description="Paths made by the built-in world.")
+    type: Literal["world"] = Field(default="world", description="Paths made by the built-in world.")
     problems: int = Field(default=80, ge=2, description="Validation problems (drawn by seed).")
     per_problem: int = Field(
         default=4,
@@ -24,7 +24,7 @@ class WorldPairs(Schema):
 class StudentPairs(Schema):
     """The student's own samples (warm-started where it is), labelled by the verifier: what RL will score."""
 
-    type: Literal["student"] = Field(description="Samples of the student before RL.")
+    type: Literal["student"] = Field(default="student", description="Samples of the student before RL.")
     problems: int = Field(
         default=64,
         ge=2,
@@ -41,7 +41,7 @@ class FilePairs(Schema):
     ``domain``), or GSM8K's model solutions: ``{question, ground_truth, <model>: {solution, is_correct}, ...}``.
     """
 
-    type: Literal["file"] = Field(description="Labelled solutions from a JSONL file.")
+    type: Literal["file"] = Field(default="file", description="Labelled solutions from a JSONL file.")
     path: str = Field(
         min_length=1, description="JSONL file; environment variables such as $RLKD_DATA are expanded."
     )

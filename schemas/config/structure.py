@@ -13,13 +13,15 @@ from schemas.config.endpoint import EndpointConfig, LocalEndpoint
 class WorldDecomposerConfig(Schema):
     """The built-in world's exact decomposer, chosen by the problem's domain."""
 
-    type: Literal["world"] = Field(description="The built-in world's own decomposer; only for its problems.")
+    type: Literal["world"] = Field(
+        default="world", description="The built-in world's own decomposer; only for its problems."
+    )
 
 
 class RulesDecomposerConfig(Schema):
     """Reads steps off prose, `<<a*b=c>>` marks, algebra and LaTeX by rules; no model."""
 
-    type: Literal["rules"] = Field(description="Rules, no model.")
+    type: Literal["rules"] = Field(default="rules", description="Rules, no model.")
     max_chars: int = Field(
         default=50_000, ge=1_000, description="Characters of a path that are read; the rest is ignored."
     )
@@ -31,7 +33,9 @@ class RulesDecomposerConfig(Schema):
 class GenerativeDecomposerConfig(Schema):
     """The paper's GSRM: a causal LM writes the steps (paper, section 3.1)."""
 
-    type: Literal["generative"] = Field(description="A model that writes the decomposition, greedily.")
+    type: Literal["generative"] = Field(
+        default="generative", description="A model that writes the decomposition, greedily."
+    )
     model: str | None = Field(
         default=None,
         min_length=1,
@@ -70,7 +74,7 @@ class GenerativeDecomposerConfig(Schema):
         """The endpoint, written out."""
         if self.endpoint is not None:
             return self.endpoint
-        return LocalEndpoint(type="local", path=self.model or "")
+        return LocalEndpoint(path=self.model or "")
 
 
 DecomposerConfig = Annotated[
@@ -81,7 +85,7 @@ DecomposerConfig = Annotated[
 class RulesJudgeConfig(Schema):
     """Compares values, quantities, operations and wording; no model."""
 
-    type: Literal["rules"] = Field(description="Rules, no model.")
+    type: Literal["rules"] = Field(default="rules", description="Rules, no model.")
     symbolic: bool = Field(
         default=False,
         description="Ask math-verify where the fast numeric comparison cannot decide two answers (about 1 ms each).",
@@ -92,7 +96,7 @@ class EmbeddingJudgeConfig(Schema):
     """Compares meta-reasoning and sub-problems by sentence embeddings, answers by rules."""
 
     type: Literal["embedding"] = Field(
-        description="A sentence-embedding model (needs the extra `embedding`)."
+        default="embedding", description="A sentence-embedding model (needs the extra `embedding`)."
     )
     model: str = Field(
         min_length=1, description="Folder or Hugging Face id of a sentence-transformers model."
@@ -110,7 +114,7 @@ class EmbeddingJudgeConfig(Schema):
 class LLMJudgeConfig(Schema):
     """A language model answers yes or no (paper, section 3.2)."""
 
-    type: Literal["llm"] = Field(description="A model that says yes or no.")
+    type: Literal["llm"] = Field(default="llm", description="A model that says yes or no.")
     endpoint: EndpointConfig = Field(description="Where the model runs.")
     verdict: Literal["auto", "logprobs", "exact"] = Field(
         default="auto",
@@ -137,9 +141,11 @@ SingleJudgeConfig = Annotated[
 class CascadeJudgeConfig(Schema):
     """A cheap judge first, a better one only for the pairs that the cheap one is unsure about."""
 
-    type: Literal["cascade"] = Field(description="Two judges, the second for unsure pairs.")
+    type: Literal["cascade"] = Field(
+        default="cascade", description="Two judges, the second for unsure pairs."
+    )
     first: SingleJudgeConfig = Field(
-        default=RulesJudgeConfig(type="rules"), description="The cheap judge; sees every pair."
+        default=RulesJudgeConfig(), description="The cheap judge; sees every pair."
     )
     then: SingleJudgeConfig = Field(description="The judge that decides unsure pairs.")
     low: float = Field(default=0.2, ge=0, le=1, description="Verdicts up to here are a sure no.")
@@ -174,7 +180,7 @@ class CacheConfig(Schema):
 class PrefixAlignmentConfig(Schema):
     """The paper's rule: same index, stop at the first step with another intent, halve on sub-problem and answer."""
 
-    type: Literal["prefix"] = Field(description="The paper's rule (paper, section 3.2).")
+    type: Literal["prefix"] = Field(default="prefix", description="The paper's rule (paper, section 3.2).")
     threshold: float = Field(
         default=0.5, ge=0, le=1, description="Probability from which a verdict counts as yes."
     )
@@ -187,7 +193,9 @@ class PrefixAlignmentConfig(Schema):
 class StructureAlignmentConfig(Schema):
     """Order-tolerant through the dependency graph; partial credit; neither padding nor brevity pays."""
 
-    type: Literal["structure"] = Field(description="Order-tolerant alignment through the dependency graph.")
+    type: Literal["structure"] = Field(
+        default="structure", description="Order-tolerant alignment through the dependency graph."
+    )
     threshold: float = Field(
         default=0.5, ge=0, le=1, description="Match strength from which two steps may be aligned."
     )
@@ -200,11 +208,11 @@ class StructuresConfig(Schema):
     """Decomposer, judge and alignment of the structure reward."""
 
     decomposer: DecomposerConfig = Field(
-        default=RulesDecomposerConfig(type="rules"), description="What reads the steps of a path."
+        default=RulesDecomposerConfig(), description="What reads the steps of a path."
     )
-    judge: JudgeConfig = Field(default=RulesJudgeConfig(type="rules"), description="What compares two steps.")
+    judge: JudgeConfig = Field(default=RulesJudgeConfig(), description="What compares two steps.")
     alignment: AlignmentConfig = Field(
-        default=StructureAlignmentConfig(type="structure"),
+        default=StructureAlignmentConfig(),
         description="How steps are paired and the score is made.",
     )
     cache: Annotated[CacheConfig, OPERATIONAL] = Field(

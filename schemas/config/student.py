@@ -23,7 +23,7 @@ class LoraConfig(Schema):
 class CheckpointModel(Schema):
     """A causal LM that exists: a folder, a Hugging Face id, or `builtin:demo-base`."""
 
-    type: Literal["checkpoint"] = Field(description="An existing causal LM.")
+    type: Literal["checkpoint"] = Field(default="checkpoint", description="An existing causal LM.")
     path: str = Field(
         description="Folder, Hugging Face id, or 'builtin:demo-base' (shipped with this project)."
     )
@@ -39,7 +39,7 @@ class CheckpointModel(Schema):
 class FreshModel(Schema):
     """A small random model with a tokenizer trained on the training text (smoke runs on real data)."""
 
-    type: Literal["fresh"] = Field(description="A new random model.")
+    type: Literal["fresh"] = Field(default="fresh", description="A new random model.")
     vocabulary: int = Field(default=2000, ge=64, description="Tokens of the byte-level BPE tokenizer.")
     layers: int = Field(default=2, ge=1, description="Transformer layers.")
     width: int = Field(default=128, ge=8, description="Hidden size.")
@@ -54,7 +54,7 @@ class StudentConfig(Schema):
     """The student model and its input and output conventions."""
 
     model: ModelConfig = Field(
-        default=CheckpointModel(type="checkpoint", path="builtin:demo-base"),
+        default=CheckpointModel(path="builtin:demo-base"),
         description="Which model is trained.",
     )
     prompt: str = Field(

@@ -12,7 +12,7 @@ from schemas.base import Schema
 class WorldTeacher(Schema):
     """The solver of the built-in world."""
 
-    type: Literal["world"] = Field(description="The built-in world's own solver.")
+    type: Literal["world"] = Field(default="world", description="The built-in world's own solver.")
     branches: Literal["first", "random"] = Field(
         default="first",
         description="Which of the open sub-problems it takes up next: the first one stated, always the same; or any, drawn by "
@@ -23,14 +23,14 @@ class WorldTeacher(Schema):
 class ColumnTeacher(Schema):
     """Paths that came with the dataset (`data.columns.traces`)."""
 
-    type: Literal["column"] = Field(description="Teacher paths from the dataset's columns.")
+    type: Literal["column"] = Field(default="column", description="Teacher paths from the dataset's columns.")
 
 
 class NoTeacher(Schema):
     """No traces: evaluation only, or RL on the outcome alone."""
 
     type: Literal["none"] = Field(
-        description="No teacher: for evaluation, or outcome-only RL without a warm start."
+        default="none", description="No teacher: for evaluation, or outcome-only RL without a warm start."
     )
 
 
@@ -40,7 +40,7 @@ TeacherConfig = Annotated[WorldTeacher | ColumnTeacher | NoTeacher, Field(discri
 class TracesConfig(Schema):
     """Teacher traces: how many, and how they are verified."""
 
-    teacher: TeacherConfig = Field(default=WorldTeacher(type="world"), description="Who writes the traces.")
+    teacher: TeacherConfig = Field(default=WorldTeacher(), description="Who writes the traces.")
     problems: int | None = Field(
         default=None, ge=1, description="Training problems that get traces (drawn by seed); null takes all."
     )

@@ -100,7 +100,7 @@ class RulesDecomposer:
     name = VERSION
 
     def __init__(self, config: RulesDecomposerConfig | None = None) -> None:
-        self.config = config or RulesDecomposerConfig(type="rules")
+        self.config = config or RulesDecomposerConfig()
 
     async def decompose(self, items: Sequence[PathItem]) -> list[Structure | None]:
         """Decomposes paths, in order."""
