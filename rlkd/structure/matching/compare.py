@@ -30,15 +30,22 @@ class Comparison:
     Attributes:
         matching: At the level of units (calculations), or of steps in words.
         steps: For each student step the teacher's step that it follows with the verdict, or ``None``.
+        counted: For each step in words of the student, whether it counts; which ones do depends on the teacher.
         kept: Of 1, what departures leave that a step of another teacher path cannot make good; ``None`` for steps in words.
     """
 
     matching: Matching
     steps: list[tuple[int, PairVerdict] | None]
     kept: float | None = None
+    counted: list[bool] | None = None
 
     def score(self) -> float:
         """The score in [0, 1]."""
+        if self.counted is not None:
+            own = [
+                credit for credit, counts in zip(self.matching.explained, self.counted, strict=True) if counts
+            ]
+            return Matching(self.matching.pairs, self.matching.covered, own, 0).f1()
         if self.kept is None:
             return self.matching.f1()
         extra = len(self.matching.explained) - sum(self.matching.explained)
@@ -170,8 +177,7 @@ def compare_verdicts(
     for t, s in matching.pairs.items():
         steps[s] = (t, matrix[t][s])
     matching.covered = [credit for credit, own in zip(matching.covered, ours, strict=True) if own]
-    matching.explained = [credit for credit, own in zip(matching.explained, theirs, strict=True) if own]
-    return Comparison(matching, steps)
+    return Comparison(matching, steps, counted=theirs)
 
 
 def _stated(path: Prepared) -> Items:

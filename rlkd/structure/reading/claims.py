@@ -8,6 +8,8 @@ from functools import lru_cache
 
 from rapidfuzz.distance import Indel
 
+from rlkd.quantities.stated import problem_quantities
+
 _STOP_WORDS = """the and has have had for that this with from are was were will each much many how she her his him they there
 then than into per after who what when which all its their them also would can could does did you your our not but one out
 is it he to of in on at be by an as or so if we my do therefore thus hence since because"""
@@ -154,16 +156,19 @@ def premises_alike(a: Sequence[str], b: Sequence[str], stop: frozenset[str]) -> 
     return (forth + back) / 2
 
 
-_WORD = re.compile(r"[^\W\d_]{2,24}|\d{1,24}(?:[.,]\d{1,20})*")
+_NAME = re.compile(r"[^\W\d_]{2,24}")
 
 
 @lru_cache(maxsize=20_000)
 def content_words(text: str) -> frozenset[str]:
-    """Content words of a text, lower-cased, cut to six letters; numbers count as words, names keep their capital."""
+    """Returns the content words of a text, lower-cased and cut to six letters.
+
+    ``She sells 1,200 eggs`` gives ``sells`` and ``eggs``. Numbers are left out, in digits and in words: they are compared as
+    numbers, and ``1,200`` is no other word than ``1200``.
+    """
     found = set()
-    for match in _WORD.finditer(text[:4_000]):
-        word = match.group()
-        lower = word.lower()
-        if lower not in CLAIM_STOP:
+    for match in _NAME.finditer(text[:4_000]):
+        lower = match.group().lower()
+        if lower not in CLAIM_STOP and not problem_quantities(lower):
             found.add(lower[:6])
     return frozenset(found)

@@ -38,7 +38,9 @@ _OPERAND_AHEAD = re.compile(r"\s{0,3}[$£€(]{0,3}\s?-?[$(]{0,2}(?:\.?\d|[A-Za-
 _NUMBER_AHEAD = re.compile(r"(?: only| about| just| equal to)?\s{0,3}[$£€(]{0,2}\s?-?\$?\.?\d")
 _DECLARED = re.compile(r"\b[Ll]et(?:'s)? (?:\w{1,9} ){0,3}?([A-Za-z])(?= )")
 _ALGEBRA_AHEAD = re.compile(r" ?[-+*/=^–−]")
-_MARK_TOKEN = re.compile(r"(\d+(?:\.\d*)?|\.\d+)|([-+*/^()])|([A-Za-z])")
+_MARK_TOKEN = re.compile(
+    r"(\d{1,3}(?:,\d{3}){1,6}(?!\d)(?:\.\d*)?|\d+(?:\.\d*)?|\.\d+)|([-+*/^()])|([A-Za-z])"
+)
 
 
 class _Reader:
@@ -266,7 +268,7 @@ def _read_mark(body: str) -> tuple[list[Item], float | None, bool]:
     symbolic = False
     for match in _MARK_TOKEN.finditer(left or right):
         if match.group(1):
-            items.append(float(match.group(1)))
+            items.append(float(match.group(1).replace(",", "")))
         elif match.group(2):
             items.append(match.group(2))
         else:
