@@ -11,6 +11,8 @@ import pytest
 
 from rlkd.answers.symbolic import SymbolicWorker, VerifierError
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = {"reference": "5", "answer": "(10^{9})!"}
 
 

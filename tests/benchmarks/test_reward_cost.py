@@ -26,6 +26,7 @@ def bench() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_the_same_scores_for_fewer_tokens(bench: ModuleType, tmp_path: Path) -> None:
     world = bench.make_world()
     assert len(world.samples) == 32

@@ -149,6 +149,7 @@ QUESTIONS = st.lists(
 )
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=50, deadline=None)
 @given(train=QUESTIONS, test=QUESTIONS)
 def test_every_row_is_kept_or_dropped_and_filtering_again_changes_nothing(

@@ -235,6 +235,7 @@ def test_a_world_that_cannot_be_made_is_an_error(run_data: Any) -> None:
         run_data(parse_config({"name": "w", "data": {"type": "world", "world": impossible}}))
 
 
+@pytest.mark.slow
 @needs_gsm8k
 def test_gsm8k_preset_on_the_real_files(run_data: Any) -> None:
     run = run_data(load_config("gsm8k-smoke", [f"data.path={GSM8K}"], PRESETS))

@@ -200,6 +200,7 @@ stage.collect_traces(StageContext(parse_config(config), {"data": data}, folder, 
 """
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_and_repeats_no_finished_row(tmp_path: Path, kit: Any) -> None:
     train = world_problems(40)
     config = config_of(teacher={"type": "world"}, per_problem=2)

@@ -134,6 +134,7 @@ def test_one_cycle(step: int, factor: float) -> None:
     assert pretrain.one_cycle(step, 100, 0.1) == pytest.approx(factor)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_same_seed_same_checkpoint(tmp_path: Path, optimizer: str) -> None:
     from safetensors.torch import load_file
@@ -170,6 +171,7 @@ def test_settings_faults_are_all_named(tmp_path: Path, capsys: pytest.CaptureFix
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.slow
 def test_shipped_checkpoint_is_small_and_its_steps_are_right() -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -211,6 +211,7 @@ def test_a_verifier_that_fails_is_missing_and_asked_once(
     examiner.close()
 
 
+@pytest.mark.slow
 def test_evaluates_real_students(
     tmp_path: Path, config: PipelineConfig, trained: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ def load(name: str) -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_trl(tmp_path: Path) -> None:
     pytest.importorskip("trl")
     trainer = load("trl_reward").train(None, 1, tmp_path)

@@ -265,6 +265,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_megabytes_are_read_in_bounded_time_and_score_low(name: str) -> None:

@@ -13,10 +13,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("RLKD_DATA", ROOT.parent / "shared" / "data"))
-pytestmark = pytest.mark.skipif(
-    not (DATA / "gsm8k" / "model_solutions_dev.jsonl").is_file(),
-    reason="needs the GSM8K model solutions; set RLKD_DATA to the folder that holds gsm8k/",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (DATA / "gsm8k" / "model_solutions_dev.jsonl").is_file(),
+        reason="needs the GSM8K model solutions; set RLKD_DATA to the folder that holds gsm8k/",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ from rlkd.student.cuda_graph import ATTENTION, graphed_generate, grouped_attenti
 from rlkd.student.generate import GRAPHED, generate_ids, graph_fits, graph_supported, is_sharded
 from rlkd.student.sampling import Sampling
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = [[5, 6, 7, 8, 9]] * 3 + [[11, 12]] * 2 + [[30] * 9]
 SIZES = {
     "vocab_size": 60, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,

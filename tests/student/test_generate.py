@@ -33,6 +33,7 @@ def llama(kv_heads: int, seed: int) -> Any:
     return LlamaForCausalLM(config).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kv_heads", [4, 2])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_lean_loop_agrees_with_the_library_greedily(kv_heads: int, seed: int) -> None:

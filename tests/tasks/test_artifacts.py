@@ -33,6 +33,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str]]:
     return told
 
 
+@pytest.mark.slow
 def test_progress_is_shown_now_and_then_and_at_the_end(shown: list[tuple[float, str]]) -> None:
     bar = ProgressArtifact("warm_start")
     bar.update(5, 20, "steps")

@@ -83,6 +83,7 @@ def _inputs(given: dict[StageName, Any]) -> Inputs:
     return dict(given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "file"),
     [

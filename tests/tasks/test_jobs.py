@@ -50,6 +50,7 @@ def _go(job: Job, heard: Heard | None = None) -> object:
     return run_job(job, folder / "work", folder.parent / "logs" / "rl.log", LAUNCH, heard or Heard())
 
 
+@pytest.mark.slow
 def test_a_job_is_followed_and_its_result_read(job: Job, tmp_path: Path) -> None:
     heard = Heard()
     done = _go(job, heard)
@@ -60,6 +61,7 @@ def test_a_job_is_followed_and_its_result_read(job: Job, tmp_path: Path) -> None
     assert (tmp_path / "logs" / "rl.log").read_text().startswith("--- rl: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "kind", "text"),
     [

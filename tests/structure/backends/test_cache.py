@@ -201,6 +201,7 @@ for i in range(60):
 """
 
 
+@pytest.mark.slow
 def test_several_processes_write_at_once(tmp_path: Path) -> None:
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(w)], stderr=subprocess.PIPE)

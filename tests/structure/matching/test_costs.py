@@ -100,6 +100,7 @@ def operands(lines: list[str]) -> set[str]:
 
 
 # The same examples every time: of paths on so few numbers about one in 20,000 meets by chance (docs/structure-reward.md).
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=1000)
 @given(paths(), paths(), st.sampled_from(SMALL), st.sampled_from(SMALL), st.sampled_from("+*"), st.data())
 def test_an_irrelevant_step_on_small_numbers_never_helps(

@@ -141,6 +141,7 @@ def sums(draw: st.DrawFn) -> list[str]:
     return lines
 
 
+@pytest.mark.slow
 @given(sums(), sums(), sums(), st.integers(0, 6), st.integers(1013, 1999))
 def test_more_teachers_never_hurt_and_added_steps_never_help(
     one: list[str], other: list[str], student: list[str], at: int, a: int
