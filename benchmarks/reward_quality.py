@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from decomposition_quality import decomposition_figures
 
 from rlkd.qualification import changes as change
-from rlkd.qualification.hiding import cut
+from rlkd.qualification.last_step import drop_answer_lines
 from rlkd.qualification.measures import BASELINES, Resampler
 from rlkd.quantities.stated import problem_quantities
 from rlkd.structure.decomposers.rules import decompose_text
@@ -65,12 +65,12 @@ def load_pairs(data: Path, half: str, hidden: bool, style: str) -> list[Pair]:
     pairs: list[Pair] = []
     for index in range(first, last):
         row = rows[index]
-        teacher = _style(cut(row["ground_truth"], hidden), style)
+        teacher = _style(drop_answer_lines(row["ground_truth"], hidden), style)
         if not teacher.strip():
             continue
         for solution in row.values():
             if isinstance(solution, dict):
-                student = _style(cut(solution["solution"], hidden), style)
+                student = _style(drop_answer_lines(solution["solution"], hidden), style)
                 pairs.append(Pair(index, row["question"], teacher, student, bool(solution["is_correct"])))
     return pairs
 

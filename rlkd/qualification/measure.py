@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rlkd.errors import DataError
 from rlkd.qualification.backends import Used, close, uncached, ungated, used
 from rlkd.qualification.bias import unrelated_pairs, yes_bias
-from rlkd.qualification.hiding import hide
+from rlkd.qualification.last_step import hide_last_step
 from rlkd.qualification.measures import BASELINES, baseline, separation
 from rlkd.qualification.pairs import Labelled
 from rlkd.qualification.variants import EXPECTED, OF_TEACHER, Variant, as_expected, variants
@@ -291,7 +291,7 @@ def _keys(pair: LabelledPair) -> list[tuple[str, str, str]]:
 
 def _hidden(pair: LabelledPair) -> LabelledPair | None:
     """A pair without its last step; ``None`` where no teacher has anything left."""
-    teachers, student = hide(pair.teachers, pair.student, pair.domain)
+    teachers, student = hide_last_step(pair.teachers, pair.student, pair.domain)
     return pair.model_copy(update={"teachers": teachers, "student": student}) if teachers else None
 
 

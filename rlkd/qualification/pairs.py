@@ -13,7 +13,7 @@ from typing import Any
 from rlkd.answers.conventions import read_any
 from rlkd.errors import DataError
 from rlkd.io import expand_path, iter_rows, read_rows
-from rlkd.qualification.hiding import cut
+from rlkd.qualification.last_step import drop_answer_lines
 from rlkd.qualification.world_changes import WorldChanges
 from rlkd.worlds import World, world_of
 from schemas.config.qualify import FilePairs, WorldPairs
@@ -186,7 +186,7 @@ def _text(row: Mapping[str, Any], field: str, where: str, empty: bool = False) -
 
 def _path(text: str) -> str:
     """A path without its stated final answer: lines such as ``A: 18`` and ``#### 18``, else whatever its convention."""
-    without = cut(text, hidden=False)
+    without = drop_answer_lines(text, hidden=False)
     return without if without != text else read_any(text).path
 
 

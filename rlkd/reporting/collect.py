@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from rlkd.io import iter_rows, read_rows
-from rlkd.reporting.notes import data_notes, training_notes
+from rlkd.reporting.findings import describe_findings
+from rlkd.reporting.labels import CHECKPOINT_LABELS
 from rlkd.reporting.plots import (
     checkpoints_plot,
     curves_plot,
@@ -20,8 +21,7 @@ from rlkd.reporting.plots import (
 )
 from rlkd.reporting.qualification import qualification_content, qualification_plot, qualification_sentence
 from rlkd.reporting.series import RewardCurves, first_of, quadrant, read_ledger, read_metrics
-from rlkd.reporting.story import tell
-from rlkd.reporting.words import CHECKPOINT_LABELS
+from rlkd.reporting.stage_notes import data_notes, training_notes
 from schemas.config.pipeline import PipelineConfig
 from schemas.evaluation import EvalReport, ProblemOutput, SampleProblem
 from schemas.report import Plot, Quadrant, QualificationContent, ReportContent, RowCounts
@@ -48,7 +48,7 @@ def collect(config: PipelineConfig, inputs: Mapping[str, Path]) -> ReportContent
         title=config.report.title or config.name,
         description=config.description,
         headline=(
-            *(tell(evaluation) if evaluation else ()),
+            *(describe_findings(evaluation) if evaluation else ()),
             *(
                 (qualification_sentence(qualification),)
                 if qualification and not qualification.verdict.passed

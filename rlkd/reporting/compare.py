@@ -13,8 +13,8 @@ from rlkd.errors import UserError
 from rlkd.evaluation.metrics import CHECKPOINTS, METRICS, SPLITS
 from rlkd.evaluation.stats import bootstrap_interval
 from rlkd.io import read_rows, sha256_json
+from rlkd.reporting.labels import METRIC_LABELS, SPLIT_LABELS, interval, points, signed
 from rlkd.reporting.markdown import cell, table
-from rlkd.reporting.words import METRIC_LABELS, SPLIT_LABELS, interval, points, signed
 from schemas.artifact import RunManifest
 from schemas.evaluation import Interval, ProblemOutput
 

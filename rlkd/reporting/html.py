@@ -8,9 +8,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from rlkd.reporting.highlight import Piece, pieces
+from rlkd.reporting.labels import CHECKPOINT_LABELS, KIND_LABELS, SPLIT_LABELS, duration, percent, reason
 from rlkd.reporting.qualification import qualification_sentence, tables
 from rlkd.reporting.tables import checkpoint_rows, difference_rows, figures, pass_columns, stage_views
-from rlkd.reporting.words import CHECKPOINT_LABELS, KIND_LABELS, SPLIT_LABELS, duration, percent, reason
 from schemas.artifact import RunManifest
 from schemas.evaluation import SampleCompletion, SampleProblem
 from schemas.report import ReportContent

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rlkd.reporting.html import config_yaml
+from rlkd.reporting.labels import CHECKPOINT_LABELS, KIND_LABELS, SPLIT_LABELS, duration, percent, reason
 from rlkd.reporting.qualification import qualification_sentence, tables
 from rlkd.reporting.tables import checkpoint_rows, difference_rows, pass_columns, stage_views
-from rlkd.reporting.words import CHECKPOINT_LABELS, KIND_LABELS, SPLIT_LABELS, duration, percent, reason
 from schemas.artifact import RunManifest
 from schemas.evaluation import EvalReport, SampleProblem
 from schemas.report import QualificationContent, ReportContent

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rlkd.reporting.labels import CHECKPOINT_LABELS, METRIC_LABELS
 from rlkd.reporting.series import STRUCTURED, Series, smooth
-from rlkd.reporting.words import CHECKPOINT_LABELS, METRIC_LABELS
 from schemas.evaluation import CheckpointMetrics, EvalReport, Interval, ProblemOutput
 from schemas.report import Plot
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlkd.qualification.verdict import CUT, PADDING, bound, judge, number, read_figures, summary
+from rlkd.reporting.labels import percent
 from rlkd.reporting.plots import COLOURS, as_percent, draw
-from rlkd.reporting.words import percent
 from schemas.config.pipeline import PipelineConfig
 from schemas.qualification import Auroc, Qualification, Sensitivity, Separation, Verdict
 from schemas.report import Plot, QualificationContent, Sentence

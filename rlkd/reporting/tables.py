@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlkd.reporting.words import (
+from rlkd.reporting.labels import (
     CHECKPOINT_LABELS,
     CHECKPOINT_NOTES,
     METRIC_LABELS,

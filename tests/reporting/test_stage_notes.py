@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rlkd.reporting.notes import data_notes, training_notes
+from rlkd.reporting.stage_notes import data_notes, training_notes
 
 
 def test_training_in_words(stages: dict[str, Path]) -> None:

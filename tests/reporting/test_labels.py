@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from rlkd.reporting.labels import duration, interval, memory, points, signed
 from rlkd.reporting.markdown import cell, fence, table
-from rlkd.reporting.words import duration, interval, memory, points, signed
 from schemas.evaluation import Interval
 
 

@@ -14,7 +14,7 @@ _STATED = re.compile(r"\s*(?:A:|####)")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z$\\(\d])")
 
 
-def cut(path: str, hidden: bool) -> str:
+def drop_answer_lines(path: str, hidden: bool) -> str:
     """Drops lines that state the final answer and, where hidden, everything from the line with the last calculation on."""
     lines = [line for line in path.split("\n") if not _STATED.match(line)]
     if hidden:
@@ -23,7 +23,9 @@ def cut(path: str, hidden: bool) -> str:
     return "\n".join(lines)
 
 
-def hide(teachers: Sequence[str], student: str, domain: str = "math") -> tuple[tuple[str, ...], str]:
+def hide_last_step(
+    teachers: Sequence[str], student: str, domain: str = "math"
+) -> tuple[tuple[str, ...], str]:
     """The paths of a pair without their last steps; a teacher of which nothing is left is dropped.
 
     In the built-in world the last step is the last line that works a quantity out. Elsewhere it is the line with the

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rlkd.evaluation.metrics import Resampling, build_report
-from rlkd.reporting.story import tell
+from rlkd.reporting.findings import describe_findings
 from schemas.evaluation import EvalReport, ProblemOutput
 
 Students = Callable[..., list[ProblemOutput]]
@@ -36,7 +36,7 @@ def rows_of(correct: dict[str, list[Any]], split: str = "test") -> list[ProblemO
 
 
 def test_a_gain_is_told_with_its_interval(students: Students) -> None:
-    found = tell(report_of(students({"warm_start": 0.4, "rlkd": 0.9}, 200, 0)))
+    found = describe_findings(report_of(students({"warm_start": 0.4, "rlkd": 0.9}, 200, 0)))
     assert found[0].text.startswith("The RLKD student solves ")
     assert "the warm-started student" in found[0].text
     assert found[1].tone == "good"
@@ -45,7 +45,7 @@ def test_a_gain_is_told_with_its_interval(students: Students) -> None:
 
 
 def test_a_loss_is_told_as_a_loss(students: Students) -> None:
-    found = tell(report_of(students({"warm_start": 0.9, "rlkd": 0.4}, 200, 0)))
+    found = describe_findings(report_of(students({"warm_start": 0.9, "rlkd": 0.4}, 200, 0)))
     assert found[1].tone == "bad"
     assert "accuracy falls by" in found[1].text
 
@@ -53,7 +53,7 @@ def test_a_loss_is_told_as_a_loss(students: Students) -> None:
 def test_an_interval_that_includes_0_is_undecided() -> None:
     # One problem gained, one lost, of 20: the difference is 0 and its interval holds 0.
     before, after = [True] * 10 + [False] * 10, [False] + [True] * 10 + [False] * 9
-    found = tell(report_of(rows_of({"warm_start": before, "rlkd": after})))
+    found = describe_findings(report_of(rows_of({"warm_start": before, "rlkd": after})))
     assert found[1].tone == "unsure"
     assert "no difference in accuracy can be told from this run" in found[1].text
     assert "includes 0" in found[1].text
@@ -61,31 +61,33 @@ def test_an_interval_that_includes_0_is_undecided() -> None:
 
 def test_near_zero_accuracy_comes_first_and_is_plain() -> None:
     values = [False] * 199 + [True]
-    found = tell(report_of(rows_of({"warm_start": [False] * 200, "rlkd": values})))
+    found = describe_findings(report_of(rows_of({"warm_start": [False] * 200, "rlkd": values})))
     assert found[0].tone == "bad"
     assert found[0].text.startswith("Accuracy is near zero: 1 of 200 test problems")
 
 
 def test_zero_of_n_names_what_accuracy_it_allows() -> None:
-    found = tell(report_of(rows_of({"rlkd": [False] * 100})))
+    found = describe_findings(report_of(rows_of({"rlkd": [False] * 100})))
     # The 95% upper bound for 0 of 100 is 1 - 0.05 ** (1 / 100) = 2.95%.
     assert "0 of 100 is what a true accuracy of up to 3.0%" in found[0].text
 
 
 def test_a_good_student_is_not_called_near_zero(students: Students) -> None:
-    assert not any("near zero" in s.text for s in tell(report_of(students({"rlkd": 0.9}, 50, 20))))
+    assert not any(
+        "near zero" in s.text for s in describe_findings(report_of(students({"rlkd": 0.9}, 50, 20)))
+    )
 
 
 def test_missing_structure_is_named(students: Students) -> None:
-    found = tell(report_of(students({"rlkd": 0.9}, 50, 0)))  # problem 7 has no structure score
+    found = describe_findings(report_of(students({"rlkd": 0.9}, 50, 0)))  # problem 7 has no structure score
     assert any("1 of 50 completions have no structure score" in s.text for s in found)
 
 
 def test_one_checkpoint_has_nothing_to_compare(students: Students) -> None:
-    assert not any("→" in s.text for s in tell(report_of(students({"base": 0.5}))))
+    assert not any("→" in s.text for s in describe_findings(report_of(students({"base": 0.5}))))
 
 
 def test_skipped_rl_compares_base_and_warm_start(students: Students) -> None:
-    found = tell(report_of(students({"base": 0.1, "warm_start": 0.9}, 100, 0)))
+    found = describe_findings(report_of(students({"base": 0.1, "warm_start": 0.9}, 100, 0)))
     assert "The warm-started student solves" in found[0].text
     assert any("Base → Warm start: accuracy rises" in s.text for s in found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlkd.reporting.words import CHECKPOINT_LABELS, percent, points, signed
+from rlkd.reporting.labels import CHECKPOINT_LABELS, percent, points, signed
 from schemas.evaluation import CheckpointMetrics, EvalReport, PairedDifference
 from schemas.report import Sentence
 
@@ -16,7 +16,7 @@ _WHERE = {
 }
 
 
-def tell(report: EvalReport) -> tuple[Sentence, ...]:
+def describe_findings(report: EvalReport) -> tuple[Sentence, ...]:
     """Findings, the main one first.
 
     A difference whose interval includes 0 is called undecided, never a gain; an accuracy near zero is said
