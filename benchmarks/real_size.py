@@ -29,6 +29,14 @@ SHAPES: dict[str, dict[str, int]] = {
         "num_key_value_heads": 2,
         "vocab_size": 4096,
     },
+    "smollm2-135m": {
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "vocab_size": 49152,
+    },
     "qwen2.5-0.5b": {
         "hidden_size": 896,
         "intermediate_size": 4864,
@@ -46,7 +54,7 @@ SHAPES: dict[str, dict[str, int]] = {
         "vocab_size": 151936,
     },
 }
-"""The sizes in the configurations that Qwen publishes."""
+"""The sizes in the configurations that Qwen and Hugging Face publish."""
 TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 SPECIAL = {"<pad>": "<|endoftext|>", "<bos>": "<|im_start|>", "<eos>": "<|im_end|>"}
 STAGES = ("warm_start", "rl", "evaluate")

@@ -119,6 +119,11 @@ def describe(config: RunConfig, path: str) -> Student:
         raise UserError(
             f"student.model.path: {path} is not a causal LM that can be loaded ({first[:200]})"
         ) from None
+    lora = getattr(config.student, "lora", None)
+    if lora is not None:
+        from rlkd.student.load import check_lora
+
+        check_lora(lora, empty, path)
     return Student.of(found, sum(weights.numel() for weights in empty.parameters()))
 
 

@@ -15,6 +15,12 @@ OPERATIONAL = "operational"
 It counts toward no stage's identity, so that finished stages are reused when it changes.
 """
 
+ADDED = "added"
+"""Annotation of a setting that came after stages were stored (``Annotated[bool, ADDED]``), and whose default is what was done before.
+
+It counts toward a stage's identity only where it differs from its default, so that finished stages are still reused.
+"""
+
 JsonValue: TypeAlias = Any
 """Any value that JSON can hold."""
 

@@ -20,7 +20,7 @@ from rlkd.io import expand_path, sha256_file, sha256_json
 from rlkd.pipeline.stages import StageSpec
 from rlkd.plugins import objects_of, source_digest
 from schemas.artifact import AnyStageName
-from schemas.base import OPERATIONAL, SCHEMA_VERSION, Schema
+from schemas.base import ADDED, OPERATIONAL, SCHEMA_VERSION, Schema
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.run import RunConfig
 
@@ -102,10 +102,11 @@ def _version(library: str) -> str:
 
 
 def _drop_operational(value: Any, dump: Any) -> None:
-    """Takes the settings that cannot change a result out of a dump, along the models that it was made from."""
+    """Takes the settings that change no result out of a dump, along the models that it was made from."""
     if isinstance(value, Schema):
         for name, field in type(value).model_fields.items():
-            if OPERATIONAL in field.metadata:
+            unchanged = ADDED in field.metadata and getattr(value, name) == field.default
+            if OPERATIONAL in field.metadata or unchanged:
                 del dump[name]
             elif name in dump:  # a setting may be left out where it is not used
                 _drop_operational(getattr(value, name), dump[name])

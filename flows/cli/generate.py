@@ -92,7 +92,7 @@ def complete(
         raise UserError(
             f"the problem has {len(prompt)} tokens, more than student.max_prompt_tokens = {config.student.max_prompt_tokens}; shorten it"
         )
-    made = LocalSampler(student.model, student.tokenizer).generate(
+    made = LocalSampler(student.model, student.tokenizer, whole=book.whole).generate(
         [prompt] * samples, config.student.max_completion_tokens, temperature or None, samples, config.seed
     )
     return [completion.text.strip() for completion in made]

@@ -14,6 +14,7 @@ from typing import Any
 
 from rlkd.completion.base import CompletionFault, CompletionRequest, CompletionResult, Usage
 from rlkd.errors import CheckpointError
+from rlkd.student.special_tokens import end_ids
 from schemas.config.endpoint import LocalEndpoint
 
 TOP_LOGPROBS = 64
@@ -199,7 +200,7 @@ class LocalCompleter:
             )
         new_tokens = output.sequences[:, inputs["input_ids"].shape[1] :].tolist()
         logits = output.logits[0].float().log_softmax(-1) if output.logits else None
-        ends = _end_ids(self._model, self._tokenizer)
+        ends = set(end_ids(self._model, self._tokenizer))
         results: list[CompletionResult | CompletionFault] = []
         for row, (request, tokens) in enumerate(zip(requests, new_tokens, strict=True)):
             alternatives = (
@@ -251,12 +252,6 @@ class LocalCompleter:
         top = row_V.topk(min(TOP_LOGPROBS, row_V.shape[-1]))
         texts = [self._tokenizer.decode([token]) for token in top.indices.tolist()]
         return tuple(zip(texts, top.values.tolist(), strict=True))
-
-
-def _end_ids(model: Any, tokenizer: Any) -> set[int]:
-    ends = model.generation_config.eos_token_id
-    ids = set(ends if isinstance(ends, list) else [ends])
-    return {token for token in ids | {tokenizer.eos_token_id} if token is not None}
 
 
 def model_name(config: LocalEndpoint) -> str:

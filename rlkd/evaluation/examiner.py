@@ -74,7 +74,7 @@ class StudentExaminer:
         self._sampler = None  # before the next one is loaded: two large students may not fit
         student = load_student(self.config.student, self._folder(checkpoint))
         self._book = PromptBook(self.config.student, student.tokenizer)
-        self._sampler = LocalSampler(student.model, student.tokenizer)
+        self._sampler = LocalSampler(student.model, student.tokenizer, whole=self._book.whole)
 
     def complete(self, problems: Sequence[Problem], temperature: float | None, seed: int) -> list[Completion]:
         """One completion per problem, in order; greedy where ``temperature`` is ``None``.

@@ -90,7 +90,7 @@ def sample_student(
     book = PromptBook(config.student, student.tokenizer)
     prompts = [book.encode(problem.question) for problem in problems]
     fits = [i for i, ids in enumerate(prompts) if book.fits(ids)]
-    made = LocalSampler(student.model, student.tokenizer).generate(
+    made = LocalSampler(student.model, student.tokenizer, whole=book.whole).generate(
         [prompts[i] for i in fits],
         config.student.max_completion_tokens,
         settings.temperature,

@@ -11,6 +11,7 @@ from typing import Any
 
 from rlkd.errors import CheckpointError
 
+BUILTIN = "builtin:"
 DEMO_BASE = "builtin:demo-base"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
@@ -31,20 +32,30 @@ def demo_base_folder() -> Path:
 
 
 def resolve_model_path(path: str) -> str:
-    """Folder or hub id behind ``student.model.path``.
+    """Finds the folder or hub id behind ``student.model.path``; a GGUF file is converted first.
 
     Raises:
-        CheckpointError: A folder is named that is absent or incomplete.
+        CheckpointError: A folder or file is named that is absent, incomplete or cannot be read.
     """
+    from rlkd.student import gguf
+
     if path == DEMO_BASE:
         return str(demo_base_folder())
+    if path == gguf.SMOLLM2:
+        return str(gguf.converted(gguf.smollm2_file()))
+    if path.startswith(BUILTIN):
+        raise CheckpointError(
+            f"student.model.path: there is no {path}; the built-in students are {DEMO_BASE} and {gguf.SMOLLM2}"
+        )
     expanded = Path(os.path.expandvars(path)).expanduser()
+    if gguf.is_gguf(expanded):
+        return str(gguf.converted(expanded))
     if expanded.is_dir():
         check_folder(expanded)
         return str(expanded)
     if path.count("/") > 1 or path.startswith((".", "/", "~", "$")) or expanded.exists():
         raise CheckpointError(
-            f"student.model.path: there is no checkpoint folder at {expanded}; name a folder with config.json and weights"
+            f"student.model.path: there is no checkpoint folder at {expanded}; name a folder with config.json and weights, or a GGUF file"
         )
     return path
 

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rlkd.student.sampling import Sampling, cut
-
-if TYPE_CHECKING:
-    pass
 
 LEAN_PARAMETERS = 30_000_000
 """Largest model that the lean loop is used for; above it arithmetic dominates and kernels matter more."""
@@ -45,7 +42,7 @@ def generate_ids(model: Any, prompts: Sequence[Sequence[int]], sampling: Samplin
             from rlkd.student.cuda_graph import graphed_generate
 
             return graphed_generate(model, prompts, sampling)
-        return _library_generate(model, prompts, sampling)
+        return library_generate(model, prompts, sampling)
 
 
 def lean_supported(model: Any) -> bool:
@@ -109,7 +106,17 @@ def graph_fits(config: Any) -> bool:
     )
 
 
-def _library_generate(model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[int]]:
+def library_generate(
+    model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling, **others: Any
+) -> list[list[int]]:
+    """Samples with transformers' own loop; see :func:`generate_ids`.
+
+    Args:
+        model: A causal LM, on its device.
+        prompts: Token ids, padded on the left here.
+        sampling: How tokens are chosen.
+        others: More settings of ``GenerationConfig``, such as ``cache_implementation``.
+    """
     import torch
     from transformers import GenerationConfig
 
@@ -124,8 +131,7 @@ def _library_generate(model: Any, prompts: Sequence[Sequence[int]], sampling: Sa
         max_new_tokens=sampling.max_new_tokens,
         pad_token_id=sampling.pad_id,
         eos_token_id=list(sampling.eos_ids),
-        disable_compile=True,
-        **choice,
+        **{"disable_compile": True, **choice, **others},
     )
     training = model.training
     model.eval()

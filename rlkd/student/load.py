@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rlkd.errors import CheckpointError, ConfigError
 from rlkd.student.checkpoints import check_folder, resolve_model_path, save_student
+from rlkd.student.special_tokens import end_ids, prepare_tokenizer
 from schemas.config.student import CheckpointModel, FreshModel, LoraConfig, StudentConfig
 
 
@@ -69,62 +71,21 @@ def _load(config: StudentConfig, path: str, revision: str | None, *, train: bool
         raise CheckpointError(
             f"{path}: the checkpoint cannot be loaded ({_first_line(error)}); name a folder or a Hugging Face id of a causal LM"
         ) from None
-    prepare_tokenizer(tokenizer, path)
+    prepare_tokenizer(tokenizer, path, chat=config.chat)
     check_limits(config, model, tokenizer, path)
+    if config.lora is not None and train:
+        check_lora(config.lora, model, path)
     model.config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
+    if model.generation_config.eos_token_id is None or tokenizer.eos_token_id not in end_ids(model):
+        ends = end_ids(model, tokenizer)
+        model.generation_config.eos_token_id = list(ends) if len(ends) > 1 else ends[0]
     return Student(model, tokenizer)
 
 
 def _first_line(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0].rstrip(".")[:300]
-
-
-def prepare_tokenizer(tokenizer: Any, where: str) -> None:
-    """Checks the special tokens, and sets a pad token where one can be had safely.
-
-    The end-of-text token must never serve as padding: trainers that mask padding would then also mask the
-    token that teaches the student to stop. A reserved or unknown token that never occurs is used instead.
-
-    Raises:
-        CheckpointError: There is no end-of-text token, or no token that can serve as padding.
-    """
-    tokenizer.padding_side = "left"
-    if tokenizer.eos_token_id is None:
-        raise CheckpointError(
-            f"{where}: the tokenizer has no end-of-text (EOS) token, so the student could not stop; "
-            'set "eos_token" in its tokenizer_config.json to the token that ends its texts'
-        )
-    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id != tokenizer.eos_token_id:
-        return
-    spare = _spare_token(tokenizer)
-    if spare is not None:
-        tokenizer.pad_token = spare
-    elif tokenizer.pad_token_id is None:
-        raise CheckpointError(
-            f"{where}: the tokenizer has no padding (PAD) token and no unused one to take for it; "
-            'set "pad_token" in its tokenizer_config.json to a token that never occurs in a text'
-        )
-
-
-def _spare_token(tokenizer: Any) -> str | None:
-    """A token of the vocabulary that texts do not hold: a reserved one, else the unknown token."""
-    vocabulary = tokenizer.get_vocab()
-    names = (
-        "<pad>",
-        "[PAD]",
-        "<|pad|>",
-        "<|finetune_right_pad_id|>",
-        "<|endoftext|>",
-        "<|reserved_special_token_0|>",
-        "<|padding|>",
-    )
-    for name in names:
-        if name in vocabulary and vocabulary[name] != tokenizer.eos_token_id:
-            return name
-    unknown = tokenizer.unk_token
-    return unknown if unknown is not None and tokenizer.unk_token_id != tokenizer.eos_token_id else None
 
 
 def check_limits(config: StudentConfig, model: Any, tokenizer: Any, where: str) -> None:
@@ -148,8 +109,45 @@ def check_limits(config: StudentConfig, model: Any, tokenizer: Any, where: str) 
         )
 
 
+def check_lora(config: LoraConfig, model: Any, where: str) -> None:
+    """Checks that every module that is to get adapters exists; peft asks this of the first only, and after hours of work.
+
+    Args:
+        config: The ``student.lora`` section.
+        model: The model; its weights are not looked at.
+        where: Its name, for the message.
+
+    Raises:
+        ConfigError: One of them does not, or the expression cannot be read.
+    """
+    if config.target_modules == "all-linear":
+        return
+    names = [name for name, _ in model.named_modules() if name]
+    known = sorted({name.rpartition(".")[2] for name, module in model.named_modules() if _is_linear(module)})
+    if isinstance(config.target_modules, str):
+        try:
+            absent = (
+                [] if any(re.fullmatch(config.target_modules, n) for n in names) else [config.target_modules]
+            )
+        except re.error as error:
+            raise ConfigError(
+                f"student.lora.target_modules: {config.target_modules!r} is not a regular expression ({error})"
+            ) from None
+    else:
+        absent = [t for t in config.target_modules if not any(n == t or n.endswith(f".{t}") for n in names)]
+    if absent:
+        raise ConfigError(
+            f"student.lora.target_modules: {where} has no module {', '.join(absent)}; its linear layers are {', '.join(known)} "
+            "(or all-linear for all of them)"
+        )
+
+
+def _is_linear(module: Any) -> bool:
+    return getattr(getattr(module, "weight", None), "ndim", 0) == 2 and hasattr(module, "in_features")
+
+
 def lora_config(config: LoraConfig) -> Any:
-    """The peft configuration of ``student.lora``."""
+    """Makes the peft configuration of ``student.lora``."""
     from peft import LoraConfig as PeftLora
 
     targets = config.target_modules if isinstance(config.target_modules, str) else list(config.target_modules)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlkd.errors import ConfigError
 from rlkd.student.generate import generate_ids
 from rlkd.student.sampling import Sampling
+from rlkd.student.special_tokens import end_ids
 from schemas.rollout import Completion
 
 
@@ -19,18 +20,26 @@ class LocalSampler:
         tokenizer: Its tokenizer, with end-of-text and pad tokens.
         add_special_tokens: Whether the tokenizer adds its own special tokens to prompts given as text (off for a
             chat template, which writes them itself).
+        whole: Makes the whole completion of a sampled text: puts back what the prompt has opened
+            (:meth:`rlkd.student.prompts.PromptBook.whole`).
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, add_special_tokens: bool = True) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        add_special_tokens: bool = True,
+        whole: Callable[[str], str] = str,
+    ) -> None:
         import torch
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model = model.to(device).eval()
         self.tokenizer = tokenizer
         self.add_special_tokens = add_special_tokens
-        declared = model.generation_config.eos_token_id
-        also = declared if isinstance(declared, list) else [declared]
-        self.eos_ids = tuple(sorted({i for i in (tokenizer.eos_token_id, *also) if i is not None}))
+        self.whole = whole
+        self.eos_ids = end_ids(model, tokenizer)
 
     def generate(
         self,
@@ -78,7 +87,7 @@ class LocalSampler:
                     finished = bool(ids) and ids[-1] in self.eos_ids
                     results[i] = Completion(
                         problem_id=names[i],
-                        text=text,
+                        text=self.whole(text),
                         tokens=len(ids),
                         finish_reason="stop" if finished else "length",
                     )

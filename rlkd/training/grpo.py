@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from rlkd.student.generate import generate_ids, graph_supported, lean_supported
 from rlkd.student.prompts import PromptBook
 from rlkd.student.sampling import Sampling
 from rlkd.training.mixin import WatchedTrainer
+from rlkd.training.trl_hooks import GRPOHooks, pad_id, tokenizer_of, whole_model
 from rlkd.training.validation import Validation, best_step, figures
 from schemas.rollout import Completion, RewardRecord
 
@@ -46,17 +47,24 @@ class GroupReward:
         eos_ids: Tokens that end a completion.
         group_size: Completions per problem.
         max_missing_share: Share of missing rewards past which training stops.
+        whole: Makes the whole completion of a sampled text: puts back what the prompt has opened.
     """
 
     __name__ = "rlkd_reward"
 
     def __init__(
-        self, model: RewardModel, eos_ids: Sequence[int], group_size: int, max_missing_share: float
+        self,
+        model: RewardModel,
+        eos_ids: Sequence[int],
+        group_size: int,
+        max_missing_share: float,
+        whole: Callable[[str], str] = str,
     ) -> None:
         self.model = model
         self.eos_ids = frozenset(eos_ids)
         self.group_size = group_size
         self.max_missing_share = max_missing_share
+        self.whole = whole
         self.process_index = 0
         self.records: list[RewardRecord] = []
         self._runner = asyncio.Runner()
@@ -73,7 +81,7 @@ class GroupReward:
         rows = [
             Completion(
                 problem_id=name,
-                text=text,
+                text=self.whole(text),
                 tokens=len(ids),
                 finish_reason="stop" if ids and ids[-1] in self.eos_ids else "length",
             )
@@ -110,7 +118,7 @@ def check_missing(records: Sequence[RewardRecord], limit: float) -> None:
         )
 
 
-class StructureTrainer(WatchedTrainer):
+class StructureTrainer(GRPOHooks, WatchedTrainer):
     """What we put before TRL's trainer: GRPO (Shao et al. 2024) on the combined reward. See :func:`make_trainer_class`."""
 
     metric_names = METRICS
@@ -143,9 +151,10 @@ class StructureTrainer(WatchedTrainer):
         self.reward.process_index = trainer.accelerator.process_index
         self.last_records, self.last_time = [], time.perf_counter()
 
-    def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
+    def encode_prompts(self, prompts: list[str]) -> list[list[int]]:
+        """Encodes rendered prompts as evaluation does; equal ones once."""
         known = {prompt: self.book.encode_rendered(prompt) for prompt in set(prompts)}
-        return [known[prompt] for prompt in prompts], None, {}
+        return [known[prompt] for prompt in prompts]
 
     def _sampling(self, *, greedy: bool = False) -> Sampling:
         trainer: Any = self
@@ -154,65 +163,57 @@ class StructureTrainer(WatchedTrainer):
             temperature=None if greedy else trainer.temperature,
             top_p=trainer.top_p,
             eos_ids=tuple(trainer.eos_token_ids),
-            pad_id=trainer._tokenizer.pad_token_id,
+            pad_id=pad_id(trainer),
         )
 
-    def _generate_single_turn(self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any) -> Any:
+    def sample(self, prompts: list[list[int]]) -> list[list[int]] | None:
+        """Samples with our loops where they support the model; vLLM and sharded models are the library's."""
         trainer: Any = self
         model = trainer.accelerator.unwrap_model(trainer.model)
         sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
         if trainer.use_vllm or sharded or not (lean_supported(model) or graph_supported(model)):
-            return super()._generate_single_turn(prompt_ids, *args, **kwargs)  # type: ignore[misc]
-        return generate_ids(model, prompt_ids, self._sampling()), None
+            return None
+        return generate_ids(model, prompts, self._sampling())
 
-    def _get_per_token_logps_and_entropies(
-        self,
-        model: Any,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        logits_to_keep: int,
-        *args: Any,
-        **kwargs: Any,
-    ) -> Any:
+    def packed_log_probabilities(
+        self, model: Any, ids_BT: torch.Tensor, mask_BT: torch.Tensor, completion: int, entropy: bool
+    ) -> tuple[torch.Tensor, torch.Tensor | None] | None:
+        """Computes a group's prompt once for all its completions, where that is cheaper; see :mod:`rlkd.training.shared_prompt`."""
         from rlkd.training.shared_prompt import log_probabilities, pack
 
         trainer: Any = self
-        packed = None
-        if self.share_prompts and not kwargs.get("compute_aux_loss"):
-            width = trainer.model.config.get_text_config().hidden_size
-            packed = pack(input_ids, attention_mask, logits_to_keep, width)
+        if not self.share_prompts:
+            return None
+        width = trainer.model.config.get_text_config().hidden_size
+        packed = pack(ids_BT, mask_BT, completion, width)
         if packed is None:
-            return super()._get_per_token_logps_and_entropies(  # type: ignore[misc]
-                model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
-            )
+            return None
         with trainer.accelerator.autocast():
-            logps, entropies = log_probabilities(model, packed, entropy=bool(kwargs.get("compute_entropy")))
-        return logps, entropies, None
+            return log_probabilities(model, packed, entropy=entropy)
 
-    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    def scored(self, output: dict[str, Any]) -> None:
+        """Masks completions without a reward, and writes the batch's records into the ledger."""
         from accelerate.utils import gather_object
 
-        output: dict[str, Any] = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
-        records = self._settle(output)
+        records = self._mask_unscored(output)
         everyone: list[RewardRecord] = gather_object(records)
         self.last_records = everyone
         if self.ledger is not None:
             self.ledger.add(everyone)
         check_missing(everyone, self.reward.max_missing_share)
-        return output
 
-    def _settle(self, output: dict[str, Any]) -> list[RewardRecord]:
-        """Masks completions without a reward out of the loss, and notes the advantages that it uses."""
+    def _mask_unscored(self, output: dict[str, Any]) -> list[RewardRecord]:
+        """Masks completions without a reward out of the loss, and notes the advantages (B,) that it uses."""
         import torch
 
         trainer: Any = self
         records = self.reward.records
-        mask = output["completion_mask"]
-        scored = torch.tensor([r.reward is not None for r in records], device=mask.device)
-        output["completion_mask"] = mask = mask * scored[:, None].to(mask.dtype)
+        mask_BC = output["completion_mask"]
+        scored_B = torch.tensor([r.reward is not None for r in records], device=mask_BC.device)
+        output["completion_mask"] = mask_BC = mask_BC * scored_B[:, None].to(mask_BC.dtype)
         # TRL counted the masked tokens too; dapo divides by this number.
-        output["num_items_in_batch"] = trainer.accelerator.gather(mask.sum()).sum()
-        advantages = (output["advantages"] * mask.any(1)).tolist()
+        output["num_items_in_batch"] = trainer.accelerator.gather(mask_BC.sum()).sum()
+        advantages = (output["advantages"] * mask_BC.any(1)).tolist()
         return [r.model_copy(update={"advantage": a}) for r, a in zip(records, advantages, strict=True)]
 
     def extra_metrics(self) -> dict[str, float]:
@@ -240,18 +241,17 @@ class StructureTrainer(WatchedTrainer):
     def _ask(self, validation: Validation) -> list[RewardRecord]:
         import torch
         from accelerate.utils import gather_object
-        from trl.models.utils import unwrap_model_for_generation
 
         trainer: Any = self
         share = slice(trainer.accelerator.process_index, None, trainer.accelerator.num_processes)
         cuda = [trainer.accelerator.device] if trainer.accelerator.device.type == "cuda" else []
-        with (
-            torch.random.fork_rng(devices=cuda),
-            unwrap_model_for_generation(trainer.model_wrapped, trainer.accelerator) as model,
-            trainer._dist.summon_full_params(trainer.model_wrapped, recurse=False),
-        ):
+        with torch.random.fork_rng(devices=cuda), whole_model(trainer) as model:
             own = validation.ask(
-                model, trainer._tokenizer, self._sampling(greedy=True), self.reward.score_apart, share
+                model,
+                tokenizer_of(trainer),
+                self._sampling(greedy=True),
+                self.reward.score_apart,
+                share,
             )
         everyone: list[RewardRecord] = gather_object(own)
         return everyone

@@ -12,6 +12,7 @@ from rlkd.errors import TrainingError
 from rlkd.pipeline.events import EventSink
 from rlkd.training.checkpoints import MetricsFile, checkpoint_root, last_checkpoint, mark_complete, prune
 from rlkd.training.guard import StopRequest, check_finite, is_disk_full
+from rlkd.training.trl_hooks import TrainerHooks
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Session:
             )
 
 
-class WatchedTrainer:
+class WatchedTrainer(TrainerHooks):
     """Mixin for Hugging Face trainers; goes before the trainer class. Set ``session`` after construction."""
 
     session: Session
@@ -102,14 +103,10 @@ class WatchedTrainer:
         check_finite(float(loss), "loss", self._next_step(), self.session.root, self.session.setting)
         return loss
 
-    def _clip_grad_norm(self, model: Any) -> Any:
-        norm = super()._clip_grad_norm(model)  # type: ignore[misc]
-        value = norm.item() if hasattr(norm, "item") else norm
-        if value is not None:
-            check_finite(
-                float(value), "gradient norm", self._next_step(), self.session.root, self.session.setting
-            )
-        return norm
+    def clipped(self, norm: float | None) -> None:
+        """Refuses a NaN or infinite gradient before the optimiser sees it."""
+        if norm is not None:
+            check_finite(norm, "gradient norm", self._next_step(), self.session.root, self.session.setting)
 
     def _next_step(self) -> int:
         return self.state.global_step + 1  # type: ignore[attr-defined, no-any-return]
@@ -117,11 +114,12 @@ class WatchedTrainer:
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Writes none: checkpoints are private, and the published model has the pipeline's report."""
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+    def save(self, write: Callable[[], None]) -> None:
+        """Saves a checkpoint whole, or says that the disk is full."""
         from safetensors import SafetensorError
 
         try:
-            super()._save_checkpoint(model, trial)  # type: ignore[misc]
+            write()
             self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
             if self.args.should_save:  # type: ignore[attr-defined]
                 self._finish_checkpoint()

@@ -10,7 +10,7 @@ import torch
 from schemas.config.training import FineTuneOptimizerConfig
 
 
-class Together(torch.optim.Optimizer):
+class CombinedOptimizer(torch.optim.Optimizer):
     """Several optimisers, each over parameters of its own, as one: schedules, checkpoints and steps reach all of them.
 
     Args:
@@ -37,7 +37,7 @@ class Together(torch.optim.Optimizer):
         return loss
 
 
-def muon(model: torch.nn.Module, settings: FineTuneOptimizerConfig) -> Together:
+def muon(model: torch.nn.Module, settings: FineTuneOptimizerConfig) -> CombinedOptimizer:
     """Muon over the weight matrices of the layers; AdamW over embeddings, head, norms and biases.
 
     Args:
@@ -52,7 +52,7 @@ def muon(model: torch.nn.Module, settings: FineTuneOptimizerConfig) -> Together:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     matrices = [p for p in trained if p.ndim == 2 and id(p) not in tables]
     others = [p for p in trained if p.ndim != 2 or id(p) in tables]
-    return Together(
+    return CombinedOptimizer(
         torch.optim.Muon(matrices, lr=settings.matrix_learning_rate, weight_decay=settings.weight_decay),
         torch.optim.AdamW(others, lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
     )

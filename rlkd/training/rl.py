@@ -19,6 +19,7 @@ from rlkd.rewards.scoring import RewardModel
 from rlkd.student.load import Student, is_fresh, load_student, publish_checkpoint
 from rlkd.student.prompts import PromptBook
 from rlkd.student.quiet import quiet_libraries
+from rlkd.student.special_tokens import end_ids
 from rlkd.training.arguments import common_arguments, world_size
 from rlkd.training.checkpoints import all_checkpoints, step_of
 from rlkd.training.guard import stop_on_sigterm
@@ -255,9 +256,13 @@ def build_trainer(
     model = RewardModel(
         config.rewards, config.student, make_scorer(config.structures), by_id, practice.teachers
     )
-    eos = student.model.generation_config.eos_token_id
-    eos_ids = {student.tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])} - {None}
-    reward = GroupReward(model, sorted(eos_ids), config.rl.group_size, config.rl.max_missing_share)
+    reward = GroupReward(
+        model,
+        end_ids(student.model, student.tokenizer),
+        config.rl.group_size,
+        config.rl.max_missing_share,
+        book.whole,
+    )
     order = problem_order(len(practice.problems), batches.prompts_per_round, batches.rounds, config.seed)
     rows = [
         {"prompt": book.render(problem.question), "problem_id": problem.id} for problem in practice.problems

@@ -206,9 +206,9 @@ def _trainer_class(job: FineTuning, session: Session, lengths: Sequence[int]) ->
                 self.optimizer = _muon(self, self.model if model is None else model, job)
             return super().create_optimizer(model)
 
-        def _get_train_sampler(self, *dataset: Any) -> Any:
+        def order_of_texts(self) -> Any:
             if not job.by_length and not settings.easy_first:
-                return super()._get_train_sampler(*dataset)
+                return None
             batch = settings.batch_size * settings.accumulation * world_size()
             return ByLength(lengths, batch, settings.easy_first, job.seed)
 
@@ -260,11 +260,22 @@ def _trainer(
         eval_dataset=Dataset.from_list(held_out) if held_out else None,
         processing_class=student.tokenizer,
         peft_config=lora_config(lora) if lora else None,
+        data_collator=_collator(job, student),
         callbacks=[session_callback(session), Patience()],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.session = session
     return trainer
+
+
+def _collator(job: FineTuning, student: Student) -> Any:
+    """Packs the texts of a batch where that is asked for and the model's attention keeps them apart; otherwise TRL's own."""
+    from rlkd.training.packing import PackRows
+    from rlkd.training.shared_prompt import supports
+
+    if job.settings.packing and supports(student.model):
+        return PackRows(student.tokenizer.pad_token_id)
+    return None
 
 
 def _muon(trainer: Any, model: Any, job: FineTuning) -> Any:

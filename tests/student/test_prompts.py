@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from rlkd.answers.conventions import read_output
 from rlkd.errors import ConfigError, DataError
 from rlkd.student.fresh import train_tokenizer
-from rlkd.student.prompts import PromptBook, training_text
+from rlkd.student.prompts import PromptBook, encode_pairs, training_text
 from schemas.config.student import StudentConfig
 
 from ..training.conftest import make_problem, make_trace
@@ -84,3 +85,96 @@ def test_the_path_is_rewritten_in_the_students_convention(tokenizer: Any) -> Non
     (row,) = training_text(book, [(problem, make_trace(problem))]).rows
     learned = [token for token in row["labels"] if token != -100][:-1]
     assert tokenizer.decode(learned) == "1 + 2 = 3\n#### 3"
+
+
+THINKING = TEMPLATE.replace("assistant:{% endif %}", "assistant:<think>\n{% endif %}")
+"""A template that opens the reasoning itself, as DeepSeek-R1's and QwQ's do."""
+TRACE = "<think>\n1 + 2 = 3\n</think>\n<answer>\n\\boxed{3}\n</answer>"
+
+
+def learned_text(book: PromptBook, completion: str) -> str:
+    """Prompt and completion as one text, as the student sees them in training."""
+    (row,) = encode_pairs(book, [("1 + 2?", completion)]).rows
+    text: str = book.tokenizer.decode(row["input_ids"])
+    return text
+
+
+@pytest.mark.parametrize(
+    ("end", "opening"),
+    [
+        ("assistant:<think>\n", "<think>\n"),
+        ("assistant:<think>", "<think>"),
+        ("<|assistant|>", ""),
+        ("[INST] 1 [/INST]", ""),
+        ("assistant\n<think>\n\n</think>\n\n", ""),
+        ("assistant:[THINK]", "[THINK]"),
+        ("A: <reasoning>\n", "<reasoning>\n"),
+        ("so 1 < 2 and 3 >", ""),
+        ("<assistant>", ""),
+    ],
+)
+def test_what_the_prompt_has_opened_is_found(tokenizer: Any, end: str, opening: str) -> None:
+    assert PromptBook(StudentConfig(prompt="{question} " + end), tokenizer).opening == opening
+
+
+def test_a_tag_that_the_template_opens_is_not_repeated(tokenizer: Any) -> None:
+    tokenizer.chat_template = THINKING
+    book = PromptBook(StudentConfig(chat=True, output="think_boxed"), tokenizer)
+    assert learned_text(book, TRACE) == "<bos>user: 1 + 2?\nassistant:" + TRACE + "<eos>"
+    tokenizer.chat_template = THINKING.replace("<think>\n", "<think>")
+    book = PromptBook(StudentConfig(chat=True, output="think_boxed"), tokenizer)
+    assert learned_text(book, TRACE) == "<bos>user: 1 + 2?\nassistant:" + TRACE + "<eos>"
+
+
+def test_what_is_sampled_after_an_opened_tag_is_read_whole(tokenizer: Any) -> None:
+    tokenizer.chat_template = THINKING
+    book = PromptBook(StudentConfig(chat=True, output="think_boxed"), tokenizer)
+    sampled = TRACE.removeprefix("<think>\n")
+    assert book.whole(sampled) == TRACE
+    assert read_output(book.whole(sampled), "think_boxed").well_formed
+    twice = read_output(book.whole(TRACE), "think_boxed")  # a student that opens it once more
+    assert twice.answer == "3"
+    assert not twice.well_formed
+
+
+def test_a_tag_that_the_completion_never_closes_is_an_error(tokenizer: Any) -> None:
+    tokenizer.chat_template = THINKING
+    book = PromptBook(StudentConfig(chat=True, output="boxed"), tokenizer)
+    with pytest.raises(ConfigError, match=r"ends with <think>, which .*student.output=boxed never closes"):
+        book.encode_completion("1 + 2 = 3\nThe answer is \\boxed{3}.")
+
+
+def test_a_template_that_refuses_a_system_message_names_the_setting(tokenizer: Any) -> None:
+    refusal = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    )
+    tokenizer.chat_template = refusal + TEMPLATE
+    with pytest.raises(
+        ConfigError,
+        match=r"student.system: .*refuses a system message \(System role not supported\); set student",
+    ):
+        PromptBook(StudentConfig(chat=True, system="Be brief."), tokenizer).render("1 + 2?")
+    folded = PromptBook(StudentConfig(chat=True, system="Be brief.", system_role="user"), tokenizer)
+    assert folded.render("1 + 2?") == "<bos>user: Be brief.\n\n1 + 2?\nassistant:"
+
+
+def test_a_template_that_drops_the_system_message_is_an_error(tokenizer: Any) -> None:
+    tokenizer.chat_template = "{% for m in messages if m.role != 'system' %}{{ m.content }}{% endfor %}"
+    with pytest.raises(ConfigError, match=r"student.system: the chat template leaves the system message out"):
+        PromptBook(StudentConfig(chat=True, system="Be brief."), tokenizer).render("1 + 2?")
+
+
+def test_a_template_that_cannot_be_filled_is_one_sentence(tokenizer: Any) -> None:
+    tokenizer.chat_template = "{{ messages[0].content + messages[1].content }}"
+    with pytest.raises(ConfigError, match=r"student.chat: the tokenizer's chat template cannot be filled"):
+        PromptBook(StudentConfig(chat=True), tokenizer).render("1 + 2?")
+
+
+def test_a_template_that_strips_reasoning_from_earlier_turns_does_not_strip_what_is_learned(
+    tokenizer: Any,
+) -> None:
+    tokenizer.chat_template = TEMPLATE.replace(
+        "{{ m.content }}", "{{ m.content.split('</think>')[-1] if m.role == 'assistant' else m.content }}"
+    )
+    book = PromptBook(StudentConfig(chat=True, output="think_boxed"), tokenizer)
+    assert learned_text(book, TRACE).endswith(TRACE + "<eos>")

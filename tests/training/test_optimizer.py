@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from rlkd.training.optimizer import Together, muon
+from rlkd.training.optimizer import CombinedOptimizer, muon
 from schemas.config.training import FineTuneOptimizerConfig
 
 SETTINGS = FineTuneOptimizerConfig(
@@ -33,7 +33,7 @@ class Tiny(torch.nn.Module):
     def get_output_embeddings(self) -> torch.nn.Module:
         return self.head
 
-    def learn(self, optimizer: Together) -> None:
+    def learn(self, optimizer: CombinedOptimizer) -> None:
         loss = self.head(self.frozen(self.layer(self.table.weight))).square().sum()
         loss.backward()
         optimizer.step()

@@ -103,9 +103,11 @@ def _qualification(config: PipelineConfig, found: Findings) -> None:
 
 def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -> Any:
     """Checks weights, tokenizer, template and lengths without loading the weights."""
+    from rlkd.answers.conventions import write_output
     from rlkd.estimates import Student
     from rlkd.student.fresh import fresh_student
-    from rlkd.student.prompts import PromptBook
+    from rlkd.student.lengths import LengthFit
+    from rlkd.student.prompts import PromptBook, trace_lengths
 
     if config.student.model.type == "fresh":
         texts = [text for problem in problems[:_PROBED] for text in (problem.question, *problem.traces)] or [
@@ -115,7 +117,7 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
         student = Student.of(made.model.config, sum(p.numel() for p in made.model.parameters()))
         tokenizer = made.tokenizer
     else:
-        student, tokenizer = checkpoint(config)
+        student, tokenizer = checkpoint(config, found)
     found.add(
         "student",
         f"{student.parameters / 1e6:.1f} M parameters, {len(tokenizer)} tokens, context {student.context or 'unknown'}",
@@ -123,14 +125,20 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
     book = PromptBook(config.student, tokenizer)
     lengths = [len(book.encode(problem.question)) for problem in problems[:_PROBED]]
     found.prompt_tokens = [float(length) for length in lengths]
-    long = sum(length > config.student.max_prompt_tokens for length in lengths)
-    if lengths:
-        text = f"{sum(lengths) / len(lengths):.0f} tokens on average, {max(lengths)} at most (limit {config.student.max_prompt_tokens})"
-        found.add(
-            "prompts",
-            text + (f"; {long} of {len(lengths)} are too long" if long else ""),
-            "note" if long else "ok",
-        )
+    if book.opening:
+        if config.warm_start.enabled:
+            book.continued(
+                write_output("1", "1", config.student.output)
+            )  # refuses a tag that is never closed
+        found.add("prompt", f"ends with {book.opening.strip()}, from which traces and completions go on")
+    completions = trace_lengths(book, problems[:_PROBED])
+    for what, values, limit in (
+        ("prompts", lengths, "max_prompt_tokens"),
+        ("traces", completions, "max_completion_tokens"),
+    ):
+        if values:
+            fit = LengthFit(values, getattr(config.student, limit), f"student.{limit}")
+            found.add(what, fit.text(), "note" if fit.cut else "ok")
     budget = config.student.max_prompt_tokens + config.student.max_completion_tokens
     if student.context is not None and budget > student.context:
         raise UserError(

@@ -58,7 +58,7 @@ def _student(config: GsrmConfig, found: Findings) -> float:
     if config.student.model.type == "fresh":
         found.add("student", "fresh: made from the training paths")
         return 200.0
-    student, tokenizer = checkpoint(config)
+    student, tokenizer = checkpoint(config, found)
     limit = config.student.context or student.context
     found.add(
         "student",

@@ -25,7 +25,7 @@ def first_findings(config: RunConfig) -> Findings:
     return found
 
 
-def checkpoint(config: RunConfig) -> tuple[Student, Any]:
+def checkpoint(config: RunConfig, found: Findings) -> tuple[Student, Any]:
     """The sizes and the tokenizer of a student that is a checkpoint; its weights are not read.
 
     Raises:
@@ -33,12 +33,21 @@ def checkpoint(config: RunConfig) -> tuple[Student, Any]:
     """
     from rlkd.estimates import describe
     from rlkd.student.checkpoints import resolve_model_path
-    from rlkd.student.load import prepare_tokenizer
+    from rlkd.student.gguf import conversion_note
+    from rlkd.student.special_tokens import prepare_tokenizer
 
     path = resolve_model_path(getattr(config.student.model, "path", ""))
     tokenizer = _tokenizer(config, path)
-    prepare_tokenizer(tokenizer, path)
-    return describe(config, path), tokenizer
+    said = [conversion_note(Path(path)), prepare_tokenizer(tokenizer, path, chat=config.student.chat)]
+    student = describe(config, path)
+    if len(tokenizer) > student.vocabulary:
+        raise UserError(
+            f"student.model.path: the tokenizer of {path} has {len(tokenizer)} tokens but the model only {student.vocabulary} "
+            "embeddings; they do not belong together"
+        )
+    said.insert(0, f"EOS is {tokenizer.eos_token}, PAD is {tokenizer.pad_token}")
+    found.add("special tokens", "; ".join(text for text in said if text))
+    return student, tokenizer
 
 
 def _tokenizer(config: RunConfig, path: str) -> Any:

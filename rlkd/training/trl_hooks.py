@@ -1,0 +1,226 @@
+"""Holds every name of TRL and transformers that is not their public interface and that this project overrides or calls.
+
+The trainers see only our own names (`sample`, `encode_prompts`, ...). :data:`RELIED_ON` states what each of theirs must
+look like; a test compares it with what is installed, so that raising a pin says in a second what has changed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+RELIED_ON: dict[str, tuple[str, ...]] = {
+    # Overridden: every parameter, since each is handed on.
+    "trl.GRPOTrainer._tokenize_prompts": ("self", "prompts"),
+    "trl.GRPOTrainer._generate_single_turn": (
+        "self",
+        "prompt_ids",
+        "images",
+        "multimodal_fields",
+        "num_generations",
+        "has_tool_images",
+    ),
+    "trl.GRPOTrainer._get_per_token_logps_and_entropies": (
+        "self",
+        "model",
+        "input_ids",
+        "attention_mask",
+        "logits_to_keep",
+        "batch_size",
+        "compute_entropy",
+        "compute_aux_loss",
+        "pixel_values",
+        "image_grid_thw",
+        "num_images",
+        "pixel_attention_mask",
+        "spatial_shapes",
+        "num_tiles",
+        "image_sizes",
+        "token_type_ids",
+        "mm_token_type_ids",
+        "image_position_ids",
+    ),
+    "trl.GRPOTrainer._generate_and_score_completions": ("self", "inputs"),
+    "transformers.Trainer._clip_grad_norm": ("self", "model"),
+    "transformers.Trainer._save_checkpoint": ("self", "model", "trial"),
+    "transformers.Trainer._get_train_sampler": ("self", "train_dataset"),
+    # Called.
+    "trl.trainer.grpo_trainer.DistributedBackend.summon_full_params": ("self", "module", "kwargs"),
+    "trl.models.utils.unwrap_model_for_generation": (
+        "model",
+        "accelerator",
+        "gather_deepspeed3_params",
+        "generation_kwargs",
+        "gradient_checkpointing_kwargs",
+    ),
+    "trl.trainer.utils.add_fused_lm_head": ("model", "temperature", "cast_lm_head_to_fp32", "outputs"),
+    "transformers.cache_utils.StaticLayer.update": (
+        "self",
+        "key_states",
+        "value_states",
+        "args",
+        "kwargs",
+    ),
+    "transformers.cache_utils.StaticCache.__init__": (
+        "self",
+        "config",
+        "max_cache_len",
+        "offloading",
+        "offload_only_non_sliding",
+        "kwargs",
+    ),
+}
+"""Parameters, in order, of each function that is not public and that this project overrides or calls."""
+
+ATTRIBUTES: dict[str, tuple[str, ...]] = {
+    "trl.GRPOTrainer.__init__": ("self._tokenizer =", "self._dist =", "self.eos_token_ids ="),
+    "trl.GRPOTrainer._get_per_token_logps_and_entropies": ("fused_lm_head=True", "outputs.log_probs"),
+    "transformers.cache_utils.StaticLayer.__init__": ("self.cumulative_length =",),
+    "transformers.PreTrainedModel.set_attn_implementation": ("_attn_implementation",),
+}
+"""Attributes that are set or read there, as they stand in the source, and that this project reads or sets too."""
+
+
+def find(dotted: str) -> Any:
+    """Returns the object behind a dotted name, for example ``trl.GRPOTrainer._tokenize_prompts``.
+
+    Raises:
+        AttributeError: There is no such object.
+    """
+    parts = dotted.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        try:
+            found = import_module(".".join(parts[:cut]))
+        except ImportError:
+            continue
+        for name in parts[cut:]:
+            found = getattr(found, name)
+        return found
+    raise AttributeError(dotted)
+
+
+def differences() -> list[str]:
+    """Compares what this project relies on with what is installed; one sentence for each difference."""
+    found = []
+    for name, expected in RELIED_ON.items():
+        try:
+            actual = tuple(inspect.signature(find(name)).parameters)
+        except AttributeError:
+            found.append(f"{name} is gone")
+            continue
+        if actual != expected:
+            found.append(f"{name} takes ({', '.join(actual)}), and ({', '.join(expected)}) is relied on")
+    for name, lines in ATTRIBUTES.items():
+        try:
+            source = inspect.getsource(find(name))
+        except AttributeError:
+            found.append(f"{name} is gone")
+            continue
+        found += [f"{name} has no `{line}` any more" for line in lines if line not in source]
+    return found
+
+
+class TrainerHooks:
+    """What our trainers change in transformers' ``Trainer``; goes before the trainer class."""
+
+    def clipped(self, norm: float | None) -> None:
+        """Looks at the gradient norm before the optimiser steps."""
+
+    def save(self, write: Callable[[], None]) -> None:
+        """Saves a checkpoint; ``write`` does what the library does."""
+        write()
+
+    def order_of_texts(self) -> Any:
+        """Returns the sampler of the training texts; ``None`` takes the library's."""
+        return None
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        norm = super()._clip_grad_norm(model)  # type: ignore[misc]
+        value = norm.item() if hasattr(norm, "item") else norm
+        self.clipped(None if value is None else float(value))
+        return norm
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        inherited = super()._save_checkpoint  # type: ignore[misc]
+        self.save(lambda: inherited(model, trial))
+
+    def _get_train_sampler(self, *dataset: Any) -> Any:
+        ours = self.order_of_texts()
+        return super()._get_train_sampler(*dataset) if ours is None else ours  # type: ignore[misc]
+
+
+class GRPOHooks:
+    """What our RL trainer changes in TRL's ``GRPOTrainer``; goes before the trainer class."""
+
+    def encode_prompts(self, prompts: list[str]) -> list[list[int]]:
+        """Encodes rendered prompts."""
+        raise NotImplementedError
+
+    def sample(self, prompts: list[list[int]]) -> list[list[int]] | None:
+        """Samples a completion of each prompt; ``None`` leaves it to the library."""
+        raise NotImplementedError
+
+    def packed_log_probabilities(
+        self, model: Any, ids_BT: torch.Tensor, mask_BT: torch.Tensor, completion: int, entropy: bool
+    ) -> tuple[torch.Tensor, torch.Tensor | None] | None:
+        """Computes (B, C) log-probabilities and entropies of completions; ``None`` leaves it to the library."""
+        raise NotImplementedError
+
+    def scored(self, output: dict[str, Any]) -> None:
+        """Takes a batch that was sampled and scored, before anything is learned from it."""
+        raise NotImplementedError
+
+    def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
+        return self.encode_prompts(prompts), None, {}
+
+    def _generate_single_turn(self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any) -> Any:
+        sampled = self.sample(prompt_ids)
+        if sampled is None:
+            return super()._generate_single_turn(prompt_ids, *args, **kwargs)  # type: ignore[misc]
+        return sampled, None
+
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, input_ids: Any, attention_mask: Any, logits_to_keep: int, *args: Any, **kwargs: Any
+    ) -> Any:
+        packed = None
+        if not kwargs.get("compute_aux_loss"):
+            wanted = bool(kwargs.get("compute_entropy"))
+            packed = self.packed_log_probabilities(model, input_ids, attention_mask, logits_to_keep, wanted)
+        if packed is None:
+            return super()._get_per_token_logps_and_entropies(  # type: ignore[misc]
+                model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
+            )
+        return (*packed, None)
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+        self.scored(output)
+        return output
+
+
+def pad_id(trainer: Any) -> int:
+    """Returns the padding token of a GRPO trainer."""
+    return int(trainer._tokenizer.pad_token_id)
+
+
+def tokenizer_of(trainer: Any) -> Any:
+    """Returns the tokenizer of a GRPO trainer."""
+    return trainer._tokenizer
+
+
+@contextmanager
+def whole_model(trainer: Any) -> Iterator[Any]:
+    """Yields a GRPO trainer's model, unwrapped and with all its weights, to generate with."""
+    from trl.models.utils import unwrap_model_for_generation
+
+    with (
+        unwrap_model_for_generation(trainer.model_wrapped, trainer.accelerator) as model,
+        trainer._dist.summon_full_params(trainer.model_wrapped, recurse=False),
+    ):
+        yield model
