@@ -15,6 +15,7 @@ TENSOR_CODE = {
     "rlkd.student.cuda_graph",
     "rlkd.student.cpu_loop",
     "rlkd.training.optimizer",
+    "rlkd.training.packing",
     "rlkd.training.order",
     "rlkd.training.shared_prompt",
 }

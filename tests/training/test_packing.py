@@ -55,6 +55,7 @@ def test_loss_and_gradient_are_those_of_single_texts(kind: str) -> None:
         "intermediate_size": 32,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
+        "num_key_value_heads": 1,
         "attn_implementation": "sdpa",
     }
     model = (
@@ -64,11 +65,11 @@ def test_loss_and_gradient_are_those_of_single_texts(kind: str) -> None:
     learned = sum(len(t["input_ids"]) - 2 for t in texts)  # 7 + 2 + 3 + 1 = 13
     for row in texts:
         batch = {name: torch.tensor([values]) for name, values in row.items()}
-        (model(**batch, num_items_in_batch=learned).loss).backward()
+        model(**batch, use_cache=False, num_items_in_batch=learned).loss.backward()
     alone = [p.grad.clone() for p in model.parameters() if p.grad is not None]
     model.zero_grad()
     packed = PackRows(pad_id=0)(texts)
     assert len(packed["input_ids"]) == 3  # 9; 5 + 4; 3 with padding
-    model(**packed, num_items_in_batch=learned).loss.backward()
+    model(**packed, use_cache=False, num_items_in_batch=learned).loss.backward()
     together = [p.grad for p in model.parameters() if p.grad is not None]
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(alone, together, strict=True))
