@@ -222,9 +222,15 @@ def replay(
 
 @app.command()
 def decompose(
-    source: Annotated[str, typer.Argument(metavar="IN.jsonl", help="Rows {id, problem, path}.")],
+    source: Annotated[
+        str, typer.Argument(metavar="IN.jsonl", help="Rows {id, problem, path}; - is standard input.")
+    ],
     target: Annotated[
-        str, typer.Argument(metavar="OUT.jsonl", help="Gets rows {id, steps, error}; replaced atomically.")
+        str,
+        typer.Argument(
+            metavar="OUT.jsonl",
+            help="Gets rows {id, steps, error}; replaced atomically; - is standard output.",
+        ),
     ],
     config: Annotated[
         str | None,
@@ -240,10 +246,17 @@ def decompose(
 @app.command()
 def score(
     source: Annotated[
-        str, typer.Argument(metavar="IN.jsonl", help="Rows {id, problem, teacher, student, answer?}.")
+        str,
+        typer.Argument(
+            metavar="IN.jsonl", help="Rows {id, problem, teacher, student, answer?}; - is standard input."
+        ),
     ],
     target: Annotated[
-        str, typer.Argument(metavar="OUT.jsonl", help="Gets a row of scores for each; replaced atomically.")
+        str,
+        typer.Argument(
+            metavar="OUT.jsonl",
+            help="Gets a row of scores for each; replaced atomically; - is standard output.",
+        ),
     ],
     config: Annotated[
         str | None,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rlkd.config.sections import load_score_config
 from rlkd.rewards.files import FileResult, decompose_file, score_file
+from rlkd.user_files import shown, to_stdout
 from schemas.config.structure import StructuresConfig
 
 
@@ -33,12 +34,13 @@ def score_rows(source: str, target: str, config: str | None) -> int:
 
 def _told(result: FileResult, source: str, target: str) -> int:
     """Says what became of the rows; the exit code."""
-    print(f"{target}: {result.rows} rows")
+    read, written = shown(Path(source), "standard input"), shown(Path(target), "standard output")
+    print(f"{written}: {result.rows} rows", file=sys.stderr if to_stdout(Path(target)) else sys.stdout)
     if not result.faulty:
         return 0
     print(
-        f"rlkd: {result.faulty} of {result.rows} rows of {source} are wrong (the first: {result.first}); "
-        f"each has its fault in the field `error` of {target}; mend them and run the command again",
+        f"rlkd: {result.faulty} of {result.rows} rows of {read} are wrong (the first: {result.first}); "
+        f"each has its fault in the field `error` of {written}; mend them and run the command again",
         file=sys.stderr,
     )
     return 1

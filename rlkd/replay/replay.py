@@ -20,7 +20,7 @@ from rlkd.errors import ConfigError, DataError, UserError
 from rlkd.io import read_rows
 from rlkd.replay.ranking import advantages, deviation, kendall, mean, pearson, spearman
 from rlkd.rewards.combine import Components, combine, length_term
-from rlkd.rewards.ledger import Ledger, read_ledger
+from rlkd.rewards.ledger import Ledger, check_new_ledger, read_ledger
 from rlkd.rewards.scoring import step_verdict
 from rlkd.rewards.statistics import group_records, without_difference
 from rlkd.structure.factory import make_decomposer, make_scorer
@@ -95,9 +95,12 @@ def replay_run(run: Path, overrides: Sequence[str] = (), output: Path | None = N
 
     Raises:
         ConfigError: An override is wrong, or changes what only a new run can show.
-        UserError, DataError: The run, its ledger, or what scoring again needs cannot be read.
+        UserError, DataError: The run, its ledger, or what scoring again needs cannot be read, or the output holds a
+            ledger already (it could be the run's own).
     """
     inputs = open_run(run)
+    if output is not None:
+        check_new_ledger(output)
     after = load_config(str(run / "config.yaml"), overrides)
     before_rows = read_ledger(inputs.ledger)
     after_rows, report = replay(before_rows, inputs, after)

@@ -1,16 +1,14 @@
 """``rlkd decompose`` and ``rlkd score``: JSON lines in, JSON lines out, in the same order.
 
 A malformed row becomes an output row with ``error``; the others are done all the same and the exit code is 1. The
-output file appears whole or not at all.
+output file appears whole or not at all, and is never the input.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +22,7 @@ from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_decomposer, make_scorer
 from rlkd.structure.interfaces import UNREAD, Decomposer, PathItem
 from rlkd.structure.scorer import ScoreItem, StructureScorer
+from rlkd.user_files import clean_text, open_input, open_output, parse_json, shown
 from schemas.alignment import StepMatch, StructureScore
 from schemas.config.rewards import RewardsConfig
 from schemas.config.structure import StructuresConfig
@@ -123,33 +122,23 @@ _Row = dict[str, Any] | _RowError
 
 def _process(source: Path, target: Path, work: Callable[[list[_Row]], list[dict[str, Any]]]) -> FileResult:
     found = FileResult()
-    if target.is_dir():
-        raise DataError(f"{target}: is a folder; give the path of the file to write")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as out:
-            for batch in _batches(source):
-                for row in work(batch):
-                    found = found.with_row(row)
-                    out.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, target)
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{source}: a row holds text that is not Unicode ({error.reason}); mend the row"
-        ) from None
-    except OSError as error:
-        raise DataError(f"{target}: cannot be written ({error.strerror}); name another file") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with open_output(target, [source]) as out:
+        for batch in _batches(source):
+            for row in work(batch):
+                found = found.with_row(row)
+                out.write(_line(row) + "\n")
     return found
+
+
+def _line(row: dict[str, Any]) -> str:
+    """A row as JSON; one whose id holds half a surrogate pair says so as the input did, in ASCII."""
+    line = json.dumps(row, ensure_ascii=False, allow_nan=False)
+    return line if clean_text(line) == line else json.dumps(row, allow_nan=False)
 
 
 def _batches(source: Path) -> Iterator[list[_Row]]:
     try:
-        with source.open("rb") as file:
+        with open_input(source) as file:
             batch: list[_Row] = []
             for number, line in enumerate(file, 1):
                 if not line.strip():
@@ -162,18 +151,33 @@ def _batches(source: Path) -> Iterator[list[_Row]]:
                 yield batch
     except OSError as error:
         raise DataError(
-            f"{source}: cannot be read ({error.strerror}); give the path of a JSON lines file"
+            f"{shown(source, 'standard input')}: cannot be read ({error.strerror}); give the path of a JSON lines file"
         ) from None
 
 
 def _parse(line: bytes, number: int) -> _Row:
     try:
-        row = json.loads(line.decode("utf-8"))
-    except (UnicodeDecodeError, ValueError, RecursionError):
+        row = parse_json(line.decode("utf-8"))
+    except UnicodeDecodeError:
         return _RowError(f"line {number}: not valid JSON in UTF-8")
+    except RecursionError:
+        return _RowError(f"line {number}: not valid JSON (nested too deeply)")
+    except json.JSONDecodeError as error:
+        return _RowError(
+            f"line {number}: not valid JSON ({error.msg} at column {error.colno}){_hint(line, number)}"
+        )
+    except ValueError as error:
+        return _RowError(f"line {number}: {error}")
     if not isinstance(row, dict):
-        return _RowError(f"line {number}: a row is a JSON object, not {type(row).__name__}")
+        return _RowError(
+            f"line {number}: a row is a JSON object, not {type(row).__name__}{_hint(line, number)}"
+        )
     return row
+
+
+def _hint(line: bytes, number: int) -> str:
+    listed = number == 1 and line.lstrip().startswith(b"[")
+    return "; if the file is one JSON list, write each of its objects on a line" if listed else ""
 
 
 def _text(row: dict[str, Any], field: str, required: bool = True) -> str:
@@ -182,7 +186,7 @@ def _text(row: dict[str, Any], field: str, required: bool = True) -> str:
         return ""
     if not isinstance(value, str):
         raise _RowError(f"{field}: {'is missing' if value is None else 'must be text'}")
-    return value.encode("utf-8", "replace").decode("utf-8")
+    return clean_text(value)
 
 
 def _row_id(row: _Row) -> Any:
@@ -319,7 +323,7 @@ def _score_input(row: _Row) -> _Input:
     texts = [path for path in paths if isinstance(path, str)]
     if not paths or len(texts) != len(paths):
         raise _RowError("teacher: must be a path or a list of paths, each a text")
-    clean = tuple(path.encode("utf-8", "replace").decode("utf-8") for path in texts)
+    clean = tuple(clean_text(path) for path in texts)
     domain = _text(row, "domain", required=False) or "math"
     return _Input(_text(row, "problem", required=False), clean, _text(row, "student"), _answer(row), domain)
 

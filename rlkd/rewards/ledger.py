@@ -80,6 +80,18 @@ def read_ledger(folder: Path) -> list[RewardRecord]:
     return [row for part in parts for row in _read_part(part)]
 
 
+def check_new_ledger(folder: Path) -> None:
+    """Refuses a folder that a new ledger would damage, or could not be written to.
+
+    Raises:
+        DataError: It is a file, or holds a ledger already.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder}: is a file; name a new folder for the ledger")
+    if any(folder.glob(_PATTERN)):
+        raise DataError(f"{folder}: holds a reward ledger already, which would be lost; name a new folder")
+
+
 def _schema() -> pa.Schema:
     import pyarrow as pa
 

@@ -337,3 +337,16 @@ def test_the_table(run: Path) -> None:
     assert "rewards.alpha: 0.5 -> 1.0" in text
     assert "reward                          0.421    0.414" in text
     assert "Kendall 0.742" in text
+
+
+def test_a_ledger_is_never_written_over_another(run: Path, tmp_path: Path) -> None:
+    ledger = open_run(run).ledger
+    before = {path.name: path.read_bytes() for path in ledger.iterdir()}
+    with pytest.raises(
+        DataError, match="holds a reward ledger already, which would be lost; name a new folder"
+    ):
+        replay_run(run, ["rewards.alpha=1.0"], ledger)
+    assert {path.name: path.read_bytes() for path in ledger.iterdir()} == before
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="is a file; name a new folder"):
+        replay_run(run, [], tmp_path / "file")

@@ -46,11 +46,13 @@ def test_decompose_keeps_order_and_reports_malformed_rows(tmp_path: Path) -> Non
         ],
     )
     target = tmp_path / "out.jsonl"
-    assert decompose_file(source, target) == FileResult(5, 3, "line 2: not valid JSON in UTF-8")
+    assert decompose_file(source, target) == FileResult(
+        5, 3, "line 2: not valid JSON (Expecting value at column 1)"
+    )
     found = rows(target)
     assert [r["id"] for r in found] == [1, None, "c", None, 4]
     assert [r["error"] for r in found] == [
-        None, "line 2: not valid JSON in UTF-8", "path: is missing", "line 4: a row is a JSON object, not list", None,
+        None, "line 2: not valid JSON (Expecting value at column 1)", "path: is missing", "line 4: a row is a JSON object, not list", None,
     ]  # fmt: skip
     step = found[0]["steps"][0]
     assert set(step) == {
@@ -335,3 +337,39 @@ def test_score_configuration(tmp_path: Path) -> None:
     path.write_text("- 1")
     with pytest.raises(ConfigError, match="mapping"):
         load_score_config(path)
+
+
+def test_the_input_is_never_the_output(tmp_path: Path) -> None:
+    source = write(
+        tmp_path / "in.jsonl", [{"id": 1, "path": TEACHER, "teacher": TEACHER, "student": TEACHER}]
+    )
+    before = source.read_bytes()
+    (tmp_path / "link.jsonl").symlink_to("in.jsonl")
+    for tool in (score_file, decompose_file):
+        for name in ("in.jsonl", "link.jsonl"):
+            with pytest.raises(DataError, match=r"is the input .*in\.jsonl itself"):
+                tool(source, tmp_path / name)
+    assert source.read_bytes() == before
+
+
+def test_byte_order_marks_repeated_keys_and_half_characters(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    lines = [
+        json.dumps({"id": 1, "path": "3 + 4 = 7"}),
+        '{"id": 2, "path": "3 + 4 = 7", "path": "1 + 1 = 2"}',
+        '{"id": "\\ud800", "path": "3 + 4 = 7"}',
+    ]
+    source.write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
+    assert decompose_file(source, tmp_path / "out.jsonl") == FileResult(
+        3, 1, "line 2: the key 'path' occurs twice in one object; keep one"
+    )
+    assert [row["id"] for row in rows(tmp_path / "out.jsonl")] == [1, None, "\ud800"]
+
+
+def test_a_file_of_another_kind_is_one_error(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_bytes(json.dumps({"id": 1, "path": TEACHER}).encode("utf-16"))
+    with pytest.raises(DataError, match=r"in\.jsonl: is UTF-16 text; save it as UTF-8"):
+        decompose_file(source, tmp_path / "out.jsonl")
+    source.write_text(json.dumps([{"id": 1, "path": TEACHER}], indent=1))
+    assert "write each of its objects on a line" in decompose_file(source, tmp_path / "out.jsonl").first
