@@ -16,7 +16,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from rlkd.errors import DataError, RLKDError
 
@@ -49,8 +49,8 @@ def open_input(path: Path) -> Iterator[BinaryIO]:
         OSError: The system cannot read it.
     """
     with contextlib.ExitStack() as stack:
-        raw: IO[bytes] = sys.stdin.buffer if path == STANDARD else stack.enter_context(path.open("rb"))
-        file = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)  # type: ignore[arg-type]
+        raw: Any = sys.stdin.buffer if path == STANDARD else stack.enter_context(path.open("rb"))
+        file = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)
         head = file.peek(8)[:8]
         check_kind(head, shown(path, "standard input"))
         if head.startswith(_BOM):

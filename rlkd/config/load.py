@@ -8,14 +8,15 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from rlkd.config.checks import check_objects, cross_check
 from rlkd.config.faults import Fault, faults_of, suggest
-from rlkd.errors import ConfigError
+from rlkd.config.strict_yaml import dump_yaml, parse_setting, parse_yaml
+from rlkd.errors import ConfigError, DataError
 from rlkd.io import sha256_json
 from rlkd.plugins import place_objects
+from rlkd.user_files import read_text
 from schemas.base import Schema
 from schemas.config.gsrm import GSRM, GsrmConfig
 from schemas.config.pipeline import PipelineConfig
@@ -23,7 +24,6 @@ from schemas.config.run import RunConfig
 
 Config = TypeVar("Config", bound=Schema)
 
-_MAX_DEPTH = 20
 _SUFFIXES = (".yaml", ".yml", ".json")
 _STAND_INS: dict[str, Any] = {"name": "stand-in", "data": {"type": "world"}}
 """In place of faulty sections that have no default, so that the others can be looked at; nothing is judged by them."""
@@ -45,7 +45,8 @@ def load_config(
 
     Args:
         preset_or_path: Name of a preset, or path of a YAML (or JSON) file.
-        overrides: ``a.b.c=value`` with the value in YAML; it replaces what the file says there.
+        overrides: ``a.b.c=value``; it replaces what the file says there, and is text unless it clearly is a number, a
+            boolean, null, a list or a mapping (see :func:`~rlkd.config.strict_yaml.parse_setting`).
         preset_folder: Folder with ``<preset>.yaml`` files.
 
     Raises:
@@ -146,14 +147,14 @@ def presets(folder: Path | Traversable) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in sorted(folder.iterdir(), key=lambda item: item.name):
         if entry.name.endswith(".yaml"):
-            values = _parse_yaml(entry.read_text(encoding="utf-8"), entry.name).values
+            values = _parse(entry.read_text(encoding="utf-8"), entry.name).values
             found[entry.name.removesuffix(".yaml")] = str(values.get("description", ""))
     return found
 
 
 def resolved_yaml(config: RunConfig) -> str:
     """The whole configuration with every default stated, as YAML that loads to the same."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+    return dump_yaml(config.model_dump(mode="json"))
 
 
 def config_digest(config: RunConfig) -> str:
@@ -224,22 +225,24 @@ def _read(preset_or_path: str, folder: Path | Traversable | None) -> _Source:
     path = Path(preset_or_path)
     if path.suffix in _SUFFIXES or path.is_file():
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path)
         except FileNotFoundError:
             raise ConfigError(
                 f"{path}: there is no such file; give the path of a YAML file or the name of a preset"
             ) from None
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise ConfigError(
-                f"{path}: cannot be read ({error}); give the path of a readable YAML file"
+                f"{path}: cannot be read ({error.strerror}); give the path of a readable YAML file"
             ) from None
-        return _parse_yaml(text, str(path))
+        except DataError as error:
+            raise ConfigError(str(error)) from None
+        return _parse(text, str(path))
     names: list[str] = []
     if folder is not None:
         names = sorted(e.name.removesuffix(".yaml") for e in folder.iterdir() if e.name.endswith(".yaml"))
         if preset_or_path in names:
             file = f"{preset_or_path}.yaml"
-            return _parse_yaml(folder.joinpath(file).read_text(encoding="utf-8"), file)
+            return _parse(folder.joinpath(file).read_text(encoding="utf-8"), file)
     choice = (
         f"choose from {', '.join(names)}, or give the path of a YAML file"
         if names
@@ -250,44 +253,14 @@ def _read(preset_or_path: str, folder: Path | Traversable | None) -> _Source:
     )
 
 
-def _parse_yaml(text: str, name: str) -> _Source:
-    places: dict[tuple[str, ...], str] = {}
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        if node is not None:
-            _place(node, (), name, places)
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark is not None else ""
-        what = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"{name}{where}: not valid YAML ({what}); mend the line") from None
-    if values is None:
-        values = {}
+def _parse(text: str, name: str) -> _Source:
+    parsed = parse_yaml(text, name)
+    values = {} if parsed.value is None else parsed.value
     if not isinstance(values, dict):
         raise ConfigError(
             f"{name}, line 1: a configuration is a mapping of settings, not a {type(values).__name__}"
         )
-    return _Source(name, values, places)
-
-
-def _place(node: yaml.Node, path: tuple[str, ...], name: str, places: dict[tuple[str, ...], str]) -> None:
-    """Notes file and line of every key; YAML itself would let a second one of a name win in silence."""
-    if len(path) > _MAX_DEPTH:
-        where = f"{name}, line {node.start_mark.line + 1}"
-        raise ConfigError(f"{where}: nested too deeply; does an alias contain itself?")
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            at = (*path, str(key.value))
-            where = f"{name}, line {key.start_mark.line + 1}"
-            if at in places:
-                raise ConfigError(f"{where}: {'.'.join(at)} is set twice (first at {places[at]}); keep one")
-            places[at] = where
-            _place(value, at, name, places)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            places[(*path, str(index))] = f"{name}, line {value.start_mark.line + 1}"
-            _place(value, (*path, str(index)), name, places)
+    return _Source(name, values, parsed.places)
 
 
 def _apply(override: str, values: dict[str, Any], places: dict[tuple[str, ...], str]) -> Fault | None:
@@ -298,9 +271,9 @@ def _apply(override: str, values: dict[str, Any], places: dict[tuple[str, ...], 
     if not equals or not all(path):
         return Fault((), "it is not of the form a.b.c=value", where)
     try:
-        value = yaml.safe_load(text) if text.strip() else ""
-    except yaml.YAMLError:
-        return Fault(path, f"has a value that is not valid YAML ({text!r}); quote it", where)
+        value = parse_setting(text)
+    except ConfigError as error:
+        return Fault(path, str(error), where)
     section: Any = values
     for depth, part in enumerate(path[:-1], 1):
         if part not in section or section[part] is None:

@@ -314,12 +314,14 @@ def load_settings(path: Path | None, overrides: list[str]) -> PretrainSettings:
     Raises:
         ConfigError: If a file, key or value is wrong; every fault is listed.
     """
-    import yaml
     from pydantic import ValidationError
 
+    from rlkd.config.strict_yaml import parse_setting, parse_yaml
+    from rlkd.user_files import read_text
+
     try:
-        values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path else {}
-    except (OSError, yaml.YAMLError) as error:
+        values: dict[str, Any] = parse_yaml(read_text(path), str(path)).value or {} if path else {}
+    except OSError as error:
         raise ConfigError(f"cannot read the settings file {path}: {error}") from error
     for item in overrides:
         key, sign, text = item.partition("=")
@@ -329,7 +331,7 @@ def load_settings(path: Path | None, overrides: list[str]) -> PretrainSettings:
         *parents, last = key.split(".")
         for parent in parents:
             place = place.setdefault(parent, {})
-        place[last] = yaml.safe_load(text)
+        place[last] = parse_setting(text)
     try:
         return PretrainSettings.model_validate(values)
     except ValidationError as error:

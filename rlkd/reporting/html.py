@@ -87,9 +87,9 @@ def render_html(content: ReportContent, run: RunManifest) -> str:
 
 def config_yaml(run: RunManifest) -> str:
     """The run's resolved configuration as YAML."""
-    import yaml
+    from rlkd.config.strict_yaml import dump_yaml
 
-    return yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True, width=100)
+    return dump_yaml(run.config, width=100)
 
 
 @cache

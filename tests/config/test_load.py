@@ -158,7 +158,7 @@ def test_faults_in_overrides_name_the_override(tmp_path: Path) -> None:
         f"--set a.b.c=1: a is no setting; the file has {', '.join(PipelineConfig.model_fields)}",
         "--set name.x=3: name.x is no setting; name is a value, not a section",
         "--set nonsense: it is not of the form a.b.c=value",
-        "--set rl.kl=[: rl.kl has a value that is not valid YAML ('['); quote it",
+        "--set rl.kl=[: rl.kl must be a number, not '['",
         "--set rl.steps=ten: rl.steps must be a whole number, not 'ten'",
         "--set rl.stepz=3: rl.stepz is no setting; did you mean rl.steps?",
     ]
@@ -257,7 +257,7 @@ def test_missing_files_and_presets(tmp_path: Path) -> None:
         load_config("gsm8k-smoke")
     binary = tmp_path / "b.yaml"
     binary.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="is UTF-16 text; save it as UTF-8"):
         load_config(str(binary))
 
 
