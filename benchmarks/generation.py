@@ -103,7 +103,9 @@ def timed(write: Write, prompts: list[list[int]], sampling: Sampling) -> tuple[f
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
     began = time.perf_counter()
-    with torch.inference_mode():
+    with (
+        torch.no_grad()
+    ):  # the continuous batches write into tensors from another thread, which inference mode refuses
         write(prompts, sampling)
     if cuda:
         torch.cuda.synchronize()

@@ -143,10 +143,7 @@ class LocalCompleter:
             return request.prompt
         messages = [{"role": message.role, "content": message.content} for message in request.messages]
         if self.config.chat and self._tokenizer.chat_template:
-            text: str = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
-            )
-            return text
+            return _templated(self._tokenizer, messages, self.config.path)
         return "".join(message["content"].rstrip() + "\n" for message in messages)
 
     def _generate(self, requests: list[CompletionRequest]) -> list[CompletionResult | CompletionFault]:
@@ -252,6 +249,31 @@ class LocalCompleter:
         top = row_V.topk(min(TOP_LOGPROBS, row_V.shape[-1]))
         texts = [self._tokenizer.decode([token]) for token in top.indices.tolist()]
         return tuple(zip(texts, top.values.tolist(), strict=True))
+
+
+def _templated(tokenizer: Any, messages: list[dict[str, str]], path: str) -> str:
+    """Fills a chat template; where it refuses a system message (Gemma's does), that text goes to the top of the user's turn.
+
+    Raises:
+        CheckpointError: The template cannot be filled either way.
+    """
+    from jinja2.exceptions import TemplateError
+
+    system = [message["content"] for message in messages if message["role"] == "system"]
+    others = [dict(message) for message in messages if message["role"] != "system"]
+    folded = others
+    if system and others:
+        folded = [{**others[0], "content": "\n\n".join([*system, others[0]["content"]])}, *others[1:]]
+    for tried in (messages, folded):
+        try:
+            text: str = tokenizer.apply_chat_template(tried, tokenize=False, add_generation_prompt=True)
+        except (TemplateError, TypeError, ValueError, KeyError) as error:
+            said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            continue
+        return text
+    raise CheckpointError(
+        f"{path}: the chat template cannot be filled ({said}); set chat to false in structures.*.endpoint"
+    )
 
 
 def model_name(config: LocalEndpoint) -> str:

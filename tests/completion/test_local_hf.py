@@ -11,7 +11,7 @@ import pytest
 
 from rlkd.completion.base import CompletionFault, CompletionRequest, Message
 from rlkd.completion.build import build_completer
-from rlkd.completion.local_hf import LocalCompleter, model_name
+from rlkd.completion.local_hf import LocalCompleter, _templated, model_name
 from rlkd.errors import CheckpointError, EndpointError
 from schemas.config.endpoint import LocalEndpoint
 
@@ -161,3 +161,24 @@ def test_the_name_follows_the_weights(folder: Path, tmp_path: Path) -> None:
 
 def test_built_from_its_configuration(folder: Path) -> None:
     assert isinstance(build_completer(LocalEndpoint(type="local", path=str(folder))), LocalCompleter)
+
+
+def test_a_chat_template_that_refuses_a_system_message_gets_it_in_the_users_turn() -> None:
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0}, unk_token="a")))
+    fill = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1 + 2?"}]
+    tokenizer.chat_template = fill
+    assert _templated(tokenizer, messages, "here") == "system: Be brief.\nuser: 1 + 2?\n"
+    tokenizer.chat_template = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}" + fill
+    )
+    assert _templated(tokenizer, messages, "here") == "user: Be brief.\n\n1 + 2?\n"
+    assert messages[1]["content"] == "1 + 2?"
+    tokenizer.chat_template = "{{ raise_exception('never') }}"
+    with pytest.raises(
+        CheckpointError, match=r"here: the chat template cannot be filled \(never\); set chat to false"
+    ):
+        _templated(tokenizer, messages, "here")

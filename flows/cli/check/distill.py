@@ -15,9 +15,14 @@ from tasks.finished import finished_stages
 
 if TYPE_CHECKING:
     from rlkd.estimates import Student
+    from rlkd.student.probe import Probe
 
 _PROBED = 500
 """Problems whose prompts are measured."""
+_SMALL = 20_000_000
+"""Parameters under which a student's costs are small beside the libraries', and estimated from its sizes."""
+_LARGE = 1_000_000_000
+"""Parameters above which a CPU would take minutes for the smallest step."""
 
 
 def examine(config: PipelineConfig, output: str | None = None) -> Findings:
@@ -49,7 +54,10 @@ def examine(config: PipelineConfig, output: str | None = None) -> Findings:
         held_out = len(splits.get("test", [])) + len(splits.get("ood", []))
         train = len(splits.get("train", []))
         lengths = found.prompt_tokens or [0.6 * config.student.max_prompt_tokens]
-        costs = found.costs = estimate(config, student, Work(train, held_out, sum(lengths) / len(lengths)))
+        traces = sum(found.trace_tokens) / len(found.trace_tokens) if found.trace_tokens else None
+        probed = _probe(config, student) if not found.wrong else None
+        work = Work(train, held_out, sum(lengths) / len(lengths), traces, probed)
+        costs = found.costs = estimate(config, student, work)
     with found.checking("output"):
         check_output(config, output, costs.disk_mb if costs is not None else 200.0, found)
     _finished(config, output, found)
@@ -132,6 +140,7 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
             )  # refuses a tag that is never closed
         found.add("prompt", f"ends with {book.opening.strip()}, from which traces and completions go on")
     completions = trace_lengths(book, problems[:_PROBED])
+    found.trace_tokens = [float(length) for length in completions]
     for what, values, limit in (
         ("prompts", lengths, "max_prompt_tokens"),
         ("traces", completions, "max_completion_tokens"),
@@ -145,6 +154,22 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
             f"student.max_prompt_tokens + student.max_completion_tokens = {budget} exceed the student's context of {student.context} tokens; lower one of them"
         )
     return student
+
+
+def _probe(config: PipelineConfig, student: Student) -> Probe | None:
+    """Measures a student whose cost matters, where its weights are at hand and this machine is fit to train it."""
+    import torch
+
+    from rlkd.student.checkpoints import resolve_model_path
+    from rlkd.student.probe import measure
+
+    model, on_gpu = config.student.model, torch.cuda.is_available()
+    too_large = not on_gpu and (student.parameters > _LARGE or config.student.dtype == "bfloat16")
+    if model.type != "checkpoint" or student.parameters < _SMALL or too_large:
+        return None
+    if not Path(resolve_model_path(model.path)).is_dir():
+        return None  # on the hub: a check fetches no weights
+    return measure(config.student, config.rl.optimizer.gradient_checkpointing)
 
 
 def _finished(config: PipelineConfig, output: str | None, found: Findings) -> None:

@@ -20,11 +20,13 @@ class Findings:
     Attributes:
         rows: (what, verdict, details); the verdict is ``ok``, ``note`` or ``wrong``.
         prompt_tokens: Lengths of some prompts.
+        trace_tokens: Lengths of the traces that came with them.
         costs: What the run is estimated to cost, where its student is known.
     """
 
     rows: list[tuple[str, str, str]] = field(default_factory=list)
     prompt_tokens: list[float] = field(default_factory=list)
+    trace_tokens: list[float] = field(default_factory=list)
     costs: Costs | None = None
 
     @property

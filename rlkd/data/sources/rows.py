@@ -163,12 +163,15 @@ def _traces(values: Mapping[str, Any], columns: tuple[str, ...]) -> tuple[str, .
     found: list[str] = []
     for column in columns:
         value = values.get(column)
-        found += [
-            item.strip()
-            for item in (value if isinstance(value, (list, tuple)) else [value])
-            if isinstance(item, str)
-        ]
+        found += [_path(item) for item in (value if isinstance(value, (list, tuple)) else [value])]
     return tuple(path for path in found if path)
+
+
+def _path(item: Any) -> str:
+    """A teacher path: text, or an object that holds it as ``text`` (``{"model": "gpt4", "text": "..."}``); else empty."""
+    if isinstance(item, Mapping):
+        item = item.get("text")
+    return item.strip() if isinstance(item, str) else ""
 
 
 def _shown(value: Any) -> Any:

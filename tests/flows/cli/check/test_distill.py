@@ -19,6 +19,7 @@ from flows.configure import configure_any
 from rlkd.config.load import parse_config
 from rlkd.errors import ConfigError, UserError
 from rlkd.estimates import Costs, Student, Work, estimate
+from rlkd.student.probe import Probe
 from schemas.config.gsrm import GsrmConfig
 from schemas.config.pipeline import PipelineConfig
 from tasks.finished import finished_stages
@@ -53,6 +54,8 @@ def test_a_good_configuration_is_described(tmp_path: Path) -> None:
     assert set(found) == {
         "configuration",
         "data",
+        "tracking",
+        "orchestration",
         "student",
         "prompts",
         "qualification",
@@ -331,3 +334,51 @@ def test_the_schema_of_each_kind(capsys: pytest.CaptureFixture[str]) -> None:
     assert "warm_start" in json.loads(capsys.readouterr().out)["properties"]
     with pytest.raises(UserError, match="distill and gsrm"):
         show_schema("grsm")
+
+
+def test_what_was_measured_is_carried_over_in_proportion() -> None:
+    config = _config(
+        warm_start={"batch_size": 4, "max_epochs": 2.0, "traces": 10},
+        traces={"per_problem": 2},
+        rl={"steps": 3, "prompts_per_step": 2, "group_size": 4, "micro_batch": 4},
+    )
+    probe = Probe(base_mb=1000, token_mb=2.0, token_s=0.01, step_s=0.1, row_s=0.02, device="here")
+    student = Student(parameters=10**8, layers=10, width=512, vocabulary=1000, context=640)
+    costs = estimate(config, student, Work(20, 4, 50.0, 100.0, probe))
+    # Warm start: 10 traces of 50 + 100 tokens, twice: 3000 tokens, 0.01 s each, a tenth for what packing leaves; 12 s to start.
+    assert costs.seconds["warm_start"] == pytest.approx(12 + 33)
+    # A step: 100 / 0.6 = 167 sampling steps of 8 rows at 0.1 + 8 * 0.02 s; 8 * 100 + 2 * 50 tokens learned; 8 / 2000 s of scoring.
+    assert costs.seconds["rl"] == pytest.approx(12 + 3 * (100 / 0.6 * 0.26 + 9 + 0.004))
+    # The largest pass: 4 completions of 200 tokens, and one prompt of 50 that they share; the warm start's has 4 * 150 * 1.2 = 720.
+    assert costs.memory_mb == pytest.approx(1000 + 2 * 850)
+    assert costs.assumes == "measured on a small step; 4 completions of 200 tokens in one pass of RL"
+    assert costs.memory_text.startswith("about 2.6 GiB for the largest process (here)")  # 2700 / 1024 = 2.64
+
+
+def test_an_estimate_from_sizes_says_so() -> None:
+    student = Student(parameters=10**6, layers=2, width=64, vocabulary=1000, context=640)
+    costs = estimate(_config(), student, Work(6, 6, 50.0))
+    assert costs.assumes.startswith("from the model's sizes alone, nothing was measured")
+
+
+def test_traces_over_the_limit_are_counted_and_another_limit_is_proposed(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    long = " ".join(f"{i} + 1 = {i + 1}." for i in range(40))
+    rows = [
+        {
+            "question": f"What is {i} + {i}?",
+            "answer": str(2 * i),
+            "solution": long if i % 4 == 0 else "It doubles.",
+        }
+        for i in range(40)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = {
+        "type": "file", "path": str(path), "columns": {"question": "question", "answer": "answer", "traces": ["solution"]},
+        "sizes": {"train": 30, "validation": 5, "test": 5},
+    }  # fmt: skip
+    config = _config(data=data, traces={"teacher": {"type": "column"}}, structures={})
+    verdict, text = _found(examine(config, str(tmp_path / "run")))["traces"]
+    assert verdict == "note"
+    assert "10 of 40 are too long and left out of training; student.max_completion_tokens=" in text
+    assert "would keep 40" in text

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rlkd.student.checkpoints import save_student
+from rlkd.student.fresh import fresh_student
+from rlkd.student.probe import Probe, line, measure, probe
+from schemas.config.student import StudentConfig
+
+from ..training.conftest import STUDENT
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("probe") / "model"
+    shape = {**STUDENT["model"], "context": 512}
+    made = fresh_student(StudentConfig.model_validate({**STUDENT, "model": shape}), ["1 + 2 = 3"], seed=0)
+    save_student(made.model, made.tokenizer, target)
+    return target
+
+
+def named(folder: Path, **changes: Any) -> StudentConfig:
+    model = {"type": "checkpoint", "path": str(folder)}
+    return StudentConfig.model_validate({**STUDENT, "model": model, **changes})
+
+
+def test_a_line_through_points() -> None:
+    assert line([(1, 3), (2, 5), (3, 7)]) == pytest.approx((1, 2))
+    # Least squares of (0, 0), (1, 1), (2, 1): means 1 and 2/3, slope (2/3 + 1/3) / 2 = 0.5, 2/3 - 0.5 = 1/6.
+    assert line([(0, 0), (1, 1), (2, 1)]) == pytest.approx((1 / 6, 0.5))
+
+
+def test_a_step_and_a_few_tokens_are_measured(folder: Path) -> None:
+    torch.set_num_threads(1)
+    found = probe(named(folder))
+    assert found.base_mb > 50  # torch alone takes more
+    assert found.token_s > 0
+    assert found.token_mb >= 0
+    assert found.step_s + found.row_s > 0
+
+
+def test_adapters_and_checkpointing_are_measured_too(folder: Path) -> None:
+    torch.set_num_threads(1)
+    assert probe(named(folder, lora={"rank": 2}), checkpointing=True).token_s > 0
+
+
+def test_it_runs_in_a_process_of_its_own_and_gives_up_in_time(folder: Path, tmp_path: Path) -> None:
+    found = measure(named(folder))
+    assert isinstance(found, Probe)
+    assert found.token_s > 0
+    assert measure(named(folder), limit_s=0.05) is None
