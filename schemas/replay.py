@@ -13,7 +13,7 @@ class ReplaySide(Schema):
     Attributes:
         reward: Mean reward.
         reward_std: Its standard deviation over completions.
-        structure, outcome, format, length: Mean components.
+        components: Mean of each component, by name.
         missing: Share of completions whose reward is missing.
         flat_groups: Share of groups whose rewards do not differ, so that they teach nothing.
         outcome_auroc: Chance that a right completion is paid more than a wrong one of the same group.
@@ -21,10 +21,7 @@ class ReplaySide(Schema):
 
     reward: float | None
     reward_std: float | None
-    structure: float | None
-    outcome: float | None
-    format: float | None
-    length: float | None
+    components: dict[str, float | None] = Field(default_factory=dict)
     missing: float
     flat_groups: float
     outcome_auroc: float | None

@@ -48,7 +48,8 @@ class RewardRecord(Schema):
         finish_reason: ``stop`` or ``length`` (hit the limit).
         steps_found: Steps that the decomposer found in it.
         verdicts: Per-step verdicts.
-        structure, outcome, format, length: Components in [0, 1].
+        components: What was measured, each in [0, 1], by name (``structure``, ``outcome``, ``format``, ``length``, and what
+            ``rewards.components`` adds); a column each in the ledger.
         alpha: Weight of structure at that step.
         reward: The combination in [0, 1].
         advantage: As used in the loss; 0 for a masked row.
@@ -63,11 +64,18 @@ class RewardRecord(Schema):
     finish_reason: FinishReason
     steps_found: int = 0
     verdicts: tuple[StepVerdict, ...] = ()
-    structure: float | None = None
-    outcome: float | None = None
-    format: float | None = None
-    length: float | None = None
+    components: dict[str, float | None] = Field(default_factory=dict)
     alpha: float = 0.5
     reward: float | None = None
     advantage: float | None = None
     missing: tuple[str, ...] = ()
+
+    @property
+    def structure(self) -> float | None:
+        """The structure component."""
+        return self.components.get("structure")
+
+    @property
+    def outcome(self) -> float | None:
+        """The outcome component."""
+        return self.components.get("outcome")

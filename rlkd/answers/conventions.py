@@ -94,6 +94,11 @@ def read_any(text: str) -> ParsedOutput:
     return ParsedOutput(body, None, False)
 
 
+def read_output_or_any(text: str, output: OutputFormat | None) -> ParsedOutput:
+    """Reads a completion in its convention, or in the first that fits where ``output`` is ``None``."""
+    return read_any(text) if output is None else read_output(text, output)
+
+
 def path_of(text: str, output: OutputFormat | None) -> str:
     """The reasoning of a completion: what the structure reward scores, wherever it is scored.
 
@@ -101,7 +106,7 @@ def path_of(text: str, output: OutputFormat | None) -> str:
         text: The completion, without the prompt.
         output: The convention in which it states its answer; ``None`` takes the first that fits.
     """
-    return (read_any(text) if output is None else read_output(text, output)).path
+    return read_output_or_any(text, output).path
 
 
 def write_output(path: str, answer: str, output: OutputFormat) -> str:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlkd.answers.conventions import path_of, read_output
 from rlkd.evaluation.parts import Grade, PathComparison
 from rlkd.io import iter_rows
-from rlkd.rewards.format import format_reward
-from rlkd.rewards.outcome import outcome_reward
+from rlkd.rewards.components import Rollout
+from rlkd.rewards.components.outcome import outcome_reward
+from rlkd.rewards.measure import make_components, measure, read_rollout
 from rlkd.rewards.scoring import step_verdict
 from rlkd.structure.factory import make_scorer
 from rlkd.structure.interfaces import PathItem
 from rlkd.structure.scorer import ScoreItem
 from schemas.alignment import StructureScore
 from schemas.config.pipeline import PipelineConfig
+from schemas.config.rewards import RewardsConfig
 from schemas.config.structure import PrefixAlignmentConfig, StructuresConfig
 from schemas.evaluation import CheckpointName, SampleStep
 from schemas.problem import Problem
@@ -47,6 +49,7 @@ class StudentExaminer:
         self.inputs = inputs
         self.scorer = make_scorer(_bounded(config.structures))
         self.teachers = _teachers(inputs["structures"])
+        self.components = make_components(RewardsConfig())  # the standard ones, whatever RL was paid for
         self._runner = asyncio.Runner()
         self._paths: dict[str, str] | None = None
         self._sampler: LocalSampler | None = None
@@ -101,33 +104,39 @@ class StudentExaminer:
         ]
 
     def grade(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[Grade]:
-        """All scores of completions, in order."""
-        output = self.config.student.output
-        structures = self._structure(problems, completions)
+        """All scores of completions, in order; each is read once."""
+        rollouts = self._read(problems, completions)
+        scores = self._structure(problems, rollouts)
+        rollouts = [
+            replace(rollout, structure=score) for rollout, score in zip(rollouts, scores, strict=True)
+        ]
         return [
             Grade(
-                answer=read_output(completion.text, output).answer,
-                correct=right,
-                format=format_reward(completion.text, output, completion.finish_reason == "stop"),
-                structure=structure,
+                answer=rollout.parsed.answer,
+                correct=None if values["outcome"] is None else values["outcome"] >= 1.0,
+                format=values["format"],
+                structure=values["structure"],
             )
-            for completion, right, structure in zip(
-                completions, self.right(problems, completions), structures, strict=True
-            )
+            for rollout, values in zip(rollouts, measure(rollouts, self.components), strict=True)
         ]
 
     def right(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[bool | None]:
         """Whether each completion's answer is right, in order; equal answers to a problem are verified once."""
-        output = self.config.student.output
         known: dict[tuple[str, str | None], bool | None] = {}
         found: list[bool | None] = []
-        for problem, completion in zip(problems, completions, strict=True):
-            key = problem.id, read_output(completion.text, output).answer
+        for problem, rollout in zip(problems, self._read(problems, completions), strict=True):
+            key = problem.id, rollout.parsed.answer
             if key not in known:
-                score = outcome_reward(completion.text, problem.answer, output, problem)
+                score = outcome_reward(rollout)
                 known[key] = None if score is None else score >= 1.0
             found.append(known[key])
         return found
+
+    def _read(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[Rollout]:
+        return [
+            read_rollout(completion, problem, self.config.student)
+            for problem, completion in zip(problems, completions, strict=True)
+        ]
 
     def compare(self, problem: Problem, texts: Sequence[str]) -> PathComparison:
         """Completions beside the teacher's path that the last of them follows best, by its steps."""
@@ -168,21 +177,16 @@ class StudentExaminer:
         return made[0] if made else None
 
     def _structure(
-        self, problems: Sequence[Problem], completions: Sequence[Completion]
-    ) -> list[float | None]:
-        """Structure scores; missing where the problem has no teacher path."""
-        output = self.config.student.output
+        self, problems: Sequence[Problem], rollouts: Sequence[Rollout]
+    ) -> list[StructureScore | None]:
+        """Structure scores of what RL rewards, the path; missing where the problem has no teacher path."""
         taught = [i for i, problem in enumerate(problems) if problem.id in self.teachers]
-        paths = [path_of(completions[i].text, output) for i in taught]  # what RL rewards
         scores = self._score(
-            [
-                _item(problems[i], self.teachers[problems[i].id], path)
-                for i, path in zip(taught, paths, strict=True)
-            ]
+            [_item(problems[i], self.teachers[problems[i].id], rollouts[i].parsed.path) for i in taught]
         )
-        found: list[float | None] = [None] * len(problems)
+        found: list[StructureScore | None] = [None] * len(problems)
         for i, score in zip(taught, scores, strict=True):
-            found[i] = None if score is None else score.structure
+            found[i] = score
         return found
 
     def _score(self, items: Sequence[ScoreItem]) -> list[StructureScore | None]:

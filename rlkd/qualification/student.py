@@ -6,9 +6,10 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rlkd.answers.conventions import read_any, read_output
+from rlkd.answers.conventions import read_any
 from rlkd.qualification.pairs import Labelled, drawn
-from rlkd.rewards.outcome import outcome_reward
+from rlkd.rewards.components.outcome import outcome_reward
+from rlkd.rewards.measure import read_rollout
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import StudentPairs
 from schemas.problem import Problem
@@ -56,11 +57,11 @@ def label(
     teachers: Mapping[str, Sequence[str]],
 ) -> tuple[list[LabelledPair], int]:
     """Completions as labelled pairs, and how many the verifier gave no verdict on."""
-    output = config.student.output
     taught = {name: tuple(read_any(path).path for path in paths) for name, paths in teachers.items()}
     pairs = []
     for problem, completion in zip(problems, completions, strict=True):
-        outcome = outcome_reward(completion.text, problem.answer, output, problem)
+        rollout = read_rollout(completion, problem, config.student)
+        outcome = outcome_reward(rollout)
         if outcome is None:
             continue
         pairs.append(
@@ -68,7 +69,7 @@ def label(
                 group=problem.id,
                 problem=problem.question,
                 teachers=taught[problem.id],
-                student=read_output(completion.text, output).path,
+                student=rollout.parsed.path,
                 right=outcome >= 1.0,
                 domain=problem.domain,
             )

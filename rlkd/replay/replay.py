@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from rlkd.answers.conventions import OutputFormat, path_of
+from rlkd.answers.conventions import ParsedOutput
 from rlkd.config.load import load_config
 from rlkd.errors import ConfigError, DataError, UserError
 from rlkd.io import read_rows
 from rlkd.replay.ranking import advantages, deviation, kendall, mean, pearson, spearman
-from rlkd.rewards.combine import Components, combine, length_term
+from rlkd.rewards.combine import RIGHT, combine
+from rlkd.rewards.components import Rollout
+from rlkd.rewards.components.length import length_reward
 from rlkd.rewards.ledger import Ledger, check_new_ledger, read_ledger
+from rlkd.rewards.measure import make_components, measure, read_rollout, wait_for_values
 from rlkd.rewards.scoring import step_verdict
-from rlkd.rewards.statistics import group_records, without_difference
+from rlkd.rewards.statistics import components_of, group_records, without_difference
 from rlkd.structure.factory import make_decomposer, make_scorer
 from rlkd.structure.interfaces import PathItem
 from rlkd.structure.scorer import ScoreItem
@@ -30,13 +33,14 @@ from schemas.alignment import StructureScore
 from schemas.artifact import RunManifest
 from schemas.base import JsonValue
 from schemas.config.pipeline import PipelineConfig
+from schemas.config.rewards import RewardsConfig
+from schemas.config.student import StudentConfig
 from schemas.problem import Problem
 from schemas.replay import ReplayReport, ReplaySide, ReplayStep
-from schemas.rollout import RewardRecord
+from schemas.rollout import Completion, RewardRecord
 from schemas.structure import Structure
 
 _CHANGEABLE = ("rewards", "structures", "rl.scale_rewards", "rl.mask_truncated")
-_RIGHT = 0.5
 
 
 @dataclass(frozen=True)
@@ -126,12 +130,14 @@ def replay(
     )
     if not before.rewards.observe_structure:  # where alpha was 0, structure was never looked at
         rescore = rescore or any(row.structure is None and "structure" not in row.missing for row in rows)
+    further = _measured_as(after.rewards)
+    rescore = rescore or any(_measured_as(before.rewards).get(name) != how for name, how in further.items())
     parts: Sequence[RewardRecord] = rows
     if rescore:
         parts = _rescore(rows, inputs, after)
-    other_length = before.rewards.length_free != after.rewards.length_free
-    rewarded = [_combine(row, after, other_length) for row in parts]
-    new = _with_advantages(rewarded, after)
+    elif before.rewards.length_free != after.rewards.length_free:
+        parts = [_with_length(row, after) for row in rows]
+    new = _with_advantages([_combine(row, after.rewards) for row in parts], after)
     return new, _compare(rows, new, rescore, changed)
 
 
@@ -154,6 +160,13 @@ def _differences(before: PipelineConfig, after: PipelineConfig) -> tuple[str, ..
     return tuple(f"{name}: {_short(old)} -> {_short(new)}" for name, old, new in found)
 
 
+def _measured_as(config: RewardsConfig) -> dict[str, dict[str, JsonValue]]:
+    """What each further component's values depend on, by name: its settings but its weight."""
+    return {
+        name: settings.model_dump(exclude={"weight", "schedule"}) for name, settings in config.further.items()
+    }
+
+
 def _walk(before: JsonValue, after: JsonValue, name: str) -> Iterator[tuple[str, JsonValue, JsonValue]]:
     if isinstance(before, dict) and isinstance(after, dict):
         for key in dict.fromkeys([*before, *after]):
@@ -171,7 +184,7 @@ def _short(value: JsonValue) -> str:
 
 
 def _rescore(rows: Sequence[RewardRecord], inputs: ReplayInputs, after: PipelineConfig) -> list[RewardRecord]:
-    """The rows with structure scored again from their completions."""
+    """The rows with everything but outcome and format measured again from their completions."""
     from rlkd.data.drawn import Pair, drawn_pairs
 
     for stage in ("data", "traces", "structures"):
@@ -182,12 +195,31 @@ def _rescore(rows: Sequence[RewardRecord], inputs: ReplayInputs, after: Pipeline
     pairs: list[Pair] = drawn_pairs(inputs.folders)
     problems = {problem.id: problem for problem, _ in pairs}
 
-    async def score() -> list[StructureScore | None]:
-        teachers = await _teachers(pairs, inputs, after)
-        items = [_item(row, problems, teachers, after.student.output) for row in rows]
-        return await make_scorer(after.structures).score(items)
+    components = {
+        name: ask for name, ask in make_components(after.rewards).items() if name not in ("outcome", "format")
+    }
 
-    return [_with_structure(row, found) for row, found in zip(rows, asyncio.run(score()), strict=True)]
+    async def measured() -> list[RewardRecord]:
+        teachers = await _teachers(pairs, inputs, after)
+        rollouts = [_rollout(row, problems, after.student) for row in rows]
+        items = [
+            ScoreItem(
+                rollout.question,
+                tuple(teachers.get(row.problem_id, ())),
+                rollout.parsed.path,
+                problems[row.problem_id].domain,
+            )
+            for row, rollout in zip(rows, rollouts, strict=True)
+        ]
+        scores = await make_scorer(after.structures).score(items)
+        rollouts = [
+            replace(rollout, structure=score) for rollout, score in zip(rollouts, scores, strict=True)
+        ]
+        values = measure(rollouts, components)
+        await wait_for_values(values)
+        return [_measured(*parts) for parts in zip(rows, scores, values, strict=True)]
+
+    return asyncio.run(measured())
 
 
 async def _teachers(
@@ -210,41 +242,51 @@ async def _teachers(
     return teachers
 
 
-def _item(
-    row: RewardRecord,
-    problems: Mapping[str, Problem],
-    teachers: Mapping[str, list[Structure]],
-    output: OutputFormat,
-) -> ScoreItem:
+def _rollout(row: RewardRecord, problems: Mapping[str, Problem], student: StudentConfig) -> Rollout:
     problem = problems.get(row.problem_id)
     if problem is None:
         raise DataError(
             f"the ledger names problem {row.problem_id}, which the run's data does not have; the folders do not belong together"
         )
-    path = path_of(row.completion, output)
-    return ScoreItem(problem.question, tuple(teachers.get(row.problem_id, ())), path, problem.domain)
+    completion = Completion(
+        problem_id=row.problem_id, text=row.completion, tokens=row.tokens, finish_reason=row.finish_reason
+    )
+    return read_rollout(completion, problem, student)
 
 
-def _with_structure(row: RewardRecord, score: StructureScore | None) -> RewardRecord:
-    if score is None:
-        return row.model_copy(update={"structure": None, "steps_found": 0, "verdicts": ()})
-    verdicts = tuple(step_verdict(match) for match in score.steps)
+def _measured(
+    row: RewardRecord, score: StructureScore | None, values: Mapping[str, float | None]
+) -> RewardRecord:
+    verdicts = () if score is None else tuple(step_verdict(match) for match in score.steps)
     return row.model_copy(
-        update={"structure": score.structure, "steps_found": score.student_steps, "verdicts": verdicts}
+        update={
+            "components": {**row.components, **values},
+            "steps_found": 0 if score is None else score.student_steps,
+            "verdicts": verdicts,
+        }
     )
 
 
 # -- rewards and advantages -----------------------------------------------------------------------------
 
 
-def _combine(row: RewardRecord, config: PipelineConfig, other_length: bool) -> RewardRecord:
-    length = row.length
-    if other_length:
-        length = length_term(row.tokens, config.student.max_completion_tokens, config.rewards.length_free)
-    made = combine(Components(row.structure, row.outcome, row.format, length), config.rewards, row.step)
-    return row.model_copy(
-        update={"length": length, "alpha": made.alpha, "reward": made.reward, "missing": made.missing}
+def _with_length(row: RewardRecord, config: PipelineConfig) -> RewardRecord:
+    """A row with the length component measured again, for which nothing but the row is needed."""
+    rollout = Rollout(
+        "",
+        None,
+        row.completion,
+        ParsedOutput(row.completion, None, False),
+        tokens=row.tokens,
+        max_tokens=config.student.max_completion_tokens,
     )
+    value = length_reward(rollout, config.rewards.length_free)
+    return row.model_copy(update={"components": {**row.components, "length": value}})
+
+
+def _combine(row: RewardRecord, config: RewardsConfig) -> RewardRecord:
+    made = combine(row.components, config, row.step)
+    return row.model_copy(update={"alpha": made.alpha, "reward": made.reward, "missing": made.missing})
 
 
 def _with_advantages(rows: Sequence[RewardRecord], config: PipelineConfig) -> list[RewardRecord]:
@@ -315,8 +357,8 @@ def _rank(old: Sequence[RewardRecord], new: Sequence[RewardRecord]) -> tuple[flo
 def _side(rows: Sequence[RewardRecord], groups: Sequence[Sequence[RewardRecord]]) -> ReplaySide:
     rewards = [row.reward for row in rows if row.reward is not None]
     means = {
-        name: mean([value for row in rows if (value := getattr(row, name)) is not None])
-        for name in ("structure", "outcome", "format", "length")
+        name: mean([value for row in rows if (value := row.components.get(name)) is not None])
+        for name in components_of(rows)
     }
     return ReplaySide(
         reward=mean(rewards),
@@ -324,7 +366,7 @@ def _side(rows: Sequence[RewardRecord], groups: Sequence[Sequence[RewardRecord]]
         missing=1 - len(rewards) / len(rows),
         flat_groups=sum(map(without_difference, groups)) / len(groups),
         outcome_auroc=_auroc(groups),
-        **means,
+        components=means,
     )
 
 
@@ -335,8 +377,8 @@ def _auroc(groups: Sequence[Sequence[RewardRecord]]) -> float | None:
         known = [
             (row.outcome, row.reward) for row in group if row.outcome is not None and row.reward is not None
         ]
-        right = [reward for outcome, reward in known if outcome >= _RIGHT]
-        wrong = [reward for outcome, reward in known if outcome < _RIGHT]
+        right = [reward for outcome, reward in known if outcome >= RIGHT]
+        wrong = [reward for outcome, reward in known if outcome < RIGHT]
         won += sum((a > b) + 0.5 * (a == b) for a in right for b in wrong)
         pairs += len(right) * len(wrong)
     return won / pairs if pairs else None
@@ -369,9 +411,10 @@ def replay_table(report: ReplayReport) -> str:
         else "  stored components combined again"
     )
     lines.append(f"{'':28}{'before':>9}{'after':>9}")
-    for name in ReplaySide.model_fields:
+    before, after = _figures(report.before), _figures(report.after)
+    for name in dict.fromkeys([*before, *after]):
         lines.append(
-            f"{name.replace('_', ' '):28}{_number(getattr(report.before, name)):>9}{_number(getattr(report.after, name)):>9}"
+            f"{name.replace('_', ' '):28}{_number(before.get(name)):>9}{_number(after.get(name)):>9}"
         )
     lines.append(
         f"ranking within groups: Kendall {_number(report.kendall)}, Spearman {_number(report.spearman)} over {report.ranked_groups} groups"
@@ -382,6 +425,13 @@ def replay_table(report: ReplayReport) -> str:
         f"sign turned for {_share(report.sign_flips)} of the completions"
     )
     return "\n".join(lines)
+
+
+def _figures(side: ReplaySide) -> dict[str, float | None]:
+    """One side's figures by name, the components after the reward."""
+    figures = side.model_dump(exclude={"components"})
+    first = {name: figures.pop(name) for name in ("reward", "reward_std")}
+    return {**first, **side.components, **figures}
 
 
 def _number(value: float | None) -> str:

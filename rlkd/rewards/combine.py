@@ -1,29 +1,21 @@
 """The combination of the reward's components into one number in [0, 1].
 
-``reward = (1 - format - length) * core + format * F + length * L`` with
-``core = alpha * S + (1 - alpha) * O`` (paper, section 3.3: R = alpha R_GSRM + (1 - alpha) R_outcome).
-Each of the three weights may change over training. Differs from the paper's code: every component and the result are
-in [0, 1], and a component that could not be computed makes the reward *missing*, never zero.
+``reward = (1 - sum of the other weights) * core + sum of weight * component`` with
+``core = alpha * structure + (1 - alpha) * outcome`` (paper, section 3.3: R = alpha R_GSRM + (1 - alpha) R_outcome), the
+others being format, length and whatever the configuration adds. Each weight may change over training. Differs from the
+paper's code: every component and the result are in [0, 1], and a component that could not be computed makes the reward
+*missing*, never zero.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schemas.config.rewards import RewardsConfig, weight_at
+from schemas.config.rewards import RewardsConfig
 
-_RIGHT = 0.5
-"""Outcome from which a completion counts as right, for gating."""
-
-
-@dataclass(frozen=True, slots=True)
-class Components:
-    """What was measured of one completion, each in [0, 1]; ``None`` where it is missing."""
-
-    structure: float | None
-    outcome: float | None
-    format: float | None
-    length: float | None
+RIGHT = 0.5
+"""Outcome from which a completion counts as right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,61 +33,39 @@ class Combined:
     missing: tuple[str, ...]
 
 
-def length_term(tokens: int, limit: int, free: float) -> float:
-    """1 up to the free share of the budget, then falling in a straight line to 0 at the limit.
+def combine(values: Mapping[str, float | None], config: RewardsConfig, step: int) -> Combined:
+    """Combines what was measured of one completion.
+
+    Only components that carry weight are needed: with ``alpha`` 0, or where ``structure_gate`` leaves structure
+    out, a missing structure score harms nothing. Where structure is left out the outcome takes its weight, so that a
+    right answer is never paid less than a wrong one for being right.
 
     Args:
-        tokens: Tokens of the completion.
-        limit: Budget (``student.max_completion_tokens``).
-        free: Share of the budget that costs nothing.
-    """
-    budget = limit * free
-    if tokens <= budget:
-        return 1.0
-    return max(0.0, (limit - tokens) / (limit - budget)) if limit > budget else 0.0
-
-
-def combine(parts: Components, config: RewardsConfig, step: int) -> Combined:
-    """Combines the components of one completion.
-
-    Only components that carry weight are needed: with ``alpha`` 0, or where the gate shuts structure
-    out, a missing structure score harms nothing. Where the gate shuts structure out the outcome takes
-    its weight, so that a right answer is never paid less than a wrong one for being right.
-
-    Args:
-        parts: The components.
-        config: Weights and gate.
+        values: Each component in [0, 1] by name; ``None`` or absent where it is missing.
+        config: Weights, and when structure counts.
         step: Optimiser step, from 0, for the schedules of the weights.
     """
-    alpha = weight_at(config, "alpha", step)
-    shape, short = weight_at(config, "format", step), weight_at(config, "length", step)
-    needed: dict[str, float | None] = {}
-    weight = _structure_weight(alpha, config, parts.outcome)
-    if weight is None or weight < 1:
-        needed["outcome"] = parts.outcome
-    if weight is not None and weight > 0:
-        needed["structure"] = parts.structure
-    if shape > 0:
-        needed["format"] = parts.format
-    if short > 0:
-        needed["length"] = parts.length
-    missing = tuple(
-        name
-        for name in ("structure", "outcome", "format", "length")
-        if name in needed and needed[name] is None
-    )
+    alpha, terms = config.alpha_at(step), config.weights_at(step)
+    structure, outcome = values.get("structure"), values.get("outcome")
+    share: float | None = alpha
+    if config.structure_gate != "always" and alpha > 0:
+        if outcome is None:
+            share = None  # whether structure counts is not known either
+        elif (outcome >= RIGHT) != (config.structure_gate == "right"):
+            share = 0.0
+    missing = []
+    if structure is None and share is not None and share > 0:
+        missing.append("structure")
+    if outcome is None and (share is None or share < 1):
+        missing.append("outcome")
+    missing += [name for name, weight in terms.items() if weight > 0 and values.get(name) is None]
     if missing:
-        return Combined(None, alpha, missing)
-    core = (weight or 0.0) * (parts.structure or 0.0) + (1 - (weight or 0.0)) * (parts.outcome or 0.0)
-    total = (1 - shape - short) * core + shape * (parts.format or 0.0) + short * (parts.length or 0.0)
+        return Combined(None, alpha, tuple(missing))
+    core = (share or 0.0) * (structure or 0.0) + (1 - (share or 0.0)) * (outcome or 0.0)
+    rest = 1.0
+    for weight in terms.values():
+        rest -= weight
+    total = rest * core
+    for name, weight in terms.items():
+        total += weight * (values.get(name) or 0.0)
     return Combined(min(1.0, max(0.0, total)), alpha, ())
-
-
-def _structure_weight(alpha: float, config: RewardsConfig, outcome: float | None) -> float | None:
-    """Weight of structure for one completion; ``None`` where it depends on a missing outcome."""
-    if config.structure_gate == "always" or alpha == 0:
-        return alpha
-    if outcome is None:
-        return None
-    counts = (outcome >= _RIGHT) == (config.structure_gate == "right")
-    return alpha if counts else 0.0

@@ -16,8 +16,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from rlkd.answers.conventions import read_any
 from rlkd.config.sections import _TOOL_REWARDS
 from rlkd.errors import DataError
+from rlkd.rewards.combine import combine
+from rlkd.rewards.components import Rollout
+from rlkd.rewards.measure import Components, make_components, measure, wait_for_values
 from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_decomposer, make_scorer
 from rlkd.structure.interfaces import UNREAD, Decomposer, PathItem
@@ -30,6 +34,8 @@ from schemas.structure import Structure
 
 BATCH = 256
 """Rows that are read, decomposed and judged together."""
+_UNKNOWN = ("structure", "format", "length")
+"""Components that a missing value of is said otherwise, or that a path alone does not have."""
 _STEP_FIELDS = {
     "index",
     "meta",
@@ -112,7 +118,8 @@ def score_file(
     """
     scorer = make_scorer(structures)
     weights = rewards or _TOOL_REWARDS
-    return _process(source, target, lambda rows: asyncio.run(_score_rows(rows, scorer, weights)))
+    components = make_components(weights)
+    return _process(source, target, lambda rows: asyncio.run(_score_rows(rows, scorer, weights, components)))
 
 
 # -- rows ---------------------------------------------------------------------------------------------
@@ -267,7 +274,7 @@ class _Found:
 
 
 async def _score_rows(
-    rows: list[_Row], scorer: StructureScorer, rewards: RewardsConfig
+    rows: list[_Row], scorer: StructureScorer, rewards: RewardsConfig, components: Components
 ) -> list[dict[str, Any]]:
     parsed: list[_Input | str] = []
     for row in rows:
@@ -275,11 +282,28 @@ async def _score_rows(
             parsed.append(_score_input(row))
         except _RowError as error:
             parsed.append(str(error))
-    scored = iter(await _score_inputs([p for p in parsed if isinstance(p, _Input)], scorer))
+    inputs = [p for p in parsed if isinstance(p, _Input)]
+    found = await _score_inputs(inputs, scorer)
+    scored = zip(found, await _measured(inputs, found, components), strict=True)
     return [
-        _failed(row, p) if isinstance(p, str) else _scored(row, p, next(scored), rewards)
+        _failed(row, p) if isinstance(p, str) else _scored(row, *next(scored), rewards)
         for row, p in zip(rows, parsed, strict=True)
     ]
+
+
+async def _measured(
+    inputs: Sequence[_Input], found: Sequence[_Found], components: Components
+) -> list[dict[str, float | None] | None]:
+    """The components of each student's path; ``None`` where the row has no reference answer."""
+    rollouts = [
+        Rollout(row.problem, row.answer, row.student, read_any(row.student), structure=made.score)
+        for row, made in zip(inputs, found, strict=True)
+        if row.answer is not None
+    ]
+    rows = measure(rollouts, components)
+    await wait_for_values(rows)
+    left = iter(rows)
+    return [None if row.answer is None else next(left) for row in inputs]
 
 
 async def _score_inputs(inputs: Sequence[_Input], scorer: StructureScorer) -> list[_Found]:
@@ -345,20 +369,13 @@ def _failed(row: _Row, error: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _scored(row: _Row, given: _Input, made: _Found, rewards: RewardsConfig) -> dict[str, Any]:
-    from rlkd.rewards.combine import Components, combine
-    from rlkd.rewards.outcome import outcome_reward
-
+def _scored(
+    row: _Row, made: _Found, values: dict[str, float | None] | None, rewards: RewardsConfig
+) -> dict[str, Any]:
     score = made.score
     missing = [] if score is not None else ["structure"]
-    outcome: float | None = None
-    reward: float | None = None
-    if given.answer is not None:
-        outcome = outcome_reward(given.student, given.answer, None)
-        if outcome is None:
-            missing.append("outcome")
-        structure = None if score is None else min(1.0, score.structure)
-        reward = combine(Components(structure, outcome, None, None), rewards, 0).reward
+    if values is not None:  # format and length say nothing of a path alone
+        missing += [name for name in values if name not in _UNKNOWN and values[name] is None]
     steps: Sequence[StepMatch] | None = None if score is None else score.steps
     if made.student is not None:
         steps = [
@@ -368,8 +385,8 @@ def _scored(row: _Row, given: _Input, made: _Found, rewards: RewardsConfig) -> d
         "id": _row_id(row),
         "structure": None if score is None else score.structure,
         "prefix": None if score is None else score.prefix,
-        "outcome": outcome,
-        "reward": reward,
+        "outcome": None if values is None else values["outcome"],
+        "reward": None if values is None else combine(values, rewards, 0).reward,
         "teacher_steps": made.teacher_steps if score is None else score.teacher_steps,
         "student_steps": None if steps is None else len(steps),
         "steps": None if steps is None else [step.model_dump(mode="json") for step in steps],

@@ -15,16 +15,16 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rlkd.answers.conventions import OutputFormat, path_of
+from rlkd.answers.conventions import OutputFormat, read_output_or_any
 from rlkd.errors import ConfigError, DataError, MissingScoreError
 from rlkd.rewards.breaker import CircuitBreaker
-from rlkd.rewards.combine import Combined, Components, combine, length_term
-from rlkd.rewards.format import format_reward
-from rlkd.rewards.outcome import outcome_reward
+from rlkd.rewards.combine import Combined, combine
+from rlkd.rewards.components import STANDARD, Rollout
+from rlkd.rewards.measure import make_components, measure, wait_for_values
 from rlkd.rewards.texts import TextSample, TextScorer
 from rlkd.structure.factory import make_scorer
 from schemas.alignment import StructureScore
@@ -41,12 +41,12 @@ class Scored:
     """A completion's components and their combination.
 
     Attributes:
-        parts: What was measured; ``None`` where it is missing.
+        values: What was measured, by name; ``None`` where it is missing.
         combined: The reward; ``None`` in it where a component that it needs is missing.
         structure: The structure score in full; ``None`` where it is missing.
     """
 
-    parts: Components
+    values: Mapping[str, float | None]
     combined: Combined
     structure: StructureScore | None
 
@@ -83,6 +83,7 @@ class RewardFunction:
         self.output = output
         self.max_completion_tokens = max_completion_tokens
         self.breaker = CircuitBreaker(max_missing_share)
+        self.components = make_components(rewards)
         self._columns = columns
         self._scorer = TextScorer(make_scorer(structures))
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -107,8 +108,8 @@ class RewardFunction:
         scored = self.score(prompts, completions, **columns)
         log = columns.get("log_metric")
         if callable(log):
-            for name in ("structure", "outcome", "format", "length"):
-                known = [value for s in scored if (value := getattr(s.parts, name)) is not None]
+            for name in self.components:
+                known = [value for s in scored if (value := s.values.get(name)) is not None]
                 if known:
                     log(f"rlkd/{name}", sum(known) / len(known))
             log("rlkd/missing", sum(s.combined.reward is None for s in scored) / max(1, len(scored)))
@@ -118,64 +119,60 @@ class RewardFunction:
 
     def score(self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[Scored]:
         """The components and rewards of a batch, in order; see :meth:`__call__`."""
-        samples, answers = self._samples(prompts, completions, columns)
-        structures = self._run(self._scorer.score(samples))
-        ids = columns.get("completion_ids") or [None] * len(samples)
-        state = columns.get("trainer_state")
-        step = int(getattr(state, "global_step", 0) or 0)
         texts = [_text(completion) for completion in completions]
+        rollouts = self._rollouts(prompts, texts, columns)
+        samples = self._samples(rollouts, columns)
+        scores = self._run(self._scorer.score(samples))
+        rollouts = [replace(r, structure=score) for r, score in zip(rollouts, scores, strict=True)]
+        rows = measure(rollouts, self.components)
+        if len(self.components) > len(STANDARD):
+            self._run(wait_for_values(rows))
+        step = int(getattr(columns.get("trainer_state"), "global_step", 0) or 0)
         return [
-            self._combine(text, answer, structure, own, step)
-            for text, answer, structure, own in zip(texts, answers, structures, ids, strict=True)
+            Scored(values, combine(values, self.rewards, step), score)
+            for values, score in zip(rows, scores, strict=True)
         ]
 
-    def _samples(
-        self, prompts: Sequence[Any], completions: Sequence[Any], columns: Mapping[str, Any]
-    ) -> tuple[list[TextSample], list[str | None]]:
-        teacher_column, answer_column, problem_column = self._columns
-        count = len(completions)
-        teachers = _column(columns, teacher_column, count, "the teacher's path or paths of each problem")
+    def _rollouts(
+        self, prompts: Sequence[Any], texts: Sequence[str], columns: Mapping[str, Any]
+    ) -> list[Rollout]:
+        """Reads each completion once."""
+        _, answer_column, problem_column = self._columns
+        answers: Sequence[Any] = [None] * len(texts)
         if answer_column in columns or self.rewards.alpha < 1 or self.rewards.alpha_schedule is not None:
-            answers = _column(columns, answer_column, count, "the reference answer of each problem")
-        else:
-            answers = [None] * count
-        problems = (
-            prompts
-            if problem_column is None
-            else _column(columns, problem_column, count, "the text of each problem")
-        )
-        domains = columns.get("domain") or ["math"] * count
-        samples = []
-        for i in range(count):
-            paths = (teachers[i],) if isinstance(teachers[i], str) else tuple(teachers[i] or ())
-            if not all(isinstance(path, str) for path in paths):
-                raise DataError(
-                    f"column {teacher_column!r}, row {i}: must be a path or a list of paths, each a text"
-                )
-            student = path_of(_text(completions[i]), self.output)
-            samples.append(TextSample(_text(problems[i]), paths, student, str(domains[i])))
-        return samples, [None if answer is None else str(answer) for answer in answers]
-
-    def _combine(
-        self,
-        text: str,
-        answer: str | None,
-        structure: StructureScore | None,
-        ids: Sequence[int] | None,
-        step: int,
-    ) -> Scored:
+            answers = _column(columns, answer_column, len(texts), "the reference answer of each problem")
+        problems = prompts
+        if problem_column is not None:
+            problems = _column(columns, problem_column, len(texts), "the text of each problem")
         limit = self.max_completion_tokens
-        finished = limit is None or ids is None or len(ids) < limit
-        length = None
-        if limit is not None and ids is not None:
-            length = length_term(len(ids), limit, self.rewards.length_free)
-        parts = Components(
-            structure=None if structure is None else min(1.0, structure.structure),
-            outcome=None if answer is None else outcome_reward(text, answer, self.output),
-            format=None if self.output is None else format_reward(text, self.output, finished),
-            length=length,
-        )
-        return Scored(parts, combine(parts, self.rewards, step), structure)
+        lengths = [
+            None if ids is None else len(ids) for ids in columns.get("completion_ids") or [None] * len(texts)
+        ]
+        return [
+            Rollout(
+                question=_text(problem),
+                reference=None if answer is None else str(answer),
+                text=text,
+                parsed=read_output_or_any(text, self.output),
+                output=self.output,
+                tokens=tokens,
+                max_tokens=limit,
+                finished=limit is None or tokens is None or tokens < limit,
+            )
+            for problem, answer, text, tokens in zip(problems, answers, texts, lengths, strict=True)
+        ]
+
+    def _samples(self, rollouts: Sequence[Rollout], columns: Mapping[str, Any]) -> list[TextSample]:
+        name = self._columns[0]
+        teachers = _column(columns, name, len(rollouts), "the teacher's path or paths of each problem")
+        domains = columns.get("domain") or ["math"] * len(rollouts)
+        samples = []
+        for i, (rollout, given, domain) in enumerate(zip(rollouts, teachers, domains, strict=True)):
+            paths = (given,) if isinstance(given, str) else tuple(given or ())
+            if not all(isinstance(path, str) for path in paths):
+                raise DataError(f"column {name!r}, row {i}: must be a path or a list of paths, each a text")
+            samples.append(TextSample(rollout.question, paths, rollout.parsed.path, str(domain)))
+        return samples
 
     def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Runs a coroutine in the loop of this function's own thread, which is started when first needed."""
@@ -262,8 +259,8 @@ def compute_score(
         output: As in :func:`make_reward_function`.
 
     Returns:
-        ``score`` (the reward, in [0, 1]) and its components ``structure``, ``prefix`` and ``outcome`` (NaN where it is not
-        known and carries no weight).
+        ``score`` (the reward, in [0, 1]) and its components ``structure``, ``prefix``, ``outcome`` and what
+        ``rewards.components`` adds (NaN where one is not known and carries no weight).
 
     Raises:
         DataError: The row has no teacher path.
@@ -289,11 +286,12 @@ def compute_score(
         raise MissingScoreError(
             f"{data_source}: the {names} of a completion could not be scored; see to the teacher's path or the model behind it"
         )
+    further = [name for name in function.components if name not in STANDARD]
+    known = {name: scored.values.get(name) for name in ("structure", "outcome", *further)}
     return {
         "score": scored.combined.reward,
-        "structure": min(1.0, scored.structure.structure),
         "prefix": scored.structure.prefix,
-        "outcome": math.nan if scored.parts.outcome is None else scored.parts.outcome,
+        **{name: math.nan if value is None else value for name, value in known.items()},
     }
 
 

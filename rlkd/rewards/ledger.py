@@ -2,7 +2,7 @@
 
 A part is written at each checkpoint (``part-<first step>-<last step>.parquet``), atomically and before the
 checkpoint counts as complete, so that after a crash the rows past the restored checkpoint can be dropped
-and none before it is lost. Verdicts are a JSON column: any Parquet reader can read the file.
+and none before it is lost. Each component of the reward is a column of its own. Verdicts are a JSON column: any Parquet reader can read the file.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlkd.errors import DataError
+from rlkd.rewards.statistics import components_of
 from schemas.rollout import RewardRecord, StepVerdict
 
 if TYPE_CHECKING:
@@ -92,23 +93,20 @@ def check_new_ledger(folder: Path) -> None:
         raise DataError(f"{folder}: holds a reward ledger already, which would be lost; name a new folder")
 
 
-def _schema() -> pa.Schema:
+def _schema(components: Sequence[str]) -> pa.Schema:
     import pyarrow as pa
 
-    text, number, whole = pa.string(), pa.float64(), pa.int64()
+    text, number, integer = pa.string(), pa.float64(), pa.int64()
     kinds: dict[str, Any] = {
-        "step": whole,
-        "group": whole,
+        "step": integer,
+        "group": integer,
         "problem_id": text,
         "completion": text,
-        "tokens": whole,
+        "tokens": integer,
         "finish_reason": text,
-        "steps_found": whole,
+        "steps_found": integer,
         "verdicts": text,
-        "structure": number,
-        "outcome": number,
-        "format": number,
-        "length": number,
+        **dict.fromkeys(components, number),
         "alpha": number,
         "reward": number,
         "advantage": number,
@@ -124,6 +122,7 @@ def _write_part(folder: Path, rows: Sequence[RewardRecord]) -> None:
     values = []
     for row in rows:
         value = row.model_dump()
+        value |= value.pop("components")
         value["verdicts"] = json.dumps(value["verdicts"], ensure_ascii=False)
         value["missing"] = list(row.missing)
         values.append(value)
@@ -131,7 +130,9 @@ def _write_part(folder: Path, rows: Sequence[RewardRecord]) -> None:
     path = folder / f"part-{min(steps):07d}-{max(steps):07d}.parquet"
     temporary = folder / f".{path.name}.{os.getpid()}.tmp"
     try:
-        pq.write_table(pa.Table.from_pylist(values, schema=_schema()), temporary, compression="zstd")
+        pq.write_table(
+            pa.Table.from_pylist(values, schema=_schema(components_of(rows))), temporary, compression="zstd"
+        )
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -151,5 +152,7 @@ def _read_part(path: Path) -> list[RewardRecord]:
     for value in values:
         verdicts = tuple(StepVerdict.model_validate(verdict) for verdict in json.loads(value.pop("verdicts")))
         missing = tuple(value.pop("missing"))
-        rows.append(RewardRecord.model_validate({**value, "verdicts": verdicts, "missing": missing}))
+        components = {name: value.pop(name) for name in list(value) if name not in RewardRecord.model_fields}
+        given = {**value, "verdicts": verdicts, "missing": missing, "components": components}
+        rows.append(RewardRecord.model_validate(given))
     return rows

@@ -1,22 +1,22 @@
 """Scores completions with every component and combines them: what any trainer calls once per batch.
 
-No trainer is imported here. The scorer of structures is asynchronous and batched; outcome, format and length
-are computed in the calling thread (the verifier's time-outs need the main one).
+No trainer is imported here. Each completion is read once. The scorer of structures is asynchronous and batched; outcome,
+format and length are computed in the calling thread (the verifier's time-outs need the main one).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from rlkd.answers.conventions import path_of
-from rlkd.rewards.combine import Combined, Components, combine, length_term
-from rlkd.rewards.format import format_reward
-from rlkd.rewards.outcome import outcome_reward
+from rlkd.answers.conventions import ParsedOutput, read_output
+from rlkd.rewards.combine import combine
+from rlkd.rewards.components import STANDARD, RewardComponent
+from rlkd.rewards.measure import make_components, measure, read_rollout, wait_for_values
 from rlkd.structure.scorer import ScoreItem
 from schemas.alignment import StepMatch, StructureScore
-from schemas.config.rewards import RewardsConfig, weight_at
+from schemas.config.rewards import RewardsConfig
 from schemas.config.student import StudentConfig
 from schemas.problem import Problem
 from schemas.rollout import Completion, RewardRecord, StepVerdict
@@ -36,11 +36,12 @@ class RewardModel:
     """Everything that scoring a completion needs.
 
     Attributes:
-        rewards: Weights, schedule and gate.
+        rewards: Weights, schedules, and when structure counts.
         student: Output convention and token budget.
         scorer: Scorer of structures.
         problems: Problems by id.
         teachers: Structures of each problem's teacher paths, by problem id.
+        components: The reward's components by name; by default those that ``rewards`` names, made here.
     """
 
     rewards: RewardsConfig
@@ -48,6 +49,11 @@ class RewardModel:
     scorer: Scorer
     problems: Mapping[str, Problem]
     teachers: Mapping[str, Sequence[Structure]]
+    components: Mapping[str, RewardComponent] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.components:
+            object.__setattr__(self, "components", make_components(self.rewards))
 
     async def score(
         self, completions: Sequence[Completion], step: int, first_group: int, group_size: int
@@ -63,67 +69,57 @@ class RewardModel:
         Returns:
             A record per completion, its advantage still ``None``.
         """
-        structures = await self._structures(completions, step)
-        records = []
-        for i, (completion, structure) in enumerate(zip(completions, structures, strict=True)):
-            parts = self._components(completion, structure)
-            made = combine(parts, self.rewards, step)
-            records.append(_record(completion, structure, parts, made, step, first_group + i // group_size))
-        return records
+        read = [read_output(completion.text, self.student.output) for completion in completions]
+        structures = await self._structures(completions, read, step)
+        rollouts = [
+            read_rollout(completion, self.problems[completion.problem_id], self.student, structure, parsed)
+            for completion, structure, parsed in zip(completions, structures, read, strict=True)
+        ]
+        rows = measure(rollouts, self.components)
+        if len(self.components) > len(STANDARD):
+            await wait_for_values(rows)
+        return [
+            self._record(completion, structure, values, step, first_group + i // group_size)
+            for i, (completion, structure, values) in enumerate(
+                zip(completions, structures, rows, strict=True)
+            )
+        ]
 
-    async def _structures(self, completions: Sequence[Completion], step: int) -> list[StructureScore | None]:
-        if weight_at(self.rewards, "alpha", step) == 0 and not self.rewards.observe_structure:
+    async def _structures(
+        self, completions: Sequence[Completion], read: Sequence[ParsedOutput], step: int
+    ) -> list[StructureScore | None]:
+        if not self.rewards.observe_structure and self.rewards.alpha_at(step) == 0:
             return [None] * len(completions)
         items = []
-        for completion in completions:
+        for completion, parsed in zip(completions, read, strict=True):
             problem = self.problems[completion.problem_id]
-            items.append(
-                ScoreItem(
-                    problem=problem.question,
-                    teachers=tuple(self.teachers[completion.problem_id]),
-                    student_path=path_of(completion.text, self.student.output),
-                    domain=problem.domain,
-                )
-            )
+            teachers = tuple(self.teachers[completion.problem_id])
+            items.append(ScoreItem(problem.question, teachers, parsed.path, problem.domain))
         return await self.scorer.score(items)
 
-    def _components(self, completion: Completion, structure: StructureScore | None) -> Components:
-        problem, output = self.problems[completion.problem_id], self.student.output
-        return Components(
-            structure=None if structure is None else structure.structure,
-            outcome=outcome_reward(completion.text, problem.answer, output, problem),
-            format=format_reward(completion.text, output, completion.finish_reason == "stop"),
-            length=length_term(
-                completion.tokens, self.student.max_completion_tokens, self.rewards.length_free
-            ),
+    def _record(
+        self,
+        completion: Completion,
+        structure: StructureScore | None,
+        values: dict[str, float | None],
+        step: int,
+        group: int,
+    ) -> RewardRecord:
+        made = combine(values, self.rewards, step)
+        return RewardRecord(
+            step=step,
+            group=group,
+            problem_id=completion.problem_id,
+            completion=completion.text,
+            tokens=completion.tokens,
+            finish_reason=completion.finish_reason,
+            steps_found=0 if structure is None else structure.student_steps,
+            verdicts=() if structure is None else tuple(step_verdict(match) for match in structure.steps),
+            components=values,
+            alpha=made.alpha,
+            reward=made.reward,
+            missing=made.missing,
         )
-
-
-def _record(
-    completion: Completion,
-    structure: StructureScore | None,
-    parts: Components,
-    made: Combined,
-    step: int,
-    group: int,
-) -> RewardRecord:
-    return RewardRecord(
-        step=step,
-        group=group,
-        problem_id=completion.problem_id,
-        completion=completion.text,
-        tokens=completion.tokens,
-        finish_reason=completion.finish_reason,
-        steps_found=0 if structure is None else structure.student_steps,
-        verdicts=() if structure is None else tuple(step_verdict(match) for match in structure.steps),
-        structure=parts.structure,
-        outcome=parts.outcome,
-        format=parts.format,
-        length=parts.length,
-        alpha=made.alpha,
-        reward=made.reward,
-        missing=made.missing,
-    )
 
 
 def step_verdict(match: StepMatch) -> StepVerdict:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from schemas.rollout import RewardRecord
 
-_COMPONENTS = ("structure", "outcome", "format", "length")
 _SAME = 1e-8
 """Rewards of a group that differ by no more than this give no gradient."""
 
@@ -24,6 +23,11 @@ def without_difference(group: Sequence[RewardRecord]) -> bool:
     """Whether a group's rewards do not differ, so that it teaches nothing."""
     rewards = [record.reward for record in group if record.reward is not None]
     return len(rewards) < 2 or max(rewards) - min(rewards) <= _SAME
+
+
+def components_of(records: Sequence[RewardRecord]) -> tuple[str, ...]:
+    """Names of the components that records hold, in order of appearance."""
+    return tuple(dict.fromkeys(name for record in records for name in record.components))
 
 
 def missing_share(records: Sequence[RewardRecord]) -> float:
@@ -46,8 +50,8 @@ def step_statistics(records: Sequence[RewardRecord]) -> dict[str, float]:
         return {}
     figures: dict[str, float] = {}
     _describe(figures, "reward", [r.reward for r in records])
-    for name in _COMPONENTS:
-        _describe(figures, name, [getattr(r, name) for r in records])
+    for name in components_of(records):
+        _describe(figures, name, [r.components.get(name) for r in records])
     for name, right in (("structure_right", True), ("structure_wrong", False)):
         judged = [r.structure for r in records if r.outcome is not None and (r.outcome >= 0.5) == right]
         _describe(figures, name, judged, spread=False)

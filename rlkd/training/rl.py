@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def distil(ctx: StageContext) -> StageResult:
             * ctx.config.rl.group_size
             // batches.updates_per_sample,
         },
-        metrics=_last_figures(session),
+        metrics=_last_figures(session, trainer.reward.model.components),
     )
 
 
@@ -350,15 +350,13 @@ def _train(trainer: Any, session: Session) -> Path:
     return all_checkpoints(session.root)[-1]
 
 
-def _last_figures(session: Session) -> dict[str, float]:
+def _last_figures(session: Session, components: Iterable[str]) -> dict[str, float]:
     """Means over the last tenth of the run, as headline figures."""
     rows = [row for row in session.metrics.read() if row["step"] > 0]
     tail = rows[-max(1, len(rows) // 10) :]
     names = (
         "reward",
-        "structure",
-        "outcome",
-        "format",
+        *components,
         "tokens",
         "truncated",
         "groups_without_difference",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from schemas.base import Schema
+from schemas.base import JsonValue, Schema
+from schemas.config.plugin import PythonObject
 
 
 class WeightSchedule(Schema):
@@ -18,8 +21,92 @@ class WeightSchedule(Schema):
     )
 
 
+class ComponentConfig(Schema):
+    """A further component of the project's own, with its weight."""
+
+    type: Literal["named"] = Field(
+        default="named",
+        description="A component in rlkd/rewards/components, by the name that it stands under here.",
+    )
+    weight: float = Field(ge=0, lt=1, description="Its share of the reward; 0 only observes it.")
+    schedule: WeightSchedule | None = Field(
+        default=None, description="Change of the weight over training; null keeps it."
+    )
+    options: dict[str, JsonValue] = Field(default_factory=dict, description="Keyword arguments for it.")
+
+
+class PythonComponentConfig(PythonObject):
+    """Your own component: a function of a completion, or a class whose objects are called with one."""
+
+    kind: ClassVar[str] = "reward component"
+    protocol: ClassVar[str] = "rlkd.rewards.components:RewardComponent"
+
+    weight: float = Field(ge=0, lt=1, description="Its share of the reward; 0 only observes it.")
+    schedule: WeightSchedule | None = Field(
+        default=None, description="Change of the weight over training; null keeps it."
+    )
+
+
+def _form(value: Any) -> str:
+    if isinstance(value, int | float):
+        return "weight"
+    kind = value.get("type", "named") if isinstance(value, dict) else getattr(value, "type", "named")
+    return str(kind)
+
+
+Share = Annotated[float, Field(ge=0, lt=1, description="Its share of the reward; 0 only observes it.")]
+FurtherComponent = Annotated[
+    Annotated[Share, Tag("weight")]
+    | Annotated[ComponentConfig, Tag("named")]
+    | Annotated[PythonComponentConfig, Tag("python")],
+    Discriminator(_form),
+]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_TAKEN = frozenset(
+    [
+        "structure",
+        "outcome",
+        "format",
+        "length",
+        "alpha",
+        "step",
+        "group",
+        "problem_id",
+        "completion",
+        "tokens",
+        "finish_reason",
+        "steps_found",
+        "verdicts",
+        "reward",
+        "advantage",
+        "missing",
+        "components",
+        "tokens_sampled",
+        "truncated",
+        "groups",
+        "groups_without_difference",
+        "structure_right",
+        "structure_wrong",
+        "step_seconds",
+        "loss",
+        "grad_norm",
+        "learning_rate",
+        "kl",
+        "entropy",
+        "clip",
+        "clip_low",
+        "clip_high",
+        "sampler_difference",
+    ]
+)
+"""Columns of the ledger and names of training figures, which a component's name must not hide."""
+
+
 class RewardsConfig(Schema):
-    """reward = (1 - format - length) * (alpha * structure + (1 - alpha) * outcome) + format and length terms.
+    """How the components become one reward.
+
+    reward = (1 - format - length - further weights) * (alpha * structure + (1 - alpha) * outcome) + the weighted terms.
 
     Everything is in [0, 1]. A missing component that carries weight makes the whole reward missing, never zero.
     """
@@ -54,6 +141,12 @@ class RewardsConfig(Schema):
     length_free: float = Field(
         default=0.75, gt=0, le=1, description="Share of max_completion_tokens that costs nothing."
     )
+    components: dict[str, FurtherComponent] = Field(
+        default_factory=dict,
+        exclude_if=lambda value: not value,  # unused, it is no part of a stage's identity
+        description="Further components by name, each with its weight: {brevity: 0.2}, or with more settings "
+        '{brevity: {weight: 0.2, options: {words: 80}}}, or your own {mine: {type: python, object: "my_pkg:my_reward", weight: 0.2}}.',
+    )
     structure_gate: Literal["always", "wrong", "right"] = Field(
         default="always",
         description="Where the structure reward counts: always, only where the outcome is wrong, or only where it is right; "
@@ -64,31 +157,69 @@ class RewardsConfig(Schema):
         description="Score structure even where alpha is 0 (for the ledger and the curves); false saves the judge's calls.",
     )
 
+    @field_validator("components")
+    @classmethod
+    def _names(cls, value: dict[str, FurtherComponent]) -> dict[str, FurtherComponent]:
+        for name in value:
+            if not _NAME.fullmatch(name):
+                raise ValueError(
+                    f"{name!r} is no name of a component: write a small letter, then letters, digits or _"
+                )
+            if name in _TAKEN or name.removesuffix("_std") in {*_TAKEN, *(set(value) - {name})}:
+                raise ValueError(
+                    f"{name!r} is taken by a column of the ledger or a training figure; choose another name"
+                )
+        return value
+
     @model_validator(mode="after")
     def _terms_leave_room(self) -> RewardsConfig:
-        terms = ((self.format, self.format_schedule), (self.length, self.length_schedule))
-        most = [max(weight, schedule.end if schedule is not None else 0.0) for weight, schedule in terms]
-        if sum(most) >= 1:
-            raise ValueError(
-                f"format {most[0]} + length {most[1]} must stay below 1, or nothing is left for structure and outcome"
-            )
+        most = {
+            name: max(weight, schedule.end if schedule is not None else 0.0)
+            for name, weight, schedule in self.terms()
+        }
+        if sum(most.values()) >= 1:
+            shown = " + ".join(f"{name} {weight}" for name, weight in most.items())
+            raise ValueError(f"{shown} must stay below 1, or nothing is left for structure and outcome")
         return self
 
+    @property
+    def further(self) -> dict[str, ComponentConfig | PythonComponentConfig]:
+        """The settings of every further component, written out."""
+        return {
+            name: ComponentConfig(weight=value) if isinstance(value, int | float) else value
+            for name, value in self.components.items()
+        }
 
-Weight = Literal["alpha", "format", "length"]
+    def terms(self) -> Iterator[tuple[str, float, WeightSchedule | None]]:
+        """Name, weight and schedule of everything beside structure and outcome."""
+        yield "format", self.format, self.format_schedule
+        yield "length", self.length, self.length_schedule
+        if self.components:
+            for name, settings in self.further.items():
+                yield name, settings.weight, settings.schedule
+
+    def alpha_at(self, step: int) -> float:
+        """The weight of structure against outcome at an optimiser step (from 0)."""
+        return _at(self.alpha, self.alpha_schedule, step)
+
+    def weights_at(self, step: int) -> dict[str, float]:
+        """The weight of each component beside structure and outcome at an optimiser step (from 0)."""
+        return {name: _at(weight, schedule, step) for name, weight, schedule in self.terms()}
 
 
-def weight_at(config: RewardsConfig, name: Weight, step: int) -> float:
-    """A weight at an optimiser step (from 0); linear under a schedule, then constant."""
-    start: float = getattr(config, name)
-    schedule: WeightSchedule | None = getattr(config, f"{name}_schedule")
+def ever_weighs(config: RewardsConfig, name: str) -> bool:
+    """Whether a weight (``alpha``, or a component's beside structure and outcome) is above 0 at any step."""
+    terms = [("alpha", config.alpha, config.alpha_schedule), *config.terms()]
+    return any(
+        weight > 0 or (schedule is not None and schedule.end > 0)
+        for own, weight, schedule in terms
+        if own == name
+    )
+
+
+def _at(start: float, schedule: WeightSchedule | None, step: int) -> float:
+    """A weight at a step: linear under a schedule, then constant."""
     if schedule is None:
         return start
     share = min(1.0, max(0, step) / schedule.over)
     return start + (schedule.end - start) * share
-
-
-def ever_weighs(config: RewardsConfig, name: Weight) -> bool:
-    """Whether a weight is above 0 at any step."""
-    schedule: WeightSchedule | None = getattr(config, f"{name}_schedule")
-    return getattr(config, name) > 0 or (schedule is not None and schedule.end > 0)

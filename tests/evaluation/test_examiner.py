@@ -14,6 +14,7 @@ from rlkd.evaluation.stage import evaluate
 from rlkd.io import read_rows, write_rows
 from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.events import NullSink
+from rlkd.rewards.components import Rollout
 from rlkd.structure.stage import decompose_traces
 from schemas.config.pipeline import PipelineConfig
 from schemas.evaluation import EvalReport, ProblemOutput, SampleProblem
@@ -192,8 +193,8 @@ def test_a_verifier_that_fails_is_missing_and_asked_once(
 ) -> None:
     calls: list[str] = []
 
-    def broken(text: str, *_: Any) -> None:
-        calls.append(text)
+    def broken(rollout: Rollout) -> None:
+        calls.append(rollout.text)
 
     monkeypatch.setattr("rlkd.evaluation.examiner.outcome_reward", broken)
     examiner = StudentExaminer(config, inputs)

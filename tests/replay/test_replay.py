@@ -18,7 +18,7 @@ from rlkd.errors import ConfigError, DataError, UserError
 from rlkd.io import read_rows, write_json_atomic, write_rows
 from rlkd.replay.ranking import advantages
 from rlkd.replay.replay import open_run, replay, replay_run, replay_table
-from rlkd.rewards.combine import Components, combine
+from rlkd.rewards.combine import combine
 from rlkd.rewards.ledger import Ledger, read_ledger
 from rlkd.rewards.scoring import RewardModel
 from rlkd.structure.decomposers.rules import RulesDecomposer
@@ -79,11 +79,12 @@ def ledger_rows(
     """Two steps with one group of four each, rewarded as the settings say."""
     rows = []
     for i, (structure, outcome) in enumerate(zip(structures, OUTCOME, strict=True)):
-        made = combine(Components(structure, outcome, 1.0, 1.0), settings.rewards, i // 4)
+        values = {"structure": structure, "outcome": outcome, "format": 1.0, "length": 1.0}
+        made = combine(values, settings.rewards, i // 4)
         rows.append(
             RewardRecord(
                 step=i // 4, group=0, problem_id="p0", completion=PATHS[i % 4], tokens=100 + 10 * i, finish_reason="stop",
-                structure=structure, outcome=outcome, format=1.0, length=1.0, alpha=made.alpha, reward=made.reward, missing=made.missing,
+                components=values, alpha=made.alpha, reward=made.reward, missing=made.missing,
             )
         )  # fmt: skip
     found = [
@@ -168,9 +169,9 @@ def test_a_schedule_the_format_and_the_length_term(run: Path, tmp_path: Path) ->
     rows = read_ledger(out)
     assert [row.alpha for row in rows] == [0.5] * 4 + [0.0] * 4
     # 100 tokens of 160, 80 of them free: (160 - 100) / 80 = 0.75; 0.4 * 1 + 0.1 * 1 + 0.5 * 0.75
-    assert rows[0].length == pytest.approx(0.75)
+    assert rows[0].components["length"] == pytest.approx(0.75)
     assert rows[0].reward == pytest.approx(0.875)
-    assert rows[7].length == 0.0
+    assert rows[7].components["length"] == 0.0
     assert sum(row.advantage or 0 for row in rows[:4]) == pytest.approx(0.0)
 
 
@@ -258,8 +259,8 @@ def test_structure_that_was_never_looked_at_is_scored_now(run: Path, tmp_path: P
     assert not any(row.missing for row in read_ledger(ledger))
     report = replay_run(run, ["rewards.alpha=0.5"])
     assert report.rescored
-    assert report.before.structure is None
-    assert report.after.structure is not None
+    assert report.before.components["structure"] is None
+    assert report.after.components["structure"] is not None
     assert report.after.missing == 0.0
 
 

@@ -183,9 +183,11 @@ def write_ledger(folder: Path, steps: int, groups: int = 4, size: int = 4) -> No
                             completion="The answer is 9.",
                             tokens=80 + k,
                             finish_reason="length" if luck.random() < 0.2 * (1 - skill) else "stop",
-                            structure=None if missing else structure,
-                            outcome=outcome,
-                            format=1.0,
+                            components={
+                                "structure": None if missing else structure,
+                                "outcome": outcome,
+                                "format": 1.0,
+                            },
                             reward=reward,
                             missing=("structure",) if missing else (),
                         )

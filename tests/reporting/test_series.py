@@ -12,6 +12,8 @@ from schemas.rollout import RewardRecord
 
 
 def record(step: int, group: int, reward: float | None, **values: Any) -> RewardRecord:
+    parts = {"structure": reward, "outcome": 1.0, "format": 1.0}
+    parts |= {name: values.pop(name) for name in list(values) if name in parts}
     row: dict[str, Any] = {
         "step": step,
         "group": group,
@@ -19,9 +21,7 @@ def record(step: int, group: int, reward: float | None, **values: Any) -> Reward
         "completion": "",
         "tokens": 10,
         "finish_reason": "stop",
-        "structure": reward,
-        "outcome": 1.0,
-        "format": 1.0,
+        "components": parts,
         "reward": reward,
         "missing": () if reward is not None else ("structure",),
     }

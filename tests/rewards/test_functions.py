@@ -95,7 +95,7 @@ def test_the_stated_answer_is_no_part_of_the_path(output: OutputFormat | None) -
     text = f"<think>\n{path}\n</think>\n<answer>\n\\boxed{{yes}}\n</answer>"
     function = make_reward_function(output=output)
     [scored] = function.score(["Are cats warm?"], [text], teacher=[path], answer=["yes"])
-    assert scored.parts.structure == 1.0
+    assert scored.values["structure"] == 1.0
     assert scored.structure is not None
     assert scored.structure.student_steps == 2
 
@@ -225,7 +225,7 @@ def test_an_outcome_that_carries_no_weight_may_be_unknown(
 ) -> None:
     path = tmp_path / "reward.yaml"
     path.write_text("rewards: {alpha: 1.0}\n")
-    monkeypatch.setattr("rlkd.rewards.outcome.answers_equal", lambda *_: None)
+    monkeypatch.setattr("rlkd.rewards.components.outcome.answers_equal", lambda *_: None)
     score = compute_score("gsm8k", GOOD, "29", {"teacher": TEACHER, "problem": PROBLEM}, config=str(path))
     assert math.isnan(score["outcome"])
     assert score["score"] == score["structure"] > 0.9

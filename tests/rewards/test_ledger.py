@@ -12,7 +12,7 @@ from schemas.rollout import RewardRecord, StepVerdict
 def record(step: int, group: int = 0, **changes: object) -> RewardRecord:
     base: dict[str, object] = {
         "step": step, "group": group, "problem_id": f"p{group}", "completion": "α = 1\n\"x\"", "tokens": 3, "finish_reason": "stop",
-        "structure": 0.25, "outcome": 1.0, "format": 1.0, "reward": 0.625, "advantage": -0.5,
+        "components": {"structure": 0.25, "outcome": 1.0, "format": 1.0}, "reward": 0.625, "advantage": -0.5,
         "verdicts": (StepVerdict(step=0, sub_problem="a", teacher_path=0, teacher_step=2, p_answer=0.5),), "steps_found": 1,
     }  # fmt: skip
     return RewardRecord.model_validate({**base, **changes})
@@ -28,7 +28,14 @@ def write(folder: Path, *steps: int) -> list[RewardRecord]:
 
 def test_rows_survive_the_way_to_disk(tmp_path: Path) -> None:
     rows = write(tmp_path, 0, 1)
-    missing = record(2, structure=None, reward=None, advantage=0.0, missing=("structure",), verdicts=())
+    missing = record(
+        2,
+        components={"structure": None, "outcome": 1.0, "format": 1.0},
+        reward=None,
+        advantage=0.0,
+        missing=("structure",),
+        verdicts=(),
+    )
     ledger = Ledger(tmp_path)
     ledger.add([missing])
     ledger.flush()

@@ -52,10 +52,10 @@ def test_every_component_and_what_it_was_made_of_is_noted() -> None:
     )
     # (1 - 0.1 - 0.1) * (0.5 * 0.5 + 0.5 * 1) + 0.1 * 1 + 0.1 * 1 = 0.8
     assert right.reward == pytest.approx(0.8)
-    assert (right.structure, right.outcome, right.format, right.length) == (0.5, 1.0, 1.0, 1.0)
+    assert right.components == {"structure": 0.5, "outcome": 1.0, "format": 1.0, "length": 1.0}
     # 0.8 * 0.25 and nothing else: no answer stated, at the limit
     assert wrong.reward == pytest.approx(0.2)
-    assert (wrong.outcome, wrong.format, wrong.length) == (0.0, 0.0, 0.0)
+    assert wrong.components == {"structure": 0.5, "outcome": 0.0, "format": 0.0, "length": 0.0}
     assert (right.step, right.group, wrong.group, right.steps_found) == (7, 4, 5, 4)
     assert right.verdicts[0].teacher_step == 0
     assert right.advantage is None

@@ -9,6 +9,9 @@ from schemas.rollout import RewardRecord
 
 
 def record(group: int, reward: float | None, **changes: object) -> RewardRecord:
+    parts = {
+        name: changes.pop(name) for name in ("structure", "outcome", "format", "length") if name in changes
+    }
     base = {
         "step": 3,
         "group": group,
@@ -17,6 +20,7 @@ def record(group: int, reward: float | None, **changes: object) -> RewardRecord:
         "tokens": 10,
         "finish_reason": "stop",
         "reward": reward,
+        "components": parts,
     }
     return RewardRecord.model_validate({**base, **changes})
 

@@ -42,8 +42,7 @@ def record(outcome: float | None, structure: float | None) -> RewardRecord:
             "completion": "",
             "tokens": 1,
             "finish_reason": "stop",
-            "outcome": outcome,
-            "structure": structure,
+            "components": {"outcome": outcome, "structure": structure},
         }
     )
 

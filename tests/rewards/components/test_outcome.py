@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-import rlkd.rewards.outcome as outcome
+import rlkd.answers.verify as verify
+from rlkd.answers.conventions import OutputFormat, read_output
 from rlkd.answers.symbolic import VerifierError, symbolically_equal
 from rlkd.answers.verify import GYM_KEY, gym_score, verify_answer
-from rlkd.rewards.outcome import outcome_reward
+from rlkd.rewards.components import Rollout
+from rlkd.rewards.components.outcome import outcome_reward
 from schemas.config.world import WorldSettings
 from schemas.problem import Problem
 
@@ -22,15 +24,21 @@ def _no_remembered_verdicts() -> Iterator[None]:
     symbolically_equal.cache_clear()
 
 
+def reward_of(
+    text: str, reference: str, output: OutputFormat, problem: Problem | None = None
+) -> float | None:
+    return outcome_reward(Rollout("", reference, text, read_output(text, output), output, problem=problem))
+
+
 def test_right_wrong_and_absent() -> None:
-    assert outcome_reward("x\n#### 1,800", "1800", "gsm8k") == 1.0
-    assert outcome_reward("x\n#### 18", "1800", "gsm8k") == 0.0
-    assert outcome_reward("it is 1800", "1800", "gsm8k") == 0.0
+    assert reward_of("x\n#### 1,800", "1800", "gsm8k") == 1.0
+    assert reward_of("x\n#### 18", "1800", "gsm8k") == 0.0
+    assert reward_of("it is 1800", "1800", "gsm8k") == 0.0
 
 
 def test_the_last_statement_counts() -> None:
-    assert outcome_reward("#### 1\n#### 2", "1", "gsm8k") == 0.0
-    assert outcome_reward("#### 1\n#### 2", "2", "gsm8k") == 1.0
+    assert reward_of("#### 1\n#### 2", "1", "gsm8k") == 0.0
+    assert reward_of("#### 1\n#### 2", "2", "gsm8k") == 1.0
 
 
 @pytest.mark.parametrize("domain", ["arithmetic", "logic", "relations"])
@@ -40,8 +48,8 @@ def test_world_problems_are_verified_by_their_world(domain: str) -> None:
     world = get_world(domain)
     problem = world.to_problem(world.generate(random.Random(3), WorldSettings()))
     path = world.solve(problem)
-    assert outcome_reward(path, problem.answer, "answer_line", problem) == 1.0
-    assert outcome_reward("The answer is nothing.", problem.answer, "answer_line", problem) == 0.0
+    assert reward_of(path, problem.answer, "answer_line", problem) == 1.0
+    assert reward_of("The answer is nothing.", problem.answer, "answer_line", problem) == 0.0
 
 
 def gym_problem(answer: str = "10") -> Problem:
@@ -53,7 +61,7 @@ def gym_problem(answer: str = "10") -> Problem:
 def test_reasoning_gym_scores_with_its_own_verifier() -> None:
     pytest.importorskip("reasoning_gym", reason="reasoning-gym is not installed (extra 'gym')")
     problem = gym_problem()
-    assert outcome_reward("The answer is 10.", "10", "answer_line", problem) == 1.0
+    assert reward_of("The answer is 10.", "10", "answer_line", problem) == 1.0
     assert verify_answer(problem, "10") is True
     assert verify_answer(problem, "11") is False
     assert gym_score(problem, "9" * 10_000) == 0.0
@@ -63,25 +71,29 @@ def test_a_verifier_that_fails_is_missing(monkeypatch: pytest.MonkeyPatch) -> No
     def fails(*_: object, **__: object) -> float:
         raise VerifierError("down")
 
-    monkeypatch.setattr(outcome.WORKER, "ask", fails)
-    assert outcome_reward("The answer is 10.", "10", "answer_line", gym_problem()) is None
-    assert outcome_reward("The answer is x+1.", "y+1", "answer_line") is None
+    monkeypatch.setattr(verify.WORKER, "ask", fails)
+    assert reward_of("The answer is 10.", "10", "answer_line", gym_problem()) is None
+    assert reward_of("The answer is x+1.", "y+1", "answer_line") is None
 
 
 def test_a_verifier_that_runs_out_of_time_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcome.WORKER, "ask", lambda *_, **__: None)
-    assert outcome_reward("The answer is 10.", "10", "answer_line", gym_problem()) is None
-    assert outcome_reward("The answer is x+1.", "y+1", "answer_line") is None
+    monkeypatch.setattr(verify.WORKER, "ask", lambda *_, **__: None)
+    assert reward_of("The answer is 10.", "10", "answer_line", gym_problem()) is None
+    assert reward_of("The answer is x+1.", "y+1", "answer_line") is None
     assert verify_answer(gym_problem(), "10") is None
 
 
 def test_a_group_that_states_the_same_hard_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(outcome.WORKER, "ask", lambda *_, **fields: asked.append(fields["answer"]))
-    rewards = [outcome_reward("The answer is x+1.", "y+1", "answer_line") for _ in range(8)]
+    monkeypatch.setattr(verify.WORKER, "ask", lambda *_, **fields: asked.append(fields["answer"]))
+    rewards = [reward_of("The answer is x+1.", "y+1", "answer_line") for _ in range(8)]
     assert (rewards, asked) == ([None] * 8, ["x+1"])
 
 
 def test_huge_completions_are_wrong() -> None:
-    assert outcome_reward("#### " + "9" * 10**6, "9", "gsm8k") == 0.0
-    assert outcome_reward("\x00\ud800" * 1000, "9", "gsm8k") == 0.0
+    assert reward_of("#### " + "9" * 10**6, "9", "gsm8k") == 0.0
+    assert reward_of("\x00\ud800" * 1000, "9", "gsm8k") == 0.0
+
+
+def test_without_a_reference_the_outcome_is_missing() -> None:
+    assert outcome_reward(Rollout("", None, "#### 9", read_output("#### 9", "gsm8k"), "gsm8k")) is None
