@@ -16,24 +16,22 @@ patterns take time linear in the text, whatever the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from rlkd.answers import gsm8k
+from rlkd.answers.statements import boxes_of, find_statement, sentence_end, unwrap
 
 OutputFormat = Literal["answer_line", "gsm8k", "boxed", "think_boxed"]
 
 _ANSWER_LINE = re.compile(r"\bthe (?:final )?answer is\b[ \t]*:?[ \t]*([^\n]*)", re.IGNORECASE)
 _ANSWER_WORDS = re.compile(r"\bthe (?:final )?answer is\b[ \t]*:?", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"\.(?=\s|\Z)|\n")
-_HASHES = re.compile(r"(?<!#)####(?!#)[ \t]*([^\n]*)")
-_BRACES = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s{0,8}\{|\\.|[{}]", re.DOTALL)
-_MARKS = re.compile(r"<<[^<>\n]{0,200}>>")
 _MARKUP = re.compile(r"[*$\\()\[\]:=,.#_]+")
 _ONLY_ANSWER = re.compile(r"(?:so|thus|hence|therefore)? ?(?:the )?(?:final )?(?:answer)?(?: is)?|a")
-_SHORT_LINE = re.compile(r"(?:A[ \t]{0,4}:|(?:final )?answer[ \t]{0,4}[:=])[ \t]*(\S[^\n]*)\Z", re.IGNORECASE)
 _TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 _PLAIN: tuple[OutputFormat, ...] = ("boxed", "answer_line", "gsm8k")
-_BOX_DEPTH = 4
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,9 @@ class ParsedOutput:
 def read_output(text: str, output: OutputFormat) -> ParsedOutput:
     """Reads a completion in one convention.
 
+    An answer that is stated in another form counts as well (:mod:`rlkd.answers.statements`), but is not ``well_formed``. A completion
+    that is cut off while it thinks states none.
+
     Args:
         text: The completion, without the prompt.
         output: The convention.
@@ -61,10 +62,16 @@ def read_output(text: str, output: OutputFormat) -> ParsedOutput:
     Raises:
         ValueError: There is no such convention.
     """
+    own = _read_own(text, output)
+    return own if own.well_formed else _read_stated(text, own)
+
+
+def _read_own(text: str, output: OutputFormat) -> ParsedOutput:
+    """Reads a completion by the letter of its convention."""
     if output == "answer_line":
         return _read_line(text, _ANSWER_LINE, _first_sentence)
     if output == "gsm8k":
-        return _read_line(text, _HASHES, str.strip)
+        return _read_line(text, gsm8k.HASHES, str.strip)
     if output == "boxed":
         return _read_boxed(text)
     if output == "think_boxed":
@@ -72,26 +79,31 @@ def read_output(text: str, output: OutputFormat) -> ParsedOutput:
     raise ValueError(f"unknown output convention {output!r}")
 
 
-def read_any(text: str) -> ParsedOutput:
-    """Reads a text whose convention is not known (a teacher's path): the first convention that fits.
+def _read_stated(text: str, own: ParsedOutput) -> ParsedOutput:
+    """Reads the statement that counts, whatever its form."""
+    statement = find_statement(text)
+    if statement is None:
+        return ParsedOutput(own.path, None, False)
+    if "</think>" in text:
+        return ParsedOutput(_thoughts(text), statement.answer, False)
+    if statement.boxes:
+        return ParsedOutput(_path_before_box(text, statement.boxes), statement.answer, False)
+    return ParsedOutput(text[: statement.start].rstrip(), statement.answer, False)
 
-    Beside the four conventions a last line such as ``A: 18`` or ``Final answer: 18`` counts.
-    ``well_formed`` is then false, and so it is where nothing is stated.
+
+def read_any(text: str) -> ParsedOutput:
+    """Reads a text whose convention is not known (a teacher's path).
+
+    ``well_formed`` says whether it is in one of the conventions.
     """
     if "</think>" in text:
-        parsed = _read_think(text)
-        if parsed.answer is not None:
-            return parsed
-    candidates = [read_output(text, output) for output in _PLAIN]
-    stated = [parsed for parsed in candidates if parsed.answer is not None]
-    if stated:
-        return next((parsed for parsed in stated if parsed.well_formed), stated[0])
-    body = text.rstrip()
-    start = body.rfind("\n") + 1
-    short = _SHORT_LINE.match(body[start:].lstrip())
-    if short:
-        return ParsedOutput(body[:start].rstrip(), short[1].strip(), False)
-    return ParsedOutput(body, None, False)
+        own = _read_own(text, "think_boxed")
+        return own if own.well_formed else _read_stated(text, own)
+    for output in _PLAIN:
+        own = _read_own(text, output)
+        if own.well_formed:
+            return own
+    return _read_stated(text, ParsedOutput(text.rstrip(), None, False))
 
 
 def read_output_or_any(text: str, output: OutputFormat | None) -> ParsedOutput:
@@ -125,19 +137,19 @@ def write_output(path: str, answer: str, output: OutputFormat) -> str:
     if (
         parsed.well_formed
         and parsed.answer == answer.strip()
-        and (output == "gsm8k" or not _MARKS.search(path))
+        and (output == "gsm8k" or not gsm8k.MARKS.search(path))
     ):
         return path
     body = read_any(path).path
     if output != "gsm8k":
-        body = _MARKS.sub("", body)
+        body = gsm8k.without_marks(body)
     body = _without_statements(body, output)
     body, answer = body.strip(), answer.strip()
     if output == "think_boxed":
         return f"<think>\n{body}\n</think>\n<answer>\n\\boxed{{{answer}}}\n</answer>"
     statement = {
         "answer_line": f"The answer is {answer}.",
-        "gsm8k": f"#### {answer}",
+        "gsm8k": gsm8k.statement(answer),
         "boxed": f"The answer is \\boxed{{{answer}}}.",
     }[output]
     return f"{body}\n{statement}" if body else statement
@@ -146,11 +158,11 @@ def write_output(path: str, answer: str, output: OutputFormat) -> str:
 def _without_statements(body: str, output: OutputFormat) -> str:
     """A path without what would read as a second statement in a convention."""
     if output == "gsm8k":
-        return re.sub(r"(?m)^([ \t]*)####(?!#)", r"\1###", body)
+        return gsm8k.without_statements(body)
     if output == "boxed":
         cuts = [
             cut
-            for start, inside, inner_end, end in _boxes(body)
+            for start, inside, inner_end, end in boxes_of(body)
             for cut in ((start, inside), (inner_end, end))
         ]
         kept, at = [], 0
@@ -171,8 +183,7 @@ def _without_statements(body: str, output: OutputFormat) -> str:
 
 def _first_sentence(rest: str) -> str:
     """The answer in what follows ``The answer is``: up to the full stop that ends the sentence."""
-    end = re.search(r"\.(?=\s|\Z)", rest)
-    return (rest[: end.start()] if end else rest).strip()
+    return rest[: sentence_end(rest)].strip()
 
 
 def _read_line(text: str, pattern: re.Pattern[str], trim: Callable[[str], str]) -> ParsedOutput:
@@ -195,55 +206,38 @@ def _starts_line(text: str, start: int, or_sentence: bool) -> bool:
     return before[-1] in ("\n.!?" if or_sentence else "\n") if before else start <= 8
 
 
-def _boxes(text: str) -> list[tuple[int, int, int, int]]:
-    """Every closed box as (start, start of content, end of content, end), in order of closing."""
-    found: list[tuple[int, int, int, int]] = []
-    stack: list[tuple[int, int] | None] = []
-    for token in _BRACES.finditer(text):
-        if token[0] == "{":
-            stack.append(None)
-        elif token[0] == "}":
-            opened = stack.pop() if stack else None
-            if opened is not None:
-                found.append((*opened, token.start(), token.end()))
-        elif token[0].endswith("{") and len(token[0]) > 2:
-            stack.append((token.start(), token.end()))
-    return found
-
-
-def _unwrap(content: str) -> str:
-    """The content of a box, out of boxes around it and of ``$``."""
-    for _ in range(_BOX_DEPTH):
-        content = content.strip()
-        inner = _boxes(content)
-        if not inner or inner[-1][0] != 0 or inner[-1][3] != len(content):
-            break
-        content = content[inner[-1][1] : inner[-1][2]]
-    if len(content) > 1 and content[0] == content[-1] == "$":
-        content = content[1:-1]
-    return content.strip()
-
-
 def _read_boxed(text: str) -> ParsedOutput:
     """The last box. Its line is dropped from the path where it only states the answer, else unboxed."""
-    boxes = _boxes(text)
+    boxes = boxes_of(text)
     if not boxes:
         return ParsedOutput(text.rstrip(), None, False)
     start, inner_start, inner_end, end = boxes[-1]
-    answer = _unwrap(text[inner_start:inner_end]) or None
-    line_start = text.rfind("\n", 0, start) + 1
-    line_end = text.find("\n", end)
-    line_end = len(text) if line_end < 0 else line_end
+    answer = unwrap(text[inner_start:inner_end]) or None
+    line_end = _line_end(text, end)
     at_end = not text[line_end:].strip()
-    lead = text[line_start:start].strip()
-    around = " ".join(_MARKUP.sub(" ", f"{lead} {text[end:line_end]}").casefold().split())
-    only = len(around) < 40 and _ONLY_ANSWER.fullmatch(around) is not None
     outer = sum(1 for box in boxes if not start <= box[0] < end) == 0
-    if only:
-        path = text[:line_start].rstrip()
-    else:
-        path = (text[:start] + text[inner_start:inner_end] + text[end:line_end]).rstrip()
-    return ParsedOutput(path, answer, answer is not None and outer and at_end)
+    return ParsedOutput(_path_before_box(text, boxes[-1:]), answer, answer is not None and outer and at_end)
+
+
+def _line_end(text: str, position: int) -> int:
+    end = text.find("\n", position)
+    return len(text) if end < 0 else end
+
+
+def _path_before_box(text: str, boxes: Sequence[tuple[int, int, int, int]]) -> str:
+    """The text up to the line of the boxes, and that line unboxed where it says more than the answer."""
+    start, end = boxes[0][0], boxes[-1][3]
+    line_start, line_end = text.rfind("\n", 0, start) + 1, _line_end(text, end)
+    around = " ".join(
+        _MARKUP.sub(" ", f"{text[line_start:start].strip()} {text[end:line_end]}").casefold().split()
+    )
+    if len(around) < 40 and _ONLY_ANSWER.fullmatch(around):
+        return text[:line_start].rstrip()
+    parts, at = [], 0
+    for box in boxes:
+        parts += [text[at : box[0]], text[box[1] : box[2]]]
+        at = box[3]
+    return "".join([*parts, text[at:line_end]]).rstrip()
 
 
 def _read_think(text: str) -> ParsedOutput:
@@ -253,13 +247,11 @@ def _read_think(text: str) -> ParsedOutput:
         opened = text.find("<think>")
         if opened >= 0:
             return ParsedOutput(text[opened + len("<think>") :].strip(), None, False)
-        parsed = _read_boxed(text)
-        return ParsedOutput(parsed.path, parsed.answer, False)
-    opened = text.find("<think>")
-    path = text[opened + len("<think>") if 0 <= opened < closed else 0 : closed].strip()
+        return ParsedOutput(_read_boxed(text).path, None, False)
+    path = _thoughts(text)
     after = text[closed + len("</think>") :]
-    boxes = _boxes(after)
-    answer = (_unwrap(after[boxes[-1][1] : boxes[-1][2]]) or None) if boxes else None
+    boxes = boxes_of(after)
+    answer = (unwrap(after[boxes[-1][1] : boxes[-1][2]]) or None) if boxes else None
     counts = [text.count(tag) for tag in _TAGS]
     tail = after.strip()
     well_formed = (
@@ -270,3 +262,9 @@ def _read_think(text: str) -> ParsedOutput:
         and tail.endswith("</answer>")
     )
     return ParsedOutput(path, answer, well_formed)
+
+
+def _thoughts(text: str) -> str:
+    """What stands between the tags; the opening one may be part of the prompt."""
+    closed, opened = text.rfind("</think>"), text.find("<think>")
+    return text[opened + len("<think>") if 0 <= opened < closed else 0 : closed].strip()

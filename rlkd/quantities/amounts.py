@@ -11,13 +11,13 @@ from rlkd.quantities.numbers import exact_number, same_value
 from rlkd.quantities.units import CURRENCY_SIGNS, Unit, unit_of
 
 MAX_CHARS = 200
-_CODES = "usd|eur|gbp|jpy|inr"
+_CODES = r"(?:usd|eur|gbp|jpy|inr|cad|aud|chf|cny|rmb|mxn|krw)\b|rs\b\.?|(?:ca?|au?)\$"
 _LEADING = re.compile(
-    rf"(?P<sign>[-+]?) ?(?:(?P<cent>¢)|(?:us ?)?(?P<money>[{CURRENCY_SIGNS}])|(?P<code>{_CODES})\b) ?(?P<rest>[-+]?[\d.].*)\Z",
+    rf"(?P<sign>[-+]?) ?(?:(?P<cent>¢)|(?:us ?)?(?P<money>[{CURRENCY_SIGNS}])|(?P<code>{_CODES})) ?(?P<rest>[-+]?[\d.].*)\Z",
     re.IGNORECASE,
 )
 _PERCENT = re.compile(
-    r"(?P<number>.+?) ?(?:%|\bper ?cent(?:age)?(?: points?)?)(?: of (?:the |all )?[a-z ]{1,40})?\Z"
+    r"(?P<number>.+?) ?(?:%|\bper ?cents?(?:ages?)?(?: points?)?|\bpct\.?|\bp\.?c\.?(?=\Z))(?: of (?:the |all )?[a-z ]{1,40})?\Z"
 )
 _JOINED = re.compile(r",? and (?:an? )?|, | (?=\d)")
 _OF = re.compile(r" of [A-Za-z ]{1,40}\Z")
@@ -69,7 +69,7 @@ def _with_money(text: str) -> Amount | None:
     if match is None:
         return None
     sign = match["money"] or match["cent"] or match["code"]
-    rest, unit = match["rest"], unit_of(sign)
+    rest, unit = match["rest"], unit_of(sign.rstrip("."))
     value = exact_number(rest)
     if value is None:
         tail = re.match(
@@ -104,7 +104,7 @@ def _single(text: str) -> Amount | None:
         return None
     known = unit_of(_OF.sub("", unit))
     if known is not None:
-        glued_letter = not apart and len(unit) == 1 and unit.isalpha()
+        glued_letter = not apart and unit.isalpha() and (len(unit) == 1 or unit == "rs")
         return None if glued_letter else Amount(value, known)
     if not apart or not _is_noun(unit):
         return None

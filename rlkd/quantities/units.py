@@ -79,7 +79,7 @@ _TABLE: tuple[tuple[str, int, Fraction, str], ...] = (
     ("length", 3, _GALLON / 16, "cup"),
     ("length", 3, _GALLON / 256, "tbsp tablespoon"),
     ("length", 3, _GALLON / 768, "tsp teaspoon"),
-    ("dollars", 1, Fraction(1), "$ dollar usd buck"),
+    ("dollars", 1, Fraction(1), "$ dollar usd buck us$"),
     ("dollars", 1, Fraction(1, 100), "¢ cent"),
     ("dollars", 1, Fraction(1, 4), "quarters"),
     ("dollars", 1, Fraction(1, 10), "dime"),
@@ -89,6 +89,12 @@ _TABLE: tuple[tuple[str, int, Fraction, str], ...] = (
     ("sterling", 1, Fraction(1, 100), "pence"),
     ("yen", 1, Fraction(1), "¥ yen jpy"),
     ("rupees", 1, Fraction(1), "₹ rupee inr rs"),
+    ("won", 1, Fraction(1), "₩ won krw"),
+    ("yuan", 1, Fraction(1), "yuan cny rmb"),
+    ("francs", 1, Fraction(1), "chf franc"),
+    ("pesos", 1, Fraction(1), "peso mxn"),
+    ("canadian dollars", 1, Fraction(1), "cad c$ ca$"),
+    ("australian dollars", 1, Fraction(1), "aud a$ au$"),
     ("angle", 1, Fraction(1), "° degree deg"),
 )
 _TEMPERATURES = (
@@ -109,9 +115,9 @@ _TEMPERATURE = {
     for group in names.split("|")
     for name in ([group] if group.startswith("degree") else group.split())
 }
-CURRENCY_SIGNS = "$€£¥₹"
+CURRENCY_SIGNS = "$€£¥₹₩"
 _TERM = re.compile(
-    r"(?:(?P<before>square|sq\.?|cubic|cu\.?) ?)?(?P<name>[$€£¥₹¢°]|[a-zμ]+)\.?(?: ?\^ ?[({]?(?P<power>-?[1-9])[)}]?|(?P<glued>[23])| (?P<after>squared|cubed))?"
+    r"(?:(?P<before>square|sq\.?|cubic|cu\.?) ?)?(?P<name>[$€£¥₹₩¢°]|(?:us|ca?|au?)\$|[a-zμ]+)\.?(?: ?\^ ?[({]?(?P<power>-?[1-9])[)}]?|(?P<glued>[23])| (?P<after>squared|cubed))?"
 )
 _JOINT = re.compile(r" ?/ ?| per | an? (?=[a-z])| ?[*·] ?|[ -]")
 _BEFORE = {"sq": 2, "square": 2, "cu": 3, "cubic": 3}

@@ -49,7 +49,7 @@ def test_writes_any_convention_as_any_other(source: OutputFormat, target: Output
         ("it is \\boxed{\\frac{1}{2}}", "boxed", "\\frac{1}{2}", True),
         ("\\boxed{\\boxed{7}}", "boxed", "7", True),
         ("\\boxed{ $7$ }", "boxed", "7", True),
-        ("\\boxed{6} and \\boxed{7}", "boxed", "7", False),
+        ("\\boxed{6} and \\boxed{7}", "boxed", "6, 7", False),
         ("\\boxed{7", "boxed", None, False),
         ("\\boxed{\\{1, 2\\}}", "boxed", "\\{1, 2\\}", True),
         ("\\boxed{}", "boxed", None, False),
@@ -57,7 +57,7 @@ def test_writes_any_convention_as_any_other(source: OutputFormat, target: Output
         ("a</think><answer>\\boxed{7}</answer>", "think_boxed", "7", True),  # <think> was in the prompt
         ("<think>a</think>\\boxed{7}", "think_boxed", "7", False),
         ("<think>a \\boxed{7}", "think_boxed", None, False),  # cut off while thinking: nothing is stated
-        ("<think>a \\boxed{6}</think><answer>7</answer>", "think_boxed", None, False),
+        ("<think>a \\boxed{6}</think><answer>7</answer>", "think_boxed", "7", False),
         ("so \\boxed{7}", "think_boxed", "7", False),
         ("x<think>a</think><answer>\\boxed{7}</answer>", "think_boxed", "7", False),
         ("<think>a</think><answer>\\boxed{7}</answer> bye", "think_boxed", "7", False),

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkd.answers.equal import MAX_CHARS, Quantity, answers_equal, clean_answer, parse_quantity
+from rlkd.answers.clean import clean_answer
+from rlkd.answers.equal import MAX_CHARS, answers_equal
 
 EQUAL = [
     ("18", "18.0"), ("18", "$18"), ("18", "18 eggs"), ("18", "18 eggs per day."), ("18", "+18"), ("18", "**18**"),
@@ -21,7 +22,7 @@ EQUAL = [
     ("B", "(B) 5 eggs"), ("b", "B. 5"), ("yes", "Yes, because 5 > 3"), ("no", "False; it is not"), ("the cat", "cat"), ("\\text{Monday}", "Monday"),
 ]  # fmt: skip
 DIFFERENT = [
-    ("18", "19"), ("18", "-18"), ("18", "18.5"), ("18", "1.8"), ("18", ""), ("18", "eighteen"), ("18", "8"),
+    ("18", "19"), ("18", "-18"), ("18", "18.5"), ("18", "1.8"), ("18", ""), ("18", "eighty"), ("18", "8"),
     ("5", "5 or 7"), ("5", "5, 7"), ("5", "not 5"), ("5", "I think it is 5 or maybe 7"), ("16", "8+8"), ("12", "3*4"),
     ("0.33", "1/3"), ("1000000", "1000001"), ("5", "5/0"), ("2", "2 pi"), ("5", "5x"), ("5", "5xy"), ("5 cm", "5 hours"),
     ("50%", "0.05"), ("yes", "no"), ("Monday", "Tuesday"), ("Monday", "Monday or Tuesday"), ("B", "A"), ("18", "18 18"),
@@ -66,29 +67,6 @@ def test_different(reference: str, answer: str) -> None:
 @pytest.mark.parametrize("reference", ["5", "x+1", "2\\sqrt{2}"])
 def test_what_cannot_be_worked_out_is_wrong_and_not_tried(reference: str, answer: str) -> None:
     assert answers_equal(reference, answer, timeout_s=2.0) is False
-
-
-@pytest.mark.parametrize(
-    ("text", "value", "unit", "percent"),
-    [
-        ("$1,234.50", Fraction(2469, 2), "dollars", False),  # 1234.5 = 2469 / 2
-        ("-3/4", Fraction(-3, 4), "", False),
-        ("2 1/4", Fraction(9, 4), "", False),  # 2 + 1/4
-        ("12.5%", Fraction(25, 2), "", True),
-        ("18 eggs", Fraction(18), "eggs", False),
-        ("4.2 thousand", Fraction(4200), "", False),
-        ("2.5e-1", Fraction(1, 4), "", False),
-    ],
-)
-def test_quantities(text: str, value: Fraction, unit: str, percent: bool) -> None:
-    assert parse_quantity(text) == Quantity(value, unit, percent)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "eggs", "3 + 4", "1/0", "5 or 7", "1,23,456", "12:30", "3x", "1e99999", "--3 4"]
-)
-def test_no_quantity(text: str) -> None:
-    assert parse_quantity(text) is None
 
 
 @given(st.fractions(max_denominator=10**6))

@@ -1,0 +1,416 @@
+"""Reads an answer into values: every reading of the whole text.
+
+A text may be read in more than one way (``3:30`` is a time and a ratio, ``(1, 5)`` a pair and an interval); :mod:`rlkd.answers.rules` says
+when two readings are equal.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from functools import lru_cache
+
+from rlkd.answers.clean import closes_at_end, shorter_statements
+from rlkd.answers.dates import Day, read_clock, read_day
+from rlkd.answers.formula import Tree, Unreadable, read_formula
+from rlkd.answers.identity import TooLarge, constant, symbols
+from rlkd.answers.values import (
+    INFINITY,
+    Based,
+    Group,
+    Interval,
+    Named,
+    Quantity,
+    Ratio,
+    Relation,
+    Union,
+    Value,
+)
+from rlkd.answers.words import Choice, Words, read_choice, read_words
+from rlkd.quantities.amounts import read_amount
+from rlkd.quantities.units import unit_of
+
+_SIGNS = re.compile(r"(=|<=|>=|≤|≥|<|>|≠|≈)")
+_BASED = re.compile(
+    r"\(?([0-9A-F]{2,40})\)?_ ?[{(]?(\d{1,2})[})]?\Z|([0-9A-F]{2,40}) (?:in )?base (\d{1,2})\Z"
+)
+_MATRIX = re.compile(r"\\begin ?\{([pbvB]?matrix|array)\}(?:\{[clr|]*\})?(.*)\\end ?\{\1\}\Z", re.DOTALL)
+_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)\b(?: [a-z ]{1,30})?\Z")
+_NAME = re.compile(
+    r"\\?[A-Za-z]+(?:_(?:\{[^{}]{1,20}\}|\([^()]{1,20}\)|\w))?'{0,3}(?: ?\([^()]{1,40}\))?|(?:[A-Za-z]{2,20} ){0,5}[A-Za-z]{1,20}(?: ?\([^()]{1,40}\))?|\\[a-z]+ ?[A-Z]{1,3}|\|[A-Z]{2}\|"
+)
+_TAIL = re.compile(r"(.*[\d})a-z!]) ([A-Za-zμ°$€][A-Za-zμ°^/ .0-9]{0,40})\Z|(.*[\d})]) ?(°[CF]?)\Z")
+_MEMBER = re.compile(r"(?:for all |all )?([A-Za-z]) ?∈ ?(.+)\Z")
+_BUILDER = re.compile(r"\\\{ ?([A-Za-z])(?: ?∈ ?\\mathbb\{R\})? ?(?:\||:|\\mid|\\vert) ?(.+?) ?\\\}\Z")
+_PLUS_MINUS = re.compile(r"[±∓]|\+/-|\+-")
+_EVERYTHING = re.compile(
+    r"(?:\\mathbb ?\{? ?R ?\}?|ℝ|(?:all |the )?(?:real numbers|reals)(?: numbers)?|all real(?: values| numbers)?(?: of [a-z])?|every real number)\Z",
+    re.IGNORECASE,
+)
+_JOINTS = (", and ", ", or ", " and ", " or ", ";", ",")
+_MAX_ITEMS = 32
+
+
+def read_values(text: str) -> tuple[Value, ...]:
+    """Reads an answer.
+
+    Args:
+        text: The answer in plain form (:func:`rlkd.answers.clean.clean_answer`).
+
+    Returns:
+        Every reading of the whole text, the most particular first; where there is none but words, those of what it says
+        without hedges and clauses follow. The last is always the words themselves.
+    """
+    found = list(_whole(text, 0))
+    if not any(not isinstance(value, Words | Choice) for value in found):
+        for shorter in shorter_statements(text):
+            found += [*_whole(shorter, 0), read_words(shorter)]
+    found.append(read_words(text))
+    return tuple(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=4096)
+def _whole(text: str, depth: int) -> tuple[Value, ...]:
+    """The readings of a whole text, without words."""
+    if depth > 4 or not text:
+        return ()
+    found: list[Value] = []
+    for value in (read_choice(text), read_day(text), read_clock(text), _read_quantity(text)):
+        if value is not None:
+            found.append(value)
+    if any(isinstance(value, Quantity | Day) for value in found):
+        return (*found, *_noted(text))
+    for several in (_based, _plus_minus, _relation, _listed):
+        values = several(text, depth)
+        if values:
+            return (*found, *values, *_bracketed(text, depth))
+    return (*found, *_bracketed(text, depth), *_formula(text), *_ratio(text), *_noted(text))
+
+
+def _tree(text: str) -> Tree | None:
+    try:
+        return read_formula(text.strip())
+    except Unreadable:
+        return None
+
+
+def _read_quantity(text: str) -> Quantity | None:
+    ordinal = _ORDINAL.match(text)
+    if ordinal:
+        return Quantity(("num", Fraction(ordinal[1])))
+    if text.startswith("(") and closes_at_end(text) and "," not in text:
+        return _read_quantity(text[1:-1].strip())  # (-9)
+    amount = read_amount(text)
+    if amount is not None:
+        return Quantity(("num", amount.value), amount.unit, amount.noun, amount.percent)
+    if text.endswith("%"):
+        tree = _tree(text[:-1])
+        return (
+            None
+            if tree is None or symbols(tree)
+            else Quantity(tree, percent=True, finished=not left_undone(tree))
+        )
+    return _formula_with_unit(text)
+
+
+def _formula_with_unit(text: str) -> Quantity | None:
+    r"""``3\sqrt{2} cm``, ``2\pi m``, ``\frac{3}{4} cup``."""
+    match = _TAIL.match(text)
+    if match is None:
+        return None
+    head, tail = (match[1], match[2]) if match[1] else (match[3], match[4])
+    unit = unit_of(tail)
+    if unit is None and (
+        len(tail) < 3
+        or not re.fullmatch(r"[A-Za-z]{3,20}(?: [A-Za-z]{2,20})?", tail)
+        or _tree(tail) is not None
+    ):
+        return None
+    tree = _tree(head)
+    if tree is None or symbols(tree):
+        return None
+    return Quantity(tree, unit, "" if unit else tail.lower(), finished=not left_undone(tree))
+
+
+def left_undone(tree: Tree) -> bool:
+    r"""Whether a number is left as a calculation: ``8+8``, ``3*4``, ``2^2``; not ``\frac{8}{2}``, ``\sqrt{16}``, ``10^3``."""
+    kind = tree[0]
+    if kind == "^" and tree[1] == ("num", Fraction(10)):
+        return False
+    if kind in ("+", "^") or (kind == "*" and len(tree) > 3 and tree[2][0] != "^"):
+        return True
+    return any(left_undone(part) for part in tree[1:] if isinstance(part, tuple))
+
+
+def _formula(text: str) -> list[Value]:
+    tree = _tree(text)
+    if tree is None:
+        tail = re.match(r"(.*\S) (dollars|cents|euros|degrees|units|square units|cubic units)\Z", text)
+        tree = _tree(tail[1]) if tail else None
+    if tree is None:
+        return []
+    return [Quantity(tree, finished=bool(symbols(tree)) or not left_undone(tree))]
+
+
+def _based(text: str, depth: int) -> list[Value]:
+    match = _BASED.match(text)
+    if match is None:
+        return []
+    digits, base = match[1] or match[3], int(match[2] or match[4])
+    known = 2 <= base <= 16 and all(int(digit, 16) < base for digit in digits)
+    return [Based(digits, base)] if known else []
+
+
+def _plus_minus(text: str, depth: int) -> list[Value]:
+    r"""``2 \pm \sqrt{3}`` are two values."""
+    if not _PLUS_MINUS.search(text):
+        return []
+    flipped = {"±": "-", "∓": "+", "+/-": "-", "+-": "-"}
+    upper = _PLUS_MINUS.sub(lambda match: "-" if match[0] == "∓" else "+", text)
+    lower = _PLUS_MINUS.sub(lambda match: flipped[match[0]], text)
+    named = re.match(rf"({_NAME.pattern}) ?= ?(?=\S)", upper)
+    texts = [upper, lower]
+    if named:
+        texts = [upper[named.end() :], lower[named.end() :]]
+    items = [_first(part.strip().removeprefix("+"), depth + 1) for part in texts]
+    if any(item is None for item in items):
+        return []
+    group = Group("list", tuple(item for item in items if item is not None))
+    return [Named(named[1], group)] if named else [group]
+
+
+def _first(text: str, depth: int) -> Value | None:
+    """The first reading of an item."""
+    values = _whole(text.strip(), depth)
+    if values:
+        return next((value for value in values if not isinstance(value, Choice)), values[0])
+    words = read_words(text)
+    return words if words.wordy else None
+
+
+def _split(text: str, separators: tuple[str, ...]) -> list[str]:
+    """Parts between separators that stand in no bracket."""
+    parts, depth, start, i = [], 0, 0, 0
+    while i < len(text):
+        char = text[i]
+        if char in "([{⟨":
+            depth += 1
+        elif char in ")]}⟩":
+            depth -= 1
+        elif depth == 0:
+            joint = next((sign for sign in separators if text.startswith(sign, i)), None)
+            if joint:
+                parts.append(text[start:i])
+                i += len(joint)
+                start = i
+                continue
+        i += 1
+    return [part.strip() for part in [*parts, text[start:]]]
+
+
+def _listed(text: str, depth: int) -> list[Value]:
+    """``3, 4``, ``3 and 4``, ``x = 2, y = 3``, ``x<1 or x>3``."""
+    parts = _split(text, _JOINTS)
+    if not 2 <= len(parts) <= _MAX_ITEMS or not all(parts):
+        return []
+    items = [_first(part, depth + 1) for part in parts]
+    if any(item is None for item in items):
+        return []
+    values = tuple(item for item in items if item is not None)
+    if all(isinstance(value, Interval) for value in values):
+        named = {value.name for value in values if isinstance(value, Interval)}
+        return [Union(tuple(v for v in values if isinstance(v, Interval)))] if len(named) == 1 else []
+    if isinstance(values[0], Named) and not any(isinstance(value, Named) for value in values[1:]):
+        return [Named(values[0].name, Group("list", (values[0].value, *values[1:])))]
+    named_values = [value for value in values if isinstance(value, Named)]
+    if len(named_values) == len(values) and len({value.name for value in named_values}) == 1:
+        return [Named(named_values[0].name, Group("list", tuple(value.value for value in named_values)))]
+    return [Group("list", values)]
+
+
+def _bracketed(text: str, depth: int) -> list[Value]:
+    """Sets, tuples, intervals, unions, matrices."""
+    if text in ("∅", r"\{ \}", r"\{\}"):
+        return [Group("set", ())]
+    if _EVERYTHING.match(text) or text == "R":
+        return [Interval(("-", INFINITY), INFINITY, False, False)]
+    matrix = _MATRIX.match(text)
+    if matrix:
+        return _matrix(matrix[2], depth)
+    member = _MEMBER.match(text) or _BUILDER.match(text)
+    if member:
+        return [*_whole(member[2], depth + 1)]
+    parts = _split(text, ("∪",))
+    if len(parts) > 1:
+        values = [_interval_or_set(part, depth) for part in parts]
+        return [Union(tuple(v for v in values if v))] if all(values) else []
+    if text.startswith(r"\{") and text.endswith(r"\}"):
+        return _group("set", text[2:-2], depth)
+    if not text or not (text[0] in "([{⟨" and text[-1] in ")]}⟩"):
+        return []
+    if not closes_at_end(text):
+        return []
+    if text[0] in "{":
+        return _group("set", text[1:-1], depth)
+    found: list[Value] = []
+    items = _split(text[1:-1], (",", ";"))
+    if len(items) == 2 and text[0] in "([" and text[-1] in ")]":
+        low, high = (_tree(item) for item in items)
+        if low is not None and high is not None:
+            found.append(Interval(low, high, text[0] == "[", text[-1] == "]"))
+    if (text[0], text[-1]) in (("(", ")"), ("⟨", "⟩"), ("[", "]")) and len(items) > 1:
+        found += _group("tuple" if text[0] != "[" or len(items) > 2 else "array", text[1:-1], depth)
+    return found
+
+
+def _interval_or_set(text: str, depth: int) -> Interval | Group | None:
+    found = _bracketed(text, depth)
+    return next((value for value in found if isinstance(value, Interval | Group)), None)
+
+
+def _group(kind: str, inner: str, depth: int) -> list[Value]:
+    parts = _split(inner, (",", ";"))
+    if not 1 <= len(parts) <= _MAX_ITEMS or not all(parts):
+        return []
+    items = [_first(part, depth + 1) for part in parts]
+    return [] if any(item is None for item in items) else [Group(kind, tuple(item for item in items if item))]
+
+
+def _matrix(body: str, depth: int) -> list[Value]:
+    rows: list[Value] = []
+    for row in re.split(r"\\\\", body):
+        if row.strip():
+            items = [_first(item, depth + 1) for item in row.split("&")]
+            if any(item is None for item in items):
+                return []
+            rows.append(Group("tuple", tuple(item for item in items if item)))
+    return [Group("matrix", tuple(rows))] if rows else []
+
+
+def _relation(text: str, depth: int) -> list[Value]:
+    """Equations, inequalities, named values, a calculation with its result (``60 + 8 = 68``)."""
+    if not _SIGNS.search(text):
+        return []
+    parts = _SIGNS.split(text)
+    if (
+        any(bracket in text for bracket in "([{")
+        and len(_split(text, _JOINTS)) > 1
+        and "=" in text.split(",")[0]
+        and not text.startswith("(")
+    ):
+        pass
+    sides, signs = [part.strip() for part in parts[::2]], parts[1::2]
+    if not all(sides) or len(sides) > 6:
+        return []
+    signs = [{"<=": "≤", ">=": "≥"}.get(sign, sign) for sign in signs]
+    if set(signs) == {"="} or (signs and signs[-1] in "=≈" and set(signs) <= {"=", "≈"}):
+        return _equation(sides, signs, depth)
+    if "=" in signs or "≈" in signs or len(_split(text, (",", " or ", " and "))) > 1:
+        return []
+    return _inequality(sides, signs)
+
+
+def _equation(sides: list[str], signs: list[str], depth: int) -> list[Value]:
+    left, last = sides[0], sides[-1]
+    trees = [_tree(side) for side in sides]
+    if len(_split(last, (",", ";", " and ", " or "))) > 1 and any(
+        len(_split(side, (",", " and ", " or "))) > 1 for side in sides[1:-1]
+    ):
+        return []  # x = 4, y = 5
+    if "≈" in signs:
+        return []
+    pair = (
+        _group("tuple", left[1:-1], depth)
+        if left.startswith("(") and closes_at_end(left) and "," in left
+        else []
+    )
+    if pair and len(sides) == 2:
+        values = _bracketed(last, depth + 1)
+        group = next((value for value in values if isinstance(value, Group)), None)
+        names = [part.strip() for part in left[1:-1].split(",")]
+        if group is not None and len(group.items) == len(names):
+            return [Group("tuple", tuple(Named(n, v) for n, v in zip(names, group.items, strict=True)))]
+        return []
+    constants = [number for tree in trees if tree is not None and (number := _constant(tree)) is not None]
+    if len(constants) == len(sides) or (trees[0] is not None and not symbols(trees[0])):
+        value = _first(last, depth + 1)
+        numbers = [
+            *constants,
+            *([value.tree[1]] if isinstance(value, Quantity) and value.tree[0] == "num" else []),
+        ]
+        same = len(set(numbers)) == 1 and len(constants) >= len(sides) - 1
+        return [value] if value is not None and same else []
+    tree_left, tree_right = trees[0], trees[-1]
+    if _NAME.fullmatch(left) and (len(sides) == 2 or all(tree is not None for tree in trees[1:])):
+        value = _first(last, depth + 1)
+        found: list[Value] = [] if value is None else [Named(left, value)]
+        if tree_left is not None and tree_right is not None and len(sides) == 2 and symbols(tree_right):
+            found.append(Relation("=", tree_left, tree_right))
+        return found
+    if len(sides) == 2 and tree_left is not None and tree_right is not None:
+        if tree_right[0] == "sym" and not symbols(tree_left):
+            value = _first(left, depth + 1)
+            return [] if value is None else [Named(last, value)]
+        return [Relation("=", tree_left, tree_right)]
+    return []
+
+
+def _constant(tree: Tree) -> Fraction | None:
+    if symbols(tree):
+        return None
+    try:
+        return constant(tree)
+    except TooLarge:
+        return None
+
+
+_TURNED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤", "≠": "≠"}
+
+
+def _inequality(sides: list[str], signs: list[str]) -> list[Value]:
+    trees = [_tree(side) for side in sides]
+    if any(tree is None for tree in trees):
+        return []
+    known = [tree for tree in trees if tree is not None]
+    if len(known) == 2:
+        left, right, sign = known[0], known[1], signs[0]
+        if right[0] == "sym" and symbols(right) and not symbols(left):
+            left, right, sign = right, left, _TURNED[sign]
+        if left[0] == "sym" and symbols(left) and not symbols(right) and sign != "≠":
+            name = left[1]
+            if sign in "<≤":
+                return [Interval(("-", INFINITY), right, False, sign == "≤", name)]
+            return [Interval(right, INFINITY, sign == "≥", False, name)]
+        if sign in "<≤":
+            left, right, sign = right, left, _TURNED[sign]
+        return [Relation(sign, left, right)]
+    if len(known) == 3 and known[1][0] == "sym" and not (symbols(known[0]) or symbols(known[2])):
+        low, high = known[0], known[2]
+        if all(sign in "<≤" for sign in signs):
+            return [Interval(low, high, signs[0] == "≤", signs[1] == "≤", known[1][1])]
+        if all(sign in ">≥" for sign in signs):
+            return [Interval(high, low, signs[1] == "≥", signs[0] == "≥", known[1][1])]
+    return []
+
+
+def _ratio(text: str) -> list[Value]:
+    parts = _split(text, (":",)) if ":" in text else re.split(r" to ", text)
+    if not 2 <= len(parts) <= 6:
+        return []
+    trees = [_tree(part) for part in parts]
+    return (
+        []
+        if any(tree is None for tree in trees)
+        else [Ratio(tuple(tree for tree in trees if tree is not None))]
+    )
+
+
+def _noted(text: str) -> list[Value]:
+    """``68 (60 + 8)``: a number, and in brackets the calculation that gives it."""
+    match = re.match(r"(.*\S) \(([^()=]{1,80})(?:=[^()=]{1,40})?\)\Z", text)
+    if match is None:
+        return []
+    value, note = _read_quantity(match[1]), _tree(match[2])
+    if value is None or note is None or value.tree[0] != "num" or _constant(note) != value.tree[1]:
+        return []
+    return [value]
