@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.session import flow_run_name, run_session
-from schemas.artifact import StageName
-from tasks import stages
+from rlkd.pipeline.stages import StageName, family
+from tasks.stages import make_stages
 
 
 @flow(
@@ -34,12 +34,7 @@ def distill(
         The run folder.
     """
     with run_session(preset, overrides or (), output, from_stage) as run:
-        data = stages.data(run)
-        traces = stages.traces(run, data)
-        structures = stages.structures(run, data, traces)
-        warm_start = stages.warm_start(run, data, traces)
-        qualify = stages.qualify(run, data, traces, warm_start)
-        rl = stages.rl(run, data, traces, structures, warm_start)
-        evaluate = stages.evaluate(run, data, traces, structures, warm_start, rl)
-        stages.report(run, data, traces, structures, warm_start, qualify, rl, evaluate)
+        prepared = make_stages(run, family("prepare"))  # problems, verified teacher traces, their structures
+        trained = make_stages(run, family("train"), prepared)  # warm start, qualification of the reward, RL
+        make_stages(run, family("evaluate"), trained)  # every checkpoint on held-out problems, report
     return run.folder

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.configure import configure
 from flows.session import flow_run_name, run_session
-from schemas.artifact import StageName
-from tasks import stages
+from rlkd.pipeline.stages import StageName, family
+from tasks.stages import make_stages
 
 
 @flow(
@@ -36,11 +35,7 @@ def evaluate(
         The run folder.
     """
     settings = [*(overrides or ()), "warm_start.enabled=false", "rl.enabled=false"]
-    name = f"{configure(preset, settings).name}-evaluate"
-    with run_session(preset, [*settings, f"name={name}"], output, from_stage) as run:
-        data = stages.data(run)
-        traces = stages.traces(run, data)
-        structures = stages.structures(run, data, traces)
-        scores = stages.evaluate(run, data, traces, structures, None, None)
-        stages.report(run, data, traces, structures, None, None, None, scores)
+    with run_session(preset, settings, output, from_stage, suffix="-evaluate") as run:
+        prepared = make_stages(run, family("prepare"))
+        make_stages(run, family("evaluate"), prepared)
     return run.folder

@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.session import flow_run_name, run_session
-from schemas.artifact import StageName
-from tasks import stages
+from rlkd.pipeline.stages import StageName, family
+from tasks.stages import make_stages
 
 
 @flow(
@@ -34,7 +34,5 @@ def prepare(
         The run folder.
     """
     with run_session(preset, overrides or (), output, from_stage, whole=False) as run:
-        data = stages.data(run)
-        traces = stages.traces(run, data)
-        stages.structures(run, data, traces)
+        make_stages(run, family("prepare"))
     return run.folder

@@ -9,7 +9,6 @@ from typing import Literal
 
 from flows.configure import configure, configure_gsrm
 from rlkd.io import is_disk_full
-from schemas.artifact import AnyStageName, GsrmStageName, StageName
 from schemas.config.run import RunConfig
 from tasks import tracking
 from tasks.display import current_display
@@ -39,8 +38,9 @@ def run_session(
     preset: str,
     overrides: Sequence[str] = (),
     output: str | None = None,
-    from_stage: StageName | None = None,
+    from_stage: str | None = None,
     whole: bool = True,
+    suffix: str = "",
 ) -> Iterator[RunRef]:
     """Opens a run for a flow's stages.
 
@@ -50,11 +50,14 @@ def run_session(
         output: The run folder; by default ``runs/<name of the configuration>``.
         from_stage: This stage and what follows are made again even where they are finished.
         whole: Whether the flow goes through the whole chain, to the report.
+        suffix: Put behind the configuration's name, for a flow that does something else with it.
 
     Raises:
         UserError: Configuration, folder or tracking cannot be used.
     """
     config = configure(preset, overrides)
+    if suffix:
+        config = config.model_copy(update={"name": config.name + suffix})
     with _session(config, output, from_stage, whole) as ref:
         yield ref
 
@@ -64,7 +67,7 @@ def gsrm_session(
     preset: str,
     overrides: Sequence[str] = (),
     output: str | None = None,
-    from_stage: GsrmStageName | None = None,
+    from_stage: str | None = None,
 ) -> Iterator[RunRef]:
     """Opens a run that trains a GSRM; see :func:`run_session`.
 
@@ -76,9 +79,7 @@ def gsrm_session(
 
 
 @contextmanager
-def _session(
-    config: RunConfig, output: str | None, from_stage: AnyStageName | None, whole: bool
-) -> Iterator[RunRef]:
+def _session(config: RunConfig, output: str | None, from_stage: str | None, whole: bool) -> Iterator[RunRef]:
     folder = Path(output) if output else default_folder(config)
     config = resolve_models(config, tracking.tracking_uri(folder.resolve().parent))
     with open_run(config, folder, from_stage, whole) as run, _mlflow_log(run):
@@ -129,8 +130,7 @@ def _finish(ref: RunRef, status: RunStatus, whole: bool) -> None:
     run = ref.open()
     run.update(status=status, wall_seconds=run.elapsed())
     try:
-        if whole:
-            publish_report(ref, run)
+        publish_report(ref, run, whole)
     finally:
         if ref.mlflow_run_id:
             ended = {"done": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}[status]

@@ -6,9 +6,8 @@ from prefect import flow
 
 from flows.configure import configure
 from flows.session import flow_run_name, run_session
-from rlkd.pipeline.stages import STAGES, upstream
-from schemas.artifact import AnyStageName, ArtifactRef, StageName
-from tasks import stages
+from rlkd.pipeline.stages import StageName, stage_spec, upstream
+from tasks.stages import make_stages
 
 
 @flow(
@@ -38,10 +37,6 @@ def stage(
         The run folder.
     """
     needed = upstream(name, configure(preset, overrides or ()))
-    made: dict[AnyStageName, ArtifactRef | None] = {}
     with run_session(preset, overrides or (), output, name if again else None, whole=False) as run:
-        for spec in STAGES:
-            if spec.name in needed:
-                task = getattr(stages, spec.name)
-                made[spec.name] = task(run, **{item: made.get(item) for item in spec.inputs})
+        make_stages(run, [stage_spec(item) for item in needed])
     return run.folder

@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.session import flow_run_name, run_session
-from schemas.artifact import StageName
-from tasks import stages
+from rlkd.pipeline.stages import StageName, family
+from tasks.stages import make_stages
 
 
 @flow(
@@ -34,10 +34,6 @@ def train(
         The run folder.
     """
     with run_session(preset, overrides or (), output, from_stage, whole=False) as run:
-        data = stages.data(run)
-        traces = stages.traces(run, data)
-        structures = stages.structures(run, data, traces)
-        warm_start = stages.warm_start(run, data, traces)
-        stages.qualify(run, data, traces, warm_start)
-        stages.rl(run, data, traces, structures, warm_start)
+        prepared = make_stages(run, family("prepare"))
+        make_stages(run, family("train"), prepared)
     return run.folder

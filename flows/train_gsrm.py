@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.session import flow_run_name, gsrm_session
-from schemas.artifact import GsrmStageName
-from tasks import gsrm
+from rlkd.pipeline.stages import GsrmStageName, family
+from tasks.stages import make_stages
 
 
 @flow(
@@ -34,8 +34,5 @@ def train_gsrm(
         The run folder.
     """
     with gsrm_session(preset, overrides or (), output, from_stage) as run:
-        paths = gsrm.paths(run)
-        annotated = gsrm.annotate(run, paths)
-        model = gsrm.train(run, paths, annotated)
-        gsrm.evaluate(run, paths, annotated, model)
+        make_stages(run, family("gsrm"))
     return run.folder

@@ -1,4 +1,10 @@
-"""What travels between stages: small frozen references; and the manifests that they point at."""
+"""A stage's result, from its function to the report.
+
+Four shapes, each with what the one before cannot know: :class:`StageResult` (what the stage's function returns),
+:class:`Made` (that, and what the process cost), :class:`StageManifest` (that, and the files: what the store keeps) and
+:class:`StageEntry` (where a run finds it: what travels between stages, stands in ``run.json`` and is a report's row).
+Names of stages are plain text here; :mod:`rlkd.pipeline.stages` knows which there are.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +14,7 @@ from pydantic import Field
 
 from schemas.base import SCHEMA_VERSION, JsonValue, Schema
 
-StageName = Literal["data", "traces", "structures", "warm_start", "qualify", "rl", "evaluate", "report"]
-GsrmStageName = Literal["gsrm_paths", "gsrm_annotations", "gsrm_train", "gsrm_evaluate"]
-AnyStageName = Literal[StageName, GsrmStageName]
-"""A stage of a distillation, or of the training of a GSRM."""
 StageStatus = Literal["done", "reused", "failed", "skipped"]
-
-
-class ArtifactRef(Schema):
-    """A finished stage's folder, by content.
-
-    Attributes:
-        stage: The stage that made it.
-        uri: Its folder in the store.
-        sha256: Digest over the contents of its files.
-        rows: Rows of its main table, 0 where it has none.
-        reused: Whether this run found it finished.
-        schema_version: Version of the schemas inside.
-    """
-
-    stage: AnyStageName
-    uri: str
-    sha256: str
-    rows: int = 0
-    reused: bool = False
-    schema_version: int = SCHEMA_VERSION
 
 
 class StageResult(Schema):
@@ -47,6 +29,22 @@ class StageResult(Schema):
     rows: int = 0
     summary: dict[str, JsonValue] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
+
+
+class Made(Schema):
+    """A stage's result and what making it cost: what a job process leaves behind.
+
+    Attributes:
+        result: Counts and figures.
+        peak_rss_mb: Largest resident memory of the process.
+        peak_gpu_mb: Most memory that PyTorch reserved on a GPU; 0 without one.
+        mlflow_run_id: The MLflow run that followed it; empty without tracking.
+    """
+
+    result: StageResult
+    peak_rss_mb: float
+    peak_gpu_mb: float = 0.0
+    mlflow_run_id: str = ""
 
 
 class StageManifest(Schema):
@@ -69,7 +67,7 @@ class StageManifest(Schema):
         run: Name of the run that made it.
     """
 
-    stage: AnyStageName
+    stage: str
     identity: str
     stage_version: int
     sha256: str
@@ -90,16 +88,31 @@ INTERRUPTED = "stopped before its end (Ctrl-C or SIGTERM)"
 """Error of a stage that nothing went wrong in; its status is ``failed`` all the same, as it is not finished."""
 
 
-class StageEntry(Schema):
-    """One stage as a run saw it."""
+class StageRow(Schema):
+    """A stage's cost; a reused stage repeats the figures of the run that made it."""
 
-    name: AnyStageName
+    name: str
     status: StageStatus
+    seconds: float = 0.0
+    peak_rss_mb: float = 0.0
+
+
+class StageEntry(StageRow):
+    """One stage as a run saw it: a reference to its folder that travels to the stages that read it.
+
+    Attributes:
+        identity: Hash that names its folder.
+        uri: Its folder in the store.
+        sha256: Digest over the contents of its files; empty where it is not finished.
+        peak_gpu_mb: Most memory that it reserved on a GPU.
+        mlflow_run_id: The MLflow run that made it.
+        made_by: Name of the run that made it.
+        error: What it failed of, or what its check refused.
+    """
+
     identity: str = ""
     uri: str = ""
     sha256: str = ""
-    seconds: float = 0.0
-    peak_rss_mb: float = 0.0
     peak_gpu_mb: float = 0.0
     mlflow_run_id: str = ""
     made_by: str = ""
@@ -122,6 +135,6 @@ class RunManifest(Schema):
     started_at: str = ""
     wall_seconds: float = 0.0
     mlflow_run_id: str = ""
-    from_stage: AnyStageName | None = None
-    owed: tuple[AnyStageName, ...] = ()
+    from_stage: str | None = None
+    owed: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.artifact import StageStatus
+from schemas.artifact import StageRow
 from schemas.base import SCHEMA_VERSION, JsonValue, Schema
 from schemas.evaluation import EvalReport, Interval, SampleProblem
 from schemas.qualification import Qualification, Verdict
@@ -36,15 +36,6 @@ class PairedRow(Schema):
     diff: float
     low: float
     high: float
-
-
-class StageRow(Schema):
-    """A stage's cost; a reused stage repeats the figures of the run that made it."""
-
-    name: str
-    status: StageStatus
-    seconds: float
-    peak_rss_mb: float
 
 
 class RowCounts(Schema):

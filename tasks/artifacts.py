@@ -55,10 +55,10 @@ class ProgressArtifact:
 
 
 def in_prefect_run() -> bool:
-    """Whether this code runs inside a Prefect task run."""
-    from prefect.context import TaskRunContext
+    """Whether this code runs inside a Prefect flow or task run."""
+    from prefect.context import FlowRunContext, TaskRunContext
 
-    return TaskRunContext.get() is not None
+    return TaskRunContext.get() is not None or FlowRunContext.get() is not None
 
 
 def show_report(report: Path, key: str = "rlkd-report") -> None:

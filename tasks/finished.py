@@ -10,19 +10,19 @@ from schemas.config.run import RunConfig
 def finished_stages(config: RunConfig, output: str | None = None) -> list[str]:
     """Names of the stages that the store holds already for a configuration, in order."""
     from rlkd.pipeline.stages import is_enabled, resolve, stages_of
-    from tasks.identity import identify
+    from tasks.running import identify_stage
     from tasks.runs import default_folder
     from tasks.storage import Store, store_root
 
     root = store_root(Path(output) if output else default_folder(config))
     if not root.is_dir():
         return []
-    store, digests = Store(root), dict[str, str]()
+    store, folders = Store(root), dict[str, Path]()
     for spec in (resolve(spec, config) for spec in stages_of(config)):
         wanted = [name for name in spec.inputs if is_enabled(config, name)]
-        if not is_enabled(config, spec.name) or any(name not in digests for name in wanted):
+        if not is_enabled(config, spec.name) or any(name not in folders for name in wanted):
             continue
-        manifest = store.find(identify(spec, config, {name: digests[name] for name in wanted}))
+        manifest = store.find(identify_stage(spec, config, {name: folders[name] for name in wanted}))
         if manifest is not None:
-            digests[spec.name] = manifest.sha256
-    return list(digests)
+            folders[spec.name] = store.folder_of(manifest)
+    return list(folders)

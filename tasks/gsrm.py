@@ -1,66 +1,29 @@
-"""The Prefect tasks of training a GSRM: one per stage. What is finished is decided by the store, as for a distillation."""
+"""What training a GSRM shows the world: figures, the model's folder, and its name in the registry."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from rlkd.gsrm.evaluate import MARKDOWN, REPORT, headline_figures
 from rlkd.io import write_json_atomic, write_text_atomic
-from schemas.artifact import ArtifactRef
+from schemas.artifact import StageEntry
 from schemas.config.gsrm import GsrmConfig
 from schemas.gsrm import GsrmReport
 from tasks import tracking
 from tasks.artifacts import show_report
 from tasks.display import current_display
 from tasks.identity import digest_path
-from tasks.running import run_stage
 from tasks.runs import Run, RunRef
 
 RESULT = "gsrm.json"
-_SETTINGS: dict[str, Any] = {"persist_result": True, "result_serializer": "json", "cache_policy": NO_CACHE}
 
 
-@task(name="gsrm_paths", description="Reasoning paths, split by problem.", **_SETTINGS)
-def paths(run: RunRef) -> ArtifactRef | None:
-    """The paths to learn from and to be measured on."""
-    return run_stage("gsrm_paths", run, {})
-
-
-@task(name="gsrm_annotations", description="Each path decomposed by the annotator, and checked.", **_SETTINGS)
-def annotate(run: RunRef, paths: ArtifactRef | None) -> ArtifactRef | None:
-    """What the model is to write."""
-    return run_stage("gsrm_annotations", run, {"gsrm_paths": paths})
-
-
-@task(name="gsrm_train", description="A causal LM learns to decompose.", **_SETTINGS)
-def train(run: RunRef, paths: ArtifactRef | None, annotations: ArtifactRef | None) -> ArtifactRef | None:
-    """The trained GSRM."""
-    return run_stage("gsrm_train", run, {"gsrm_paths": paths, "gsrm_annotations": annotations})
-
-
-@task(name="gsrm_evaluate", description="The GSRM as a decomposer of held-out paths.", **_SETTINGS)
-def evaluate(
-    run: RunRef, paths: ArtifactRef | None, annotations: ArtifactRef | None, train: ArtifactRef | None
-) -> ArtifactRef | None:
-    """Its figures; registers it under its name."""
-    made = run_stage(
-        "gsrm_evaluate",
-        run,
-        {"gsrm_paths": paths, "gsrm_annotations": annotations, "gsrm_train": train},
-    )
-    if made is not None and train is not None:
-        publish_gsrm(run, Path(made.uri), train)
-    return made
-
-
-def publish_gsrm(ref: RunRef, evaluation: Path, trained: ArtifactRef) -> None:
+def publish_gsrm(run: Run, ref: RunRef, made: StageEntry, inputs: Mapping[str, StageEntry]) -> None:
     """Puts figures, model folder and registered name into the run folder; MLflow gets the figures and the model."""
-    run = ref.open()
+    evaluation, trained = Path(made.uri), inputs["gsrm_train"]
     report = GsrmReport.model_validate_json((evaluation / REPORT).read_text(encoding="utf-8"))
     model, figures = Path(trained.uri) / "model", headline_figures(report)
     name = ""
@@ -76,7 +39,7 @@ def publish_gsrm(ref: RunRef, evaluation: Path, trained: ArtifactRef) -> None:
     show_report(run.folder / MARKDOWN, "rlkd-gsrm")
 
 
-def _register(ref: RunRef, run: Run, model: Path, trained: ArtifactRef, figures: dict[str, float]) -> str:
+def _register(ref: RunRef, run: Run, model: Path, trained: StageEntry, figures: dict[str, float]) -> str:
     """Registers the model; returns the name to use it by, empty where it is not registered."""
     config = run.config
     if not isinstance(config, GsrmConfig) or not config.register_as.name:

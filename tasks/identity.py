@@ -1,7 +1,7 @@
 """The identity of a stage: a hash of everything that its result depends on.
 
-Name and version of the stage, the sections of the configuration that it reads, the seed, the content
-digests of its inputs, and the content of local files that the configuration points at. Two runs that
+Name and version of the stage, the sections of the configuration that it reads, the seed, digests of what it reads of
+earlier stages, and the content of local files that the configuration points at. Two runs that
 agree on all of these share one folder in the store; an edited data file or checkpoint makes a new one.
 Settings that cannot change a result (annotated ``OPERATIONAL`` in the schemas) do not count.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from rlkd.errors import DataError
 from rlkd.io import expand_path, sha256_file, sha256_json
 from rlkd.pipeline.stages import StageSpec
 from rlkd.plugins import objects_of, source_digest
-from schemas.artifact import AnyStageName
+from schemas.artifact import StageManifest
 from schemas.base import ADDED, OPERATIONAL, SCHEMA_VERSION, Schema
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.run import RunConfig
@@ -47,24 +47,61 @@ class StageIdentity:
         version: Version of the stage's meaning.
         config: The covered part of the configuration, with ``seed`` and ``external`` (digests of local files, versions of
             the libraries that make the problems).
-        inputs: Content digest of each input stage.
+        inputs: Digest of what the stage reads of each input stage (:mod:`tasks.inputs`).
         key: Hex SHA-256 over all of this.
+        explicit: The settings in ``config`` that are not at their defaults.
+        folders: Digest of each input stage's whole folder, which identities of earlier releases named.
     """
 
-    stage: AnyStageName
+    stage: str
     version: int
     config: dict[str, Any]
     inputs: dict[str, str]
     key: str
+    explicit: dict[str, Any] = field(default_factory=dict)
+    folders: dict[str, str] = field(default_factory=dict)
+
+    def serves(self, manifest: StageManifest) -> bool:
+        """Whether a stage that an earlier release finished is this one, though its identity was another hash.
+
+        Its inputs may be named by their whole folders, and it may lack settings that did not exist then, if they are at
+        their defaults now: a new setting's default does what was done before (or the stage's version is raised).
+        """
+        return (
+            manifest.stage == self.stage
+            and manifest.stage_version == self.version
+            and manifest.inputs.keys() == self.inputs.keys()
+            and all(
+                digest in (self.inputs[name], self.folders.get(name))
+                for name, digest in manifest.inputs.items()
+            )
+            and _same_settings(manifest.config, self.config, self.explicit)
+        )
 
 
-def identify(spec: StageSpec, config: RunConfig, inputs: Mapping[str, str]) -> StageIdentity:
+def _same_settings(old: Any, new: Any, explicit: Any) -> bool:
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return bool(old == new)
+    chosen = explicit if isinstance(explicit, Mapping) else {}
+    return old.keys() <= new.keys() and all(
+        _same_settings(old[name], value, chosen.get(name)) if name in old else name not in chosen
+        for name, value in new.items()
+    )
+
+
+def identify(
+    spec: StageSpec,
+    config: RunConfig,
+    inputs: Mapping[str, str],
+    folders: Mapping[str, str] | None = None,
+) -> StageIdentity:
     """Computes the identity of a stage.
 
     Args:
         spec: The stage.
         config: The whole configuration; only the sections that ``spec`` names count.
-        inputs: Content digest of each input stage that the run has (skipped ones are absent).
+        inputs: Digest of what it reads of each input stage that the run has (skipped ones are absent).
+        folders: Digest of each input stage's whole folder.
     """
     dump = config.model_dump(mode="json")
     _drop_operational(config, dump)
@@ -91,7 +128,9 @@ def identify(spec: StageSpec, config: RunConfig, inputs: Mapping[str, str]) -> S
             "inputs": dict(inputs),
         }
     )
-    return StageIdentity(spec.name, spec.version, covered, dict(inputs), key)
+    chosen = config.model_dump(mode="json", exclude_defaults=True)
+    explicit = {section: _section(chosen, section) for section in spec.sections}
+    return StageIdentity(spec.name, spec.version, covered, dict(inputs), key, explicit, dict(folders or {}))
 
 
 def _version(library: str) -> str:
@@ -121,7 +160,7 @@ def _drop_operational(value: Any, dump: Any) -> None:
 def _section(dump: Mapping[str, Any], dotted: str) -> Any:
     value: Any = dump
     for part in dotted.split("."):
-        value = value[part]
+        value = value.get(part, {})  # absent where defaults are left out
     return value
 
 

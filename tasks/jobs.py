@@ -26,7 +26,8 @@ from rlkd import errors
 from rlkd.errors import RLKDError, StageError, UserError
 from rlkd.io import is_disk_full, write_text_atomic
 from rlkd.pipeline.events import EventSink
-from rlkd.pipeline.jobs import ERROR, EVENTS, EXIT_DISK_FULL, RESULT, Job, JobFailure, JobResult, describe
+from rlkd.pipeline.jobs import ERROR, EVENTS, EXIT_DISK_FULL, RESULT, Job, JobFailure, describe
+from schemas.artifact import Made
 from schemas.config.training import LaunchConfig
 
 POLL_S = 0.1
@@ -36,7 +37,7 @@ _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_"
 RL step of the demo. Buffers of up to 1 GiB are kept and used again. Other C libraries ignore this."""
 
 
-def run_job(job: Job, work: Path, log: Path, launch: LaunchConfig, events: EventSink) -> JobResult:
+def run_job(job: Job, work: Path, log: Path, launch: LaunchConfig, events: EventSink) -> Made:
     """Runs a job to its end in a process of its own.
 
     Args:
@@ -169,11 +170,11 @@ def _signal_group(group: int, number: int) -> None:
         return  # all of them have ended
 
 
-def _outcome(job: Job, code: int, work: Path, log: Path) -> JobResult:
+def _outcome(job: Job, code: int, work: Path, log: Path) -> Made:
     """Reads what the process left: its result or its error."""
     failure_path, result_path = work / ERROR, work / RESULT
     if code == 0 and result_path.exists():
-        return JobResult.model_validate_json(result_path.read_text(encoding="utf-8"))
+        return Made.model_validate_json(result_path.read_text(encoding="utf-8"))
     if failure_path.exists():
         raise as_error(
             JobFailure.model_validate_json(failure_path.read_text(encoding="utf-8")), job.stage, log

@@ -2,68 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rlkd.reporting.finalise import finalise_report
-from schemas.artifact import ArtifactRef, RunManifest, StageName
+from schemas.artifact import RunManifest, StageEntry
 from schemas.config.pipeline import PipelineConfig
 from schemas.report import PipelineReport, ReportContent
 from tasks import tracking
+from tasks.artifacts import show_report
 from tasks.display import current_display
+from tasks.gsrm import publish_gsrm
 from tasks.runs import Run, RunRef
 from tasks.storage import read_manifest
 
 REPORTS = ("report.html", "report.md", "report.json")
 
 
-def publish_datasets(ref: RunRef, made: ArtifactRef | None) -> None:
+def publish_datasets(run: Run, ref: RunRef, made: StageEntry, inputs: Mapping[str, StageEntry]) -> None:
     """Logs the problems as dataset inputs of the parent run."""
-    if made is None or not ref.mlflow_run_id:
-        return
     manifest, _ = read_manifest(Path(made.uri))
-    if manifest is not None:
-        config = ref.open().config
-        name = config.data.type if isinstance(config, PipelineConfig) else config.paths.type
-        with tracking.tolerated("the dataset inputs", current_display().message):
-            tracking.log_datasets(ref.tracking_uri, ref.mlflow_run_id, Path(made.uri), manifest, name)
+    if manifest is None or not ref.mlflow_run_id:
+        return
+    name = run.config.data.type if isinstance(run.config, PipelineConfig) else run.config.paths.type
+    with tracking.tolerated("the dataset inputs", current_display().message):
+        tracking.log_datasets(ref.tracking_uri, ref.mlflow_run_id, Path(made.uri), manifest, name)
 
 
-def publish_headline(ref: RunRef, evaluation: ArtifactRef | None, student: ArtifactRef | None) -> None:
-    """Logs the evaluation's figures on the parent run, and registers the final student with them as tags."""
-    if evaluation is None or not ref.mlflow_run_id:
+def publish_figures(run: Run, ref: RunRef, made: StageEntry, inputs: Mapping[str, StageEntry]) -> None:
+    """Logs a stage's figures on the parent run."""
+    manifest, _ = read_manifest(Path(made.uri))
+    if manifest is None or not ref.mlflow_run_id:
         return
-    manifest, _ = read_manifest(Path(evaluation.uri))
-    if manifest is None:
-        return
-    with tracking.tolerated("the headline figures", current_display().message):
+    with tracking.tolerated(f"the figures of {made.name}", current_display().message):
         tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, manifest.result.metrics)
-        if student is not None:
-            _register(ref, student, manifest.result.metrics)
 
 
-def publish_figures(ref: RunRef, stage: StageName) -> None:
-    """Logs a finished stage's figures on the parent run, also where its gate lets nothing pass."""
-    if not ref.mlflow_run_id:
-        return
-    entry = next(
-        (entry for entry in ref.open().manifest.stages if entry.name == stage and entry.sha256), None
-    )
-    manifest, _ = read_manifest(Path(entry.uri)) if entry is not None else (None, "")
-    if manifest is not None:
-        with tracking.tolerated(f"the figures of {stage}", current_display().message):
-            tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, manifest.result.metrics)
+def publish_headline(run: Run, ref: RunRef, made: StageEntry, inputs: Mapping[str, StageEntry]) -> None:
+    """Logs the evaluation's figures on the parent run, and registers the final student with them as tags."""
+    publish_figures(run, ref, made, inputs)
+    student = inputs.get("rl") or inputs.get("warm_start")
+    manifest, _ = read_manifest(Path(made.uri))
+    if student is not None and manifest is not None and ref.mlflow_run_id:
+        with tracking.tolerated("the student", current_display().message):
+            _register(run, ref, student, manifest.result.metrics)
 
 
-def _register(ref: RunRef, student: ArtifactRef, figures: Mapping[str, float]) -> None:
+def _register(run: Run, ref: RunRef, student: StageEntry, figures: Mapping[str, float]) -> None:
     """Registers the final student, its evaluation as tags."""
-    run = ref.open()
     name = run.config.tracking.registered_model
     model = Path(student.uri) / "model"
     if not name or not model.is_dir():
         return
     tags = {
-        "rlkd.stage": student.stage,
+        "rlkd.stage": student.name,
         "rlkd.run": run.manifest.name,
         "rlkd.config_digest": run.manifest.config_digest,
         "rlkd.uri": student.uri,
@@ -83,18 +75,17 @@ def _about(run: Run, figures: Mapping[str, float]) -> str:
     return f"The student of run {run.folder.name} (configuration {run.config.name}){measured}."
 
 
-def write_report(run: Run, as_if: RunManifest | None = None) -> PipelineReport:
-    """Puts the report into the run folder, with the run's own facts; without a report stage, what there is.
+def write_report(run: Run) -> PipelineReport:
+    """Puts the report into the run folder, with the run's own facts; without a report stage, what there is."""
+    made = _report_stage(run)
+    if made is not None:
+        return finalise_report(run.folder, run.manifest, Path(made.uri))
+    return finalise_report(run.folder, run.manifest, None, _partial(run, run.manifest))
 
-    Args:
-        run: The run.
-        as_if: Manifest to describe instead of the one on disk.
-    """
-    manifest = as_if or run.manifest
-    made = [e for e in manifest.stages if e.name == "report" and e.status in ("done", "reused")]
-    if made:
-        return finalise_report(run.folder, manifest, Path(made[0].uri))
-    return finalise_report(run.folder, manifest, None, _partial(run, manifest))
+
+def _report_stage(run: Run) -> StageEntry | None:
+    """The run's finished report stage."""
+    return next((e for e in run.manifest.stages if e.name == "report" and e.sha256), None)
 
 
 def _partial(run: Run, manifest: RunManifest) -> ReportContent | None:
@@ -116,13 +107,22 @@ def _partial(run: Run, manifest: RunManifest) -> ReportContent | None:
     )
 
 
-def publish_report(ref: RunRef, run: Run) -> None:
-    """Writes the final report and logs it and the run's cost to the parent run."""
-    report = write_report(run)
-    if not ref.mlflow_run_id:
+def publish_report(ref: RunRef, run: Run, whole: bool) -> None:
+    """Writes the report of a run that has ended, and logs it and the run's cost to the parent run.
+
+    Args:
+        ref: The run's reference.
+        run: The run, with how it ended.
+        whole: Whether it was to go through the whole chain; a run of some stages has a report only if it made that stage.
+    """
+    if not whole and _report_stage(run) is None:
         return
-    with tracking.tolerated("the report", current_display().message):
-        _log_report(ref, run, report)
+    report = write_report(run)
+    if run.manifest.status == "done":
+        show_report(run.folder / "report.md")
+    if ref.mlflow_run_id:
+        with tracking.tolerated("the report", current_display().message):
+            _log_report(ref, run, report)
 
 
 def _log_report(ref: RunRef, run: Run, report: PipelineReport) -> None:
@@ -142,3 +142,14 @@ def _log_report(ref: RunRef, run: Run, report: PipelineReport) -> None:
             f"Run folder: `{run.folder}`",
         ]
         tracking.set_tags(ref.tracking_uri, ref.mlflow_run_id, {tracking.NOTE_TAG: "\n".join(lines).strip()})
+
+
+Publish = Callable[[Run, RunRef, StageEntry, Mapping[str, StageEntry]], None]
+
+AFTER: dict[str, Publish] = {
+    "data": publish_datasets,
+    "qualify": publish_figures,
+    "evaluate": publish_headline,
+    "gsrm_evaluate": publish_gsrm,
+}
+"""What is shown of a stage each time it is made or found finished, also where its check then lets nothing pass."""

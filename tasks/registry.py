@@ -27,10 +27,19 @@ def resolve_models(config: Config, uri: str) -> Config:
     Raises:
         UserError: There is no such model, or its files cannot be had.
     """
-    dump = config.model_dump(mode="json")
-    if not names_in(dump):
+    if not names_in(config.model_dump(mode="json")):
         return config
-    return type(config).model_validate(_resolved(dump, uri))
+    return _resolved_model(config, uri)
+
+
+def _resolved_model(config: Config, uri: str) -> Config:
+    """A copy with folders in the place of names: text for text, so that nothing needs to be validated again."""
+    changed = {
+        name: resolved
+        for name in type(config).model_fields
+        if (resolved := _resolved(name, value := getattr(config, name), uri)) is not value
+    }
+    return config.model_copy(update=changed) if changed else config
 
 
 def names_in(value: Any) -> list[str]:
@@ -47,10 +56,13 @@ def _is_name(key: str, value: Any) -> bool:
     return key in _FIELDS and isinstance(value, str) and value.startswith(PREFIX)
 
 
-def _resolved(value: Any, uri: str) -> Any:
+def _resolved(key: str, value: Any, uri: str) -> Any:
+    if isinstance(value, Schema):
+        return _resolved_model(value, uri)
+    if _is_name(key, value):
+        return str(tracking.model_folder(uri, value))
     if isinstance(value, Mapping):
-        return {
-            key: str(tracking.model_folder(uri, item)) if _is_name(key, item) else _resolved(item, uri)
-            for key, item in value.items()
-        }
-    return [_resolved(item, uri) for item in value] if isinstance(value, list) else value
+        return {name: _resolved(name, item, uri) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_resolved("", item, uri) for item in value)
+    return value

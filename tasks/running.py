@@ -10,50 +10,62 @@ from typing import Any
 from rlkd.errors import RLKDError, StageError
 from rlkd.io import is_disk_full
 from rlkd.pipeline.context import StageContext
-from rlkd.pipeline.jobs import Job, JobResult, peak_rss_mb
+from rlkd.pipeline.jobs import Job, peak_rss_mb
 from rlkd.pipeline.stages import StageSpec, is_enabled, resolve, stage_spec
-from schemas.artifact import INTERRUPTED, AnyStageName, ArtifactRef, StageEntry, StageManifest, StageResult
+from schemas.artifact import INTERRUPTED, Made, StageEntry, StageManifest, StageResult
 from schemas.config.pipeline import PipelineConfig
+from schemas.config.run import RunConfig
 from tasks import tracking
 from tasks.artifacts import ProgressArtifact
 from tasks.display import Display, current_display
 from tasks.identity import StageIdentity, identify
+from tasks.inputs import input_digests
 from tasks.jobs import run_job
+from tasks.publishing import AFTER
 from tasks.runs import Run, RunRef
-from tasks.storage import WORK, Built, Clock, disk_faults
+from tasks.storage import WORK, Clock, disk_faults
 from tasks.tracking import StageRun
 
-Inputs = Mapping[AnyStageName, ArtifactRef | None]
+Inputs = Mapping[str, StageEntry]
+"""Earlier stages of the run by name; one that is switched off has no digest, or is absent."""
 
 
-def run_stage(name: AnyStageName, ref: RunRef, inputs: Inputs) -> ArtifactRef | None:
+def run_stage(name: str, ref: RunRef, inputs: Inputs) -> StageEntry:
     """Makes a stage, or finds it finished.
 
     Args:
         name: The stage.
         ref: The run.
-        inputs: Its input stages; ``None`` for one that is switched off.
+        inputs: The earlier stages.
 
     Returns:
-        A reference to its folder, or ``None`` where the configuration switches it off.
+        Where it is; an entry with status ``skipped`` where the configuration switches it off.
 
     Raises:
         UserError: Something that the user can mend.
-        StageError: It failed or refused, or its gate lets nothing pass.
+        StageError: It failed, or its check lets nothing pass.
     """
     run = ref.open()
     if not is_enabled(run.config, name):
         entry = StageEntry(name=name, status="skipped")
         run.record(entry)
         current_display().stage_finished(entry)
-        return None
+        return entry
     spec = resolve(stage_spec(name), run.config)
-    present = {item: reference for item in spec.inputs if (reference := inputs.get(item)) is not None}
-    identity = identify(spec, run.config, {item: reference.sha256 for item, reference in present.items()})
-    maker = _Maker(
-        run, ref, spec, identity, {item: Path(reference.uri) for item, reference in present.items()}
+    present = {item: inputs[item] for item in spec.inputs if item in inputs and inputs[item].sha256}
+    folders = {item: Path(entry.uri) for item, entry in present.items()}
+    return _Maker(run, ref, spec, identify_stage(spec, run.config, folders), folders, present).run_once()
+
+
+def identify_stage(spec: StageSpec, config: RunConfig, folders: Mapping[str, Path]) -> StageIdentity:
+    """The identity of a stage whose inputs are finished in these folders."""
+    digests = input_digests(spec, folders)
+    return identify(
+        spec,
+        config,
+        {name: digest.content for name, digest in digests.items()},
+        {name: digest.folder for name, digest in digests.items()},
     )
-    return maker.run_once()
 
 
 @dataclass
@@ -64,12 +76,13 @@ class _Maker:
     ref: RunRef
     spec: StageSpec
     identity: StageIdentity
-    inputs: dict[str, Path]
+    folders: dict[str, Path]
+    inputs: Inputs
     display: Display = field(default_factory=current_display)
     clock: Clock | None = None
 
-    def run_once(self) -> ArtifactRef:
-        """Finds or builds the stage, records what happened, and returns its reference."""
+    def run_once(self) -> StageEntry:
+        """Finds or builds the stage, records what happened, and shows it to the world."""
         name = self.spec.name
         finished = [entry.name for entry in self.run.manifest.stages if entry.sha256]
         try:
@@ -90,28 +103,30 @@ class _Maker:
                     raise self._unexpected(error) from error
             raise
         entry = self._entry(manifest, reused)
-        self._ask_gate(entry)
+        if (publish := AFTER.get(name)) is not None:
+            publish(self.run, self.ref, entry, self.inputs)
+        self._ask_check(entry)
         self.run.record(entry)
         self.display.stage_finished(entry)
         if reused and self.ref.mlflow_run_id:
             with tracking.tolerated(f"the origin of stage {name}", self.display.message):
                 self._name_origin(manifest)
-        return self.run.store.reference(self.identity, manifest, reused)
+        return entry
 
-    def _ask_gate(self, entry: StageEntry) -> None:
+    def _ask_check(self, entry: StageEntry) -> None:
         """Asks a finished stage whether the run may go on; what it made stays, whatever it says."""
-        gate = self.spec.load_gate()
-        if gate is None or not isinstance(self.run.config, PipelineConfig):
+        check = self.spec.load_check()
+        if check is None or not isinstance(self.run.config, PipelineConfig):
             return
         try:
-            self.display.message(f"{self.spec.name}: {gate(self.run.config, Path(entry.uri))}")
+            self.display.message(f"{self.spec.name}: {check(self.run.config, Path(entry.uri))}")
         except StageError as refusal:
             entry = entry.model_copy(update={"status": "failed", "error": str(refusal)[:2000]})
             self.run.record(entry)
             self.display.stage_finished(entry)
             raise StageError(f"stage {self.spec.name}: {refusal}") from None
 
-    def build(self, folder: Path, clock: Clock) -> Built:
+    def build(self, folder: Path, clock: Clock) -> Made:
         """Runs the stage's function, here or in a process of its own."""
         self.clock = clock
         self.display.stage_started(self.spec.name)
@@ -128,24 +143,19 @@ class _Maker:
             if child is not None:
                 with tracking.tolerated(f"what stage {self.spec.name} made", notice):
                     self._track(child, done.result, folder)
-            return Built(
-                done.result, done.peak_rss_mb, child.run_id if child is not None else "", done.peak_gpu_mb
-            )
+            return done.model_copy(update={"mlflow_run_id": child.run_id if child is not None else ""})
 
-    def _call(self, folder: Path, sink: Listener) -> JobResult:
+    def _call(self, folder: Path, sink: Listener) -> Made:
         if not self.spec.job:
-            context: StageContext[Any] = StageContext(
-                self.run.config, self.inputs, folder, sink, self.run.manifest
-            )
-            return JobResult(result=self.spec.load()(context), peak_rss_mb=peak_rss_mb())
+            context: StageContext[Any] = StageContext(self.run.config, self.folders, folder, sink)
+            return Made(result=self.spec.load()(context), peak_rss_mb=peak_rss_mb())
         job = Job(
             stage=self.spec.name,
             function=self.spec.function,
-            config=self.run.config,
-            inputs={name: str(path) for name, path in self.inputs.items()},
+            config=self.run.manifest.config,
+            inputs={name: str(path) for name, path in self.folders.items()},
             folder=str(folder),
             lock=str(self.run.store.job_lock(self.identity)),
-            run=self.run.manifest,
         )
         return run_job(job, folder / WORK, self.run.log(self.spec.name), self.run.config.launch, sink)
 
@@ -153,18 +163,15 @@ class _Maker:
         """Figures and small artifacts of a finished stage on its child run."""
         figures = {**result.metrics, "rows": float(result.rows)}
         tracking.log_metrics(child.uri, child.run_id, figures)
-        files = {
-            folder / name: ""
-            for name in ("summary.json", "metrics.jsonl", "eval_report.json", "qualification.json")
-        }
-        tracking.log_files(child.uri, child.run_id, {**files, folder / "ledger": "ledger"})
+        files = {folder / name: name if (folder / name).is_dir() else "" for name in self.spec.tracked}
+        tracking.log_files(child.uri, child.run_id, files)
 
     def _entry(self, manifest: StageManifest, reused: bool) -> StageEntry:
         return StageEntry(
             name=self.spec.name,
             status="reused" if reused else "done",
             identity=manifest.identity,
-            uri=str(self.run.store.folder(self.identity)),
+            uri=str(self.run.store.folder_of(manifest)),
             sha256=manifest.sha256,
             seconds=manifest.seconds,
             peak_rss_mb=manifest.peak_rss_mb,

@@ -17,11 +17,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rlkd.config.load import config_digest, parse_run_config, resolved_yaml
+from rlkd.config.load import config_digest, parse_run_config, remember, resolved_yaml
 from rlkd.errors import RLKDError, UserError
 from rlkd.io import write_json_atomic, write_text_atomic
 from rlkd.pipeline.stages import downstream, stages_of
-from schemas.artifact import AnyStageName, RunManifest, StageEntry
+from schemas.artifact import RunManifest, StageEntry
 from schemas.base import Schema
 from schemas.config.run import RunConfig
 from tasks.display import current_display
@@ -76,8 +76,8 @@ class Run:
         A stage that ended is no longer owed, also one that is finished and lets nothing pass (it has a digest).
         """
         entries = {item.name: item for item in self.manifest.stages} | {entry.name: entry}
-        order = [spec.name for spec in stages_of(self.config)]
-        stages = tuple(sorted(entries.values(), key=lambda item: order.index(item.name)))
+        order = {spec.name: place for place, spec in enumerate(stages_of(self.config))}
+        stages = tuple(sorted(entries.values(), key=lambda item: order.get(item.name, len(order))))
         owed = self.manifest.owed
         if entry.status != "failed" or entry.sha256:
             owed = tuple(name for name in owed if name != entry.name)
@@ -121,7 +121,7 @@ def default_folder(config: RunConfig) -> Path:
 
 @contextmanager
 def open_run(
-    config: RunConfig, folder: Path, from_stage: AnyStageName | None = None, whole: bool = True
+    config: RunConfig, folder: Path, from_stage: str | None = None, whole: bool = True
 ) -> Iterator[Run]:
     """Starts a run, or goes on with it, in its folder; only one process at a time works in a folder.
 
@@ -160,11 +160,11 @@ def _ended(folder: Path) -> None:
             run.update(status="failed", wall_seconds=run.elapsed())
 
 
-def _begin(config: RunConfig, folder: Path, from_stage: AnyStageName | None, whole: bool) -> Run:
+def _begin(config: RunConfig, folder: Path, from_stage: str | None, whole: bool) -> Run:
     """Writes the first manifest and the resolved configuration."""
     before = _earlier(folder)
     digest = config_digest(config)
-    owed: tuple[AnyStageName, ...] = ()
+    owed: tuple[str, ...] = ()
     if from_stage is not None:
         owed = downstream(from_stage, config)
         if before is not None and _continues(before, digest, from_stage):
@@ -180,6 +180,7 @@ def _begin(config: RunConfig, folder: Path, from_stage: AnyStageName | None, who
         from_stage=from_stage,
         owed=owed,
     )
+    remember(config)
     write_json_atomic(folder / RUN_FILE, manifest)
     write_text_atomic(folder / CONFIG_FILE, resolved_yaml(config))
     return Run(folder)
@@ -205,7 +206,7 @@ def _earlier(folder: Path) -> RunManifest | None:
         return None
 
 
-def _continues(before: RunManifest, digest: str, from_stage: AnyStageName) -> bool:
+def _continues(before: RunManifest, digest: str, from_stage: str) -> bool:
     """Whether an interrupted run asked for the same again, and part of it is still owed."""
     same = before.config_digest == digest and before.from_stage == from_stage
     return same and before.status != "done" and bool(before.owed)

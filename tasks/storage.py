@@ -13,7 +13,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from pydantic import ValidationError
 
 from rlkd.errors import StageError, UserError
 from rlkd.io import causes, is_disk_full, sha256_json, write_json_atomic, write_text_atomic
-from schemas.artifact import ArtifactRef, StageManifest, StageResult
+from schemas.artifact import Made, StageManifest
 from tasks.identity import StageIdentity, file_digest
 
 MANIFEST = "manifest.json"
@@ -37,16 +36,6 @@ def store_root(run_folder: Path) -> Path:
     """The store of a run: ``$RLKD_STORE``, or ``.store`` beside the run folder."""
     chosen = os.environ.get("RLKD_STORE")
     return Path(chosen).expanduser().resolve() if chosen else run_folder.resolve().parent / ".store"
-
-
-@dataclass(frozen=True)
-class Built:
-    """What building a stage gave: its result and the largest memory of the process that made it, resident and on a GPU."""
-
-    result: StageResult
-    peak_rss_mb: float
-    mlflow_run_id: str = ""
-    peak_gpu_mb: float = 0.0
 
 
 class Clock:
@@ -93,7 +82,7 @@ class Clock:
         )
 
 
-Build = Callable[[Path, Clock], Built]
+Build = Callable[[Path, Clock], Made]
 
 
 class Store:
@@ -116,8 +105,12 @@ class Store:
             ) from error
 
     def folder(self, identity: StageIdentity) -> Path:
-        """The folder of an identity, whether it exists or not."""
+        """The folder in which an identity is made, whether it exists or not."""
         return self.root / identity.stage / identity.key[:16]
+
+    def folder_of(self, manifest: StageManifest) -> Path:
+        """The folder of a finished stage."""
+        return self.root / manifest.stage / manifest.identity[:16]
 
     def job_lock(self, identity: StageIdentity) -> Path:
         """Lock that a job process holds for its whole life (it may outlive the run that started it)."""
@@ -138,7 +131,20 @@ class Store:
         if fault:
             notice(f"{identity.stage}: {fault}; making it again")
             return None
-        return manifest
+        return manifest or self._earlier(identity)
+
+    def _earlier(self, identity: StageIdentity) -> StageManifest | None:
+        """The same stage as an earlier release finished it, under the identity of that release."""
+        for path in sorted((self.root / identity.stage).glob(f"*/{MANIFEST}")):
+            manifest, _ = read_manifest(path.parent)
+            if (
+                manifest is not None
+                and path.parent == self.folder_of(manifest)
+                and identity.serves(manifest)
+                and not fault_of(path.parent, manifest)
+            ):
+                return manifest
+        return None
 
     @contextmanager
     def locked(self, identity: StageIdentity, notice: Notice) -> Iterator[None]:
@@ -195,7 +201,7 @@ class Store:
                 return found, True
             if found is None and (final / MANIFEST).exists():
                 _remove(final)
-            target = final if found is None else final.with_name(final.name + REDO)
+            target = final.with_name(final.name + REDO) if (final / MANIFEST).exists() else final
             (target / WORK).mkdir(parents=True, exist_ok=True)
             clock = Clock(target)
             try:
@@ -208,16 +214,6 @@ class Store:
             if target != final:
                 _swap(target, final)
             return manifest, False
-
-    def reference(self, identity: StageIdentity, manifest: StageManifest, reused: bool) -> ArtifactRef:
-        """The small reference that travels between stages."""
-        return ArtifactRef(
-            stage=identity.stage,
-            uri=str(self.folder(identity)),
-            sha256=manifest.sha256,
-            rows=manifest.result.rows,
-            reused=reused,
-        )
 
 
 def read_manifest(folder: Path) -> tuple[StageManifest | None, str]:
@@ -264,7 +260,7 @@ def _published(folder: Path) -> list[Path]:
     return files
 
 
-def _seal(folder: Path, identity: StageIdentity, built: Built, clock: Clock, run: str) -> StageManifest:
+def _seal(folder: Path, identity: StageIdentity, built: Made, clock: Clock, run: str) -> StageManifest:
     """Digests and syncs a stage's files, writes its manifest last, and removes its private work."""
     files: dict[str, str] = {}
     for path in _published(folder):

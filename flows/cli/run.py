@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import cast, get_args
 
 from flows.cli.terminal import since, spinner, terminal
 from flows.configure import configure
@@ -20,7 +19,7 @@ from rlkd.errors import StageError, UserError
 from rlkd.hub import go_offline_if_cut_off
 from rlkd.io import is_disk_full
 from rlkd.pipeline.jobs import raise_terminated
-from schemas.artifact import StageName
+from rlkd.pipeline.stages import STAGES, named_stage
 from schemas.config.run import RunConfig
 from schemas.report import PipelineReport
 from tasks.display import shown_on
@@ -36,7 +35,7 @@ def run_pipeline(preset: str, overrides: list[str], output: str | None, from_sta
         StageError: A stage failed or refused, or the disk is full.
     """
     config = configure(preset, overrides)
-    first = _stage_name(from_stage) if from_stage is not None else None
+    first = named_stage(from_stage, STAGES) if from_stage is not None else None
     folder = Path(output) if output else default_folder(config)
 
     def go() -> None:
@@ -65,7 +64,7 @@ def run_one_stage(name: str, preset: str, overrides: list[str], output: str | No
         StageError: A stage failed or refused.
     """
     config = configure(preset, overrides)
-    chosen = _stage_name(name)
+    chosen = named_stage(name, STAGES)
     folder = Path(output) if output else default_folder(config)
 
     def go() -> None:
@@ -146,10 +145,3 @@ def _open_tracking(runs: Path) -> None:
     from tasks import tracking
 
     tracking.client(tracking.tracking_uri(runs))
-
-
-def _stage_name(text: str) -> StageName:
-    names = get_args(StageName)
-    if text not in names:
-        raise UserError(f"there is no stage {text!r}; the stages are {', '.join(names)}")
-    return cast(StageName, text)

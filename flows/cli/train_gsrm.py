@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast, get_args
 
 from flows.cli.run import run_flow
 from flows.configure import configure_gsrm
-from rlkd.errors import UserError
-from schemas.artifact import GsrmStageName
+from rlkd.pipeline.stages import GSRM_STAGES, named_stage
 from tasks.runs import default_folder
 
 
@@ -20,7 +18,7 @@ def run_gsrm_training(preset: str, overrides: list[str], output: str | None, fro
         StageError: A stage failed or refused.
     """
     config = configure_gsrm(preset, overrides)
-    first = _stage_name(from_stage) if from_stage is not None else None
+    first = named_stage(from_stage, GSRM_STAGES) if from_stage is not None else None
     folder = Path(output) if output else default_folder(config)
 
     def go() -> None:
@@ -44,10 +42,3 @@ def _show(folder: Path) -> None:
     print(f"figures: {folder / 'gsrm.md'}")
     name = told["registered"] or told["model"]
     print(f"use it with: --set 'structures.decomposer={{type: generative, model: \"{name}\"}}'")
-
-
-def _stage_name(text: str) -> GsrmStageName:
-    names = get_args(GsrmStageName)
-    if text not in names:
-        raise UserError(f"there is no stage {text!r}; the stages are {', '.join(names)}")
-    return cast(GsrmStageName, text)

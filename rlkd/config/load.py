@@ -182,6 +182,10 @@ def _validate(
     objects: bool = False,
 ) -> Config:
     """Validates values; with ``objects`` also what ``type: python`` names (not for a run that is only looked at)."""
+    key = None if faults else _content_key(model, values)
+    known = _VALIDATED.get(key) if key is not None else None
+    if isinstance(known, model) and not (objects and check_objects(known)):
+        return known
     config: Config | None = None
     try:
         config = model.model_validate(values)
@@ -195,7 +199,36 @@ def _validate(
         ]
         head = f"{name}: {len(lines)} fault{'s' if len(lines) > 1 else ''} in the configuration"
         raise ConfigError("\n".join([head, *(f"  - {line}" for line in lines)]))
+    if key is not None:
+        _keep(key, config)
+    remember(config)
     return config
+
+
+_VALIDATED: dict[str, Schema] = {}
+"""Configurations that this process has found right, by their content: it is validated once, and is immutable."""
+_MOST_VALIDATED = 64
+
+
+def remember(config: Schema) -> None:
+    """Notes a configuration that was made from a valid one, so that its resolved form is not validated again."""
+    key = _content_key(type(config), config.model_dump(mode="json"))
+    if key is not None:
+        _keep(key, config)
+
+
+def _keep(key: str, config: Schema) -> None:
+    while len(_VALIDATED) >= _MOST_VALIDATED:
+        del _VALIDATED[next(iter(_VALIDATED))]
+    _VALIDATED[key] = config
+
+
+def _content_key(model: type[Schema], values: Mapping[str, Any]) -> str | None:
+    """What a mapping says, as a key; ``None`` where it holds what JSON cannot (a date that YAML made of a text)."""
+    try:
+        return sha256_json([model.__name__, values])
+    except (TypeError, ValueError):
+        return None
 
 
 def _beside(

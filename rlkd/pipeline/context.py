@@ -10,7 +10,6 @@ from typing import Generic
 from typing_extensions import TypeVar
 
 from rlkd.pipeline.events import EventSink
-from schemas.artifact import RunManifest
 from schemas.config.gsrm import GsrmConfig
 from schemas.config.pipeline import PipelineConfig
 
@@ -26,13 +25,9 @@ class StageContext(Generic[Config]):
         inputs: Folder of each finished input stage, by name.
         folder: The stage's own folder.
         events: Where progress and step metrics go.
-        run: The run so far (name, configuration digest, MLflow run, and an entry per stage with status,
-            seconds and peak memory). For the report only: it is no part of any identity, so nothing else
-            that a stage writes may depend on it. ``None`` where a stage is run by hand.
     """
 
     config: Config
     inputs: Mapping[str, Path]
     folder: Path
     events: EventSink
-    run: RunManifest | None = None

@@ -24,14 +24,14 @@ from typing import Any, NoReturn
 
 from pydantic import Field, ValidationError
 
+from rlkd.config.load import parse_run_config
 from rlkd.errors import RLKDError, UserError
 from rlkd.io import is_disk_full, write_json_atomic
 from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.events import EventSink, FileSink, NullSink
 from rlkd.pipeline.stages import load_function
-from schemas.artifact import AnyStageName, RunManifest, StageResult
-from schemas.base import Schema
-from schemas.config.run import RunConfig
+from schemas.artifact import Made
+from schemas.base import JsonValue, Schema
 
 RESULT, ERROR, EVENTS = "result.json", "error.json", "events.jsonl"
 EXIT_USER, EXIT_FAILED, EXIT_DISK_FULL, EXIT_TERMINATED = 2, 1, 28, 143
@@ -44,28 +44,18 @@ class Job(Schema):
     Attributes:
         stage: Name of the stage.
         function: ``module:name`` of its function.
-        config: The whole configuration.
+        config: The whole resolved configuration; validated once, by the process that runs the job.
         inputs: Folder of each finished input stage.
         folder: The stage's own folder.
         lock: File that is locked for as long as the job lives, so that two never write one folder.
-        run: The run that it belongs to.
     """
 
-    stage: AnyStageName
+    stage: str
     function: str
-    config: RunConfig
+    config: dict[str, JsonValue]
     inputs: dict[str, str] = Field(default_factory=dict)
     folder: str
     lock: str = ""
-    run: RunManifest | None = None
-
-
-class JobResult(Schema):
-    """What a finished job says."""
-
-    result: StageResult
-    peak_rss_mb: float
-    peak_gpu_mb: float = 0.0
 
 
 class JobFailure(Schema):
@@ -135,21 +125,20 @@ def read_job(path: Path) -> Job:
         raise UserError(f"{path}: {where}: {first['msg']}") from None
 
 
-def run_job(path: Path) -> JobResult:
+def run_job(path: Path) -> Made:
     """Runs a job in this process and writes its result; of several processes, only the first one writes."""
     job = read_job(path)
     first = int(os.environ.get("RANK", "0")) == 0
     events: EventSink = FileSink(path.with_name(EVENTS)) if first else NullSink()
     with _held(job.lock if first else "", events):
         context: StageContext[Any] = StageContext(
-            config=job.config,
+            config=parse_run_config(job.config, str(path)),
             inputs={name: Path(folder) for name, folder in job.inputs.items()},
             folder=Path(job.folder),
             events=events,
-            run=job.run,
         )
         made = load_function(job.function)(context)
-        result = JobResult(result=made, peak_rss_mb=peak_rss_mb(), peak_gpu_mb=peak_gpu_mb())
+        result = Made(result=made, peak_rss_mb=peak_rss_mb(), peak_gpu_mb=peak_gpu_mb())
         if first:
             write_json_atomic(path.with_name(RESULT), result)
     return result

@@ -1,7 +1,8 @@
 """The stages of the pipeline: what each is called, what it reads, and the function that does it.
 
-This table is the only place that knows the chain. Tasks, the command line, job processes, the report
-and MLflow all read it. Every stage function has one signature::
+This table is the only description of the chain. Flows, Prefect tasks, the command line, job processes, identities, the
+report's list of stages and MLflow's names all come from it: a new stage is an entry here and a function. Every stage
+function has one signature::
 
     def prepare_data(ctx: StageContext) -> StageResult
 
@@ -15,15 +16,47 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
+
+from rlkd.errors import UserError
 from rlkd.pipeline.context import StageContext
-from schemas.artifact import AnyStageName, StageResult
+from schemas.artifact import StageResult
 from schemas.config.data import WorldData
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import FilePairs, PairsConfig, StudentPairs, WorldPairs
 from schemas.config.rewards import ever_weighs
 from schemas.config.run import RunConfig
+
+Family = Literal["prepare", "train", "evaluate", "gsrm"]
+"""Part of a chain that a flow goes through as one."""
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What a stage reads of an earlier stage's folder. Its identity covers the content of this, and of nothing else.
+
+    So what a stage does not read may change without making it again: more test problems do not retrain a student, and
+    a training stage that is made again with the same weights does not evaluate them again.
+
+    Attributes:
+        stage: The earlier stage.
+        files: Patterns of the files in its folder; ``**`` stands for any number of folders.
+        splits: Only the rows that belong to problems of these splits (files with a ``problem_id`` in each row, such as
+            the traces of all splits in one file); empty: all rows.
+        keys: Only these keys of each JSON row; empty: all.
+        without: Keys of a JSON file that say when and how fast, not what.
+        facts: Whether it reads what the stage says about itself (``summary`` of its result), too.
+    """
+
+    stage: str
+    files: tuple[str, ...] = ("**",)
+    splits: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    facts: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,117 +65,220 @@ class StageSpec:
 
     Attributes:
         name: Its name everywhere.
+        family: The part of the chain that it belongs to: a flow goes through whole parts.
+        description: What it makes, in one line, for Prefect's pages.
+        function: ``module:name`` of its function, imported only when it runs.
         version: Raised when the stage's meaning changes: finished folders of older versions are not reused.
         sections: Sections of the configuration that its identity covers (beside the seed).
-        inputs: Stages whose folders it reads.
-        function: ``module:name`` of its function, imported only when it runs.
+        reads: What it reads of earlier stages.
         job: Whether it runs as a process of its own (torch, GPU memory, several processes).
         after: Stages that must have come through before it starts, though it reads nothing of theirs: no part of its
             identity.
-        gate: ``module:name`` of a function that is asked, each time the stage is made or found finished, whether the
+        check: ``module:name`` of a function that is asked, each time the stage is made or found finished, whether the
             run may go on. It gets the configuration and the stage's folder, returns a sentence, or raises.
+        tracked: Files and folders of it that MLflow keeps a copy of.
     """
 
-    name: AnyStageName
-    version: int
-    sections: tuple[str, ...]
-    inputs: tuple[AnyStageName, ...]
+    name: str
+    family: Family
+    description: str
     function: str
+    version: int = 1
+    sections: tuple[str, ...] = ()
+    reads: tuple[Reads, ...] = ()
     job: bool = False
-    after: tuple[AnyStageName, ...] = ()
-    gate: str = ""
+    after: tuple[str, ...] = ()
+    check: str = ""
+    tracked: tuple[str, ...] = ("summary.json",)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Stages whose folders it reads, in order."""
+        return tuple(dict.fromkeys(read.stage for read in self.reads))
 
     def load(self) -> Callable[[StageContext[Any]], StageResult]:
         """Imports the stage's function."""
         return load_function(self.function)
 
-    def load_gate(self) -> Callable[[PipelineConfig, Path], str] | None:
-        """Imports the stage's gate; ``None`` where it has none."""
-        if not self.gate:
+    def load_check(self) -> Callable[[PipelineConfig, Path], str] | None:
+        """Imports the stage's check; ``None`` where it has none."""
+        if not self.check:
             return None
-        module, _, name = self.gate.partition(":")
+        module, _, name = self.check.partition(":")
         function: Callable[[PipelineConfig, Path], str] = getattr(importlib.import_module(module), name)
         return function
 
 
 _MEASURED = ("pairs", "limit", "changed", "repeats", "unrelated", "resamples", "confidence")
 """Settings of ``qualify`` that change what it measures; the others (thresholds, action) only change the verdict."""
+_LEARNED = ("train", "validation")
+_HELD_OUT = ("test", "ood")
+_TEACHER, _STRUCTURES, _METRICS = ("accepted.jsonl",), ("structures.jsonl",), ("metrics.jsonl",)
+_LOSSES = (
+    "step",
+    "loss",
+    "train_loss",
+    "eval_loss",
+    "validation_loss",
+    "validation_accuracy",
+    "eval_accuracy",
+)
+"""What the report shows of a training's ``metrics.jsonl``; other rows say how fast it was."""
+
+
+def _rows_of(*splits: str) -> tuple[str, ...]:
+    return tuple(f"{split}.jsonl" for split in splits)
+
 
 STAGES: tuple[StageSpec, ...] = (
-    StageSpec("data", 1, ("data",), (), "rlkd.data.stage:prepare_data"),
-    StageSpec("traces", 2, ("traces",), ("data",), "rlkd.data.traces:collect_traces"),
+    StageSpec(
+        "data",
+        "prepare",
+        "Problems, cleaned and split.",
+        "rlkd.data.stage:prepare_data",
+        sections=("data",),
+    ),
+    StageSpec(
+        "traces",
+        "prepare",
+        "Teacher traces, verified.",
+        "rlkd.data.traces:collect_traces",
+        version=2,
+        sections=("traces",),
+        reads=(Reads("data", _rows_of(*_LEARNED, *_HELD_OUT)),),
+    ),
     StageSpec(
         "structures",
-        2,
-        ("structures.decomposer",),
-        ("data", "traces"),
+        "prepare",
+        "Each trace decomposed once.",
         "rlkd.structure.stage:decompose_traces",
+        version=2,
+        sections=("structures.decomposer",),
+        reads=(Reads("data", _rows_of(*_LEARNED, *_HELD_OUT)), Reads("traces", _TEACHER)),
     ),
     StageSpec(
         "warm_start",
-        1,
-        ("student", "warm_start"),
-        ("data", "traces"),
+        "train",
+        "SFT on teacher traces.",
         "rlkd.training.warm_start:warm_start",
+        sections=("student", "warm_start"),
+        reads=(Reads("data", _rows_of(*_LEARNED)), Reads("traces", _TEACHER, _LEARNED)),
         job=True,
+        tracked=_METRICS,
     ),
     StageSpec(
         "qualify",
-        2,
-        ("structures", "student", "evaluate.batch_size", *(f"qualify.{name}" for name in _MEASURED)),
-        ("data", "traces", "warm_start"),
+        "train",
+        "Is the structure reward worth training on?",
         "rlkd.qualification.stage:qualify",
+        version=2,
+        sections=("structures", "student", "evaluate.batch_size", *(f"qualify.{name}" for name in _MEASURED)),
+        reads=(
+            Reads("data", _rows_of(*_LEARNED)),
+            Reads("traces", _TEACHER, _LEARNED),
+            Reads("warm_start", ("model/**",)),
+        ),
         job=True,
-        gate="rlkd.qualification.verdict:gate",
+        check="rlkd.qualification.verdict:gate",
+        tracked=("qualification.json",),
     ),
     StageSpec(
         "rl",
-        3,
-        ("student", "structures", "rewards", "rl"),
-        ("data", "traces", "structures", "warm_start"),
+        "train",
+        "GRPO on structure and outcome.",
         "rlkd.training.rl:distil",
+        version=3,
+        sections=("student", "structures", "rewards", "rl"),
+        reads=(
+            Reads("data", _rows_of(*_LEARNED)),
+            Reads("traces", _TEACHER, _LEARNED),
+            Reads("structures", _STRUCTURES, _LEARNED),
+            Reads("warm_start", ("model/**", "traces.json")),
+        ),
         job=True,
         after=("qualify",),
+        tracked=(*_METRICS, "ledger"),
     ),
     StageSpec(
         "evaluate",
-        3,
-        ("student", "structures", "evaluate"),
-        ("data", "traces", "structures", "warm_start", "rl"),
+        "evaluate",
+        "Every checkpoint on held-out problems.",
         "rlkd.evaluation.stage:evaluate",
+        version=3,
+        sections=("student", "structures", "evaluate"),
+        reads=(
+            Reads("data", _rows_of(*_HELD_OUT)),
+            Reads("traces", _TEACHER, _HELD_OUT),
+            Reads("structures", _STRUCTURES, _HELD_OUT),
+            Reads("warm_start", ("model/**", "base/**")),
+            Reads("rl", ("model/**", "base/**")),
+        ),
         job=True,
+        tracked=("eval_report.json",),
     ),
     StageSpec(
         "report",
-        1,
-        ("name", "report", "qualify"),
-        ("data", "traces", "structures", "warm_start", "qualify", "rl", "evaluate"),
+        "evaluate",
+        "What happened, for people and for tools.",
         "rlkd.reporting.stage:write_report",
+        sections=("name", "report", "qualify"),
+        reads=(
+            Reads("data", ("summary.json",)),
+            Reads("traces", ("accepted.jsonl", "rejected.jsonl"), facts=True),
+            Reads("structures", (), facts=True),
+            Reads("warm_start", _METRICS, keys=_LOSSES, facts=True),
+            Reads("qualify", ("qualification.json",), without=("cost",)),
+            Reads("rl", ("ledger/**",), facts=True),
+            Reads("rl", _METRICS, keys=_LOSSES),
+            Reads("evaluate", ("eval_report.json", "outputs.jsonl", "samples.jsonl")),
+        ),
     ),
 )
+"""The stages of a distillation, in order."""
 
 
 GSRM_STAGES: tuple[StageSpec, ...] = (
-    StageSpec("gsrm_paths", 2, ("paths",), (), "rlkd.gsrm.paths:collect_paths"),
-    StageSpec("gsrm_annotations", 1, ("annotations",), ("gsrm_paths",), "rlkd.gsrm.annotate:annotate_paths"),
+    StageSpec(
+        "gsrm_paths",
+        "gsrm",
+        "Reasoning paths, split by problem.",
+        "rlkd.gsrm.paths:collect_paths",
+        version=2,
+        sections=("paths",),
+    ),
+    StageSpec(
+        "gsrm_annotations",
+        "gsrm",
+        "Each path decomposed by the annotator, and checked.",
+        "rlkd.gsrm.annotate:annotate_paths",
+        sections=("annotations",),
+        reads=(Reads("gsrm_paths", ("paths.jsonl",)),),
+    ),
     StageSpec(
         "gsrm_train",
-        1,
-        ("student", "sft"),
-        ("gsrm_paths", "gsrm_annotations"),
+        "gsrm",
+        "A causal LM learns to decompose.",
         "rlkd.gsrm.train:train_decomposer",
+        sections=("student", "sft"),
+        reads=(Reads("gsrm_paths", ("paths.jsonl",)), Reads("gsrm_annotations", ("annotations.jsonl",))),
         job=True,
+        tracked=_METRICS,
     ),
     StageSpec(
         "gsrm_evaluate",
-        1,
-        ("student", "evaluate"),
-        ("gsrm_paths", "gsrm_annotations", "gsrm_train"),
+        "gsrm",
+        "The GSRM as a decomposer of held-out paths.",
         "rlkd.gsrm.evaluate:evaluate_decomposer",
+        sections=("student", "evaluate"),
+        reads=(
+            Reads("gsrm_paths", ("paths.jsonl",)),
+            Reads("gsrm_annotations", ("annotations.jsonl",)),
+            Reads("gsrm_train", ("model/**",)),
+        ),
         job=True,
     ),
 )
-"""The stages of training a GSRM."""
+"""The stages of training a GSRM, in order."""
 
 
 def load_function(path: str) -> Callable[[StageContext[Any]], StageResult]:
@@ -162,6 +298,55 @@ def stage_spec(name: str) -> StageSpec:
         if spec.name == name:
             return spec
     raise KeyError(name)
+
+
+class _Named:
+    """Marks a text as the name of a stage of a chain: checked, and listed as choices in JSON schemas."""
+
+    def __init__(self, chain: Callable[[], tuple[StageSpec, ...]]) -> None:
+        self.chain = chain
+
+    def check(self, text: str) -> str:
+        """The name, if there is such a stage.
+
+        Raises:
+            ValueError: There is none; the message names those that there are.
+        """
+        names = [spec.name for spec in self.chain()]
+        if text not in names:
+            raise ValueError(f"there is no stage {text!r}; the stages are {', '.join(names)}")
+        return text
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "enum": [spec.name for spec in self.chain()]}
+
+
+StageName = Annotated[str, _Named(lambda: STAGES)]
+"""Name of a stage of a distillation."""
+GsrmStageName = Annotated[str, _Named(lambda: GSRM_STAGES)]
+"""Name of a stage of a GSRM's training."""
+
+
+def named_stage(text: str, chain: tuple[StageSpec, ...]) -> str:
+    """A stage's name as a person typed it.
+
+    Raises:
+        UserError: The chain has no such stage.
+    """
+    try:
+        return _Named(lambda: chain).check(text)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def family(name: Family) -> tuple[StageSpec, ...]:
+    """The stages of one part of a chain, in order."""
+    return tuple(spec for spec in (*STAGES, *GSRM_STAGES) if spec.family == name)
 
 
 def stages_of(config: RunConfig) -> tuple[StageSpec, ...]:
@@ -209,8 +394,9 @@ def resolve(spec: StageSpec, config: RunConfig) -> StageSpec:
     if isinstance(source, StudentPairs):
         return spec
     sections = tuple(name for name in spec.sections if name not in ("student", "evaluate.batch_size"))
-    inputs: tuple[AnyStageName, ...] = () if isinstance(source, FilePairs) else ("data", "traces")
-    return replace(spec, sections=sections, inputs=inputs, job=_has_local_model(config))
+    wanted = () if isinstance(source, FilePairs) else ("data", "traces")
+    reads = tuple(read for read in spec.reads if read.stage in wanted)
+    return replace(spec, sections=sections, reads=reads, job=_has_local_model(config))
 
 
 def _has_local_model(config: PipelineConfig) -> bool:
@@ -223,7 +409,7 @@ def _has_local_model(config: PipelineConfig) -> bool:
     )
 
 
-def downstream(name: str, config: RunConfig) -> tuple[AnyStageName, ...]:
+def downstream(name: str, config: RunConfig) -> tuple[str, ...]:
     """A stage and every stage that reads what it makes, in order."""
     affected: set[str] = {name}
     for spec in stages_of(config):
@@ -232,7 +418,7 @@ def downstream(name: str, config: RunConfig) -> tuple[AnyStageName, ...]:
     return tuple(spec.name for spec in stages_of(config) if spec.name in affected)
 
 
-def upstream(name: str, config: RunConfig) -> tuple[AnyStageName, ...]:
+def upstream(name: str, config: RunConfig) -> tuple[str, ...]:
     """A stage and every stage that must come before it, in order."""
     needed: set[str] = {name}
     for spec in reversed(stages_of(config)):

@@ -1,4 +1,4 @@
-"""Puts a run's report into its folder. Cheap, so that a run in which every stage was reused still says so."""
+"""Renders a run's report into its folder, once, when the run ends; also where every stage was reused, or one failed."""
 
 from __future__ import annotations
 
@@ -36,17 +36,13 @@ def finalise_report(
     else:
         made = ReportContent.model_validate_json((folder / CONTENT).read_text(encoding="utf-8"))
         content = made.model_copy(update=own)
-    # people tell runs of one configuration by their folders
-    return write_files(run_folder, run, content, run_folder.resolve().name)
-
-
-def write_files(folder: Path, run: RunManifest, content: ReportContent, name: str = "") -> PipelineReport:
-    """Renders a report into a folder; ``name`` is what the pages call the run, by default what its configuration does."""
     report = pipeline_report(content, run)
-    shown = run.model_copy(update={"name": name or run.name})
-    write_text_atomic(folder / "report.html", render_html(content, shown))
-    write_text_atomic(folder / "report.md", render_markdown(content, shown))
-    write_json_atomic(folder / "report.json", report)
+    shown = run.model_copy(
+        update={"name": run_folder.resolve().name}
+    )  # people tell runs of one configuration by it
+    write_text_atomic(run_folder / "report.html", render_html(content, shown))
+    write_text_atomic(run_folder / "report.md", render_markdown(content, shown))
+    write_json_atomic(run_folder / "report.json", report)
     return report
 
 

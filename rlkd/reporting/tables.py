@@ -17,7 +17,7 @@ from rlkd.reporting.labels import (
     points,
     signed,
 )
-from schemas.artifact import RunManifest, StageEntry
+from schemas.artifact import RunManifest, StageEntry, StageRow
 from schemas.evaluation import CheckpointMetrics, EvalReport, PairedDifference
 from schemas.report import (
     CheckpointSummary,
@@ -25,7 +25,6 @@ from schemas.report import (
     PairedRow,
     PipelineReport,
     ReportContent,
-    StageRow,
 )
 
 Tone = Literal["good", "bad", "unsure", "plain"]

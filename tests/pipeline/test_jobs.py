@@ -11,7 +11,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from rlkd.config.load import parse_config
 from rlkd.errors import UserError
 from rlkd.pipeline.jobs import Job, describe, main, peak_gpu_mb, peak_rss_mb, read_job
 from schemas.artifact import StageResult
@@ -62,7 +61,7 @@ def _write(path: Path, function: str, lock: str = "") -> Path:
     job = Job(
         stage="rl",
         function=f"job_functions:{function}",
-        config=parse_config({"name": "t", "data": {"type": "world"}}),
+        config={"name": "t", "data": {"type": "world"}},
         inputs={"data": str(path.parent)},
         folder=str(path.parent.parent),
         lock=lock,
@@ -141,7 +140,7 @@ def test_only_the_first_of_several_processes_writes(job_file: Path, monkeypatch:
 
 def _until(path: Path, process: subprocess.Popen[bytes] | None = None) -> None:
     end = time.monotonic() + 30
-    while not path.exists():
+    while not (path.exists() and path.stat().st_size):  # not half written either
         assert time.monotonic() < end, f"{path} never came"
         assert process is None or process.poll() is None
         time.sleep(0.05)

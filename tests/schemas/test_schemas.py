@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import schemas
-from schemas.artifact import ArtifactRef, StageManifest, StageResult
+from schemas.artifact import RunManifest, StageManifest, StageResult
 from schemas.base import SCHEMA_VERSION, Schema
 from schemas.config.data import FileData, HubData, SplitSizes
 from schemas.config.pipeline import PipelineConfig
@@ -121,8 +121,8 @@ def test_a_structure_refuses_steps_out_of_order_and_later_dependencies() -> None
         Structure(steps=(ReasoningStep(index=0, depends_on=(0,)),))
 
 
-def test_references_and_manifests_carry_the_schema_version() -> None:
-    ref = ArtifactRef(stage="data", uri="store/x", sha256="0" * 64)
+def test_manifests_carry_the_schema_version() -> None:
+    run = RunManifest(name="r", config={}, config_digest="0", store="store")
     manifest = StageManifest(
         stage="data",
         identity="i",
@@ -136,9 +136,7 @@ def test_references_and_manifests_carry_the_schema_version() -> None:
         peak_rss_mb=1.0,
         created_at="",
     )
-    assert ref.schema_version == manifest.schema_version == SCHEMA_VERSION
-    with pytest.raises(ValidationError, match="stage"):
-        ArtifactRef(stage="distil", uri="x", sha256="y")  # type: ignore[arg-type]
+    assert run.schema_version == manifest.schema_version == SCHEMA_VERSION
 
 
 def test_data_settings_that_cannot_work_are_refused() -> None:

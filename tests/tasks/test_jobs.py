@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from rlkd.config.load import parse_config
 from rlkd.errors import DataError, StageError, TrainingError, UserError
 from rlkd.pipeline.jobs import Job
 from rlkd.pipeline.stages import stage_spec
@@ -41,7 +40,7 @@ class Heard:
 def job(fakes: Path, tmp_path: Path) -> Job:
     folder = tmp_path / "stage"
     (folder / "work").mkdir(parents=True)
-    config = parse_config({"name": "t", "data": {"type": "world"}})
+    config = {"name": "t", "data": {"type": "world"}}
     return Job(stage="rl", function=stage_spec("rl").function, config=config, folder=str(folder))
 
 

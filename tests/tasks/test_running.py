@@ -10,7 +10,7 @@ import pytest
 import rlkd.pipeline.stages
 from rlkd.config.load import parse_config
 from rlkd.errors import StageError
-from schemas.artifact import AnyStageName, ArtifactRef, RunManifest
+from schemas.artifact import RunManifest, StageEntry
 from tasks.running import run_stage
 from tasks.runs import RunRef, open_run, read_run
 
@@ -20,7 +20,7 @@ CHAIN = ["data", "traces", "structures", "warm_start", "qualify", "rl", "evaluat
 
 def _run(folder: Path) -> RunManifest:
     """Runs the chain in its order, each stage with all that came before."""
-    made: dict[AnyStageName, ArtifactRef | None] = {}
+    made: dict[str, StageEntry] = {}
     with open_run(CONFIG, folder):
         for spec in rlkd.pipeline.stages.STAGES:
             made[spec.name] = run_stage(spec.name, RunRef(folder=str(folder)), made)

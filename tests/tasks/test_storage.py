@@ -11,22 +11,22 @@ import pytest
 
 from rlkd.errors import StageError, UserError
 from rlkd.io import is_disk_full
-from schemas.artifact import StageManifest, StageResult
+from schemas.artifact import Made, StageManifest, StageResult
 from tasks.identity import StageIdentity
-from tasks.storage import Built, Clock, Store, disk_faults, store_root
+from tasks.storage import Clock, Store, disk_faults, store_root
 
 IDENTITY = StageIdentity("data", 1, {"seed": 0}, {}, "ab" * 32)
 
 
-def _build(folder: Path, clock: Clock) -> Built:
+def _build(folder: Path, clock: Clock) -> Made:
     (folder / "rows.jsonl").write_text("{}\n")
     (folder / "model").mkdir(exist_ok=True)
     (folder / "model" / "w").write_bytes(b"\0" * 100)
     (folder / "work" / "partial").write_text("x")
-    return Built(StageResult(rows=1), peak_rss_mb=12.0)
+    return Made(result=StageResult(rows=1), peak_rss_mb=12.0)
 
 
-def _never(folder: Path, clock: Clock) -> Built:
+def _never(folder: Path, clock: Clock) -> Made:
     raise AssertionError("built again")
 
 
@@ -41,14 +41,13 @@ def test_a_stage_is_built_once_and_then_reused(tmp_path: Path) -> None:
     again, reused = store.make(IDENTITY, _never, run="second")
     assert reused
     assert again == made
-    reference = store.reference(IDENTITY, again, reused)
-    assert (reference.sha256, reference.rows, reference.reused) == (made.sha256, 1, True)
+    assert store.folder_of(again) == store.folder(IDENTITY)
 
 
 def test_without_a_manifest_the_work_goes_on_where_it_stopped(tmp_path: Path) -> None:
     store = Store(tmp_path)
 
-    def dies(folder: Path, clock: Clock) -> Built:
+    def dies(folder: Path, clock: Clock) -> Made:
         (folder / "work" / "row").write_text("1")
         raise RuntimeError("killed")
 
@@ -56,7 +55,7 @@ def test_without_a_manifest_the_work_goes_on_where_it_stopped(tmp_path: Path) ->
         store.make(IDENTITY, dies)
     assert store.find(IDENTITY) is None
 
-    def goes_on(folder: Path, clock: Clock) -> Built:
+    def goes_on(folder: Path, clock: Clock) -> Made:
         assert (folder / "work" / "row").read_text() == "1"
         assert clock.attempt == 2
         return _build(folder, clock)
@@ -68,7 +67,7 @@ def test_without_a_manifest_the_work_goes_on_where_it_stopped(tmp_path: Path) ->
 def test_seconds_and_memory_count_over_attempts(tmp_path: Path) -> None:
     store = Store(tmp_path)
 
-    def dies(folder: Path, clock: Clock) -> Built:
+    def dies(folder: Path, clock: Clock) -> Made:
         clock.started -= 100  # as if it had worked for 100 s
         clock.save(peak_rss_mb=500.0)
         raise RuntimeError("killed")
@@ -113,7 +112,7 @@ def test_a_forced_stage_keeps_the_old_folder_until_the_new_one_is_complete(tmp_p
     store = Store(tmp_path)
     before, _ = store.make(IDENTITY, _build)
 
-    def dies(folder: Path, clock: Clock) -> Built:
+    def dies(folder: Path, clock: Clock) -> Made:
         (folder / "work" / "half").write_text("1")
         raise RuntimeError("killed")
 
@@ -121,10 +120,10 @@ def test_a_forced_stage_keeps_the_old_folder_until_the_new_one_is_complete(tmp_p
         store.make(IDENTITY, dies, force=True)
     assert store.find(IDENTITY) == before
 
-    def other(folder: Path, clock: Clock) -> Built:
+    def other(folder: Path, clock: Clock) -> Made:
         assert (folder / "work" / "half").exists()
         (folder / "rows.jsonl").write_text('{"new": 1}\n')
-        return Built(StageResult(rows=1), 1.0)
+        return Made(result=StageResult(rows=1), peak_rss_mb=1.0)
 
     after, reused = store.make(IDENTITY, other, force=True)
     assert not reused
@@ -146,7 +145,7 @@ def test_a_swap_that_a_crash_cut_off_is_completed(tmp_path: Path) -> None:
 
 
 def _slow_build(root: str, notes: str) -> None:
-    def build(folder: Path, clock: Clock) -> Built:
+    def build(folder: Path, clock: Clock) -> Made:
         with open(notes, "a") as file:
             file.write("built\n")
         time.sleep(0.5)
@@ -184,7 +183,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, error: OSError) -> None:
     other = StageIdentity("traces", 1, {}, {}, "cd" * 32)
     finished, _ = store.make(other, _build)
 
-    def full(folder: Path, clock: Clock) -> Built:
+    def full(folder: Path, clock: Clock) -> Made:
         raise error
 
     with pytest.raises(StageError, match=r"stage data: the disk that holds .* is full"):
@@ -239,7 +238,7 @@ def test_a_store_that_cannot_be_made_is_a_user_error(tmp_path: Path) -> None:
 
 
 def test_leftover_temporary_files_are_not_published(tmp_path: Path) -> None:
-    def build(folder: Path, clock: Clock) -> Built:
+    def build(folder: Path, clock: Clock) -> Made:
         (folder / ".rows.jsonl.123.tmp").write_text("torn")
         return _build(folder, clock)
 

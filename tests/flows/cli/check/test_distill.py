@@ -146,13 +146,13 @@ def test_an_output_that_cannot_be_written_is_wrong(tmp_path: Path) -> None:
 
 def test_finished_stages_are_named(tmp_path: Path) -> None:
     from rlkd.pipeline.stages import stage_spec
-    from schemas.artifact import StageResult
+    from schemas.artifact import Made, StageResult
     from tasks.identity import identify
-    from tasks.storage import Built, Clock, Store, store_root
+    from tasks.storage import Clock, Store, store_root
 
-    def build(folder: Path, clock: Clock) -> Built:
+    def build(folder: Path, clock: Clock) -> Made:
         (folder / "train.jsonl").write_text(json.dumps({}))
-        return Built(StageResult(rows=1), 1.0)
+        return Made(result=StageResult(rows=1), peak_rss_mb=1.0)
 
     config, run = _config(), tmp_path / "run"
     assert finished_stages(config, str(run)) == []
