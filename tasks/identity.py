@@ -15,6 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from rlkd.errors import DataError
 from rlkd.io import expand_path, sha256_file, sha256_json
 from rlkd.pipeline.stages import StageSpec
@@ -49,8 +51,8 @@ class StageIdentity:
             the libraries that make the problems).
         inputs: Digest of what the stage reads of each input stage (:mod:`tasks.inputs`).
         key: Hex SHA-256 over all of this.
-        explicit: The settings in ``config`` that are not at their defaults.
         folders: Digest of each input stage's whole folder, which identities of earlier releases named.
+        kind: The kind of configuration.
     """
 
     stage: str
@@ -58,14 +60,14 @@ class StageIdentity:
     config: dict[str, Any]
     inputs: dict[str, str]
     key: str
-    explicit: dict[str, Any] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
+    kind: type[Schema] = PipelineConfig
 
     def serves(self, manifest: StageManifest) -> bool:
         """Whether a stage that an earlier release finished is this one, though its identity was another hash.
 
-        Its inputs may be named by their whole folders, and it may lack settings that did not exist then, if they are at
-        their defaults now: a new setting's default does what was done before (or the stage's version is raised).
+        Its inputs may be named by their whole folders, and its settings are read as a configuration of today: one that
+        did not exist then has its default, which does what was done before (or the stage's version is raised).
         """
         return (
             manifest.stage == self.stage
@@ -75,18 +77,30 @@ class StageIdentity:
                 digest in (self.inputs[name], self.folders.get(name))
                 for name, digest in manifest.inputs.items()
             )
-            and _same_settings(manifest.config, self.config, self.explicit)
+            and manifest.config.keys() == self.config.keys()
+            and all(
+                manifest.config[name] == value or _as_today(self.kind, name, manifest.config[name]) == value
+                for name, value in self.config.items()
+            )
         )
 
 
-def _same_settings(old: Any, new: Any, explicit: Any) -> bool:
-    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
-        return bool(old == new)
-    chosen = explicit if isinstance(explicit, Mapping) else {}
-    return old.keys() <= new.keys() and all(
-        _same_settings(old[name], value, chosen.get(name)) if name in old else name not in chosen
-        for name, value in new.items()
-    )
+def _as_today(kind: type[Schema], dotted: str, value: Any) -> Any:
+    """A section of an earlier release's configuration as this one would state it; ``None`` where it cannot be read."""
+    *above, last = dotted.split(".")
+    model: Any = kind
+    for part in above:
+        model = model.model_fields[part].annotation
+    if last not in model.model_fields:  # the seed has no section, and what lies outside is compared as it is
+        return None
+    adapter: TypeAdapter[Any] = TypeAdapter(model.model_fields[last].rebuild_annotation())
+    try:
+        read = adapter.validate_python(value)
+    except ValidationError:
+        return None
+    dump = adapter.dump_python(read, mode="json")
+    _drop_operational(read, dump)
+    return dump
 
 
 def identify(
@@ -128,9 +142,9 @@ def identify(
             "inputs": dict(inputs),
         }
     )
-    chosen = config.model_dump(mode="json", exclude_defaults=True)
-    explicit = {section: _section(chosen, section) for section in spec.sections}
-    return StageIdentity(spec.name, spec.version, covered, dict(inputs), key, explicit, dict(folders or {}))
+    return StageIdentity(
+        spec.name, spec.version, covered, dict(inputs), key, dict(folders or {}), type(config)
+    )
 
 
 def _version(library: str) -> str:
@@ -160,7 +174,7 @@ def _drop_operational(value: Any, dump: Any) -> None:
 def _section(dump: Mapping[str, Any], dotted: str) -> Any:
     value: Any = dump
     for part in dotted.split("."):
-        value = value.get(part, {})  # absent where defaults are left out
+        value = value[part]
     return value
 
 

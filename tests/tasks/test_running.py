@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import fake_stages
@@ -11,17 +13,19 @@ import rlkd.pipeline.stages
 from rlkd.config.load import parse_config
 from rlkd.errors import StageError
 from schemas.artifact import RunManifest, StageEntry
+from schemas.config.pipeline import PipelineConfig
 from tasks.running import run_stage
 from tasks.runs import RunRef, open_run, read_run
 
 CONFIG = parse_config({"name": "t", "data": {"type": "world"}, "tracking": {"enabled": False}})
+EARLIER = Path(__file__).parent / "support" / "earlier_store"
 CHAIN = ["data", "traces", "structures", "warm_start", "qualify", "rl", "evaluate", "report"]
 
 
-def _run(folder: Path) -> RunManifest:
+def _run(folder: Path, config: PipelineConfig = CONFIG) -> RunManifest:
     """Runs the chain in its order, each stage with all that came before."""
     made: dict[str, StageEntry] = {}
-    with open_run(CONFIG, folder):
+    with open_run(config, folder):
         for spec in rlkd.pipeline.stages.STAGES:
             made[spec.name] = run_stage(spec.name, RunRef(folder=str(folder)), made)
     return read_run(folder)
@@ -52,6 +56,66 @@ def test_a_full_disk_is_one_error_that_says_what_is_kept_and_the_rerun_goes_on(
         "rl",
     ):  # what was saved before the disk was full (4 rows, 4 steps) is not done twice
         assert done == [str(unit) for unit in range(fake_stages.UNITS)]
+
+
+def _statuses(folder: Path) -> dict[str, str]:
+    return {entry.name: entry.status for entry in read_run(folder).stages}
+
+
+def _config(**settings: object) -> PipelineConfig:
+    return parse_config({"name": "t", "data": {"type": "world"}, "tracking": {"enabled": False}, **settings})
+
+
+def test_more_test_problems_retrain_nothing(fakes: Path, tmp_path: Path) -> None:
+    """The training stages read the rows of training and validation problems, though one file holds all traces."""
+    for count in (3, 5):
+        _run(tmp_path / "run", _config(data={"type": "world", "world": {"n_test": count}}))
+    made = _statuses(tmp_path / "run")
+    assert {name for name, status in made.items() if status == "reused"} == {"warm_start", "qualify", "rl"}
+    assert {name for name, status in made.items() if status == "done"} == set(CHAIN) - {
+        "warm_start",
+        "qualify",
+        "rl",
+    }
+
+
+def test_a_stage_made_again_with_the_same_weights_has_nothing_else_made_again(
+    fakes: Path, tmp_path: Path
+) -> None:
+    rl = next(entry for entry in _run(tmp_path / "run").stages if entry.name == "rl")
+    before = (Path(rl.uri) / "metrics.jsonl").read_text()
+    (Path(rl.uri) / "model" / "model.safetensors").write_text("corrupted")
+    _run(tmp_path / "run")
+    made = _statuses(tmp_path / "run")
+    assert made == {**dict.fromkeys(CHAIN, "reused"), "rl": "done"}
+    assert (Path(rl.uri) / "metrics.jsonl").read_text() != before  # its rows say how long each step took
+
+
+def test_other_weights_are_evaluated_again(fakes: Path, tmp_path: Path) -> None:
+    _run(tmp_path / "run", _config(rl={"steps": 10}))
+    _run(tmp_path / "run", _config(rl={"steps": 20}))
+    made = _statuses(tmp_path / "run")
+    assert [name for name in CHAIN if made[name] == "done"] == ["rl", "evaluate", "report"]
+
+
+def test_stages_that_an_earlier_release_finished_are_reused(fakes: Path, tmp_path: Path) -> None:
+    """The store was made by these fakes at the commit a64f0fe, whose identities named whole folders of inputs."""
+    shutil.copytree(EARLIER, tmp_path / ".store")
+    found = {entry.name: entry for entry in _run(tmp_path / "run").stages}
+    for spec in rlkd.pipeline.stages.STAGES:
+        manifest = next((EARLIER / spec.name).glob("*/manifest.json"))
+        if json.loads(manifest.read_text())["stage_version"] == spec.version:
+            assert found[spec.name].status == "reused", spec.name
+            assert Path(found[spec.name].uri) == tmp_path / ".store" / spec.name / manifest.parent.name
+    changed = _run(tmp_path / "run", _config(student={"max_completion_tokens": 99}))
+    remade = [entry.name for entry in changed.stages if entry.status == "done"]
+    assert {"warm_start", "rl", "evaluate"} <= set(remade)  # an older stage serves only what says the same
+
+
+def test_an_earlier_stage_with_a_changed_file_is_made_again(fakes: Path, tmp_path: Path) -> None:
+    shutil.copytree(EARLIER, tmp_path / ".store")
+    next((tmp_path / ".store" / "rl").glob("*/model/*")).write_text("corrupted")
+    assert {entry.name: entry.status for entry in _run(tmp_path / "run").stages}["rl"] == "done"
 
 
 def test_a_disk_that_cannot_take_the_first_manifest_is_told_without_a_stage(

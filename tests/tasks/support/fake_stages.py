@@ -17,12 +17,22 @@ from pathlib import Path
 
 import rlkd.pipeline.stages
 from rlkd.errors import DataError, TrainingError
-from rlkd.io import append_row, recover_rows, sha256_file, sha256_text, write_json_atomic, write_rows
+from rlkd.io import (
+    append_row,
+    read_rows,
+    recover_rows,
+    sha256_file,
+    sha256_text,
+    write_json_atomic,
+    write_rows,
+)
 from rlkd.pipeline.context import StageContext
 from schemas.artifact import StageEntry, StageResult
+from schemas.config.data import WorldData
 from schemas.problem import Problem
 from schemas.qualification import Auroc, Qualification, Separation
 from schemas.report import ReportContent
+from schemas.structure import Structure
 from schemas.trace import TeacherTrace
 
 UNITS = 8
@@ -104,9 +114,23 @@ def fake_data(ctx: StageContext) -> StageResult:
         for i in range(UNITS)
     ]
     write_rows(ctx.folder / "train.jsonl", problems)
-    write_rows(ctx.folder / "test.jsonl", problems[:2])
+    write_rows(
+        ctx.folder / "test.jsonl",
+        [Problem(id=f"t{i}", question=f"{i}?", answer="0") for i in range(held_out(ctx))],
+    )
     write_json_atomic(ctx.folder / "summary.json", {"loaded": UNITS, "dropped": {}, "kept": {"train": UNITS}})
     return StageResult(rows=UNITS, summary={"loaded": UNITS, "dropped": {}, "kept": {"train": UNITS}})
+
+
+def held_out(ctx: StageContext) -> int:
+    """Test problems that a configuration asks for."""
+    return ctx.config.data.world.n_test if isinstance(ctx.config.data, WorldData) else 2
+
+
+def _trace(problem: str) -> TeacherTrace:
+    return TeacherTrace(
+        id=f"{problem}/0", problem_id=problem, teacher="fake", path=problem[1:], accepted=True
+    )
 
 
 def fake_traces(ctx: StageContext) -> StageResult:
@@ -117,21 +141,20 @@ def fake_traces(ctx: StageContext) -> StageResult:
         if i == UNITS // 2:
             _perhaps_fail("traces")
         _note("traces", i)
-        append_row(
-            partial,
-            TeacherTrace(id=f"p{i}/0", problem_id=f"p{i}", teacher="fake", path=f"{i}", accepted=True),
-        )
+        append_row(partial, _trace(f"p{i}"))
         ctx.events.progress(i + 1, UNITS, "traces")
         _delay()
-    write_rows(ctx.folder / "accepted.jsonl", recover_rows(partial, TeacherTrace))
+    taught = [*recover_rows(partial, TeacherTrace), *(_trace(f"t{i}") for i in range(held_out(ctx)))]
+    write_rows(ctx.folder / "accepted.jsonl", taught)
     return StageResult(rows=UNITS, summary={"accepted": UNITS, "rejected": 0})
 
 
 def fake_structures(ctx: StageContext) -> StageResult:
     _note("structures", "start")
     _perhaps_fail("structures")
-    digest = sha256_file(ctx.inputs["traces"] / "accepted.jsonl")
-    write_json_atomic(ctx.folder / "structures.json", {"of": digest})
+    traces = read_rows(ctx.inputs["traces"] / "accepted.jsonl", TeacherTrace)
+    rows = [Structure(trace_id=trace.id, problem_id=trace.problem_id) for trace in traces]
+    write_rows(ctx.folder / "structures.jsonl", rows)
     return StageResult(rows=UNITS)
 
 
@@ -177,6 +200,9 @@ def _train(ctx: StageContext, stage: str, settings: object) -> StageResult:
     model = ctx.folder / "model"
     model.mkdir(exist_ok=True)
     (model / "model.safetensors").write_text(state["weights"])
+    rows = [{"step": step, "loss": 1.0 / (step + 1), "seconds": time.time()} for step in range(UNITS)]
+    (ctx.folder / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    write_json_atomic(ctx.folder / "traces.json", {"trace_ids": [f"p{i}/0" for i in range(UNITS)]})
     ctx.events.message("trained")
     return StageResult(rows=UNITS, metrics={"loss": 0.1})
 
@@ -184,7 +210,11 @@ def _train(ctx: StageContext, stage: str, settings: object) -> StageResult:
 def fake_evaluate(ctx: StageContext) -> StageResult:
     _note("evaluate", "start")
     _perhaps_fail("evaluate")
-    write_json_atomic(ctx.folder / "eval_report.json", {"checkpoints": sorted(ctx.inputs)})
+    models = {name: path / "model" / "model.safetensors" for name, path in ctx.inputs.items()}
+    weights = {name: sha256_file(path) for name, path in models.items() if path.exists()}
+    write_json_atomic(
+        ctx.folder / "eval_report.json", {"checkpoints": sorted(ctx.inputs), "weights": weights}
+    )
     return StageResult(rows=2, metrics={"test_accuracy_rlkd": 0.75, "test_structure_rlkd": 0.5})
 
 
