@@ -160,7 +160,7 @@ def _drop_operational(value: Any, dump: Any) -> None:
         for name, field in type(value).model_fields.items():
             unchanged = ADDED in field.metadata and getattr(value, name) == field.default
             if OPERATIONAL in field.metadata or unchanged:
-                del dump[name]
+                dump.pop(name, None)
             elif name in dump:  # a setting may be left out where it is not used
                 _drop_operational(getattr(value, name), dump[name])
     elif isinstance(value, Mapping):
