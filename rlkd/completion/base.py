@@ -124,7 +124,7 @@ class CompletionFault(EndpointError):
 
 
 def fault_kind(error: EndpointError) -> str:
-    """The kind of fault for counters; ``endpoint`` where the error does not say."""
+    """Returns the kind of fault for counters; ``endpoint`` where the error does not say."""
     return error.kind if isinstance(error, CompletionFault) else "endpoint"
 
 

@@ -7,7 +7,7 @@ from schemas.config.endpoint import EndpointConfig, LocalEndpoint
 
 
 def build_completer(config: EndpointConfig) -> Completer:
-    """The completer of an endpoint's configuration; nothing is loaded or connected yet."""
+    """Makes the completer of an endpoint's configuration; nothing is loaded or connected yet."""
     if isinstance(config, LocalEndpoint):
         from rlkd.completion.local_hf import LocalCompleter
 

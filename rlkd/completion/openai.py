@@ -58,7 +58,7 @@ class _Session:
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[httpx.AsyncClient]:
-        """A connection, when one is free."""
+        """Waits for a free connection."""
         async with self._slots:
             client = self._idle.pop() if self._idle else self._new()
             try:

@@ -47,7 +47,7 @@ class Reply:
     hang_up: bool = False
 
     def body(self) -> bytes:
-        """The body in the chat-completions form."""
+        """Builds the body in the chat-completions form."""
         if self.raw is not None:
             return self.raw
         if self.status != 200:

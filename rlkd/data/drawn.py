@@ -19,7 +19,7 @@ Pair = tuple[Problem, TeacherTrace]
 
 
 def accepted_pairs(data: Path, traces: Path, split: Split) -> list[Pair]:
-    """(problem, accepted trace) pairs of a split, in the order of the traces file."""
+    """Reads (problem, accepted trace) pairs of a split, in the order of the traces file."""
     problems = {problem.id: problem for problem in read_rows(data / f"{split}.jsonl", Problem)}
     rows = read_rows(traces / "accepted.jsonl", TeacherTrace)
     return [(problems[row.problem_id], row) for row in rows if row.problem_id in problems]
@@ -34,7 +34,7 @@ def draw(pairs: Sequence[Pair], count: int | None, seed: int) -> list[Pair]:
 
 
 def training_pairs(data: Path, traces: Path, count: int | None, seed: int) -> list[Pair]:
-    """The training traces of a run.
+    """Reads the training traces of a run.
 
     Raises:
         DataError: No training problem has an accepted trace.
@@ -53,7 +53,7 @@ def write_drawn(folder: Path, pairs: Sequence[Pair]) -> None:
 
 
 def drawn_pairs(inputs: Mapping[str, Path]) -> list[Pair]:
-    """The traces that RL works with: those of the warm start, or all accepted ones where there was none.
+    """Reads the traces that RL works with: those of the warm start, or all accepted ones where there was none.
 
     Args:
         inputs: Stage folders: ``data``, ``traces`` and, where there was one, ``warm_start``.

@@ -34,7 +34,7 @@ class Located:
     where: str
 
     def dropped(self, reason: str, detail: str = "") -> DroppedRow:
-        """The record of leaving it out."""
+        """Records why a problem was left out."""
         row = {"id": self.problem.id, "question": self.problem.question, "answer": self.problem.answer}
         return DroppedRow(where=self.where, reason=reason, detail=detail, row=row)
 
@@ -77,12 +77,12 @@ def unique_ids(splits: Splits, dropped: list[DroppedRow]) -> Splits:
 
 
 def words_of(text: str) -> list[str]:
-    """Lower-case words and numbers of a text."""
+    """Splits a text into lower-case words and numbers."""
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 def symbols_of(text: str) -> list[str]:
-    """Numbers and operators of a text, in order: what two problems of the same wording differ by."""
+    """Finds the numbers and operators of a text, in order: what two problems of the same wording differ by."""
     return _SYMBOL.findall(unicodedata.normalize("NFKC", text))
 
 
@@ -126,7 +126,7 @@ class _NearDuplicates:
         self._seen: list[tuple[Problem, frozenset[str]]] = []
 
     def twin_or_add(self, problem: Problem) -> Problem | None:
-        """The problem that this one nearly repeats, or ``None``; then it is remembered."""
+        """Finds the problem that this one nearly repeats; where there is none, remembers this one and returns ``None``."""
         words, size = words_of(problem.question), self._config.shingle
         shingles = frozenset(" ".join(words[i : i + size]) for i in range(max(1, len(words) - size + 1)))
         sketch = self._sketch.copy()

@@ -53,7 +53,7 @@ def prepare_data(ctx: StageContext) -> StageResult:
 
 
 def planned_splits(loaded: Loaded, config: DataConfig, seed: int) -> dict[Split, list[Problem]]:
-    """The splits as :func:`prepare_data` will cut them, duplicates and overlaps still in them: enough for an estimate.
+    """Plans the splits as :func:`prepare_data` will cut them, duplicates and overlaps still in them: enough for an estimate.
 
     Raises:
         DataError: The sizes that are asked for leave nothing to train on.

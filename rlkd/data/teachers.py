@@ -19,7 +19,7 @@ class Teacher(Protocol):
     name: str
 
     def paths(self, problem: Problem, count: int, seed: int) -> list[tuple[str, str]]:
-        """At most ``count`` different paths, each with the name of what wrote it.
+        """Collects at most ``count`` different paths, each with the name of what wrote it.
 
         The same problem, count and seed give the same paths, whatever was asked before, so that an
         interrupted stage continues as if it had not been.
@@ -75,12 +75,12 @@ class Nobody:
     name = "none"
 
     def paths(self, problem: Problem, count: int, seed: int) -> list[tuple[str, str]]:
-        """No path."""
+        """Returns no path."""
         return []
 
 
 def open_teacher(config: TeacherConfig, problems: list[Problem]) -> Teacher:
-    """The teacher that a configuration names.
+    """Makes the teacher that a configuration names.
 
     Raises:
         DataError: It cannot teach these problems (reasoning-gym has no teacher traces; the dataset

@@ -67,7 +67,7 @@ def collect_traces(ctx: StageContext) -> StageResult:
 
 
 def choose_problems(data: Path, config: TracesConfig, seed: int) -> dict[Split, list[Problem]]:
-    """The problems that get traces: all held-out ones, and training ones up to the limit, drawn by seed."""
+    """Chooses the problems that get traces: all held-out ones, and training ones up to the limit, drawn by seed."""
     chosen: dict[Split, list[Problem]] = {
         split: read_rows(data / f"{split}.jsonl", Problem) for split in get_args(Split)
     }

@@ -55,7 +55,7 @@ METRICS: dict[str, Callable[[ProblemOutput], float | None]] = {
 def split_metrics(
     outputs: Sequence[ProblemOutput], pass_at: Sequence[int] = (), how: Resampling = DEFAULT_RESAMPLING
 ) -> SplitMetrics:
-    """Figures over the outputs of one checkpoint.
+    """Computes the figures of the outputs of one checkpoint.
 
     Problems without a verdict or a structure score are left out of that mean, and counted. pass@k is over the
     problems with at least k judged samples; a k for which there are none is absent.
@@ -88,7 +88,7 @@ def split_metrics(
 def checkpoint_metrics(
     outputs: Sequence[ProblemOutput], pass_at: Sequence[int] = (), how: Resampling = DEFAULT_RESAMPLING
 ) -> CheckpointMetrics:
-    """Figures of one checkpoint on one split: whole, by domain and by difficulty.
+    """Computes the figures of one checkpoint on one split: whole, by domain and by difficulty.
 
     Problems without a difficulty are in no difficulty slice; a slice without any verdict is left out.
 
@@ -117,7 +117,7 @@ def checkpoint_metrics(
 def paired(
     a: Sequence[ProblemOutput], b: Sequence[ProblemOutput], metric: str, how: Resampling = DEFAULT_RESAMPLING
 ) -> tuple[float, float, float, int] | None:
-    """Difference ``b - a`` of a metric over the problems that both sides have a value for.
+    """Computes the difference ``b - a`` of a metric over the problems that both sides have a value for.
 
     Returns:
         ``(diff, low, high, n)``, or ``None`` where no problem has both values.
@@ -141,7 +141,7 @@ def paired(
 def build_report(
     outputs: Iterable[ProblemOutput], pass_at: Sequence[int] = (), how: Resampling = DEFAULT_RESAMPLING
 ) -> EvalReport:
-    """Figures of every checkpoint on every split, and the paired differences between checkpoints."""
+    """Computes the figures of every checkpoint on every split, and the paired differences between checkpoints."""
     parts: dict[tuple[str, str], list[ProblemOutput]] = {}
     for row in outputs:
         parts.setdefault((row.checkpoint, row.split), []).append(row)
@@ -171,7 +171,7 @@ def build_report(
 
 
 def headline(report: EvalReport) -> dict[str, float]:
-    """The figures that go to the tracker, under names that every run shares.
+    """Returns the figures that go to the tracker, under names that every run shares.
 
     ``<split>_<metric>_<checkpoint>``; ``<split>_<metric>_final`` for the last checkpoint that the run has, so
     that methods compare under one name; ``<split>_<metric>_gain_<a>_to_<b>`` for paired differences.

@@ -55,16 +55,16 @@ class Examiner(Protocol):
         """Loads a checkpoint, in place of the one before."""
 
     def complete(self, problems: Sequence[Problem], temperature: float | None, seed: int) -> list[Completion]:
-        """One completion per problem, in order; greedy where ``temperature`` is ``None``."""
+        """Samples one completion per problem, in order; greedy where ``temperature`` is ``None``."""
 
     def grade(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[Grade]:
-        """All scores of completions, in order."""
+        """Scores completions by everything that is evaluated, in order."""
 
     def right(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[bool | None]:
-        """Whether each completion's answer is the reference answer, in order; ``None`` where that is unknown."""
+        """Tells whether each completion's answer is the reference answer, in order; ``None`` where that is unknown."""
 
     def compare(self, problem: Problem, texts: Sequence[str]) -> PathComparison:
-        """Completions of a problem beside the teacher's path that the last one follows best, for showing."""
+        """Shows completions of a problem beside the teacher's path that the last one follows best, for showing."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Shares:
 
 
 def shares() -> Shares:
-    """Who this process is."""
+    """Tells which of the processes this one is."""
     return Shares(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
 
@@ -104,7 +104,7 @@ class Part:
     path: Path
 
     def finished(self, chunk: int) -> list[ProblemOutput]:
-        """The rows of whole chunks that an earlier attempt left.
+        """Reads the rows of whole chunks that an earlier attempt left.
 
         A chunk that was cut off is done again as a whole, so that batches, and with them the samples, are
         the same as in an uninterrupted run.
@@ -148,7 +148,7 @@ def run_part(
 
 
 def gather_parts(parts: Sequence[Part], poll_s: float = 0.5) -> dict[str, ProblemOutput]:
-    """Rows of all processes' shares by problem id; waits until the others have finished theirs.
+    """Gathers the rows of all processes' shares by problem id; waits until the others have finished theirs.
 
     Through the files, not through a process group: the launcher ends every process when one fails, and no
     collective's time-out limits how unequal the shares may be.

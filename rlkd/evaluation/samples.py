@@ -17,7 +17,7 @@ PER_KIND = 3
 
 
 def kind_of(first: ProblemOutput, last: ProblemOutput) -> Kind:
-    """What happened to a problem between two checkpoints; without a verdict it does not count as right."""
+    """Tells what happened to a problem between two checkpoints; without a verdict it does not count as right."""
     if first.correct:
         return "both_right" if last.correct else "lost"
     return "gained" if last.correct else "both_wrong"

@@ -19,7 +19,7 @@ _CELLS = 4_000_000
 def bootstrap_interval(
     values: Sequence[float], *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> Interval:
-    """Mean of ``values`` (one per problem) with its percentile bootstrap interval over problems.
+    """Computes the mean of ``values`` (one per problem) with its percentile bootstrap interval over problems.
 
     Args:
         values: One value per problem.
@@ -46,7 +46,7 @@ def bootstrap_interval(
 def paired_difference(
     a: Sequence[float], b: Sequence[float], *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> Interval:
-    """Mean of ``b - a`` over the same problems in the same order, with its bootstrap interval.
+    """Computes the mean of ``b - a`` over the same problems in the same order, with its bootstrap interval.
 
     Both sides of a problem are resampled together, so what the problems' difficulty adds to the spread of
     each side cancels out.
@@ -62,7 +62,7 @@ def paired_difference(
 
 
 def pass_at_k(samples: int, correct: int, k: int) -> float:
-    """Unbiased estimate of the chance that at least one of ``k`` samples is right.
+    """Computes the unbiased estimate of the chance that at least one of ``k`` samples is right.
 
     ``1 - C(n - c, k) / C(n, k)`` with n samples, c of them right (Chen et al. 2021, arXiv 2107.03374,
     equation 1), in exact integers.

@@ -36,41 +36,41 @@ def _words(text: str) -> str:
 
 
 def boundary_key(path: str, step: ReasoningStep) -> Key:
-    """Where a step is: its span without outer blanks and the punctuation that ends it."""
+    """Returns what says where a step is: its span without outer blanks and the punctuation that ends it."""
     return bare(path, (step.start, step.end))
 
 
 def sub_problem_key(path: str, step: ReasoningStep) -> Key:
-    """Where it is and what it asks, but for case and white space."""
+    """Returns a step's span and sub-problem, but for case and white space."""
     return (*boundary_key(path, step), _words(step.sub_problem))
 
 
 def answer_key(path: str, step: ReasoningStep) -> Key:
-    """Where it is and what it answers, but for case and white space."""
+    """Returns a step's span and answer, but for case and white space."""
     return (*boundary_key(path, step), _words(step.answer))
 
 
 def step_key(path: str, step: ReasoningStep) -> Key:
-    """All that must be right for a step to be right."""
+    """Returns span, sub-problem and answer: all that must agree for a step to be right."""
     return (*boundary_key(path, step), _words(step.sub_problem), _words(step.answer))
 
 
 def hits(item: Compared, key: Callable[[str, ReasoningStep], Key]) -> int:
-    """Steps of the reference that were found; one that is found twice counts once."""
+    """Counts the steps of the reference that were found; one that is found twice counts once."""
     wanted = Counter(key(item.path, step) for step in item.reference)
     got = Counter(key(item.path, step) for step in item.found or ())
     return (wanted & got).total()
 
 
 def f1(matched: int, found: int, wanted: int) -> float:
-    """2 x matched / (found + wanted); 1 where there was nothing to find and nothing was found."""
+    """Computes F1, 2 x matched / (found + wanted); 1 where there was nothing to find and nothing was found."""
     return 2 * matched / (found + wanted) if found + wanted else 1.0
 
 
 def figures(
     items: Sequence[Compared], *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> GsrmFigures:
-    """The figures over some paths.
+    """Computes precision, recall and F1 over some paths.
 
     Args:
         items: Paths; not empty.

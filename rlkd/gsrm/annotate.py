@@ -39,7 +39,7 @@ class Annotator(Protocol):
     name: str
 
     async def annotate(self, rows: Sequence[GsrmPath]) -> list[Structure | Fault]:
-        """Decompositions in order; a fault says why there is none."""
+        """Decomposes paths, in order; a fault says why there is none."""
 
 
 class Gold:
@@ -95,7 +95,7 @@ class ByModel:
 
 
 def open_annotator(config: AnnotationsConfig) -> Annotator:
-    """The annotator of a configuration; nothing is loaded or connected yet."""
+    """Makes the annotator that a configuration names; nothing is loaded or connected yet."""
     chosen = config.annotator
     if isinstance(chosen, GoldAnnotator):
         return Gold()
@@ -105,7 +105,7 @@ def open_annotator(config: AnnotationsConfig) -> Annotator:
 
 
 def given_steps(row: GsrmPath) -> Structure | Fault:
-    """The structure of the steps that came with a path: with ``start`` and ``end``, or with a ``quote``."""
+    """Builds the structure of the steps that came with a path: with ``start`` and ``end``, or with a ``quote``."""
     given = [{**step, "uses": step.get("uses", step.get("quantities"))} for step in row.steps or ()]
     try:
         quoted = locate([str(step.get("quote") or "") for step in given], row.path)
@@ -204,14 +204,14 @@ def _check_answered(annotator: Annotator, unanswered: list[Fault], asked: int) -
 
 
 def judge_annotation(row: GsrmPath, found: Structure | Fault, config: AnnotationsConfig) -> Annotation:
-    """An annotation with the reason why it is rejected, if it is."""
+    """Marks an annotation with the reason why it is rejected, if it is."""
     if isinstance(found, Fault):
         return Annotation(path_id=row.id, reason=f"{found.kind}: {found.message[:200]}")
     return Annotation(path_id=row.id, structure=found, reason=fault_of(row.path, found.steps, config))
 
 
 def fault_of(path: str, steps: Sequence[ReasoningStep], config: AnnotationsConfig) -> str:
-    """Why a decomposition is not good enough to learn from; empty where it is."""
+    """Tells why a decomposition is not good enough to learn from; empty where it is."""
     if not steps:
         return "" if config.empty else "no steps"
     spans = [bare(path, (step.start, step.end)) for step in steps]
@@ -237,5 +237,5 @@ def _plain(text: str) -> str:
 
 
 def accepted_structures(rows: Iterable[Annotation]) -> dict[str, Structure]:
-    """Structures by path, of the annotations that were accepted."""
+    """Returns the structures of the accepted annotations, by path."""
     return {row.path_id: row.structure for row in rows if not row.reason and row.structure is not None}

@@ -68,7 +68,7 @@ def evaluate_decomposer(ctx: StageContext[GsrmConfig]) -> StageResult:
 
 
 def headline_figures(report: GsrmReport) -> dict[str, float]:
-    """The figures of the report by name."""
+    """Returns the figures of the report by name."""
     found = _named("", report.all)
     for domain, own in report.by_domain.items():
         found[f"step_f1_{domain}"] = own.step.mean
@@ -88,7 +88,7 @@ def _named(prefix: str, own: GsrmFigures) -> dict[str, float]:
 
 
 def trained_decomposer(config: GsrmConfig, model: Path) -> GenerativeDecomposer:
-    """The trained model as a decomposer, asked as its card says."""
+    """Opens the trained model as a decomposer, asked as its card says."""
     place = LocalEndpoint(
         type="local", path=str(model), dtype=config.student.dtype, batch_size=config.evaluate.batch_size
     )
@@ -141,7 +141,7 @@ def make_report(
     outputs: Sequence[GsrmOutput],
     seconds: float,
 ) -> GsrmReport:
-    """The report over decomposed paths (``outputs[i]`` is of ``paths[i]``)."""
+    """Builds the report over decomposed paths (``outputs[i]`` is of ``paths[i]``)."""
     made = {row.path_id: row for row in outputs}
     maker = next(iter(reference.values())).decomposer
     faults: defaultdict[str, int] = defaultdict(int)

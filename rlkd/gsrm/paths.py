@@ -94,7 +94,7 @@ def _unique(rows: Iterable[GsrmPath], dropped: Counter[str]) -> list[GsrmPath]:
 
 
 def world_paths(source: WorldPaths, seed: int) -> Iterator[GsrmPath]:
-    """Paths of the built-in world; no graph is in two splits. Held-out problems get one wandering path each.
+    """Draws paths from the built-in world; no graph is in two splits. Held-out problems get one wandering path each.
 
     Among the held-out paths the shares of solved and altered ones are the same as in training.
     """
@@ -126,7 +126,7 @@ def world_paths(source: WorldPaths, seed: int) -> Iterator[GsrmPath]:
 
 
 def alter(path: str, values: tuple[str, ...], rng: random.Random) -> str:
-    """A path with one line changed as a student might: another result, the line twice, or the line lost."""
+    """Changes one line of a path as a student might: another result, the line twice, or the line lost."""
     lines = path.split("\n")
     at = rng.randrange(len(lines))
     match rng.choice(("value", "twice", "lost")):
@@ -191,7 +191,7 @@ def _file_rows(source: FilePaths, dropped: Counter[str]) -> list[GsrmPath]:
 
 
 def run_folders(folder: Path) -> dict[str, Path]:
-    """The folders of a run's finished stages.
+    """Finds the folders of a run's finished stages.
 
     Raises:
         DataError: There is no such run, or it cannot be read.
@@ -266,6 +266,6 @@ def _split(rows: list[GsrmPath], shares: HeldOut, seed: int) -> list[GsrmPath]:
 
 
 def read_paths(folder: Path) -> list[GsrmPath]:
-    """The rows that :func:`collect_paths` wrote."""
+    """Reads the rows that :func:`collect_paths` wrote."""
     with (folder / PATHS).open(encoding="utf-8") as file:
         return [GsrmPath.model_validate(json.loads(line)) for line in file if line.strip()]

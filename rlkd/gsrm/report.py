@@ -10,7 +10,7 @@ _LINE = "|---|---|---|---|---|---|---|---|---|---|"
 
 
 def report_markdown(name: str, report: GsrmReport) -> str:
-    """``gsrm.md``."""
+    """Renders the report as ``gsrm.md``."""
     rows = [("all", report.all)]
     rows += [(f"domain {key}", own) for key, own in report.by_domain.items() if len(report.by_domain) > 1]
     rows += [(f"kind {key}", own) for key, own in report.by_kind.items() if len(report.by_kind) > 1]

@@ -87,7 +87,7 @@ def train_decomposer(ctx: StageContext[GsrmConfig]) -> StageResult:
 
 
 def lengthened(model: ModelConfig, context: int, base: Path) -> Path:
-    """A copy of a checkpoint whose configuration states another context; its weights are the same.
+    """Copies a checkpoint to one whose configuration states another context; its weights are the same.
 
     Raises:
         ConfigError: The checkpoint is not a folder, or its positions are learned one by one.
@@ -116,7 +116,7 @@ def lengthened(model: ModelConfig, context: int, base: Path) -> Path:
 
 
 def student_of(config: GsrmConfig, form: TrainedForm) -> StudentConfig:
-    """The model's section as the training code takes it: the form writes the whole prompt."""
+    """Builds the student's section as the training code takes it: the form writes the whole prompt."""
     own = config.student
     system, _ = form.texts(PathItem("", ""), own.max_chars, own.chat)
     return StudentConfig(
@@ -135,7 +135,7 @@ def student_of(config: GsrmConfig, form: TrainedForm) -> StudentConfig:
 def written_pairs(
     config: GsrmConfig, form: TrainedForm, paths: Sequence[GsrmPath], found: Mapping[str, Structure]
 ) -> list[tuple[str, str]]:
-    """(question, decomposition) of the paths that have an accepted annotation."""
+    """Writes (question, decomposition) pairs of the paths that have an accepted annotation."""
     pairs = []
     for row in paths:
         structure = found.get(row.id)

@@ -25,7 +25,7 @@ class Used:
 
 
 def completers(backend: Decomposer | Judge) -> list[Completer]:
-    """The models behind a decomposer or judge; none behind rules."""
+    """Finds the models behind a decomposer or judge; none behind rules."""
     if isinstance(backend, CachedDecomposer | CachedJudge):
         return completers(backend.inner)
     if isinstance(backend, CascadeJudge):
@@ -36,7 +36,7 @@ def completers(backend: Decomposer | Judge) -> list[Completer]:
 
 
 def used(scorer: StructureScorer) -> Used:
-    """What a scorer's models have used since they were made."""
+    """Counts the requests and tokens that a scorer's models have used since they were made."""
     found = [model.usage for backend in (scorer.decomposer, scorer.judge) for model in completers(backend)]
     return Used(
         sum(usage.requests for usage in found),
@@ -53,12 +53,12 @@ async def close(*backends: Decomposer | Judge) -> None:
 
 
 def uncached(config: StructuresConfig) -> StructureScorer:
-    """A scorer that has not seen anything yet and keeps nothing on disk."""
+    """Makes a scorer that has not seen anything yet and keeps nothing on disk."""
     return make_scorer(_without_cache(config))
 
 
 def ungated(config: StructuresConfig) -> Judge:
-    """The judge with all three of its questions asked about every pair, nothing kept on disk."""
+    """Makes the judge with all three of its questions asked about every pair, nothing kept on disk."""
     plain = _without_cache(config)
     return make_judge(_without_gate(plain.judge), plain.cache)
 

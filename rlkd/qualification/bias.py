@@ -21,7 +21,7 @@ _CHUNK = 64
 def unrelated_pairs(
     read: Sequence[tuple[str, str, Structure]], count: int, rng: random.Random
 ) -> list[StepPair]:
-    """Pairs of steps of different problems that have neither wording nor a number nor a premise in common.
+    """Draws pairs of steps of different problems that have neither wording nor a number nor a premise in common.
 
     Args:
         read: Problem, domain and structure of teachers' paths.
@@ -45,7 +45,7 @@ def unrelated_pairs(
 
 
 def certainly_different(a: ReasoningStep, b: ReasoningStep) -> bool:
-    """Whether two steps share neither their question, nor their answer, nor a quantity or premise."""
+    """Tells whether two steps share neither their question, nor their answer, nor a quantity or premise."""
     if _plain(a.sub_problem) == _plain(b.sub_problem) or _plain(a.answer) == _plain(b.answer):
         return False
     if {_plain(q) for q in a.quantities} & {_plain(q) for q in b.quantities}:
@@ -63,7 +63,7 @@ def _numbers(step: ReasoningStep) -> set[float]:
 
 
 async def yes_bias(judge: Judge, pairs: Sequence[StepPair]) -> tuple[YesBias, ...]:
-    """Mean probability of yes and share of yes for each question; pairs without a verdict are left out.
+    """Computes the mean probability and the share of yes for each question; pairs without a verdict are left out.
 
     Args:
         judge: The judge, with no question left unasked.

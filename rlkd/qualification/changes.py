@@ -29,14 +29,14 @@ class Line:
         self.calc = calcs[-1] if calcs else None
 
     def uses(self, other: Line) -> bool:
-        """Whether this line's calculation uses the other's result."""
+        """Tells whether this line's calculation uses the other's result."""
         if self.calc is None or other.calc is None:
             return False
         return any(same_value(operand, other.calc.value) for operand in self.calc.operands)
 
 
 def lines_of(path: str) -> list[Line]:
-    """The lines of a path without the stated final answer."""
+    """Returns the lines of a path without the stated final answer."""
     return [Line(text) for text in path.split("\n") if text.strip() and not _FINAL.match(text)]
 
 
@@ -160,13 +160,13 @@ def copy_prompt(path: str, problem: str) -> str:
 
 
 def last_step_only(path: str) -> str | None:
-    """The last calculation alone (in words, the last line); ``None`` where that is half of the path or more."""
+    """Keeps the last calculation alone (in words, the last line); ``None`` where that is half of the path or more."""
     steps = _steps(path)
     return steps[-1].text if len(steps) > 2 else None
 
 
 def second_half_only(path: str) -> str | None:
-    """The second half of the steps alone; ``None`` where there are fewer than three."""
+    """Keeps the second half of the steps alone; ``None`` where there are fewer than three."""
     steps = _steps(path)
     return _join(steps[len(steps) // 2 :]) if len(steps) > 2 else None
 

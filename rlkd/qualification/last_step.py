@@ -26,7 +26,7 @@ def drop_answer_lines(path: str, hidden: bool) -> str:
 def hide_last_step(
     teachers: Sequence[str], student: str, domain: str = "math"
 ) -> tuple[tuple[str, ...], str]:
-    """The paths of a pair without their last steps; a teacher of which nothing is left is dropped.
+    """Drops the last step of every path of a pair, and a teacher of which nothing is left.
 
     In the built-in world the last step is the last line that works a quantity out. Elsewhere it is the line with the
     last calculation where a teacher calculates (in a path of one line, the sentence), and otherwise the last line or

@@ -77,7 +77,7 @@ class Measurer:
         self._done = self._total = 0
 
     async def measure(self, labelled: Labelled) -> Measured:
-        """Everything, in one event loop.
+        """Measures the reward on all pairs and changes, in one event loop.
 
         Raises:
             DataError: There are no pairs.
@@ -320,7 +320,7 @@ def repeatability(first: Sequence[float | None], second: Sequence[float | None])
 
 
 def summarise(changes: Sequence[ChangedPath]) -> tuple[Sensitivity, ...]:
-    """Every kind of change in one row, also where no path could be changed so."""
+    """Summarises every kind of change in one row each, also where no path could be changed so."""
     found = []
     for name, expected in EXPECTED.items():
         rows = [

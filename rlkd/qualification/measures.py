@@ -19,23 +19,23 @@ _BLOCK = 4_000_000
 
 
 def numbers(text: str) -> list[float]:
-    """The numbers that a text states, in order, without those in calculator marks."""
+    """Finds the numbers that a text states, in order, without those in calculator marks."""
     return [round(float(m.group().replace(",", "")), 4) for m in _NUMBER.finditer(_MARK.sub("", text))]
 
 
 def last_number_equal(teacher: str, student: str) -> float:
-    """1 where both paths end with the same number, or both have none."""
+    """Returns 1 where both paths end with the same number, or both have none."""
     return float(numbers(teacher)[-1:] == numbers(student)[-1:])
 
 
 def unordered_numbers(teacher: str, student: str) -> float:
-    """F1 of the two sets of numbers, in [0, 1]."""
+    """Computes the F1 of the two sets of numbers, in [0, 1]."""
     x, y = set(numbers(teacher)), set(numbers(student))
     return 2 * len(x & y) / (len(x) + len(y)) if x or y else 0.0
 
 
 def shortness(teacher: str, student: str) -> float:
-    """The shorter, the better; in characters, whatever the teacher wrote."""
+    """Scores a path the higher, the shorter it is in characters, whatever the teacher wrote."""
     return -float(len(student))
 
 
@@ -48,7 +48,7 @@ BASELINES: Mapping[str, Callable[[str, str], float]] = {
 
 
 def baseline(name: str, teachers: Sequence[str], student: str) -> float:
-    """A baseline against several teacher paths: the best of them, as for the structure score."""
+    """Scores a student against several teacher paths by a baseline: the best of them counts, as for the structure score."""
     return max(BASELINES[name](teacher, student) for teacher in teachers)
 
 
@@ -91,7 +91,7 @@ class Resampler:
         self.tails = (50 * (1 - confidence), 100 - 50 * (1 - confidence))
 
     def draws(self, scores: Sequence[float]) -> NDArray[np.float64]:
-        """The AUROC of every resample; one that drew only right or only wrong pairs says nothing and is NaN."""
+        """Computes the AUROC of every resample; one that drew only right or only wrong pairs says nothing and is NaN."""
         import numpy as np
 
         step = max(1, _BLOCK // len(self._group))
@@ -102,14 +102,14 @@ class Resampler:
         return np.concatenate(parts)
 
     def auroc(self, scores: Sequence[float]) -> Auroc:
-        """A measure's AUROC with its percentile interval."""
+        """Computes a measure's AUROC with its percentile interval."""
         import numpy as np
 
         low, high = np.nanpercentile(self.draws(scores), self.tails)
         return Auroc(value=auroc(self.right, scores), low=float(low), high=float(high))
 
     def gap(self, scores: Sequence[float], others: Sequence[float]) -> Auroc:
-        """The difference of two measures' AUROC with its percentile interval, both over the same resamples."""
+        """Computes the difference of two measures' AUROC with its percentile interval, both over the same resamples."""
         import numpy as np
 
         low, high = np.nanpercentile(self.draws(scores) - self.draws(others), self.tails)
@@ -119,7 +119,7 @@ class Resampler:
 
 
 def auroc(right: Any, scores: Sequence[float]) -> float:
-    """Probability that a right solution scores above a wrong one (ties count half).
+    """Computes the probability that a right solution scores above a wrong one (ties count half).
 
     Args:
         right: One flag per solution.
@@ -133,7 +133,7 @@ def auroc(right: Any, scores: Sequence[float]) -> float:
 def weighted_auroc(
     right: NDArray[np.bool_], scores: Sequence[float], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """AUROC of weighted solutions, once for each row of weights; NaN where a row holds no right or no wrong one.
+    """Computes the AUROC of weighted solutions, once for each row of weights; NaN where a row holds no right or no wrong one.
 
     Args:
         right: One flag per solution, shape ``[n]``.
@@ -164,7 +164,7 @@ def separation(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Separation:
-    """How well the structure score and the baselines tell right from wrong over the same pairs.
+    """Measures how well the structure score and the baselines tell right from wrong over the same pairs.
 
     Args:
         groups: The problem of each pair.

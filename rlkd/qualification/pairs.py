@@ -41,7 +41,7 @@ class Labelled:
 
 
 def limited(pairs: Sequence[LabelledPair], limit: int | None, seed: int) -> tuple[LabelledPair, ...]:
-    """At most ``limit`` pairs: whole problems, drawn by seed, in their own order."""
+    """Draws at most ``limit`` pairs: whole problems, drawn by seed, in their own order."""
     if limit is None or len(pairs) <= limit:
         return tuple(pairs)
     sizes: dict[str, int] = {}
@@ -205,7 +205,7 @@ def world_pairs(
     seed: int,
     split: str = "validation",
 ) -> Labelled:
-    """Paths made for held-out problems of the built-in world, right and wrong.
+    """Makes pairs of paths for held-out problems of the built-in world, right and wrong.
 
     Of every problem: one path of the solver (its independent branches in another order where there is one), from three
     paths on one of the solver's with a wrong value that is carried on, and wandering ones, whose single steps are right
@@ -265,7 +265,7 @@ def _stated(world: World, path: str) -> str:
 
 
 def drawn(problems: Sequence[Problem], count: int, rng: random.Random) -> list[Problem]:
-    """At most ``count`` problems, drawn at random, in their own order.
+    """Draws at most ``count`` problems at random, in their own order.
 
     Raises:
         DataError: There is none.
@@ -280,7 +280,7 @@ def drawn(problems: Sequence[Problem], count: int, rng: random.Random) -> list[P
 
 
 def taught_problems(data: Path, traces: Path) -> tuple[list[Problem], dict[str, list[str]], str]:
-    """Validation problems with an accepted teacher path, or, where there are none, training ones.
+    """Finds the validation problems with an accepted teacher path, or, where there are none, training ones.
 
     Args:
         data: Folder of the data stage.

@@ -51,7 +51,7 @@ class Variant:
 
 
 def as_expected(expected: Expected, before: float, after: float, same: float) -> bool:
-    """Whether a score did what it should.
+    """Tells whether a score did what it should.
 
     Args:
         expected: What it should do.
@@ -69,7 +69,7 @@ def as_expected(expected: Expected, before: float, after: float, same: float) ->
 
 
 def variants(pair: LabelledPair, rng: random.Random) -> list[Variant]:
-    """Every change that can be made to a right path; those of ``OF_TEACHER`` are made to the teacher's own path,
+    """Makes every change that can be made to a right path; those of ``OF_TEACHER`` are made to the teacher's own path,
     ``judge_addressed`` and ``irrelevant_in_wrong`` to one with a wrong value.
 
     Args:

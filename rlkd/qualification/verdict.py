@@ -176,7 +176,7 @@ def _check(name: str, rule: _Rule, figure: _Figure, limit: float, settings: Qual
 
 
 def misses(verdict: Verdict) -> list[str]:
-    """Every missed threshold in words, with its figure, limit and setting."""
+    """Describes every missed threshold in words, with its figure, limit and setting."""
     return [
         f"{check.label} is {number(check.value)}, not {bound(check)} (qualify.thresholds.{check.name})"
         for check in verdict.checks
@@ -185,19 +185,19 @@ def misses(verdict: Verdict) -> list[str]:
 
 
 def number(value: float | None) -> str:
-    """A figure for people: three digits after the point, fewer where it is large."""
+    """Formats a figure: three digits after the point, fewer where it is large."""
     if value is None:
         return "not measured"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:,.0f}"
 
 
 def bound(check: Check) -> str:
-    """A threshold in words."""
+    """Describes a threshold in words."""
     return f"{'at least' if check.at_least else 'at most'} {check.limit:g}"
 
 
 def summary(verdict: Verdict) -> str:
-    """The verdict in one sentence."""
+    """Describes the verdict in one sentence."""
     missed, asked = misses(verdict), len(verdict.checks)
     unmeasured = [check.name for check in verdict.checks if check.status == "unmeasured"]
     rest = f" ({_unmeasured(unmeasured)})" if unmeasured else ""
@@ -214,7 +214,7 @@ def _unmeasured(names: list[str]) -> str:
 
 
 def read_figures(folder: Path) -> Qualification:
-    """What a finished stage measured."""
+    """Reads what a finished stage measured."""
     return Qualification.model_validate_json((folder / FIGURES).read_text(encoding="utf-8"))
 
 

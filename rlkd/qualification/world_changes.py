@@ -97,12 +97,12 @@ class WorldChanges:
         return _join([*rows, rng.choice(solved)]) if solved else None
 
     def last_step_only(self, path: str) -> str | None:
-        """The last step alone; ``None`` where there are fewer than three."""
+        """Keeps the last step alone; ``None`` where there are fewer than three."""
         solved = [row for row in self._rows(path) if row.step]
         return solved[-1].text if len(solved) > 2 else None
 
     def second_half_only(self, path: str) -> str | None:
-        """The second half of the steps alone, without a plan; ``None`` where there are fewer than three."""
+        """Keeps the second half of the steps alone, without a plan; ``None`` where there are fewer than three."""
         solved = [row for row in self._rows(path) if row.step]
         return _join(solved[len(solved) // 2 :]) if len(solved) > 2 else None
 

@@ -32,7 +32,7 @@ _REASONS = 12
 
 
 def collect(config: PipelineConfig, inputs: Mapping[str, Path]) -> ReportContent:
-    """Everything that the report shows but the facts of the run. Stages that are absent leave their parts out.
+    """Collects everything that the report shows but the facts of the run. Stages that are absent leave their parts out.
 
     Args:
         config: The configuration; only its name, description and sections ``report`` and ``qualify`` are read.

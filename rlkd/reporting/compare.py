@@ -53,7 +53,7 @@ class ComparedRun:
 
 
 def compare_runs(arguments: Sequence[str], *, resamples: int = 2000, confidence: float = 0.95) -> str:
-    """A Markdown table of runs and their paired differences to the first method.
+    """Renders a Markdown table of runs and their paired differences to the first method.
 
     Args:
         arguments: ``RUN`` or ``LABEL=RUN``: run folders. Without a label, the name of a run's configuration is its

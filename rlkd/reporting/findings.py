@@ -17,7 +17,7 @@ _WHERE = {
 
 
 def describe_findings(report: EvalReport) -> tuple[Sentence, ...]:
-    """Findings, the main one first.
+    """Describes what an evaluation found, the main finding first.
 
     A difference whose interval includes 0 is called undecided, never a gain; an accuracy near zero is said
     plainly.

@@ -21,17 +21,17 @@ KIND_LABELS = {
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """A fraction as percent: ``0.1234`` is ``12.3%``."""
+    """Formats a fraction as percent: ``0.1234`` is ``12.3%``."""
     return f"{100 * value:.{digits}f}%"
 
 
 def points(value: float) -> str:
-    """A difference of fractions in percentage points, with its sign; no sign where it rounds to 0."""
+    """Formats a difference of fractions in percentage points, with its sign; no sign where it rounds to 0."""
     return _with_sign(f"{100 * value:+.1f}")
 
 
 def signed(value: float) -> str:
-    """A difference of scores with its sign; no sign where it rounds to 0."""
+    """Formats a difference of scores with its sign; no sign where it rounds to 0."""
     return _with_sign(f"{value:+.3f}")
 
 
@@ -42,7 +42,7 @@ def _with_sign(text: str) -> str:
 
 
 def interval(value: Interval | None, as_percent: bool = True) -> str:
-    """A mean with its interval: ``62.0% [57.2, 66.8]``, or ``0.612 [0.590, 0.634]``; a dash where missing."""
+    """Formats a mean with its interval: ``62.0% [57.2, 66.8]``, or ``0.612 [0.590, 0.634]``; a dash where missing."""
     if value is None:
         return "\N{EN DASH}"
     if as_percent:
@@ -51,7 +51,7 @@ def interval(value: Interval | None, as_percent: bool = True) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    """Formats seconds: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -63,12 +63,12 @@ def duration(seconds: float) -> str:
 
 
 def memory(mebibytes: float) -> str:
-    """Memory for people; a dash where it was not measured."""
+    """Formats memory; a dash where it was not measured."""
     if mebibytes <= 0:
         return "\N{EN DASH}"
     return f"{mebibytes:.0f} MB" if mebibytes < 1024 else f"{mebibytes / 1024:.1f} GB"
 
 
 def reason(text: str) -> str:
-    """A reason's key as words: ``near_duplicate`` is ``near duplicate``."""
+    """Writes a reason's key as words: ``near_duplicate`` is ``near duplicate``."""
     return text.replace("_", " ")

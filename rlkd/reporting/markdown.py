@@ -16,7 +16,7 @@ _TONES = {"good": "**+**", "bad": "**\N{MINUS SIGN}**", "unsure": "**?**", "plai
 
 
 def render_markdown(content: ReportContent, run: RunManifest) -> str:
-    """The report for a run as Markdown (GitHub's tables)."""
+    """Renders the report of a run as Markdown (GitHub's tables)."""
     parts = [
         f"# {cell(content.title)}",
         cell(content.description),
@@ -61,7 +61,7 @@ def render_markdown(content: ReportContent, run: RunManifest) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> str:
-    """A Markdown table; the first ``left`` columns are aligned left, the others right."""
+    """Renders a Markdown table; the first ``left`` columns are aligned left, the others right."""
     lines = [
         "| " + " | ".join(header) + " |",
         "|" + "|".join("---" if i < left else "---:" for i in range(len(header))) + "|",
@@ -71,12 +71,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1
 
 
 def cell(text: str) -> str:
-    """Text that stays in its table cell and does not turn into HTML."""
+    """Escapes a text so that it stays in its table cell and does not turn into HTML."""
     return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").split())
 
 
 def fence(text: str, language: str = "") -> str:
-    """A code block with a fence longer than any in the text, so that no text can end it."""
+    """Renders a code block with a fence longer than any in the text, so that no text can end it."""
     longest = run = 0
     for character in text:
         run = run + 1 if character == "`" else 0

@@ -102,7 +102,7 @@ def _inline(svg: str, name: str, title: str) -> str:
 
 
 def checkpoints_plot(report: EvalReport) -> Plot:
-    """Accuracy and structure of every checkpoint with intervals, in and out of distribution."""
+    """Draws accuracy and structure of every checkpoint with intervals, in and out of distribution."""
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots(1, 2, sharey=True)
@@ -146,7 +146,7 @@ def _dot(axis: Axes, value: Interval, y: float, found: CheckpointMetrics) -> Non
 
 
 def curves_plot(curves: dict[str, Series], validation: Series) -> Plot:
-    """Reward and its components, and what wastes samples, over RL steps."""
+    """Draws reward and its components, and what wastes samples, over RL steps."""
 
     def paint(figure: Figure) -> None:
         left, right = figure.subplots(1, 2, width_ratios=(1.35, 1))
@@ -192,7 +192,7 @@ def curves_plot(curves: dict[str, Series], validation: Series) -> Plot:
 
 
 def loss_plot(train: Series, validation: Series) -> Plot:
-    """Loss curves of the warm start, with the checkpoint that went on."""
+    """Draws the loss curves of the warm start, with the checkpoint that went on."""
 
     def paint(figure: Figure) -> None:
         axis = figure.subplots()
@@ -233,7 +233,7 @@ def loss_plot(train: Series, validation: Series) -> Plot:
 
 
 def quadrants_plot(outputs: Sequence[ProblemOutput], names: Sequence[str]) -> Plot:
-    """Structure scores of right and wrong answers, one panel per checkpoint (test split)."""
+    """Draws structure scores of right and wrong answers, one panel per checkpoint (test split)."""
 
     def paint(figure: Figure) -> None:
         panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
@@ -275,7 +275,7 @@ def quadrants_plot(outputs: Sequence[ProblemOutput], names: Sequence[str]) -> Pl
 
 
 def difficulty_plot(report: EvalReport) -> Plot | None:
-    """Accuracy and structure by difficulty; ``None`` where there are fewer than two difficulties."""
+    """Draws accuracy and structure by difficulty; ``None`` where there are fewer than two difficulties."""
     levels = {int(level) for m in report.checkpoints for level in m.by_difficulty}
     if len(levels) < 2:
         return None
@@ -325,7 +325,7 @@ def _band(axis: Axes, points: Sequence[tuple[int, Interval]], found: CheckpointM
 
 
 def domain_plot(report: EvalReport) -> Plot | None:
-    """Accuracy and structure by domain on the test split; ``None`` where there is only one domain."""
+    """Draws accuracy and structure by domain on the test split; ``None`` where there is only one domain."""
     tests = [m for m in report.checkpoints if m.split == "test"]
     domains = sorted({domain for m in tests for domain in m.by_domain})
     if len(domains) < 2:
@@ -356,7 +356,7 @@ def domain_plot(report: EvalReport) -> Plot | None:
 
 
 def shorten(name: str, limit: int = 20) -> str:
-    """A name from the data that fits under an axis."""
+    """Shortens a name from the data so that it fits under an axis."""
     return name if len(name) <= limit else name[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 

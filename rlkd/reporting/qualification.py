@@ -89,13 +89,13 @@ class QualificationTables:
 
 
 def qualification_content(config: PipelineConfig, folder: Path) -> QualificationContent:
-    """What a finished stage measured, with the verdict under a configuration's thresholds."""
+    """Collects what a finished stage measured, with the verdict under a configuration's thresholds."""
     figures = read_figures(folder)
     return QualificationContent(figures=figures, verdict=judge(figures, config.qualify))
 
 
 def qualification_sentence(content: QualificationContent) -> Sentence:
-    """The verdict as a finding."""
+    """Describes the verdict as a finding."""
     text = summary(content.verdict)
     verdict = content.verdict
     going_on = (
@@ -107,7 +107,7 @@ def qualification_sentence(content: QualificationContent) -> Sentence:
 
 
 def tables(content: QualificationContent) -> QualificationTables:
-    """All rows."""
+    """Builds the rows of every table."""
     found = content.figures
     return QualificationTables(
         separation=_separation(found),
@@ -187,7 +187,7 @@ def _facts(found: Qualification) -> list[str]:
 
 
 def qualification_plot(content: QualificationContent) -> Plot | None:
-    """AUROC with intervals beside the trivial baselines, and what the score notices; ``None`` where there is neither."""
+    """Draws AUROC with intervals beside the trivial baselines, and what the score notices; ``None`` where there is neither."""
     found = content.figures
     changes = [row for row in found.sensitivities if row.share is not None and row.change != "empty"]
     limits = _limits(content.verdict)

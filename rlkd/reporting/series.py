@@ -51,7 +51,7 @@ class RewardCurves:
 
 
 def read_metrics(path: Path) -> dict[str, Series]:
-    """The series in a ``metrics.jsonl`` (rows ``{"step": n, name: value, ...}``); empty where there is no file.
+    """Reads the series in a ``metrics.jsonl`` (rows ``{"step": n, name: value, ...}``); empty where there is no file.
 
     Values that are not finite numbers are left out, and so is a last line that a killed process left unfinished.
     """
@@ -76,7 +76,7 @@ def read_metrics(path: Path) -> dict[str, Series]:
 
 
 def first_of(series: dict[str, Series], *names: str) -> Series:
-    """The first series that is there, of several names that the same figure may have."""
+    """Finds the first series that is there, of several names that the same figure may have."""
     return next((series[name] for name in names if name in series), Series())
 
 
@@ -131,7 +131,7 @@ def summarise(columns: dict[str, NDArray[np.float64]]) -> RewardCurves:
 
 
 def quadrant(label: str, structure: Sequence[float | None], outcome: Sequence[float | None]) -> Quadrant:
-    """Shares of the four combinations of answer and structure, over rows that have both."""
+    """Computes the shares of the four combinations of answer and structure, over rows that have both."""
     rows = [
         (s >= STRUCTURED, o >= STRUCTURED)
         for s, o in zip(structure, outcome, strict=True)
@@ -149,7 +149,7 @@ def quadrant(label: str, structure: Sequence[float | None], outcome: Sequence[fl
 
 
 def smooth(series: Series, window: int) -> Series:
-    """Centred moving average; near the ends over what there is."""
+    """Computes the centred moving average; near the ends over what there is."""
     half = window // 2
     values = series.values
     means = [

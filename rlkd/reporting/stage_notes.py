@@ -10,7 +10,7 @@ from schemas.artifact import StageManifest
 
 
 def data_notes(inputs: Mapping[str, Path], summary: Mapping[str, Any]) -> tuple[str, ...]:
-    """Where the problems, the traces and their structures come from.
+    """Describes where the problems, the traces and their structures come from.
 
     Args:
         inputs: Folder of each finished stage.
@@ -38,7 +38,7 @@ def data_notes(inputs: Mapping[str, Path], summary: Mapping[str, Any]) -> tuple[
 
 
 def training_notes(inputs: Mapping[str, Path]) -> tuple[str, ...]:
-    """What the student was trained on and for how long; a stage that was switched off says nothing."""
+    """Describes what the student was trained on and for how long; a stage that was switched off says nothing."""
     notes = []
     warm, rl = _facts(inputs, "warm_start"), _facts(inputs, "rl")
     if "traces" in warm:

@@ -9,7 +9,7 @@ __all__ = ["DroppedRow", "Loaded", "Source", "open_source"]
 
 
 def open_source(config: DataConfig) -> Source:
-    """The source that a configuration names; nothing is read yet."""
+    """Makes the source that a configuration names; nothing is read yet."""
     if isinstance(config, WorldData):
         from rlkd.data.sources.world import WorldSource
 

@@ -71,7 +71,7 @@ class FileSource:
 
 
 def read_table(path: Path) -> Iterator[RawRow]:
-    """The rows of a file, by its ending.
+    """Reads the rows of a file, by its ending.
 
     Raises:
         DataError: The ending is not known, or the file as a whole cannot be read.
