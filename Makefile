@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 # Each worker keeps to one thread: two workers whose torch takes two threads each slow each other down.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: help setup demo demo-llm demo-base fast test lint format bench wheel clean
+.PHONY: help setup demo demo-llm demo-base fast test lint format docs bench wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -49,6 +49,11 @@ lint: $(STAMP)  ## ruff, formatting, mypy, import-linter
 format: $(STAMP)  ## format every file and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(STAMP)  ## write the configuration schemas again, then check links, paths and commands in the docs
+	$(BIN)/rlkd schema > docs/schema/distill.json
+	$(BIN)/rlkd schema --kind gsrm > docs/schema/gsrm.json
+	$(BIN)/python -m pytest tests/test_docs.py
 
 bench: $(STAMP)  ## the benchmarks that need neither data nor a GPU, on small settings
 	$(BIN)/python benchmarks/added_steps.py --pairs 2000

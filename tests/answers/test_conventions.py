@@ -133,6 +133,7 @@ PATHS = st.text(st.sampled_from("abc 123.=+\n"), max_size=60)
 ANSWERS = st.from_regex(r"-?[1-9][0-9]{0,4}(\.[0-9]{1,3})?", fullmatch=True)
 
 
+@pytest.mark.slow
 @given(path=PATHS, answer=ANSWERS, output=st.sampled_from(FORMATS))
 def test_what_is_written_reads_back(path: str, answer: str, output: OutputFormat) -> None:
     written = write_output(path, answer, output)
@@ -174,6 +175,7 @@ def test_no_text_is_refused(text: str, output: OutputFormat) -> None:
     assert not (parsed.well_formed and parsed.answer is None)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "unit",

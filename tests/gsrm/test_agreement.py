@@ -78,6 +78,7 @@ def test_nothing_to_find_and_nothing_found_is_right() -> None:
 _STEPS = st.lists(st.tuples(st.integers(0, 3), st.sampled_from("qr"), st.sampled_from("12")), max_size=5)
 
 
+@pytest.mark.slow
 @given(a=_STEPS, b=_STEPS)
 def test_it_is_symmetric_bounded_and_all_parts_are_no_easier_than_one(a: Any, b: Any) -> None:
     left, right = ([step(i, *values) for i, values in enumerate(rows)] for rows in (a, b))

@@ -177,6 +177,7 @@ def test_a_models_annotations_are_checked_and_the_rejected_kept_with_their_reaso
     assert structure is not None and structure.steps[1].depends_on == (0,)
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_fails_stops_the_stage_and_what_was_paid_for_is_kept(
     context: Make, paths: Make
 ) -> None:

@@ -15,6 +15,8 @@ from rlkd.errors import UserError
 from rlkd.pipeline.jobs import Job, describe, main, peak_gpu_mb, peak_rss_mb, read_job
 from schemas.artifact import StageResult
 
+pytestmark = pytest.mark.slow
+
 MODULE = """
 import os, pathlib, signal, sys, time
 from rlkd.errors import DataError, TrainingError

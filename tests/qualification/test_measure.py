@@ -19,6 +19,8 @@ from schemas.config.qualify import QualifyConfig
 from schemas.config.structure import StructuresConfig
 from schemas.qualification import Qualification
 
+pytestmark = pytest.mark.slow
+
 Pairs = Callable[..., Labelled]
 SETTINGS = QualifyConfig(limit=None, resamples=100, changed=12, repeats=8, unrelated=20, min_cases=5)
 

@@ -21,6 +21,8 @@ from schemas.problem import Problem
 from schemas.qualification import ChangedPath, PairScore
 from schemas.rollout import Completion
 
+pytestmark = pytest.mark.slow
+
 WORLD = {"n_train": 8, "n_validation": 60, "n_test": 2, "n_ood": 2}
 
 

@@ -15,6 +15,7 @@ Config = Callable[..., PipelineConfig]
 Sample = Callable[..., SampleProblem]
 
 
+@pytest.mark.slow
 def test_everything_of_a_whole_run(stages: dict[str, Path], config_of: Config) -> None:
     found = collect(config_of(), stages)
     assert found.title == "demo"
@@ -89,6 +90,7 @@ def test_many_reasons_are_summed_up(stages: dict[str, Path], config_of: Config) 
     assert sum(found.rejected.values()) == 25
 
 
+@pytest.mark.slow
 def test_without_any_structure_score_there_are_no_quadrants(
     stages: dict[str, Path], config_of: Config
 ) -> None:

@@ -21,6 +21,8 @@ from schemas.config.pipeline import PipelineConfig
 from schemas.evaluation import ProblemOutput, SampleProblem
 from schemas.report import PipelineReport
 
+pytestmark = pytest.mark.slow
+
 Config = Callable[..., PipelineConfig]
 Run = Callable[..., RunManifest]
 EVIL = "</div><script>alert(1)</script><img src=x onerror=alert(2)> & \"q\" 'q' ``` | {{ 7 * 7 }}"

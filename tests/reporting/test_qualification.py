@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rlkd.io import write_json_atomic
 from rlkd.qualification.variants import EXPECTED
 from rlkd.reporting.collect import collect
@@ -114,6 +116,7 @@ def test_nothing_to_tell_apart_leaves_dashes_and_no_plot(tmp_path: Path, config_
     assert qualification_sentence(content).tone == "good"
 
 
+@pytest.mark.slow
 def test_the_report_shows_it(tmp_path: Path, stages: dict[str, Path], config_of: Config, run_of: Run) -> None:
     inputs = {**stages, "qualify": measured(tmp_path / "q")}
     config = config_of()
@@ -133,6 +136,7 @@ def test_the_report_shows_it(tmp_path: Path, stages: dict[str, Path], config_of:
     assert "Qualification" not in render_html(collect(config, stages), run_of(config))
 
 
+@pytest.mark.slow
 def test_a_miss_that_only_warns_is_a_finding(
     tmp_path: Path, stages: dict[str, Path], config_of: Config
 ) -> None:

@@ -10,6 +10,8 @@ import pytest
 from tasks import artifacts
 from tasks.artifacts import ProgressArtifact
 
+pytestmark = pytest.mark.slow
+
 ID = UUID(int=1)
 
 

@@ -17,6 +17,8 @@ from rlkd.pipeline.stages import stage_spec
 from schemas.config.training import LaunchConfig
 from tasks.jobs import command, run_job
 
+pytestmark = pytest.mark.slow
+
 LAUNCH = LaunchConfig(grace_s=5.0)
 
 
@@ -49,7 +51,6 @@ def _go(job: Job, heard: Heard | None = None) -> object:
     return run_job(job, folder / "work", folder.parent / "logs" / "rl.log", LAUNCH, heard or Heard())
 
 
-@pytest.mark.slow
 def test_a_job_is_followed_and_its_result_read(job: Job, tmp_path: Path) -> None:
     heard = Heard()
     done = _go(job, heard)
@@ -60,7 +61,6 @@ def test_a_job_is_followed_and_its_result_read(job: Job, tmp_path: Path) -> None
     assert (tmp_path / "logs" / "rl.log").read_text().startswith("--- rl: ")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "kind", "text"),
     [

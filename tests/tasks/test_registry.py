@@ -15,6 +15,8 @@ from tasks import tracking
 from tasks.identity import digest_path
 from tasks.registry import names_in, resolve_models
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:

@@ -17,6 +17,8 @@ from schemas.config.pipeline import PipelineConfig
 from tasks.running import run_stage
 from tasks.runs import RunRef, open_run, read_run
 
+pytestmark = pytest.mark.slow
+
 CONFIG = parse_config({"name": "t", "data": {"type": "world"}, "tracking": {"enabled": False}})
 EARLIER = Path(__file__).parent / "support" / "earlier_store"
 CHAIN = ["data", "traces", "structures", "warm_start", "qualify", "rl", "evaluate", "report"]

@@ -8,6 +8,8 @@ import pytest
 from flows.cli.run import _server_faults
 from rlkd.errors import StageError
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_server_that_goes_away_is_told_in_one_sentence() -> None:
     with (

@@ -21,6 +21,8 @@ from flows.services import private_server
 from flows.services.private_server import Server, check_prefect, is_alive, users
 from rlkd.errors import StageError, UserError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 USE = (
     "import sys; from pathlib import Path\n"

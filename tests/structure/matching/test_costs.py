@@ -142,6 +142,7 @@ def test_a_step_that_passes_for_the_origin_of_a_number_never_helps(
     assert score(padded, teacher, "") <= score(student, teacher, "")
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(2, 9), min_size=4, max_size=8))
 def test_cut_paths_of_any_length_score_at_most_their_share(terms: list[int]) -> None:
     lines, total = [], 100

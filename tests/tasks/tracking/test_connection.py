@@ -12,6 +12,8 @@ pytest.importorskip("mlflow")
 from rlkd.errors import UserError
 from tasks import tracking
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_users_tracking_uri_is_honoured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")

@@ -11,6 +11,8 @@ pytest.importorskip("mlflow")
 
 from tasks import tracking
 
+pytestmark = pytest.mark.slow
+
 Begin = Callable[..., str]
 
 

@@ -14,6 +14,8 @@ from schemas.artifact import StageManifest, StageResult
 from schemas.config.pipeline import PipelineConfig
 from tasks import tracking
 
+pytestmark = pytest.mark.slow
+
 Begin = Callable[..., str]
 
 
