@@ -84,7 +84,7 @@ class ByModel:
     """Any model that writes decompositions, for example behind an OpenAI-compatible endpoint."""
 
     def __init__(self, config: GenerativeDecomposerConfig) -> None:
-        from rlkd.structure.factory import generative_decomposer
+        from rlkd.structure.decomposers.generative import generative_decomposer
 
         self.decomposer = generative_decomposer(config)
         self.name = self.decomposer.name

@@ -15,10 +15,9 @@ from rlkd.gsrm.paths import read_paths
 from rlkd.gsrm.report import report_markdown
 from rlkd.io import append_row, read_rows, recover_rows, write_json_atomic, write_rows, write_text_atomic
 from rlkd.pipeline.context import StageContext
-from rlkd.structure.decomposers.generative import Fault, GenerativeDecomposer
+from rlkd.structure.decomposers.generative import Fault, GenerativeDecomposer, generative_decomposer
 from rlkd.structure.decomposers.rules import VERSION as RULES
 from rlkd.structure.decomposers.rules import decompose_text
-from rlkd.structure.factory import generative_decomposer
 from rlkd.structure.interfaces import PathItem
 from schemas.artifact import StageResult
 from schemas.config.endpoint import LocalEndpoint

@@ -404,7 +404,7 @@ def _has_local_model(config: PipelineConfig) -> bool:
     judge = config.structures.judge
     parts = (config.structures.decomposer, judge, getattr(judge, "then", None))
     kinds = {getattr(part, "type", "") for part in parts}
-    return "embedding" in kinds or any(
+    return bool(kinds & {"embedding", "python"}) or any(
         getattr(getattr(part, "endpoint", None), "type", "") == "local" for part in parts
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from schemas.base import OPERATIONAL, Schema
 from schemas.config.endpoint import EndpointConfig, LocalEndpoint
+from schemas.config.plugin import PythonObject
 
 
 class WorldDecomposerConfig(Schema):
@@ -77,8 +78,16 @@ class GenerativeDecomposerConfig(Schema):
         return LocalEndpoint(path=self.model or "")
 
 
+class PythonDecomposer(PythonObject):
+    """Your own decomposer (the interface is rlkd.structure.interfaces.Decomposer)."""
+
+    kind: ClassVar[str] = "decomposer"
+    protocol: ClassVar[str] = "rlkd.structure.interfaces:Decomposer"
+
+
 DecomposerConfig = Annotated[
-    WorldDecomposerConfig | RulesDecomposerConfig | GenerativeDecomposerConfig, Field(discriminator="type")
+    WorldDecomposerConfig | RulesDecomposerConfig | GenerativeDecomposerConfig | PythonDecomposer,
+    Field(discriminator="type"),
 ]
 
 
@@ -133,8 +142,15 @@ class LLMJudgeConfig(Schema):
     max_chars: int = Field(default=2000, ge=50, description="Characters of a step that the judge is shown.")
 
 
+class PythonJudge(PythonObject):
+    """Your own judge (the interface is rlkd.structure.interfaces.Judge)."""
+
+    kind: ClassVar[str] = "judge"
+    protocol: ClassVar[str] = "rlkd.structure.interfaces:Judge"
+
+
 SingleJudgeConfig = Annotated[
-    RulesJudgeConfig | EmbeddingJudgeConfig | LLMJudgeConfig, Field(discriminator="type")
+    RulesJudgeConfig | EmbeddingJudgeConfig | LLMJudgeConfig | PythonJudge, Field(discriminator="type")
 ]
 
 
@@ -159,7 +175,8 @@ class CascadeJudgeConfig(Schema):
 
 
 JudgeConfig = Annotated[
-    RulesJudgeConfig | EmbeddingJudgeConfig | LLMJudgeConfig | CascadeJudgeConfig, Field(discriminator="type")
+    RulesJudgeConfig | EmbeddingJudgeConfig | LLMJudgeConfig | CascadeJudgeConfig | PythonJudge,
+    Field(discriminator="type"),
 ]
 
 

@@ -10,8 +10,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from rlkd.completion.openai import OpenAICompleter
-from rlkd.structure.backends.cache import Shared, Shelf
-from rlkd.structure.factory import build_judge, make_decomposer, make_judge, make_scorer, open_shelf
+from rlkd.structure.backends.cache import Shared, Shelf, open_cache
+from rlkd.structure.factory import make_decomposer, make_judge, make_scorer
 from rlkd.structure.interfaces import Decomposer, Judge
 from rlkd.structure.judges.early_stop import PrefixJudge
 from schemas.config.endpoint import OpenAIEndpoint
@@ -38,7 +38,7 @@ DECOMPOSER: TypeAdapter[Any] = TypeAdapter(DecomposerConfig)
     ],
 )
 def test_every_judge_can_be_built_without_a_server_or_weights(config: dict[str, Any], name: str) -> None:
-    judge = build_judge(JUDGE.validate_python(config), OFF)
+    judge = make_judge(JUDGE.validate_python(config), OFF)
     assert isinstance(judge, Judge)
     assert judge.name == name
     assert isinstance(judge, PrefixJudge) == (config["type"] in ("llm", "cascade"))
@@ -96,9 +96,9 @@ def test_a_scorer_from_a_whole_section(tmp_path: Path) -> None:
 
 
 def test_the_cache_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert open_shelf(OFF) is None
+    assert open_cache(OFF) is None
     monkeypatch.setenv("RLKD_CACHE", str(tmp_path / "here"))
-    shelf = open_shelf(CacheConfig())
+    shelf = open_cache(CacheConfig())
     assert shelf is not None
     assert shelf.folder == tmp_path / "here" / "v1"
 

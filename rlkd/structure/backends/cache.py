@@ -24,6 +24,7 @@ import diskcache
 from rlkd.errors import UserError
 from rlkd.io import sha256_json
 from schemas.base import JsonValue
+from schemas.config.structure import CacheConfig
 
 CACHE_VERSION = 1
 """Raised when the form of the entries changes."""
@@ -284,3 +285,10 @@ class Shared(Generic[Value]):
             if value is not None:
                 self._remember(key, value)
         return made
+
+
+def open_cache(config: CacheConfig) -> Shelf | None:
+    """Opens the disk cache of a configuration; ``None`` where it is switched off."""
+    if not config.enabled:
+        return None
+    return Shelf(Path(config.folder).expanduser() if config.folder else default_folder(), config.size_gb)

@@ -8,17 +8,23 @@ stated final answer is no step, one repair attempt, and a fault is missing, neve
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rlkd.completion.base import Completer, CompletionRequest, Message, fault_kind, gather
 from rlkd.errors import EndpointError
 from rlkd.io import sha256_text
+from rlkd.structure.backends.cache import open_cache
+from rlkd.structure.backends.cached import CachedDecomposer
 from rlkd.structure.backends.prompting import defang, prompt_text
-from rlkd.structure.decomposers.forms import Form, PromptedForm
+from rlkd.structure.decomposers.forms import Form, PromptedForm, read_card, trained_form
 from rlkd.structure.decomposers.json_form import ParseFault
 from rlkd.structure.interfaces import PathItem
+from schemas.config.endpoint import LocalEndpoint
+from schemas.config.structure import CacheConfig, GenerativeDecomposerConfig
 from schemas.structure import ReasoningStep, Structure
 
 log = logging.getLogger("rlkd.structure")
@@ -117,3 +123,32 @@ class GenerativeDecomposer:
                 fault.message,
             )
         return fault
+
+
+def build(config: GenerativeDecomposerConfig, cache: CacheConfig) -> CachedDecomposer:
+    """Builds the decomposer, each path asked for once. Nothing is loaded or connected yet.
+
+    Raises:
+        CheckpointError: The folder of a GSRM cannot be used.
+    """
+    return CachedDecomposer(generative_decomposer(config), open_cache(cache))
+
+
+def generative_decomposer(config: GenerativeDecomposerConfig) -> GenerativeDecomposer:
+    """Builds the decomposer without a cache; a trained GSRM is asked as its folder says.
+
+    Raises:
+        CheckpointError: The folder of a GSRM cannot be used.
+    """
+    from rlkd.completion.build import build_completer
+
+    place, max_tokens, form = config.place, config.max_tokens, config.form
+    if isinstance(place, LocalEndpoint):
+        folder = Path(os.path.expandvars(place.path)).expanduser()
+        card = read_card(folder)
+        if card is not None:
+            place = place.model_copy(update={"path": str(folder), "chat": card.chat})
+            max_tokens = min(max_tokens, card.max_tokens)
+            form = card.form if form == "auto" else form
+    asked = trained_form(form) if form == "json" or form == "compact" else PromptedForm()
+    return GenerativeDecomposer(build_completer(place), max_tokens, config.max_chars, config.repair, asked)

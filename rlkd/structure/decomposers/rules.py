@@ -11,7 +11,7 @@ from rlkd.quantities.stated import problem_quantities
 from rlkd.structure.graphs.views import Prepared, View, prepare_raw
 from rlkd.structure.interfaces import PathItem
 from rlkd.structure.reading.path import MAX_CHARS, MAX_STEPS, RawStep, read_path
-from schemas.config.structure import RulesDecomposerConfig
+from schemas.config.structure import CacheConfig, RulesDecomposerConfig
 from schemas.structure import ReasoningStep, Structure
 
 VERSION = "rules@2"
@@ -108,3 +108,8 @@ class RulesDecomposer:
             decompose_text(item.path, item.domain, item.problem, self.config.max_chars, self.config.max_steps)
             for item in items
         ]
+
+
+def build(config: RulesDecomposerConfig, cache: CacheConfig) -> RulesDecomposer:
+    """Builds the decomposer; reading again is cheaper than a cache."""
+    return RulesDecomposer(config)

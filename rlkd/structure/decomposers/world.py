@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlkd.structure.interfaces import PathItem
+from schemas.config.structure import CacheConfig, WorldDecomposerConfig
 from schemas.structure import Structure
 
 
@@ -22,3 +23,8 @@ class WorldDecomposer:
         from rlkd.worlds.registry import get_world
 
         return [get_world(item.domain).decompose(item.path) for item in items]
+
+
+def build(config: WorldDecomposerConfig, cache: CacheConfig) -> WorldDecomposer:
+    """Builds the decomposer; it is exact and needs no cache."""
+    return WorldDecomposer()

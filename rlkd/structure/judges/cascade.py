@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rlkd.structure.build import build_judge
 from rlkd.structure.interfaces import Judge, PairVerdict, StepPair
+from schemas.config.structure import CacheConfig, CascadeJudgeConfig
 
 
 class CascadeJudge:
@@ -62,3 +64,10 @@ class CascadeJudge:
             p <= self.low or p >= self.high
             for p in (verdict.p_intent, verdict.p_sub_problem, verdict.p_answer)
         )
+
+
+def build(config: CascadeJudgeConfig, cache: CacheConfig) -> CascadeJudge:
+    """Builds both judges, each with its own cache."""
+    return CascadeJudge(
+        build_judge(config.first, cache), build_judge(config.then, cache), config.low, config.high
+    )

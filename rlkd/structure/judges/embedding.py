@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from rlkd.errors import CheckpointError, UserError
 from rlkd.structure.interfaces import Judge, PairVerdict, StepPair
+from schemas.config.structure import CacheConfig, EmbeddingJudgeConfig
 from schemas.structure import ReasoningStep
 
 Embed = Callable[[Sequence[str]], Sequence[Sequence[float]]]
@@ -115,3 +116,14 @@ def _load(model: str, device: str) -> object:
             f"{model}: not a sentence-embedding model that can be loaded ({first}); check structures.judge.model"
         ) from None
     return loaded
+
+
+def build(config: EmbeddingJudgeConfig, cache: CacheConfig) -> Judge:
+    """Builds the judge with its cache; the model is loaded when the first text comes."""
+    from rlkd.structure.backends.cache import open_cache
+    from rlkd.structure.backends.cached import CachedJudge
+    from rlkd.structure.judges.rules import RulesJudge
+
+    embed = sentence_transformer(config.model, config.device, config.batch_size)
+    judge = EmbeddingJudge(embed, config.model, RulesJudge(), config.midpoint, config.slope)
+    return CachedJudge(judge, open_cache(cache))

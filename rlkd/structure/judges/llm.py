@@ -18,10 +18,11 @@ from typing import Any, Literal
 
 from rlkd.completion.base import Completer, CompletionRequest, CompletionResult, Message, fault_kind, gather
 from rlkd.errors import EndpointError
-from rlkd.structure.backends.cache import CacheStats, Shared, Shelf
+from rlkd.structure.backends.cache import CacheStats, Shared, Shelf, open_cache
 from rlkd.structure.backends.cached import probability
 from rlkd.structure.backends.prompting import PROMPT_VERSION, data_block, judge_questions, prompt_text
 from rlkd.structure.interfaces import PairVerdict, StepPair
+from schemas.config.structure import CacheConfig, LLMJudgeConfig
 from schemas.structure import ReasoningStep
 
 log = logging.getLogger("rlkd.structure")
@@ -322,3 +323,17 @@ def _probability(value: Any) -> float:
     if not probability(value):
         raise ValueError("not a probability")
     return float(value)
+
+
+def build(config: LLMJudgeConfig, cache: CacheConfig) -> LLMJudge:
+    """Builds the judge with its cache; nothing is connected yet."""
+    from rlkd.completion.build import build_completer
+
+    return LLMJudge(
+        build_completer(config.endpoint),
+        config.verdict,
+        config.batch,
+        config.gate,
+        config.max_chars,
+        open_cache(cache),
+    )

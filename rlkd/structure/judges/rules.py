@@ -11,7 +11,7 @@ from rlkd.structure.graphs.graph import Unit
 from rlkd.structure.graphs.views import View, view_of
 from rlkd.structure.interfaces import PairVerdict, StepPair
 from rlkd.structure.reading.claims import CLAIM_STOP, THEREFORE, likeness, premises_alike
-from schemas.config.structure import RulesJudgeConfig
+from schemas.config.structure import CacheConfig, RulesJudgeConfig
 
 _WORDING_SAME = 0.85
 """Word overlap from which two texts are the same sub-problem for certain."""
@@ -159,3 +159,8 @@ class RulesJudge:
     async def judge(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
         """Judges pairs, in order."""
         return [self.judge_pair(pair) for pair in pairs]
+
+
+def build(config: RulesJudgeConfig, cache: CacheConfig) -> RulesJudge:
+    """Builds the judge; asking again is cheaper than a cache."""
+    return RulesJudge(config)

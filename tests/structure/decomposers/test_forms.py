@@ -18,8 +18,7 @@ from rlkd.structure.decomposers.forms import (
     read_card,
     trained_form,
 )
-from rlkd.structure.decomposers.generative import Fault, GenerativeDecomposer
-from rlkd.structure.factory import generative_decomposer
+from rlkd.structure.decomposers.generative import Fault, GenerativeDecomposer, generative_decomposer
 from rlkd.structure.interfaces import PathItem
 from schemas.config.structure import GenerativeDecomposerConfig
 from schemas.structure import ReasoningStep, Structure
