@@ -1,9 +1,15 @@
-"""Where the time of an RL step goes, on the built-in world with the demo's shape of student.
+"""Where the time of an RL step goes, on the built-in world with the demo's shape of student, and how plain TRL compares.
 
-Usage: python benchmarks/rl_step.py [--steps 12] [--prompts 16] [--group 8] [--cpu] [--profile] [--json OUT]
+Usage: python benchmarks/rl_step.py [--student PATH] [--steps 12] [--prompts 16] [--group 8] [--tokens 160] [--cpu] [--profile]
+[--trl ROUNDS] [--json OUT]
 
 Prepares problems, traces and structures, teaches an untrained student a little (so that it writes paths and
-stops), then times RL steps. Prints a table; `--json` writes it too.
+stops), then times RL steps. Prints a table; `--json` writes it too. `--student` takes another student, such as
+`builtin:smollm2-135m`.
+
+`--trl 3` runs, three times in turn, as many steps of ours (rules reward, ledger and checkpoint on) and of TRL's `GRPOTrainer` with
+its defaults and a trivial reward: the same weights, prompts, group, learning rate and completion limit. The ratio is taken
+within a round, so that other work on the machine falls on both.
 """
 
 from __future__ import annotations
@@ -32,9 +38,18 @@ def make_config(args: argparse.Namespace, student: Path) -> PipelineConfig:
                 "type": "world",
                 "world": {"n_train": 200, "n_validation": 20, "n_test": 20, "n_ood": 0},
             },
-            "student": {"model": {"type": "checkpoint", "path": str(student)}, "dtype": args.dtype},
+            "student": {
+                "model": {"type": "checkpoint", "path": args.student or str(student)},
+                "dtype": args.dtype,
+                "max_completion_tokens": args.tokens,
+            },
             "structures": {"decomposer": {"type": args.decomposer}},
-            "warm_start": {"max_epochs": 6, "eval_every": 1000, "optimizer": {"learning_rate": 2e-3}},
+            "warm_start": {
+                "max_epochs": args.epochs,
+                "traces": args.traces,
+                "eval_every": 1000,
+                "optimizer": {"learning_rate": 5e-5 if args.student else 2e-3},
+            },
             "rl": {
                 "steps": args.steps,
                 "prompts_per_step": args.prompts,
@@ -86,11 +101,94 @@ def time_parts(clock: dict[str, float], now: Any) -> None:
     assert RewardModel is not None
 
 
+def plain_trl(args: argparse.Namespace, config: PipelineConfig, folders: dict[str, Path], out: Path) -> None:
+    """As many steps of TRL's trainer with its defaults, on the prompts that ours practises on, and a trivial reward."""
+    from datasets import Dataset
+    from trl import GRPOConfig, GRPOTrainer
+
+    from rlkd.io import iter_rows
+    from rlkd.student.load import load_student
+    from rlkd.student.prompts import PromptBook
+    from schemas.problem import Problem
+
+    student = load_student(config.student, folders["warm_start"] / "model", train=True)
+    book = PromptBook(config.student, student.tokenizer)
+    rows = [
+        {"prompt": book.render(row.question)} for row in iter_rows(folders["data"] / "train.jsonl", Problem)
+    ]
+    settings = GRPOConfig(
+        output_dir=str(out),
+        max_steps=args.steps,
+        per_device_train_batch_size=args.prompts * args.group,
+        num_generations=args.group,
+        max_completion_length=args.tokens,
+        learning_rate=config.rl.optimizer.learning_rate,
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=True,
+        bf16=False,
+    )
+
+    def length_reward(completions: list[str], **_: Any) -> list[float]:
+        return [float(len(text) % 7) for text in completions]
+
+    GRPOTrainer(
+        model=student.model,
+        reward_funcs=length_reward,
+        args=settings,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=student.tokenizer,
+    ).train()
+
+
+def against_trl(
+    args: argparse.Namespace, config: PipelineConfig, folders: dict[str, Path]
+) -> dict[str, float]:
+    """Seconds a step of ours and of plain TRL, in turn; wall and CPU seconds of ``Trainer.train`` alone."""
+    import statistics
+
+    from transformers import Trainer
+
+    train, spent = Trainer.train, []
+
+    def clocked(self: Any, *positional: Any, **named: Any) -> Any:
+        wall, cpu = time.perf_counter(), time.process_time()
+        done = train(self, *positional, **named)
+        spent.append((time.perf_counter() - wall, time.process_time() - cpu))
+        return done
+
+    Trainer.train = clocked
+    inputs = {key: folders[key] for key in stage_spec("rl").inputs}
+    ratios: list[tuple[float, float]] = []
+    for number in range(args.trl):
+        folder = folders["warm_start"].parent / f"round{number}"
+        folder.mkdir()
+        stage_spec("rl").load()(StageContext(config, inputs, folder, NullSink()))
+        plain_trl(args, config, folders, folder / "trl")
+        ours, theirs = spent[-2:]
+        ratios.append((theirs[0] / ours[0], theirs[1] / ours[1]))
+        print(
+            f"round {number}: ours {ours[0] / args.steps:.2f} s a step ({ours[1] / args.steps:.2f} CPU), "
+            f"plain TRL {theirs[0] / args.steps:.2f} s ({theirs[1] / args.steps:.2f} CPU): {ratios[-1][0]:.2f} times as long "
+            f"({ratios[-1][1]:.2f} by CPU seconds)",
+            flush=True,
+        )
+    wall, cpu = (statistics.median(pair[i] for pair in ratios) for i in (0, 1))
+    return {"trl_times_as_long": wall, "trl_times_as_long_cpu": cpu}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--student", default="", help="another student than the demo's shape")
     parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--tokens", type=int, default=160, help="longest completion")
+    parser.add_argument("--epochs", type=float, default=6, help="passes of the warm start")
+    parser.add_argument("--traces", type=int, default=None, help="traces of the warm start; all by default")
+    parser.add_argument("--trl", type=int, default=0, metavar="ROUNDS", help="rounds against plain TRL")
     parser.add_argument("--prompts", type=int, default=16)
     parser.add_argument("--group", type=int, default=8)
     parser.add_argument("--dtype", default="float32")
@@ -137,6 +235,11 @@ def main() -> None:
     }
     for name, value in figures.items():
         print(f"{name:24s} {value:8.3f}")
+    if args.trl:
+        figures |= against_trl(args, config, folders)
+        print(
+            f"plain TRL takes {figures['trl_times_as_long']:.2f} times as long (median of {args.trl} rounds)"
+        )
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2) + "\n")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from rlkd.errors import CheckpointError
 BUILTIN = "builtin:"
 DEMO_BASE = "builtin:demo-base"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_PRIVATE = ("trainer_state.json", "complete.json")
+"""What a trainer's checkpoint holds beside model, tokenizer and pickled states."""
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
@@ -96,11 +100,34 @@ def save_student(model: Any, tokenizer: Any, folder: Path) -> None:
     """
     if hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
+    with _replacing(folder) as temporary:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+
+
+def copy_student(checkpoint: Path, folder: Path) -> None:
+    """Copies the model and tokenizer out of a trainer's checkpoint, replacing the folder whole; its training state stays behind.
+
+    Args:
+        checkpoint: The checkpoint; its weights are those that go on.
+        folder: Where it goes.
+    """
+    check_folder(checkpoint)
+    with _replacing(folder) as temporary:
+        temporary.mkdir(parents=True)
+        for file in sorted(checkpoint.iterdir()):
+            private = file.name in _PRIVATE or file.suffix in (".pt", ".pth", ".bin", ".md")
+            if file.is_file() and not private:
+                shutil.copyfile(file, temporary / file.name)
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A place beside a folder that takes the folder's own once it is whole."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
+        yield temporary
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(temporary, folder)
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkd.errors import CheckpointError, ConfigError
-from rlkd.student.checkpoints import check_folder, resolve_model_path, save_student
+from rlkd.student.checkpoints import check_folder, copy_student, resolve_model_path, save_student
 from rlkd.student.special_tokens import end_ids, prepare_tokenizer
 from schemas.config.student import CheckpointModel, FreshModel, LoraConfig, StudentConfig
 
@@ -169,6 +169,11 @@ def publish_checkpoint(config: StudentConfig, checkpoint: Path, start: Path | No
         start: The folder that training started from (``None``: ``student.model``); adapters belong to it.
         target: Where the model goes.
     """
+    if config.lora is None and config.dtype == "float32":
+        copy_student(
+            checkpoint, target
+        )  # as it is: loading it again would need its memory beside the trainer's
+        return
     if config.lora is None:
         student = load_student(config, checkpoint)
         save_student(student.model, student.tokenizer, target)

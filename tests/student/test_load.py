@@ -166,6 +166,52 @@ def test_remote_code_stays_off(copy: Path) -> None:
         load_student(named(copy))
 
 
+def test_publishing_in_float32_copies_the_weights_and_leaves_the_training_state(
+    copy: Path, tmp_path: Path
+) -> None:
+    for name in ("optimizer.pt", "rng_state.pth", "trainer_state.json", "complete.json", "training_args.bin"):
+        (copy / name).write_text("{}")
+    target = tmp_path / "model"
+    publish_checkpoint(named(copy), copy, None, target)
+    assert (target / "model.safetensors").read_bytes() == (copy / "model.safetensors").read_bytes()
+    assert {p.name for p in target.iterdir()} == {
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"lacks model.safetensors"):
+        publish_checkpoint(named(copy), copy, None, target)
+    assert (target / "model.safetensors").is_file()  # what was published before stays
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        (("q_proj", "no_such"), "no module no_such; its linear layers are"),
+        ("no.*such", "no module no.*such"),
+        ("[", "is not a regular"),
+    ],
+)
+def test_an_adapter_for_a_module_that_is_not_there_is_refused(folder: Path, target: Any, said: str) -> None:
+    config = named(folder, lora={"rank": 2, "target_modules": target})
+    with pytest.raises(ConfigError) as error:
+        load_student(config, train=True)
+    assert said in str(error.value)
+    assert load_student(config).model is not None  # nothing is adapted where nothing is trained
+
+
+@pytest.mark.parametrize(
+    "target", ["all-linear", ("q_proj", "model.layers.0.mlp.up_proj"), r".*\.(q|v)_proj"]
+)
+def test_modules_that_are_there_take_adapters(folder: Path, target: Any) -> None:
+    assert (
+        load_student(named(folder, lora={"rank": 2, "target_modules": target}), train=True).model is not None
+    )
+
+
 def test_publishing_casts_and_replaces_the_folder_whole(folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "model"
     target.mkdir()
