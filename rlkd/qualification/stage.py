@@ -12,6 +12,7 @@ from rlkd.pipeline.stages import pairs_source
 from rlkd.qualification.measure import Measurer
 from rlkd.qualification.pairs import Labelled, file_pairs, limited, taught_problems, world_pairs
 from rlkd.qualification.verdict import FIGURES
+from rlkd.structure.backends.cached import last_fault
 from schemas.artifact import StageResult
 from schemas.base import JsonValue
 from schemas.config.qualify import FilePairs, StudentPairs, WorldPairs
@@ -48,6 +49,10 @@ def qualify(ctx: StageContext) -> StageResult:
 
     measurer = Measurer(ctx.config.structures, settings, seed, progress)
     made = asyncio.run(measurer.measure(labelled))
+    if fault := last_fault(measurer.scorer):
+        ctx.events.message(
+            f"some scores are missing (last fault: {fault}); see to structures.decomposer and structures.judge"
+        )
     write_json_atomic(ctx.folder / FIGURES, made.figures)
     write_rows(ctx.folder / "scores.jsonl", made.scores)
     write_rows(ctx.folder / "changes.jsonl", made.changes)

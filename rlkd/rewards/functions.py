@@ -26,6 +26,7 @@ from rlkd.rewards.combine import Combined, combine
 from rlkd.rewards.components import STANDARD, Rollout
 from rlkd.rewards.measure import make_components, measure, wait_for_values
 from rlkd.rewards.texts import TextSample, TextScorer
+from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_scorer
 from schemas.alignment import StructureScore
 from schemas.config.rewards import RewardsConfig, ever_weighs
@@ -114,7 +115,8 @@ class RewardFunction:
                     log(f"rlkd/{name}", sum(known) / len(known))
             log("rlkd/missing", sum(s.combined.reward is None for s in scored) / max(1, len(scored)))
         lost = Counter(name for s in scored for name in s.combined.missing)
-        self.breaker.record([s.combined.reward is not None for s in scored], ", ".join(lost))
+        why = ", ".join(filter(None, [*lost, last_fault(self._scorer) if lost else ""]))
+        self.breaker.record([s.combined.reward is not None for s in scored], why)
         return [s.combined.reward for s in scored]
 
     def score(self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[Scored]:

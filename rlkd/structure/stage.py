@@ -9,6 +9,7 @@ from pathlib import Path
 from rlkd.errors import DataError, MissingScoreError
 from rlkd.io import append_row, iter_rows, read_rows, recover_rows, write_json_atomic, write_rows
 from rlkd.pipeline.context import StageContext
+from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_decomposer
 from rlkd.structure.interfaces import Decomposer, PathItem
 from schemas.artifact import StageResult
@@ -53,8 +54,9 @@ def decompose_traces(ctx: StageContext, decomposer: Decomposer | None = None) ->
     missing = len(traces) - len(ordered)
     if missing > _MAX_MISSING * len(traces):
         raise MissingScoreError(
-            f"the decomposer {decomposer.name} failed on {missing} of {len(traces)} traces; mend it or its endpoint and run again: "
-            "what it decomposed is kept"
+            f"the decomposer {decomposer.name} failed on {missing} of {len(traces)} traces"
+            + (f" (last fault: {fault})" if (fault := last_fault(decomposer)) else "")
+            + "; mend structures.decomposer or its endpoint and run again: what it decomposed is kept"
         )
     write_rows(ctx.folder / "structures.jsonl", ordered)
     steps = [len(row.steps) for row in ordered]

@@ -12,6 +12,7 @@ from rlkd.errors import MissingScoreError
 from rlkd.rewards.ledger import Ledger
 from rlkd.rewards.scoring import RewardModel
 from rlkd.rewards.statistics import missing_share, step_statistics
+from rlkd.structure.backends.cached import last_fault
 from rlkd.student.generate import generate_ids, graph_supported, lean_supported
 from rlkd.student.prompts import PromptBook
 from rlkd.student.sampling import Sampling
@@ -103,8 +104,13 @@ class GroupReward:
         self._runner.close()
 
 
-def check_missing(records: Sequence[RewardRecord], limit: float) -> None:
+def check_missing(records: Sequence[RewardRecord], limit: float, fault: str = "") -> None:
     """Stops a run whose rewards are missing too often.
+
+    Args:
+        records: The step's records.
+        limit: Share of missing rewards that is borne.
+        fault: What went wrong last, for the message.
 
     Raises:
         MissingScoreError: The share of missing rewards in the step exceeds the limit.
@@ -114,7 +120,8 @@ def check_missing(records: Sequence[RewardRecord], limit: float) -> None:
         names = sorted({name for record in records for name in record.missing})
         raise MissingScoreError(
             f"{share:.0%} of the rewards of step {records[0].step + 1} are missing ({', '.join(names)}), more than "
-            f"rl.max_missing_share = {limit:.0%}; mend the scorer or its endpoint and run again: training continues from its last checkpoint"
+            f"rl.max_missing_share = {limit:.0%}{f' (last fault: {fault})' if fault else ''}; mend structures.decomposer, "
+            "structures.judge or their endpoint and run again: training continues from its last checkpoint"
         )
 
 
@@ -200,7 +207,7 @@ class StructureTrainer(GRPOHooks, WatchedTrainer):
         self.last_records = everyone
         if self.ledger is not None:
             self.ledger.add(everyone)
-        check_missing(everyone, self.reward.max_missing_share)
+        check_missing(everyone, self.reward.max_missing_share, last_fault(self.reward.model.scorer))
 
     def _mask_unscored(self, output: dict[str, Any]) -> list[RewardRecord]:
         """Masks completions without a reward out of the loss, and notes the advantages (B,) that it uses."""

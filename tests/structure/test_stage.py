@@ -12,9 +12,11 @@ from rlkd.errors import DataError, MissingScoreError
 from rlkd.io import read_rows, sha256_text, write_rows
 from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.events import NullSink
+from rlkd.structure.factory import generative_decomposer
 from rlkd.structure.interfaces import PathItem
 from rlkd.structure.stage import decompose_traces
 from schemas.config.pipeline import PipelineConfig
+from schemas.config.structure import GenerativeDecomposerConfig
 from schemas.problem import Problem
 from schemas.structure import ReasoningStep, Structure
 from schemas.trace import TeacherTrace
@@ -94,6 +96,24 @@ def test_faults_are_missing_and_too_many_stop_the_stage(tmp_path: Path) -> None:
     (other.folder / "work" / "structures.jsonl").unlink()
     with pytest.raises(MissingScoreError, match="failed on 3 of 21 traces"):
         decompose_traces(other, Recorder(faults=("path 3", "path 4", "path 5")))
+
+
+def test_why_an_endpoint_failed_is_said_and_its_key_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "sk-" + "verysecret" * 3
+    monkeypatch.setenv("MY_KEY", key)
+    with SimulatedServer(lambda body: Reply(f"wrong key {key}", status=401)) as server:
+        endpoint = {"type": "openai", "base_url": server.url, "model": "m", "api_key_env": "MY_KEY"}
+        config = GenerativeDecomposerConfig.model_validate({"type": "generative", "endpoint": endpoint})
+        with pytest.raises(MissingScoreError) as raised:
+            decompose_traces(context(tmp_path, 12), generative_decomposer(config))
+    said = str(raised.value)
+    assert "failed on 12 of 12 traces (last fault: " in said
+    assert "status 401" in said
+    assert "check the key in the variable that api_key_env names" in said
+    assert "mend structures.decomposer" in said
+    assert "verysecret" not in said
 
 
 def test_structures_of_another_decomposer_are_not_reused(tmp_path: Path) -> None:

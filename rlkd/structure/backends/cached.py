@@ -100,7 +100,7 @@ def probability(value: JsonValue) -> bool:
 
 
 def last_fault(backend: object) -> str:
-    """What went wrong last in a decomposer or judge, or in those that it asks; empty where nothing is known."""
+    """What went wrong last in a decomposer, judge or scorer, or in those that it asks; empty where nothing is known."""
     known = str(getattr(backend, "last_fault", ""))
-    inner = (getattr(backend, name, None) for name in ("inner", "first", "then"))
+    inner = (getattr(backend, name, None) for name in ("inner", "first", "then", "decomposer", "judge"))
     return known or next((found for part in inner if part is not None and (found := last_fault(part))), "")
