@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
 
-from flows.configure import configure, configure_gsrm
+from flows.configure import configure, configure_any, configure_gsrm
+from rlkd.errors import RLKDError
 from rlkd.io import is_disk_full
 from schemas.config.run import RunConfig
 from tasks import tracking
+from tasks.attempts import Attempt, close_killed, written_down
 from tasks.display import current_display
 from tasks.publishing import publish_report
 from tasks.registry import resolve_models
 from tasks.runs import CONFIG_FILE, Run, RunRef, default_folder, open_run
 
+_TITLE_CHARS = 180
+_SECRET = re.compile(r"key|token=|secret|password", re.IGNORECASE)
 RunStatus = Literal["done", "failed", "cancelled"]
 
 
@@ -24,13 +29,24 @@ def flow_run_name() -> str:
     from prefect.runtime import flow_run
 
     given = flow_run.parameters
-    return run_title(str(flow_run.flow_name), str(given.get("preset", "")), str(given.get("output") or ""))
+    name, preset, output = (str(given.get(key) or "") for key in ("name", "preset", "output"))
+    flow = f"{flow_run.flow_name} {name}".strip()  # `name` is the stage of the flow `stage`
+    overrides = given.get("overrides") or ()
+    try:
+        seed = str(configure_any(preset, overrides).seed)
+    except RLKDError:  # the run itself says so
+        seed = ""
+    return run_title(flow, preset, output, overrides, seed)
 
 
-def run_title(flow: str, preset: str, output: str) -> str:
-    """The flow, the preset or file that it runs, and the run folder where that has another name."""
+def run_title(flow: str, preset: str, output: str, overrides: Sequence[str] = (), seed: str = "") -> str:
+    """The flow, the preset or file that it runs, the run folder where that has another name, seed, and what was set."""
     name, folder = Path(preset).stem, Path(output).name
-    return f"{flow} {name}".strip() + (f" in {folder}" if folder not in ("", name) else "")
+    title = f"{flow} {name}".strip() + (f" in {folder}" if folder not in ("", name) else "")
+    hidden = ("seed=", "name=")
+    told = [tracking.redact_text(item) for item in overrides if not _SECRET.search(item)]
+    settings = [item for item in told if not item.startswith(hidden)]
+    return " ".join([title, *([f"seed {seed}"] if seed else []), *settings])[:_TITLE_CHARS]
 
 
 @contextmanager
@@ -82,9 +98,18 @@ def gsrm_session(
 def _session(config: RunConfig, output: str | None, from_stage: str | None, whole: bool) -> Iterator[RunRef]:
     folder = Path(output) if output else default_folder(config)
     config = resolve_models(config, tracking.tracking_uri(folder.resolve().parent))
-    with open_run(config, folder, from_stage, whole) as run, _mlflow_log(run):
-        ref = _tracked(run)
-        with tracking.system_metrics(ref.tracking_uri, ref.mlflow_run_id, config.tracking.system_metrics):
+    with open_run(config, folder, from_stage, whole) as run, _mlflow_log(run), _outbox(run) as box:
+        ref = _tracked(run, box)
+        attempt = Attempt(
+            flow_run_id=ref.flow_run_id,
+            mlflow_run_id=ref.mlflow_run_id,
+            tracking_uri=tracking.redact_text(ref.tracking_uri),
+        )
+        close_killed(run.folder, ref.tracking_uri, attempt, current_display().message)
+        with (
+            written_down(run.folder, attempt),
+            tracking.system_metrics(ref.tracking_uri, ref.mlflow_run_id, config.tracking.system_metrics),
+        ):
             try:
                 yield ref
             except BaseException as error:
@@ -92,6 +117,14 @@ def _session(config: RunConfig, output: str | None, from_stage: str | None, whol
                     _finish(ref, "failed" if isinstance(error, Exception) else "cancelled", whole)
                 raise
             _finish(ref, "done", whole)
+
+
+def _outbox(run: Run) -> AbstractContextManager[tracking.Outbox | None]:
+    """What MLflow is to get goes through the run folder, where tracking is on."""
+    if not run.config.tracking.enabled:
+        return nullcontext()
+    uri = tracking.tracking_uri(run.folder.parent)
+    return tracking.delivering(run.folder / tracking.FOLDER, uri, current_display().message)
 
 
 def _mlflow_log(run: Run) -> AbstractContextManager[None]:
@@ -112,12 +145,12 @@ def _beside(error: BaseException) -> Iterator[None]:
         current_display().message(text)
 
 
-def _tracked(run: Run) -> RunRef:
+def _tracked(run: Run, box: tracking.Outbox | None) -> RunRef:
     """The run's reference, with its parent run in MLflow where tracking is on."""
     flow_run_id = _flow_run_id()
-    if not run.config.tracking.enabled:
+    if box is None:
         return RunRef(folder=str(run.folder), flow_run_id=flow_run_id)
-    uri = tracking.tracking_uri(run.folder.parent)
+    uri = box.uri
     parent = tracking.begin_run(
         uri, run.config, run.manifest.config_digest, flow_run_id, run.folder / CONFIG_FILE
     )

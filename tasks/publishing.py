@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -61,10 +62,11 @@ def _register(run: Run, ref: RunRef, student: StageEntry, figures: Mapping[str, 
         "rlkd.uri": student.uri,
         **{tracking.metric_name(key): f"{value:.4f}" for key, value in figures.items()},
     }
-    version, _ = tracking.register_student(
-        ref.tracking_uri, ref.mlflow_run_id, name, model, student.sha256, tags, about=_about(run, figures)
-    )
-    tracking.set_tags(ref.tracking_uri, ref.mlflow_run_id, {"rlkd.student": f"{name} version {version}"})
+    uri, run_id, about = ref.tracking_uri, ref.mlflow_run_id, _about(run, figures)
+    alias = re.sub(r"[^A-Za-z0-9_-]", "-", run.folder.name)
+    if re.fullmatch(r"latest|v?\d+", alias, re.IGNORECASE):  # these are versions to MLflow
+        alias = f"run-{alias}"
+    tracking.log_student(uri, run_id, name, model, student.sha256, tags, about, alias)
 
 
 def _about(run: Run, figures: Mapping[str, float]) -> str:

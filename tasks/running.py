@@ -140,10 +140,12 @@ class _Maker:
                 sink.progress_artifact.stop("failed" if isinstance(error, Exception) else "stopped")
                 raise
             sink.progress_artifact.finish()
-            if child is not None:
+            if child is None:
+                return done
+            with clock.stopped():
                 with tracking.tolerated(f"what stage {self.spec.name} made", notice):
                     self._track(child, done.result, folder)
-            return done.model_copy(update={"mlflow_run_id": child.run_id if child is not None else ""})
+                return done.model_copy(update={"mlflow_run_id": child.run_id})
 
     def _call(self, folder: Path, sink: Listener) -> Made:
         if not self.spec.job:
@@ -162,9 +164,9 @@ class _Maker:
     def _track(self, child: StageRun, result: StageResult, folder: Path) -> None:
         """Figures and small artifacts of a finished stage on its child run."""
         figures = {**result.metrics, "rows": float(result.rows)}
-        tracking.log_metrics(child.uri, child.run_id, figures)
+        tracking.log_metrics(child.uri, child.key, figures)
         files = {folder / name: name if (folder / name).is_dir() else "" for name in self.spec.tracked}
-        tracking.log_files(child.uri, child.run_id, files)
+        tracking.log_files(child.uri, child.key, files)
 
     def _entry(self, manifest: StageManifest, reused: bool) -> StageEntry:
         return StageEntry(

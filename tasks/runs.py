@@ -228,15 +228,25 @@ def make_folder(folder: Path) -> None:
 
 def is_held(folder: Path) -> bool:
     """Whether a process works in a run folder right now."""
+    with left_alone(folder) as free:
+        return not free
+
+
+@contextmanager
+def left_alone(folder: Path) -> Iterator[bool]:
+    """Whether nobody works in a run folder; then no run begins in it while this lasts."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        return True
-    lock.release()
-    return False
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 @contextmanager

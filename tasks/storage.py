@@ -63,6 +63,15 @@ class Clock:
         """Seconds so far, earlier attempts included."""
         return self.earlier_s + time.monotonic() - self.started
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What is done while this lasts is no time of the stage's."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.started += time.monotonic() - began
+
     def peak(self, mb: float) -> float:
         """The larger of a figure and the peak memory so far, earlier attempts included."""
         return max(mb, self.peak_mb)

@@ -10,22 +10,24 @@ from schemas.artifact import RunManifest, StageEntry
 
 
 def show_status(run: str, as_json: bool) -> None:
-    """Prints a run's stages, what they cost, and where everything is.
+    """Prints a run's stages, what they cost, and where everything is; of a folder of runs, a line for each.
 
     Raises:
         UserError: The folder holds no run.
     """
     from rlkd.io import duration
-    from tasks.runs import LOGS, is_held, read_run
+    from tasks.runs import LOGS, RUN_FILE, read_run
 
     folder = Path(run).resolve()
-    manifest = read_run(folder)
-    state = manifest.status
-    if state == "running" and not is_held(folder):
-        manifest = manifest.model_copy(update={"status": "failed"})
+    if not (folder / RUN_FILE).exists() and (
+        inside := sorted(path.parent for path in folder.glob(f"*/{RUN_FILE}"))
+    ):
+        _show_runs(inside, as_json)
+        return
+    manifest, interrupted = _as_it_is(folder, read_run(folder))
+    state_text: str = manifest.status
+    if interrupted:
         state_text = "interrupted: its process is gone; the command that started it goes on from there"
-    else:
-        state_text = state
     if as_json:
         print(json.dumps({**manifest.model_dump(mode="json"), "folder": str(folder)}, indent=2))
         return
@@ -46,6 +48,39 @@ def show_status(run: str, as_json: bool) -> None:
             log = folder / LOGS / f"{entry.name}.log"
             if log.exists():
                 print(f"log: {log}")
+
+
+def _as_it_is(folder: Path, manifest: RunManifest) -> tuple[RunManifest, bool]:
+    """A run's manifest, failed where it says that it runs and no process does; and whether that is so."""
+    from tasks.runs import is_held
+
+    if manifest.status != "running" or is_held(folder):
+        return manifest, False
+    return manifest.model_copy(update={"status": "failed"}), True
+
+
+def _show_runs(folders: list[Path], as_json: bool) -> None:
+    """One line for each run of a folder of runs."""
+    from rlkd.errors import UserError
+    from rlkd.io import duration
+    from tasks.runs import read_run
+
+    rows, told = [], []
+    for folder in folders:
+        try:
+            manifest, interrupted = _as_it_is(folder, read_run(folder))
+        except UserError:
+            rows.append([folder.name, "", "cannot be read", "", "", ""])
+            continue
+        made = sum(entry.status in ("done", "reused") for entry in manifest.stages)
+        state = "interrupted" if interrupted else manifest.status
+        time = duration(manifest.wall_seconds)
+        rows.append([folder.name, manifest.name, state, f"{made} stages", time, manifest.started_at[:16]])
+        told.append({**manifest.model_dump(mode="json"), "folder": str(folder)})
+    if as_json:
+        print(json.dumps(told, indent=2))
+    else:
+        print_table("", ["run", "configuration", "status", "finished", "time", "started"], rows)
 
 
 def _all_stages(manifest: RunManifest) -> list[StageEntry | str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,21 +17,49 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _MARKS = {"done": "[green]✓[/]", "reused": "[cyan]↺[/]", "skipped": "[dim]–[/]", "failed": "[red]✗[/]"}
-_SHOWN = ("reward", "structure", "outcome", "accuracy", "eval_loss", "loss")
+_SHOWN = ("reward", "structure", "outcome", "validation_accuracy", "eval_loss", "loss")
+_LINE_EVERY_S = 30.0
 
 
 class PlainDisplay:
-    """Lines on standard output, for logs and pipes."""
+    """Lines on standard output, for logs and pipes.
+
+    Args:
+        clock: Tells the seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._first: tuple[float, int] | None = None
+        self._said = clock()
+        self._figures: dict[str, str] = {}
 
     def stage_started(self, name: str) -> None:
         """One line."""
+        self._first, self._said, self._figures = None, self._clock(), {}
         self._print(f"{name}: started")
 
     def progress(self, name: str, done: int, total: int, what: str) -> None:
-        """Nothing: a log needs no bars."""
+        """A line now and then: how far, the telling figures, and how long at this pace."""
+        now = self._clock()
+        if self._first is None:
+            self._first = now, done  # a resumed stage begins in the middle
+        if now - self._said < _LINE_EVERY_S:
+            return
+        self._said = now
+        began, at = self._first
+        left = (
+            f"about {duration((now - began) / (done - at) * (total - done))} left"
+            if at < done < total
+            else ""
+        )
+        figures = [self._figures[key] for key in _SHOWN if key in self._figures][:4]
+        parts = [f"{name}: {done} of {total} {what}".rstrip(), *figures, left]
+        self._print(", ".join(filter(None, parts)))
 
     def metrics(self, name: str, step: int, values: dict[str, float]) -> None:
-        """Nothing: they are in the stage's ``metrics.jsonl`` and in MLflow."""
+        """Remembered for the next line."""
+        self._figures |= {key: f"{key} {values[key]:.3g}" for key in _SHOWN if key in values}
 
     def message(self, text: str) -> None:
         """One line."""

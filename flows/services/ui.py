@@ -25,7 +25,9 @@ from flows.services.private_server import (
 from rlkd.errors import StageError, UserError
 from rlkd.io import write_text_atomic
 
-_START_S = 120.0
+_START_S = 300.0
+_LEFT = {"*/attempt.json": 0, "*/tracking/*.jsonl": 1}
+"""What killed runs, and those whose MLflow was away, leave in their folders; and how far up the folder is."""
 _STOP_S = 10.0
 
 
@@ -55,6 +57,8 @@ def serve(runs: str, prefect_port: int, mlflow_port: int) -> None:
             with database_lock(folder / PREFECT_FOLDER) if _prefect(servers) else nullcontext():
                 _wait_until_up(servers, folder)
             _announce(folder, servers)
+        settle_killed_runs(folder, _prefect(servers).removesuffix("/health"))
+        if servers:
             print("ready; Ctrl-C stops both" if len(servers) == 2 else "ready; Ctrl-C stops it", flush=True)
             _watch(servers)
     except KeyboardInterrupt:
@@ -66,6 +70,41 @@ def serve(runs: str, prefect_port: int, mlflow_port: int) -> None:
             (folder / PREFECT_FOLDER / UI_FILE).unlink(missing_ok=True)
         _stop(list(servers.values()))
         signal.signal(signal.SIGTERM, previous)
+
+
+def settle_killed_runs(runs: Path, prefect: str) -> None:
+    """Closes what killed runs have left running, and delivers to MLflow what it has not got yet.
+
+    Args:
+        runs: The folder of the runs.
+        prefect: The API of the Prefect server that was started here; empty where ``PREFECT_API_URL`` names one.
+    """
+    folders = sorted({path.parents[depth] for pattern, depth in _LEFT.items() for path in runs.glob(pattern)})
+    if not folders:
+        return
+    from tasks import tracking
+    from tasks.attempts import close_killed
+    from tasks.runs import left_alone
+
+    if prefect:
+        os.environ["PREFECT_API_URL"] = prefect
+    uri = tracking.tracking_uri(runs)
+    try:
+        for folder in folders:
+            with left_alone(folder) as free:
+                if not free:
+                    continue  # a run works in it
+                if count := tracking.deliver_leftovers(folder, uri, _say):
+                    _say(f"{folder}: {count} entries that waited for MLflow are delivered")
+                if close_killed(folder, uri, None, _say):
+                    _say(f"{folder}: its run was killed; Prefect and MLflow show it as ended now")
+    finally:
+        if prefect:
+            del os.environ["PREFECT_API_URL"]
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def _let_runs_end(home: Path) -> None:

@@ -35,6 +35,7 @@ class ComparedRun:
         method: Digest of its configuration but for the seed and what changes no figure.
         folder: The run folder.
         seed: Its seed.
+        evaluation: Folder of its evaluation in the store: runs that reused one share it.
         problems: Digest of the data stage: only runs on the same data are paired.
         structures: Digest of what its structure scores are made with.
         checkpoint: The last checkpoint that it has.
@@ -46,6 +47,7 @@ class ComparedRun:
     method: str
     folder: Path
     seed: int
+    evaluation: Path
     problems: str
     structures: str
     checkpoint: str
@@ -96,13 +98,17 @@ def _told_apart(runs: Sequence[ComparedRun], arguments: Sequence[str]) -> list[C
         replace(run, label=run.name) if run in unnamed and len(methods[run.label]) > 1 else run
         for run in runs
     ]
-    seen: set[tuple[str, Path]] = set()
+    seen: dict[Path, Path] = {}
     for run in found:
-        if (run.label, run.folder) in seen:
-            raise UserError(
-                f"{run.folder} is named twice, and would count as two seeds of {run.label}; name it once, or under two labels"
+        if run.evaluation in seen:
+            first = seen[run.evaluation]
+            same = (
+                f"{run.folder} is named twice"
+                if first == run.folder
+                else f"{first} and {run.folder} hold one student"
             )
-        seen.add((run.label, run.folder))
+            raise UserError(f"{same} (evaluated in {run.evaluation}), and would count as two; name it once")
+        seen[run.evaluation] = run.folder
     return found
 
 
@@ -142,6 +148,7 @@ def load_run(argument: str) -> ComparedRun:
         method=sha256_json({key: value for key, value in run.config.items() if key not in _NO_PART}),
         folder=folder.resolve(),
         seed=int(run.config.get("seed", 0)),
+        evaluation=file.parent,
         problems=entries["data"].sha256 if "data" in entries else "",
         structures=sha256_json(run.config.get("structures")),
         checkpoint=last,

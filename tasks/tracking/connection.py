@@ -158,11 +158,12 @@ def tolerated(what: str, notice: Callable[[str], None]) -> Iterator[None]:
 
     try:
         yield
-    except (MlflowException, OSError) as error:
-        notice(f"MLflow: {what} could not be logged ({_reason(error)}); the run goes on")
+    except (MlflowException, OSError, UserError) as error:
+        notice(f"MLflow: {what} could not be logged ({reason(error)}); the run goes on")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What MLflow said, in a line without credentials."""
     if is_disk_full(error):
         return "the disk is full"
     return redact_text((str(error) or type(error).__name__).splitlines()[0][:200])

@@ -33,6 +33,7 @@ def register_student(
     tags: Mapping[str, str],
     where: str = "student",
     about: str = "",
+    alias: str = "",
 ) -> tuple[str, str]:
     """Registers a student (or a GSRM) as a model version, once: the same weights under the same name are found again.
 
@@ -47,6 +48,7 @@ def register_student(
         tags: Its evaluation and where it comes from.
         where: Folder of the run's artifacts that gets it.
         about: What the page of a new version says.
+        alias: Alias of the version: ``models:/name@alias``.
 
     Returns:
         The version, and ``new`` or ``found``.
@@ -63,6 +65,8 @@ def register_student(
         if version.tags.get(DIGEST_TAG) == digest:
             for key, value in tags.items() - version.tags.items():
                 mlflow.set_model_version_tag(name, version.version, key, value)
+            if alias:
+                mlflow.set_registered_model_alias(name, alias, version.version)
             return str(version.version), "found"
     size_mb = sum(file.stat().st_size for file in model.rglob("*") if file.is_file()) / 2**20
     if size_mb <= _COPY_LIMIT_MB:
@@ -72,6 +76,8 @@ def register_student(
         source = model.as_uri()
     tags = {DIGEST_TAG: digest, **tags}
     made = mlflow.create_model_version(name, source, run_id=run_id, tags=tags, description=about or None)
+    if alias:
+        mlflow.set_registered_model_alias(name, alias, made.version)
     return str(made.version), "new"
 
 

@@ -7,31 +7,32 @@ run that it came from. Every secret-looking setting is left out.
 
 from __future__ import annotations
 
+import functools
 import re
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
 
 from rlkd.io import is_disk_full
 from schemas.artifact import StageManifest
 from schemas.config.run import RunConfig
-from tasks.tracking.connection import client, experiment, redact_text, tolerated
+from tasks.tracking.connection import client, experiment, redact_text, tolerated, unreachable
+from tasks.tracking.deliver import PARENT_TAG, deliver
+from tasks.tracking.outbox import Outbox, outbox_for, send
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
     from mlflow.tracking import MlflowClient
 
 FLOW_RUN_TAG = "rlkd.flow_run_id"
 NOTE_TAG = "mlflow.note.content"
 """What MLflow shows as a run's description."""
-_PARENT_TAG = "mlflow.parentRunId"
 _BATCH = 500
-_FLUSH_S = 3.0
-_PARAMS_PER_CALL = 100
+_ID_S = 5.0
 _SPLITS = {"train": "training", "validation": "validation", "test": "evaluation", "ood": "evaluation"}
 _SECRET = re.compile(r"(api_?key|token|secret|password|credential|authorization)$", re.IGNORECASE)
 
@@ -48,8 +49,24 @@ def begin_run(uri: str, config: RunConfig, digest: str, flow_run_id: str, config
 
     Returns:
         The run's id. The run is named after its folder, and after the configuration where that is another name.
+
+    Raises:
+        UserError: MLflow does not answer.
     """
+    from mlflow.exceptions import MlflowException
+
     mlflow = client(uri)
+    try:
+        run_id = _begin(mlflow, uri, config, digest, flow_run_id, config_file)
+        _parent(uri, run_id)
+    except MlflowException as error:
+        raise unreachable(uri, str(error).splitlines()[0][:200]) from error
+    return run_id
+
+
+def _begin(
+    mlflow: MlflowClient, uri: str, config: RunConfig, digest: str, flow_run_id: str, config_file: Path
+) -> str:
     where = experiment(uri, config.tracking.experiment)
     if flow_run_id:
         found = mlflow.search_runs([where], f"tags.`{FLOW_RUN_TAG}` = '{flow_run_id}'", max_results=1)
@@ -57,33 +74,68 @@ def begin_run(uri: str, config: RunConfig, digest: str, flow_run_id: str, config
             run_id = str(found[0].info.run_id)
             mlflow.update_run(run_id, status="RUNNING")
             return run_id
-    tags = {
-        FLOW_RUN_TAG: flow_run_id,
-        "rlkd.config_digest": digest,
-        "rlkd.config.load": config.name,
-        "rlkd.kind": getattr(config, "kind", "pipeline"),
-    }
     folder = config_file.resolve().parent
+    tags = {FLOW_RUN_TAG: flow_run_id, "rlkd.config_digest": digest, "rlkd.folder": str(folder)} | _facts(
+        config
+    )
     name = config.name if folder.name == config.name else f"{folder.name} ({config.name})"
     tags[NOTE_TAG] = "\n\n".join(filter(None, [config.description, f"Run folder: `{folder}`"]))
     run = mlflow.create_run(where, run_name=name, tags={k: v for k, v in tags.items() if v})
     run_id = str(run.info.run_id)
-    _log_params(mlflow, run_id, flatten(config.model_dump(mode="json")))
+    params = flatten(config.model_dump(mode="json"))
+    deliver(mlflow, uri, {"op": "params", "run": run_id, "values": params}, {})
     mlflow.log_artifact(run_id, str(config_file))
     return run_id
 
 
+def _facts(config: RunConfig) -> dict[str, str]:
+    """What a run can be found by: who, with what, from which commit, and the settings that people compare by."""
+    from importlib.metadata import version
+
+    from mlflow.tracking.context.registry import resolve_tags
+
+    rewards = getattr(config, "rewards", None)
+    return {
+        "mlflow.source.git.commit": _commit(),
+        **resolve_tags(),
+        "rlkd.config": config.name,
+        "rlkd.kind": getattr(config, "kind", "pipeline"),
+        "rlkd.version": version("rlkd"),
+        "rlkd.seed": str(config.seed),
+        "rlkd.alpha": "" if rewards is None else str(rewards.alpha),
+    }
+
+
+def _commit() -> str:
+    """The commit of this project's own checkout; empty where it is installed as a package."""
+    import subprocess
+
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
 def end_run(uri: str, run_id: str, status: str) -> None:
     """Ends a run: ``FINISHED``, ``FAILED`` or ``KILLED``."""
-    client(uri).set_terminated(run_id, status)
+    send(uri, {"op": "end", "run": run_id, "status": status, "at": _now()})
 
 
-def _log_params(mlflow: MlflowClient, run_id: str, params: Mapping[str, str]) -> None:
-    from mlflow.entities import Param
+def close_runs(uri: str, run_id: str, itself: bool) -> None:
+    """Ends as ``KILLED`` what an attempt that was killed has left running.
 
-    items = [Param(key, value) for key, value in params.items()]
-    for start in range(0, len(items), _PARAMS_PER_CALL):
-        mlflow.log_batch(run_id, params=items[start : start + _PARAMS_PER_CALL])
+    Args:
+        uri: Tracking URI.
+        run_id: Its parent run; its children are ended.
+        itself: Whether the parent is ended as well, because no later attempt goes on with it.
+    """
+    send(uri, {"op": "close", "run": run_id, "itself": itself, "at": _now()})
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, str]:
@@ -99,38 +151,34 @@ def flatten(value: Any, prefix: str = "") -> dict[str, str]:
 
 @dataclass
 class StageRun:
-    """The child run of one attempt of a stage; step metrics are sent in batches.
+    """The child run of one attempt of a stage; what it logs goes through the run's outbox.
 
     Attributes:
         uri: Tracking URI.
-        run_id: The child run.
-        notice: Told what MLflow refuses.
+        key: Its name in the outbox, which stands for MLflow's id.
+        box: The outbox.
+        notice: Told what cannot be written down.
     """
 
     uri: str
-    run_id: str
+    key: str
+    box: Outbox
     notice: Callable[[str], None]
-    _pending: list[Metric] = field(default_factory=list)
-    _flushed: float = field(default_factory=time.monotonic)
+
+    @property
+    def run_id(self) -> str:
+        """MLflow's id; empty where MLflow was away, or too slow to say it."""
+        return self.box.run_id(self.key, _ID_S)
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Takes figures at a step; they are sent now and then."""
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        self._pending += [
-            Metric(metric_name(name), float(value), now, step) for name, value in values.items()
-        ]
-        if len(self._pending) >= _BATCH or time.monotonic() - self._flushed >= _FLUSH_S:
-            self.flush()
-
-    def flush(self) -> None:
-        """Sends what is waiting; what MLflow refuses now is sent with the next."""
-        self._flushed = time.monotonic()
+        """Takes figures at a step."""
         with tolerated("step figures", self.notice):
-            while self._pending:
-                client(self.uri).log_batch(self.run_id, metrics=self._pending[:_BATCH])
-                del self._pending[:_BATCH]
+            self.box.put({"op": "metrics", "run": self.key, "values": _points(values, step)})
+
+
+def _points(values: Mapping[str, float], step: int) -> list[tuple[str, float, int, int]]:
+    now = _now()
+    return [(metric_name(name), float(value), now, step) for name, value in values.items()]
 
 
 @contextmanager
@@ -142,75 +190,79 @@ def stage_run(
     settings: Mapping[str, Any],
     notice: Callable[[str], None],
 ) -> Iterator[StageRun | None]:
-    """The child run of one attempt of a stage; ``None`` where the run is not tracked, or MLflow refuses.
+    """The child run of one attempt of a stage; ``None`` where the run is not tracked.
 
     It ends as FINISHED, FAILED or KILLED (interrupted) by how the context is left.
     """
-    child = None
-    if parent:
-        with tolerated(f"stage {stage}", notice):
-            child = _start_child(uri, parent, stage, attempt, settings, notice)
-    if child is None:
+    if not parent:
         yield None
         return
-    status = "FAILED"
-    try:
-        yield child
-        status = "FINISHED"
-    except Exception as error:
-        if is_disk_full(error):
-            notice = child.notice = (
-                _unheard  # the stage says so, and MLflow most likely lies on the same disk
-            )
-        raise
-    except BaseException:
-        status = "KILLED"
-        raise
-    finally:
-        child.flush()
-        with tolerated(f"the end of stage {stage}", notice):
-            client(uri).set_terminated(child.run_id, status)
+    with outbox_for(uri, notice) as box:
+        child = StageRun(uri, uuid4().hex, box, notice)
+        with tolerated(f"stage {stage}", notice):
+            _start_child(child, parent, stage, attempt, settings)
+        status = "FAILED"
+        try:
+            yield child
+            status = "FINISHED"
+        except Exception as error:
+            if is_disk_full(error):  # the stage says so, and the outbox lies on the same disk
+                notice = child.notice = _unheard
+            raise
+        except BaseException:
+            status = "KILLED"
+            raise
+        finally:
+            with tolerated(f"the end of stage {stage}", notice):
+                end_run(uri, child.key, status)
 
 
 def _unheard(text: str) -> None:
     """Takes a line that nobody needs."""
 
 
-def _start_child(
-    uri: str,
-    parent: str,
-    stage: str,
-    attempt: int,
-    settings: Mapping[str, Any],
-    notice: Callable[[str], None],
-) -> StageRun:
-    mlflow = client(uri)
-    above = mlflow.get_run(parent).info
-    tags = {_PARENT_TAG: parent, "rlkd.kind": "stage", "rlkd.stage": stage, "rlkd.attempt": str(attempt)}
-    name = f"{stage} of {above.run_name.partition(' (')[0]}"  # curves of several runs in one chart tell them by it
+def _start_child(child: StageRun, parent: str, stage: str, attempt: int, settings: Mapping[str, Any]) -> None:
+    above = _parent(child.uri, parent)
+    tags = {PARENT_TAG: parent, "rlkd.kind": "stage", "rlkd.stage": stage, "rlkd.attempt": str(attempt)}
+    name = (
+        f"{stage} of {above.name.partition(' (')[0]}"  # curves of several runs in one chart tell them by it
+    )
     name, tries = (name, "") if attempt == 1 else (f"{name} ({attempt})", f", attempt {attempt}")
-    tags[NOTE_TAG] = f"Stage `{stage}` of the run {above.run_name}{tries}."
-    made = mlflow.create_run(above.experiment_id, run_name=name, tags=tags)
-    child = StageRun(uri, str(made.info.run_id), notice)
-    _log_params(mlflow, child.run_id, flatten(settings))
-    return child
+    tags[NOTE_TAG] = f"Stage `{stage}` of the run {above.name}{tries}."
+    entry = {
+        "op": "run",
+        "key": child.key,
+        "experiment": above.experiment,
+        "name": name,
+        "tags": tags,
+        "at": _now(),
+    }
+    child.box.put(entry)
+    child.box.put({"op": "params", "run": child.key, "values": flatten(settings)})
+
+
+class _Parent(NamedTuple):
+    name: str
+    experiment: str
+
+
+@functools.lru_cache(maxsize=64)
+def _parent(uri: str, run_id: str) -> _Parent:
+    """Name and experiment of a parent run, asked for once: MLflow may be away when a later stage starts."""
+    info = client(uri).get_run(run_id).info
+    return _Parent(str(info.run_name), str(info.experiment_id))
 
 
 def log_metrics(uri: str, run_id: str, values: Mapping[str, float]) -> None:
-    """Sends figures without a step in one call."""
-    from mlflow.entities import Metric
-
-    now = int(time.time() * 1000)
-    items = [Metric(metric_name(name), float(value), now, 0) for name, value in values.items()]
-    for start in range(0, len(items), _BATCH):
-        client(uri).log_batch(run_id, metrics=items[start : start + _BATCH])
+    """Sends figures without a step."""
+    points = _points(values, 0)
+    for start in range(0, len(points), _BATCH):
+        send(uri, {"op": "metrics", "run": run_id, "values": points[start : start + _BATCH]})
 
 
 def set_tags(uri: str, run_id: str, tags: Mapping[str, str]) -> None:
-    """Sets tags in one call."""
-    from mlflow.entities import RunTag
-
-    client(uri).log_batch(run_id, tags=[RunTag(key, value[:4000]) for key, value in tags.items()])
+    """Sets tags."""
+    send(uri, {"op": "tags", "run": run_id, "values": dict(tags)})
 
 
 def metric_name(name: str) -> str:
@@ -220,34 +272,58 @@ def metric_name(name: str) -> str:
 
 def log_files(uri: str, run_id: str, files: Mapping[Path, str]) -> None:
     """Logs files or folders as artifacts, each under a folder name (empty for the top)."""
-    mlflow = client(uri)
-    for path, where in files.items():
-        if path.is_dir():
-            mlflow.log_artifacts(run_id, str(path), where or None)
-        elif path.is_file():
-            mlflow.log_artifact(run_id, str(path), where or None)
+    there = [(str(path), where) for path, where in files.items() if path.exists()]
+    if there:
+        send(uri, {"op": "files", "run": run_id, "files": there})
 
 
 def log_datasets(uri: str, run_id: str, folder: Path, manifest: StageManifest, name: str) -> None:
     """Logs the splits of a finished data stage as dataset inputs of a run."""
-    from mlflow.data.dataset_source_registry import resolve_dataset_source
-    from mlflow.data.meta_dataset import MetaDataset
-    from mlflow.entities import DatasetInput, InputTag
+    datasets = [
+        {
+            "source": (folder / f"{split}.jsonl").as_uri(),
+            "name": f"{name}/{split}",
+            "digest": manifest.files[f"{split}.jsonl"][:32],
+            "use": use,
+        }
+        for split, use in _SPLITS.items()
+        if f"{split}.jsonl" in manifest.files and (folder / f"{split}.jsonl").stat().st_size
+    ]
+    if datasets:
+        send(uri, {"op": "inputs", "run": run_id, "datasets": datasets})
 
-    inputs = []
-    for split, use in _SPLITS.items():
-        file = f"{split}.jsonl"
-        if file not in manifest.files or (folder / file).stat().st_size == 0:
-            continue
-        with warnings.catch_warnings():  # MLflow registers its source for local files twice, and warns of it
-            warnings.simplefilter("ignore")
-            source = resolve_dataset_source((folder / file).as_uri())
-        dataset = MetaDataset(source, name=f"{name}/{split}", digest=manifest.files[file][:32])
-        inputs.append(
-            DatasetInput(dataset=dataset._to_mlflow_entity(), tags=[InputTag("mlflow.data.context", use)])
-        )
-    if inputs:
-        client(uri).log_inputs(run_id, datasets=inputs)
+
+def log_table(
+    uri: str, run_id: str, source: Path, columns: Mapping[str, str], file: str, limit: int = 1000
+) -> None:
+    """Logs the rows of a JSON-lines file as a table.
+
+    Args:
+        uri: Tracking URI.
+        run_id: The run.
+        source: The file.
+        columns: Fields of its rows, each with the name of its column.
+        file: Name of the table among the run's artifacts.
+        limit: Most rows.
+    """
+    if source.is_file():
+        entry = {"op": "table", "run": run_id, "source": str(source), "columns": dict(columns), "file": file}
+        send(uri, {**entry, "limit": limit})
+
+
+def log_student(
+    uri: str,
+    run_id: str,
+    name: str,
+    model: Path,
+    digest: str,
+    tags: Mapping[str, str],
+    about: str,
+    alias: str,
+) -> None:
+    """Registers a student; see :func:`tasks.tracking.models.register_student`. The run's tag names its version."""
+    entry = {"op": "model", "run": run_id, "name": name, "model": str(model), "digest": digest}
+    send(uri, {**entry, "tags": dict(tags), "about": about, "alias": alias})
 
 
 @contextmanager
@@ -256,11 +332,34 @@ def system_metrics(uri: str, run_id: str, enabled: bool) -> Iterator[None]:
     if not (run_id and enabled):
         yield
         return
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-    monitor = SystemMetricsMonitor(run_id, resume_logging=False, tracking_uri=uri)
+    monitor = _monitor(uri, run_id)
     monitor.start()
     try:
         yield
     finally:
         monitor.finish()
+
+
+def _monitor(uri: str, run_id: str) -> SystemMetricsMonitor:
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    class Monitor(SystemMetricsMonitor):  # type: ignore[misc]
+        """MLflow's own asks the server about the run at each sample, and ends for good when that fails once."""
+
+        def monitor(self) -> None:
+            while not self._shutdown_event.is_set():
+                for _ in range(self.samples_before_logging):
+                    self.collect_metrics()
+                    if self._shutdown_event.wait(self.sampling_interval):
+                        return
+                self.publish_metrics(self.aggregate_metrics())
+
+        def publish_metrics(self, metrics: dict[str, float]) -> None:
+            named = {self._metrics_prefix + name: value for name, value in metrics.items()}
+            with tolerated("system metrics", _unheard):
+                send(uri, {"op": "metrics", "run": run_id, "values": _points(named, self._logging_step)})
+            self._logging_step += 1
+            for part in self.monitors:
+                part.clear_metrics()
+
+    return Monitor(run_id, resume_logging=False, tracking_uri=uri)

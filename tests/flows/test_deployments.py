@@ -36,7 +36,7 @@ def test_prefect_yaml_names_every_flow_with_documented_parameters() -> None:
         properties = flow.parameters.properties
         assert set(item["parameters"]) <= set(properties)
         assert all(described.get("description") for described in properties.values()), item["name"]
-        assert [schedule["active"] for schedule in item["schedules"]] == [False]
+        assert "schedules" not in item  # a deploy would put them in the place of the user's own
         assert item["description"]
 
 
@@ -115,20 +115,11 @@ def test_deploy_schedule_run_break_and_retry(tmp_path: Path, environment: dict[s
             check=True,
             capture_output=True,
         )
-        done = subprocess.run(
-            [*prefect, "deploy", "--all"],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        _deploy(environment)
         deployments = {item["name"]: item for item in api("POST", "/deployments/filter", {})}
         assert set(deployments) == FLOWS
         deployment = deployments["distill"]
-        _schedule(api, deployment)
+        _schedule(api, deployment, environment)
         worker = [*prefect, "worker", "start", "--pool", "rlkd", "--name", "test"]
         with _process(worker, environment, tmp_path / "worker.log", tmp_path):
             _run_break_retry(api, deployment["id"], tmp_path, fault, environment)
@@ -145,24 +136,50 @@ def _until_healthy(api: Api, log: Path) -> None:
     raise AssertionError(log.read_text())
 
 
-def _schedule(api: Api, deployment: dict[str, Any]) -> None:
-    """Switches the schedule on: the server must plan runs by itself; then off again."""
-    [schedule] = deployment["schedules"]
-    assert schedule["active"] is False
+def _deploy(environment: dict[str, str]) -> None:
+    """As a person does it; nothing is asked."""
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "deploy", "--all"],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _schedule(api: Api, deployment: dict[str, Any], environment: dict[str, str]) -> None:
+    """A user's schedules, one on and one off: the server plans runs by itself, and another deploy changes neither."""
+    assert deployment["schedules"] == []
     wanted = {
         "deployments": {"id": {"any_": [deployment["id"]]}},
         "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
     }
     assert api("POST", "/flow_runs/count", wanted) == 0
-    path = f"/deployments/{deployment['id']}/schedules/{schedule['id']}"
-    api("PATCH", path, {"active": True})
+    command = [sys.executable, "-m", "prefect", "deployment", "schedule", "create", "distill/distill"]
+    for cron in ("0 2 * * *", "0 5 * * 1"):
+        subprocess.run([*command, "--cron", cron], env=environment, check=True, capture_output=True)
+    found = {item["schedule"]["cron"]: item for item in _schedules(api, deployment)}
+    path = f"/deployments/{deployment['id']}/schedules"
+    api("PATCH", f"{path}/{found['0 5 * * 1']['id']}", {"active": False})
     end = time.monotonic() + WAIT_S
     planned = 0
     while planned == 0 and time.monotonic() < end:
         time.sleep(1)
         planned = api("POST", "/flow_runs/count", wanted)
     assert planned > 0
-    api("PATCH", path, {"active": False})
+    _deploy(environment)
+    after = {item["schedule"]["cron"]: item["active"] for item in _schedules(api, deployment)}
+    assert after == {"0 2 * * *": True, "0 5 * * 1": False}
+    for item in _schedules(api, deployment):
+        api("DELETE", f"{path}/{item['id']}")
+
+
+def _schedules(api: Api, deployment: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = api("GET", f"/deployments/{deployment['id']}/schedules")
+    return found
 
 
 class Scenario:

@@ -113,12 +113,11 @@ def test_structure_scores_by_other_settings_do_not_compare(make: Make) -> None:
         make("b", [1], config={"seed": 0, "structures": {"alignment": {"type": "prefix"}}}),
     )
     assert "structure scores do not compare" in compare_runs([str(one), str(other)], resamples=100)
-    assert "do not compare" not in compare_runs([f"x={one}", f"y={one}"], resamples=100)
+    assert "do not compare" not in compare_runs([str(one), str(make("c", [1]))], resamples=100)
 
 
-def test_same_run_has_no_difference(make: Make) -> None:
-    first = make("a", [1, 0, 1])
-    text = compare_runs([f"x={first}", f"y={first}"], resamples=100)
+def test_equal_students_have_no_difference(make: Make) -> None:
+    text = compare_runs([str(make(name, [1, 0, 1])) for name in ("a", "b")], resamples=100)
     assert "| seed 0 | 0.0 [0.0, 0.0] | 0.000 [0.000, 0.000] |" in text
 
 
@@ -137,9 +136,16 @@ def test_runs_of_one_preset_with_other_settings_are_two_methods(make: Make) -> N
 def test_a_run_is_not_counted_twice(make: Make) -> None:
     one = str(make("one", [1]))
     with pytest.raises(
-        UserError, match="one is named twice, and would count as two seeds of one; name it once"
+        UserError, match=r"one is named twice \(evaluated in .*\), and would count as two; name it once"
     ):
         compare_runs([one, one])
+    with pytest.raises(UserError, match="one is named twice"):
+        compare_runs([f"x={one}", f"y={one}"])  # no labels make two students of one
+    reused = make("reused", [1])
+    manifest = RunManifest.model_validate_json((Path(one) / "run.json").read_text())
+    write_json_atomic(reused / "run.json", manifest)
+    with pytest.raises(UserError, match=r"one and \S+reused hold one student"):
+        compare_runs([one, str(reused)])
 
 
 def test_what_cannot_be_compared_is_said_in_one_sentence(make: Make, tmp_path: Path) -> None:

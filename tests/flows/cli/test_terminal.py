@@ -61,3 +61,21 @@ def test_a_terminal_shows_a_bar_and_then_a_line() -> None:
 def test_tables_have_tabs_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     print_table("title", ["a", "b"], [["1", "x [y]"], ["2", ""]])
     assert capsys.readouterr().out == "1\tx [y]\n2\t\n"
+
+
+def test_without_a_terminal_a_line_every_30_seconds_says_how_far_and_how_long(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = 100.0
+    display = PlainDisplay(lambda: now)
+    display.stage_started("rl")
+    for second in range(0, 70, 10):
+        now = 100.0 + second
+        display.metrics("rl", second // 10, {"reward": 0.25 + second / 100, "outcome": 0.5, "kl": 0.1})
+        display.progress("rl", 20 + second // 10, 50, "steps")  # resumed at step 20
+    # One step in 10 s: at 30 s step 23, so 27 steps of 10 s are left; at 60 s step 26, so 24.
+    assert capsys.readouterr().out.splitlines() == [
+        "rl: started",
+        "rl: 23 of 50 steps, reward 0.55, outcome 0.5, about 4 min 30 s left",
+        "rl: 26 of 50 steps, reward 0.85, outcome 0.5, about 4 min 00 s left",
+    ]
