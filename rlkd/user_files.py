@@ -16,7 +16,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 from rlkd.errors import DataError, RLKDError
 
@@ -41,7 +41,7 @@ _SHOWN_KEYS = 8
 
 
 @contextlib.contextmanager
-def open_input(path: Path) -> Iterator[BinaryIO]:
+def open_input(path: Path) -> Iterator[io.BufferedReader]:
     """Opens a text file for reading as bytes, behind its byte order mark; ``-`` is standard input.
 
     Raises:

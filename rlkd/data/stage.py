@@ -39,7 +39,7 @@ def prepare_data(ctx: StageContext) -> StageResult:
     ctx.events.progress(1, _STEPS, "loading")
     dropped = list(loaded.dropped)
     splits = unique_ids(_located(loaded), dropped)
-    notes: list[str] = []
+    notes = list(loaded.notes)
     unused = 0
     if loaded.disjoint or isinstance(config, WorldData):
         notes.append(

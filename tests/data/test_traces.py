@@ -27,7 +27,6 @@ from rlkd.data.traces import (
 from rlkd.errors import DataError
 from rlkd.io import read_rows, write_rows
 from rlkd.pipeline.context import StageContext
-from rlkd.rewards import outcome
 from schemas.config.pipeline import PipelineConfig
 from schemas.problem import Problem
 from schemas.trace import TeacherTrace
@@ -174,7 +173,7 @@ def test_a_verifier_that_fails_or_runs_out_of_time_rejects_with_the_reason(
     def fails(*_: object) -> bool:
         raise VerifierError("out of memory")
 
-    monkeypatch.setattr(outcome, "answers_equal", fails)
+    monkeypatch.setattr("rlkd.answers.verify.answers_equal", fails)
     trace = verify_trace(symbolic, "#### y + x", "column", "t")
     assert (trace.accepted, trace.reason) == (False, "the verifier failed: out of memory")
 

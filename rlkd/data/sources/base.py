@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
+
+from pydantic import field_validator
 
 from rlkd.errors import DataError
+from rlkd.user_files import clean_json
 from schemas.base import JsonValue, Schema
 from schemas.problem import Problem, Split
 
 MAX_SHOWN_CHARS = 2000
 """A dropped row is kept up to this many characters."""
+
+
+class Malformed(Exception):
+    """A row is no problem: the reason that ``summary.json`` counts by, and the detail."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.detail = reason, detail
 
 
 class DroppedRow(Schema):
@@ -28,6 +39,11 @@ class DroppedRow(Schema):
     detail: str = ""
     row: JsonValue = None
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _writable(cls, value: Any) -> Any:
+        return clean_json(value)
+
 
 @dataclass
 class Loaded:
@@ -40,6 +56,7 @@ class Loaded:
         where: Where each problem came from, by split and position.
         disjoint: Whether the source itself guarantees that no problem occurs twice, and makes all of
             its questions from the same words, so that comparing texts would say nothing.
+        notes: What else is to be said of it.
     """
 
     splits: dict[Split, list[Problem]] = field(default_factory=dict)
@@ -47,6 +64,7 @@ class Loaded:
     rows: int = 0
     where: dict[Split, list[str]] = field(default_factory=dict)
     disjoint: bool = False
+    notes: list[str] = field(default_factory=list)
 
 
 class Source(Protocol):

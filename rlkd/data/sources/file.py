@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from rlkd.data.sources.base import MAX_SHOWN_CHARS, Loaded, check_malformed
 from rlkd.data.sources.rows import RawRow, add_rows
 from rlkd.errors import DataError
 from rlkd.io import expand_path
+from rlkd.user_files import keys_of, open_input, parse_json, read_text, repeated
 from schemas.config.data import FileData
 from schemas.problem import Split
 
@@ -95,35 +97,55 @@ def _row(where: str, number: int, value: Any) -> RawRow:
 
 
 def _jsonl(path: Path) -> Iterator[RawRow]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
+    with open_input(path) as file:
+        first = file.readline()
+        if first.lstrip().startswith(b"[") and not _whole(first, file.peek(1)):
+            yield from _json(path)  # one JSON list, whatever its ending says
+            return
+        for number, line in enumerate(itertools.chain([first], file), 1):
             if not line.strip():
                 continue
             where = f"{path.name}, line {number}"
             try:
-                yield _row(where, number, json.loads(line))
-            except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+                yield _row(where, number, parse_json(line.decode("utf-8")))
+            except (ValueError, RecursionError) as error:
                 shown = line[:MAX_SHOWN_CHARS].decode("utf-8", "replace").rstrip("\n")
                 yield RawRow(where, number, fault=f"not valid JSON: {error}", text=shown)
 
 
-def _json(path: Path) -> Iterator[RawRow]:
+def _whole(first: bytes, rest: bytes) -> bool:
+    """Whether a first line is a row of its own, with others behind it."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
+        parse_json(first)
+    except (ValueError, RecursionError):
+        return False
+    return bool(rest)
+
+
+def _json(path: Path) -> Iterator[RawRow]:
+    text = read_text(path)
+    try:
+        value = parse_json(text)
     except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and text.lstrip().startswith(
+            "{"
+        ):  # JSON lines, whatever its ending says
+            yield from _jsonl(path)
+            return
         raise DataError(
             f"{path}, line {error.lineno}: not valid JSON ({error.msg}); mend the file, or use JSON lines, whose bad lines can be skipped"
         ) from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid JSON ({error}); mend the file") from None
     if isinstance(value, Mapping):
         lists = [item for item in value.values() if isinstance(item, list)]
         value = lists[0] if len(lists) == 1 else value
     if not isinstance(value, list):
+        held = (
+            f"an object with {keys_of(value)}" if isinstance(value, Mapping) else f"a {type(value).__name__}"
+        )
         raise DataError(
-            f"{path}: a JSON file must hold a list of objects; this one holds a {type(value).__name__}"
+            f"{path}: a JSON file must hold a list of objects; this one holds {held}; write the rows as one list"
         )
     for number, item in enumerate(value, 1):
         yield _row(f"{path.name}, row {number}", number, item)
@@ -131,10 +153,15 @@ def _json(path: Path) -> Iterator[RawRow]:
 
 def _csv(path: Path) -> Iterator[RawRow]:
     csv.field_size_limit(2**31 - 1)
+    with open_input(path):
+        pass  # refuses what is no text by its name
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = next(reader, None)
+            twice = repeated(header or ())
+            if twice is not None:
+                raise DataError(f"{path}: two columns are named {twice!r}; rename or remove one")
             number = 0
             while header is not None:
                 start = reader.line_num + 1
@@ -166,6 +193,9 @@ def _parquet(path: Path) -> Iterator[RawRow]:
     try:
         with pyarrow.parquet.ParquetFile(path) as table:
             number = 0
+            twice = repeated(table.schema_arrow.names)
+            if twice is not None:
+                raise DataError(f"{path}: two columns are named {twice!r}; rename or remove one")
             for batch in table.iter_batches(batch_size=1024):
                 for values in batch.to_pylist():
                     number += 1

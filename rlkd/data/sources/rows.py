@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rlkd.data.sources.base import MAX_SHOWN_CHARS, DroppedRow, Loaded
+from rlkd.data.sources.base import MAX_SHOWN_CHARS, DroppedRow, Loaded, Malformed
+from rlkd.data.sources.values import paths_of, question_of, text_of
 from rlkd.errors import DataError
+from rlkd.user_files import clean_text
 from schemas.config.data import TableData
 from schemas.problem import Problem, Split
 
@@ -33,14 +34,6 @@ class RawRow:
     text: str = ""
 
 
-class _Malformed(Exception):
-    """A row is no problem: reason and detail."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(reason)
-        self.reason, self.detail = reason, detail
-
-
 def add_rows(rows: Iterable[RawRow], split: Split, name: str, config: TableData, loaded: Loaded) -> None:
     """Turns the rows of one split into problems.
 
@@ -60,6 +53,7 @@ def add_rows(rows: Iterable[RawRow], split: Split, name: str, config: TableData,
     columns: set[str] = set()
     last = ""
     readable = 0
+    halves: list[str] = []
     for raw in rows:
         loaded.rows += 1
         if raw.values is None:
@@ -72,14 +66,20 @@ def add_rows(rows: Iterable[RawRow], split: Split, name: str, config: TableData,
         readable += 1
         columns.update(raw.values)
         last = raw.where
+        if _halves(raw.values):
+            halves.append(raw.where)
         try:
             problems.append(_problem(raw, split, name, config, pattern))
             places.append(raw.where)
-        except _Malformed as fault:
+        except Malformed as fault:
             shown = {str(key): _shown(value) for key, value in raw.values.items()}
             loaded.dropped.append(
                 DroppedRow(where=raw.where, reason=fault.reason, detail=fault.detail, row=shown)
             )
+    if halves:
+        loaded.notes.append(
+            f"{len(halves)} rows hold characters that are no Unicode (halves of surrogate pairs), each replaced by U+FFFD; the first is {halves[0]}"
+        )
     if readable:
         _check_columns(columns, config, last)
 
@@ -102,21 +102,21 @@ def _problem(
     raw: RawRow, split: Split, name: str, config: TableData, pattern: re.Pattern[str] | None
 ) -> Problem:
     values, columns = raw.values or {}, config.columns
-    question = _text(values.get(columns.question))
+    question = question_of(values.get(columns.question), columns.question)
     if not question:
-        raise _Malformed("no question", f"column {columns.question!r} is empty or no text")
-    answer = _text(values.get(columns.answer))
+        raise Malformed("no question", f"column {columns.question!r} is empty")
+    answer = text_of(values.get(columns.answer), columns.answer, "no answer")
     if not answer:
-        raise _Malformed("no answer", f"column {columns.answer!r} is empty or no text")
+        raise Malformed("no answer", f"column {columns.answer!r} is empty")
     if pattern is not None:
         found = list(pattern.finditer(answer))
         answer = (found[-1][1] or "").strip() if found else ""
         if not answer:
-            raise _Malformed("no answer", f"answer_pattern does not match column {columns.answer!r}")
-    number = _text(values.get(columns.id)) if columns.id else f"{name}:{raw.number}"
+            raise Malformed("no answer", f"answer_pattern does not match column {columns.answer!r}")
+    number = text_of(values.get(columns.id), columns.id) if columns.id else f"{name}:{raw.number}"
     if not number:
-        raise _Malformed("no id", f"column {columns.id!r} is empty")
-    domain = (_text(values.get(columns.domain)) if columns.domain else "") or config.domain
+        raise Malformed("no id", f"column {columns.id!r} is empty")
+    domain = (text_of(values.get(columns.domain), columns.domain) if columns.domain else "") or config.domain
     return Problem(
         id=number,
         question=question,
@@ -129,23 +129,6 @@ def _problem(
     )
 
 
-def _text(value: Any) -> str:
-    """A scalar as text: yes or no for booleans, numbers without a trailing ``.0``; empty for anything else."""
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return (
-            ""
-            if not math.isfinite(value)
-            else str(int(value))
-            if value.is_integer() and abs(value) < 1e15
-            else repr(value)
-        )
-    return str(value) if isinstance(value, int) else ""
-
-
 def _whole(value: Any, column: str) -> int | None:
     if value is None or value == "":
         return None
@@ -155,26 +138,25 @@ def _whole(value: Any, column: str) -> int | None:
             return int(number)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise _Malformed("difficulty is no whole number", f"column {column!r} holds {str(value)[:40]!r}")
+    raise Malformed("difficulty is no whole number", f"column {column!r} holds {str(value)[:40]!r}")
 
 
 def _traces(values: Mapping[str, Any], columns: tuple[str, ...]) -> tuple[str, ...]:
     """Teacher paths, in the order of the columns; empty ones are left out."""
-    found: list[str] = []
-    for column in columns:
-        value = values.get(column)
-        found += [_path(item) for item in (value if isinstance(value, (list, tuple)) else [value])]
-    return tuple(path for path in found if path)
+    return tuple(path for column in columns for path in paths_of(values.get(column), column))
 
 
-def _path(item: Any) -> str:
-    """A teacher path: text, or an object that holds it as ``text`` (``{"model": "gpt4", "text": "..."}``); else empty."""
-    if isinstance(item, Mapping):
-        item = item.get("text")
-    return item.strip() if isinstance(item, str) else ""
+def _halves(value: Any) -> bool:
+    """Whether a text in a value holds half of a surrogate pair."""
+    if isinstance(value, str):
+        return clean_text(value) != value
+    items = (
+        value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    )
+    return any(_halves(item) for item in items)
 
 
 def _shown(value: Any) -> Any:
     if isinstance(value, (bool, int)) or value is None:
         return value
-    return str(value)[:MAX_SHOWN_CHARS]
+    return clean_text(str(value)[:MAX_SHOWN_CHARS])

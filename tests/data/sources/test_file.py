@@ -180,8 +180,8 @@ def test_missing_and_unreadable_files_are_one_clear_sentence(
     ("name", "content", "message"),
     [
         ("d.json", '[{"q": 1},\n{"q": ]', r"d\.json, line 2: not valid JSON"),
-        ("d.json", '{"a": 1}', "must hold a list of objects; this one holds a dict"),
-        ("d.json", b"\xff\xfe\xff", "not valid JSON"),
+        ("d.json", '{"a": 1}', "must hold a list of objects; this one holds an object with a"),
+        ("d.json", b"\xff\xfe\xff", "is UTF-16 text; save it as UTF-8"),
         ("d.csv", b"q,a,id\n\xff\xfe,1,1\n", "not valid UTF-8"),
         ("d.parquet", b"PAR1 and then nothing", "not a readable Parquet file"),
     ],
@@ -197,3 +197,134 @@ def test_a_folder_in_place_of_a_file_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").mkdir()
     with pytest.raises(DataError, match=r"there is no .*train\.jsonl"):
         load(tmp_path, files={"train": "train.jsonl"})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("d.jsonl", json.dumps(ROWS[0]).encode("utf-16"), r"d\.jsonl: is UTF-16 text; save it as UTF-8"),
+        ("d.csv", "q,a,id\nx,1,1\n".encode("utf-16-le"), r"d\.csv: is UTF-16 text; save it as UTF-8"),
+        ("d.csv", b"\x1f\x8b\x08\x00", "is compressed with gzip; unpack it first"),
+        ("d.jsonl", b"PAR1", "is a Parquet file; give it the ending .parquet"),
+        ("d.csv", b"q,a,a,id\nx,1,2,3\n", r"d\.csv: two columns are named 'a'; rename or remove one"),
+        ("d.json", b'[{"q": "x", "a": 1, "a": 2}]', "the key 'a' occurs twice in one object; keep one"),
+    ],
+)
+def test_files_of_another_kind_and_names_that_occur_twice(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        load(write(tmp_path / name, content))
+
+
+def test_a_key_twice_in_a_line_is_a_malformed_line(tmp_path: Path) -> None:
+    loaded = load(
+        write(tmp_path / "d.jsonl", '{"q": "x", "a": 1, "a": 2, "id": 1}\n{"q": "y", "a": 3, "id": 2}\n')
+    )
+    assert [p.answer for p in loaded.splits["train"]] == ["3"]
+    assert "the key 'a' occurs twice" in loaded.dropped[0].detail
+
+
+def test_parquet_columns_named_twice(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.table([["x"], ["1"], ["2"]], names=["q", "a", "a"])
+    pyarrow.parquet.write_table(table, tmp_path / "d.parquet")
+    with pytest.raises(DataError, match="two columns are named 'a'"):
+        load(tmp_path / "d.parquet")
+
+
+def test_parquet_values_of_every_type_are_answers(tmp_path: Path) -> None:
+    import datetime
+    from decimal import Decimal
+
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.table({
+        "q": [f"question {i}" for i in range(4)],
+        "id": [1, 2, 3, 4],
+        "a": pyarrow.array([Decimal("18.00"), Decimal("-0.50"), Decimal("1200"), None], pyarrow.decimal128(10, 2)),
+        "d": pyarrow.array([datetime.date(2021, 4, 30)] * 4),
+        "b": pyarrow.array([b"forty"] * 4),
+    })  # fmt: skip
+    pyarrow.parquet.write_table(table, tmp_path / "d.parquet")
+    columns = {"question": "q", "id": "id"}
+    for column, answers in {"a": ["18", "-0.5", "1200"], "d": ["2021-04-30"] * 4, "b": ["forty"] * 4}.items():
+        loaded = load(tmp_path / "d.parquet", columns={**columns, "answer": column, "traces": ["q"]})
+        assert [p.answer for p in loaded.splits["train"]] == answers
+
+
+def test_half_characters_are_replaced_and_said(tmp_path: Path) -> None:
+    lines = '{"q": "a \\ud83d b", "a": 1, "id": 1}\n{"q": "", "a": "\\udc00", "id": 2}\n{"q": "fine", "a": 2, "id": 3}\n'
+    loaded = load(write(tmp_path / "d.jsonl", lines))
+    assert [p.question for p in loaded.splits["train"]] == ["a \ufffd b", "fine"]
+    assert loaded.notes == [
+        "2 rows hold characters that are no Unicode (halves of surrogate pairs), each replaced by U+FFFD; the first is d.jsonl, line 1"
+    ]
+    for row in (*loaded.splits["train"], *loaded.dropped):
+        row.model_dump_json().encode()
+
+
+CHAT = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "2+2=4\n#### 4"}]
+
+
+@pytest.mark.parametrize(
+    ("traces", "expected"),
+    [
+        ("one", ("one",)), (["one", None, " "], ("one",)), (None, ()), (CHAT, ("2+2=4\n#### 4",)), ([CHAT, CHAT], ("2+2=4\n#### 4",) * 2),
+        ([{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], ("a",)), ({"messages": CHAT}, ("2+2=4\n#### 4",)),
+        ([{"model": "m", "text": "one"}, {"model": "n", "text": "two"}], ("one", "two")),
+        ([{"role": "assistant", "content": "4", "reasoning_content": "2+2"}], ("2+2\n4",)),
+        ([{"role": "assistant", "content": [{"type": "text", "text": "4"}]}], ("4",)),
+    ],
+)  # fmt: skip
+def test_traces_in_every_form(tmp_path: Path, traces: Any, expected: tuple[str, ...]) -> None:
+    row = {"q": "x", "a": 4, "id": 1, "t": traces}
+    loaded = load(
+        write(tmp_path / "d.jsonl", json.dumps(row)),
+        columns={"question": "q", "answer": "a", "traces": ["t"]},
+    )
+    assert loaded.splits["train"][0].traces == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "detail"),
+    [
+        ({"t": 5}, "column 't' holds a value of type int"),
+        (
+            {"t": [{"steps": ["a"], "n": 1}]},
+            "column 't' holds objects with steps, n, none of which is text, content",
+        ),
+        ({"t": CHAT[:1]}, "holds a chat in which no assistant speaks"),
+        ({"a": ["18"]}, "column 'a' holds a list of 1"),
+        ({"q": CHAT + CHAT}, "a chat in which the user speaks 2 times, not once"),
+    ],
+)
+def test_what_cannot_be_read_is_dropped_with_its_reason(tmp_path: Path, row: Any, detail: str) -> None:
+    lines = json.dumps({"q": "x", "a": 4, "id": 1, "t": "y", **row})
+    loaded = load(
+        write(tmp_path / "d.jsonl", lines), columns={"question": "q", "answer": "a", "traces": ["t"]}
+    )
+    assert detail in loaded.dropped[0].detail
+
+
+def test_a_question_as_a_chat(tmp_path: Path) -> None:
+    asked = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 2+2?"}]
+    loaded = load(
+        write(tmp_path / "d.jsonl", json.dumps({"q": asked, "a": 4, "id": 1, "t": "y"})),
+        columns={"question": "q", "answer": "a", "traces": ["t"]},
+    )
+    assert loaded.splits["train"][0].question == "Be brief.\n\nWhat is 2+2?"
+
+
+@pytest.mark.parametrize("name", ["lines.json", "list.jsonl", "indented.jsonl"])
+def test_json_lines_and_json_lists_under_each_others_ending(tmp_path: Path, name: str) -> None:
+    lines = "".join(json.dumps(row) + "\n" for row in ROWS)
+    text = {
+        "lines.json": lines,
+        "list.jsonl": json.dumps(ROWS),
+        "indented.jsonl": json.dumps(ROWS, indent=1),
+    }[name]
+    assert [p.answer for p in load(write(tmp_path / name, text)).splits["train"]] == ["2", "yes"]
