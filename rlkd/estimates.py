@@ -183,7 +183,9 @@ def estimate(config: PipelineConfig, student: Student, work: Work) -> Costs:
     seconds["evaluate"] = _START_S + _evaluate_s(config, completion, work.held_out, speed)
     tokens, where = _most_tokens(config, work.prompt_tokens, completion)
     if work.probe is not None:
-        memory = work.probe.base_mb + work.probe.token_mb * tokens + _reference_mb(config, student)
+        from rlkd.student.probe import memory_mb
+
+        memory = memory_mb(work.probe, tokens) + _reference_mb(config, student)
         assumes = f"measured on a small step; {where}"
     else:
         memory = _memory_mb(config, student, length)

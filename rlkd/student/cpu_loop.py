@@ -17,6 +17,8 @@ from torch.nn import functional
 
 from rlkd.student.sampling import Sampling, choose
 
+_ONE_THREAD = 30_000_000
+"""Parameters up to which one thread is as fast as several."""
 _COMPACT_EVERY = 4
 _COMPACT_SHARE = 0.1
 """Every few tokens, rows that have ended are dropped where they are at least this share."""
@@ -116,11 +118,12 @@ class _State:
 def lean_generate(model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[int]]:
     """See :func:`rlkd.student.generate.generate_ids`. Neighbouring equal prompts are computed once.
 
-    Runs on one thread: its matrices are too small to share (a second thread gains a tenth on an idle machine), and
-    where other processes want the cores too, threads that wait for each other thousands of times a second stall.
+    A small model runs on one thread: its matrices are too small to share (a second thread gains a tenth on an idle machine),
+    and where other processes want the cores too, threads that wait for each other thousands of times a second stall.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    if sum(p.numel() for p in model.parameters()) <= _ONE_THREAD:
+        torch.set_num_threads(1)
     try:
         return _generate(model, prompts, sampling)
     finally:

@@ -19,8 +19,8 @@ from typing import Any
 
 from schemas.config.student import StudentConfig
 
-TOKENS = (64, 256, 448)
-"""Tokens of the training steps. The first also makes gradients and optimiser state; memory per token is the slope over the rest."""
+TOKENS = (128, 384, 768)
+"""Tokens of the forward and backward passes; memory per token is the slope over them."""
 _ROWS = (1, 8)
 _NEW = 6
 _PROMPT = 24
@@ -33,8 +33,9 @@ class Probe:
     """What was measured.
 
     Attributes:
-        base_mb: Largest memory of a process that trains, without the tokens (libraries, weights, gradients, optimiser).
+        base_mb: Memory of a process that trains, without the tokens (libraries, weights, gradients, optimiser's state).
         token_mb: Memory for each token of a forward pass that is learned from.
+        least_mb: Largest memory of an optimiser step, whatever the tokens.
         token_s: Seconds for each such token, forward and backward.
         step_s: Seconds of a sampling step, beside its rows.
         row_s: Seconds of each row in a sampling step.
@@ -43,10 +44,16 @@ class Probe:
 
     base_mb: float
     token_mb: float
+    least_mb: float
     token_s: float
     step_s: float
     row_s: float
     device: str
+
+
+def memory_mb(found: Probe, tokens: float) -> float:
+    """Largest memory of training with ``tokens`` in the largest forward pass: of that pass, or of the optimiser's step."""
+    return max(found.least_mb, found.base_mb + found.token_mb * tokens)
 
 
 def measure(config: StudentConfig, checkpointing: bool = False, limit_s: float = LIMIT_S) -> Probe | None:
@@ -115,11 +122,13 @@ def probe(config: StudentConfig, checkpointing: bool = False) -> Probe:
     if checkpointing:
         model.gradient_checkpointing_enable()
         model.enable_input_require_grads()
-    points = _training(model, config)
-    base_mb, token_mb = line([(tokens, peak) for tokens, peak, _ in points])
+    points = _passes(model, config)
+    fixed_mb, token_mb = line([(tokens, peak) for tokens, peak, _ in points])
     token_s = min(seconds / tokens for tokens, _, seconds in points)
+    state_mb, least_mb = _optimiser_mb(model)
+    base_mb = fixed_mb + state_mb
     name = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} CPU threads"
-    return Probe(base_mb, max(0.0, token_mb), token_s, max(0.0, step_s), max(0.0, row_s), name)
+    return Probe(base_mb, max(0.0, token_mb), least_mb, token_s, max(0.0, step_s), max(0.0, row_s), name)
 
 
 def _sampling(model: Any) -> tuple[float, float]:
@@ -138,29 +147,47 @@ def _sampling(model: Any) -> tuple[float, float]:
     return line(points)
 
 
-def _training(model: Any, config: StudentConfig) -> list[tuple[float, float, float]]:
-    """(tokens, peak MiB, seconds) of optimiser steps on ever more tokens, after one that makes gradients and state."""
+def _passes(model: Any, config: StudentConfig) -> list[tuple[float, float, float]]:
+    """(tokens, peak MiB, seconds) of forward and backward passes over ever more tokens.
+
+    There is no optimiser yet: what its step takes for a moment would hide what the tokens take.
+    """
     import torch
 
     device = next(model.parameters()).device
     high = model.config.get_text_config().vocab_size
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-6)
     model.train()
     found = []
-    for tokens in (TOKENS[0], *TOKENS):
+    for tokens in (
+        TOKENS[0],
+        *TOKENS,
+    ):  # the first makes what stays: gradients, kernels, the libraries' buffers
         ids_BT = torch.arange(tokens, device=device)[None] % min(high, 1000)
         started = time.perf_counter()
         with torch.autocast(device.type, torch.bfloat16, enabled=config.dtype == "bfloat16"):
             output = model(input_ids=ids_BT, labels=ids_BT, fused_lm_head=True, use_cache=False)
             loss = -output.log_probs.mean()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
         if device.type == "cuda":
             torch.cuda.synchronize()
         found.append((float(tokens), _peak_mb(), time.perf_counter() - started))
+        model.zero_grad()
     return found[1:]
+
+
+def _optimiser_mb(model: Any) -> tuple[float, float]:
+    """MiB of AdamW's state, and the peak of a process that makes a step with it."""
+    import torch
+
+    trained = [p for p in model.parameters() if p.requires_grad]
+    for weights in trained:
+        weights.grad = torch.zeros_like(weights)
+    optimizer = torch.optim.AdamW(trained, lr=1e-6)
+    for _ in range(2):  # the first makes the state
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+    state = sum(2 * p.numel() * p.element_size() for p in trained) / 2**20
+    return state, _peak_mb()
 
 
 def _peak_mb() -> float:

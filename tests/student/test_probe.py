@@ -8,7 +8,7 @@ import torch
 
 from rlkd.student.checkpoints import save_student
 from rlkd.student.fresh import fresh_student
-from rlkd.student.probe import Probe, line, measure, probe
+from rlkd.student.probe import Probe, line, measure, memory_mb, probe
 from schemas.config.student import StudentConfig
 
 from ..training.conftest import STUDENT
@@ -40,6 +40,7 @@ def test_a_step_and_a_few_tokens_are_measured(folder: Path) -> None:
     assert found.base_mb > 50  # torch alone takes more
     assert found.token_s > 0
     assert found.token_mb >= 0
+    assert found.least_mb > 50
     assert found.step_s + found.row_s > 0
 
 
@@ -53,3 +54,9 @@ def test_it_runs_in_a_process_of_its_own_and_gives_up_in_time(folder: Path, tmp_
     assert isinstance(found, Probe)
     assert found.token_s > 0
     assert measure(named(folder), limit_s=0.05) is None
+
+
+def test_memory_is_that_of_the_tokens_or_of_the_optimisers_step() -> None:
+    found = Probe(base_mb=1000, token_mb=2, least_mb=1500, token_s=1, step_s=1, row_s=1, device="here")
+    assert memory_mb(found, 100) == 1500  # 1000 + 2 * 100 = 1200 is less
+    assert memory_mb(found, 300) == 1600

@@ -342,7 +342,9 @@ def test_what_was_measured_is_carried_over_in_proportion() -> None:
         traces={"per_problem": 2},
         rl={"steps": 3, "prompts_per_step": 2, "group_size": 4, "micro_batch": 4},
     )
-    probe = Probe(base_mb=1000, token_mb=2.0, token_s=0.01, step_s=0.1, row_s=0.02, device="here")
+    probe = Probe(
+        base_mb=1000, token_mb=2.0, least_mb=1200, token_s=0.01, step_s=0.1, row_s=0.02, device="here"
+    )
     student = Student(parameters=10**8, layers=10, width=512, vocabulary=1000, context=640)
     costs = estimate(config, student, Work(20, 4, 50.0, 100.0, probe))
     # Warm start: 10 traces of 50 + 100 tokens, twice: 3000 tokens, 0.01 s each, a tenth for what packing leaves; 12 s to start.
