@@ -19,6 +19,12 @@ Step = tuple[int, str, int, int]
 NUMBERS = [2, 3, 4, 5, 6, 7, 10, 12, 20]
 
 
+def scored(scorer: StructureScorer, item: ScoreItem) -> float | None:
+    """Returns the structure score alone."""
+    found = scorer.score_now(item)
+    return None if found is None else found.structure
+
+
 def make_path(rng: random.Random, most: int, numbers: list[int], operators: str) -> list[Step]:
     """Steps on the given numbers and earlier results."""
     known = list(numbers)
@@ -69,7 +75,7 @@ def rises(pairs: int, seed: int) -> tuple[int, list[tuple[float, float, str, str
             ]
         )
         teachers = (decompose_text(written(teacher), problem=problem),)
-        before = scorer.quick_score(ScoreItem(problem, teachers, written(student)))
+        before = scored(scorer, ScoreItem(problem, teachers, written(student)))
         if before is None:
             continue
         pool = (
@@ -81,7 +87,7 @@ def rises(pairs: int, seed: int) -> tuple[int, list[tuple[float, float, str, str
             continue
         at = rng.randint(0, len(student))
         padded = written([*student[:at], (a, op, b, value), *student[at:]])
-        after = scorer.quick_score(ScoreItem(problem, teachers, padded))
+        after = scored(scorer, ScoreItem(problem, teachers, padded))
         compared += 1
         if after is not None and after > before + 1e-9:
             found.append((before, after, written(teacher), written(student), padded))

@@ -12,11 +12,12 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from rlkd.quantities.stated import problem_quantities
-from rlkd.structure.graphs.views import Prepared, prepare_raw
-from rlkd.structure.matching.compare import compare_numeric
-from rlkd.structure.reading.path import read_path
-from rlkd.structure.scorer import score_paths
+from rlkd.structure.decomposers.rules import decompose_text
+from rlkd.structure.graphs.path_graph import PathGraph
+from rlkd.structure.judges.rules import RulesJudge
+from rlkd.structure.matching.alignment import Sample
+from rlkd.structure.matching.structure_alignment import StructureAlignment
+from rlkd.structure.scorer import run_now, score_paths
 
 EXAMPLES = ((249, "175b_verification"), (81, "175b_verification"), (193, "6b_verification"))
 """Questions and models that are drawn: one that follows, one in other steps, one that leaves the path."""
@@ -28,13 +29,13 @@ _COLORS = {
 }
 
 
-def _prepared(path: str, problem: str) -> Prepared:
-    return prepare_raw(path, read_path(path), problem_quantities(problem), problem)
+def _prepared(path: str, problem: str) -> PathGraph:
+    return PathGraph(decompose_text(path, problem=problem), problem)
 
 
-def _label(prepared: Prepared, index: int, path: str) -> str:
-    step = read_path(path)[index]
-    calcs = "\n".join(calc.render() for calc in step.calcs)
+def _label(prepared: PathGraph, index: int, path: str) -> str:
+    step = prepared.steps[index]
+    calcs = "\n".join(calculation.text for calculation in step.calculations)
     text = textwrap.fill(path[step.start : step.end].split("<<")[0].rstrip(" =$"), 44)
     return f"{text.splitlines()[0]} ...\n{calcs}" if len(text.splitlines()) > 1 else f"{text}\n{calcs}"
 
@@ -42,18 +43,19 @@ def _label(prepared: Prepared, index: int, path: str) -> str:
 def draw_alignment(axis: Any, problem: str, teacher: str, student: str, right: bool) -> None:
     """Two columns of steps, lines between those that are aligned."""
     ours, theirs = _prepared(teacher, problem), _prepared(student, problem)
-    comparison = compare_numeric(ours, theirs, problem)
-    matching = comparison.matching
+    alignment = StructureAlignment()
+    asked = run_now(alignment.ask(RulesJudge(), [Sample([ours], theirs, problem, "math")]))[0]
+    matching = alignment.compare(ours, theirs, asked[0] if asked else {}).matching
     sides = (
         (ours, teacher, 0.0, matching.covered, set(matching.pairs)),
         (theirs, student, 1.0, matching.explained, set(matching.pairs.values())),
     )
-    rows = max(len(ours.views), len(theirs.views))
+    rows = max(len(ours.steps), len(theirs.steps))
     places: dict[tuple[int, int], float] = {}
     for side, (prepared, path, x, credits, matched) in enumerate(sides):
-        count = len(prepared.views)
-        for view in prepared.views:
-            units = [i for i, unit in enumerate(prepared.graph.units) if unit.step == view.index]
+        count = len(prepared.steps)
+        for view in prepared.steps:
+            units = [i for i, node in enumerate(prepared.graph.nodes) if node.step == view.index]
             kind = "alone"
             if any(i in matched and credits[i] >= 0.5 for i in units):
                 kind = "followed"
@@ -68,7 +70,7 @@ def draw_alignment(axis: Any, problem: str, teacher: str, student: str, right: b
                 bbox={"boxstyle": "round,pad=0.4", "facecolor": _COLORS[kind], "alpha": 0.55, "edgecolor": "#333333"},
             )  # fmt: skip
     for t, s in matching.pairs.items():
-        a, b = places[0, ours.graph.units[t].step], places[1, theirs.graph.units[s].step]
+        a, b = places[0, ours.graph.nodes[t].step], places[1, theirs.graph.nodes[s].step]
         axis.plot([0.29, 0.71], [a, b], color="#264653", lw=1.5)
     found = score_paths(problem, [teacher], student)
     score = 0.0 if found is None else found.structure

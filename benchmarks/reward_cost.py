@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import concurrent.futures
+import itertools
 import json
 import os
 import random
@@ -343,13 +344,13 @@ def rules_part(count: int) -> dict[str, float]:
     ]
     scorer = StructureScorer()
     figures: dict[str, float] = {}
-    figures["score only, nothing cached"] = _rate(
-        len(items), lambda: [scorer.quick_score(item) for item in items]
+    figures["one by one, nothing cached"] = _rate(
+        len(items), lambda: [scorer.score_now(item) for item in items]
     )
-    figures["score only, warm caches"] = _rate(
-        len(items), lambda: [scorer.quick_score(item) for item in items], cold=False
+    figures["one by one, warm caches"] = _rate(
+        len(items), lambda: [scorer.score_now(item) for item in items], cold=False
     )
-    figures["with the report of steps, nothing cached"] = _rate(
+    figures["in one batch, nothing cached"] = _rate(
         len(items), lambda: asyncio.run(StructureScorer().score(items))
     )
     paths = [PathItem(item.problem, item.student_path) for item in items]
@@ -382,23 +383,28 @@ def _forget() -> None:
 
 
 def _profile(scorer: StructureScorer, items: list[ScoreItem]) -> dict[str, float]:
-    """Shares of ``quick_score``'s time by part, measured by calling the parts alone."""
-    from rlkd.quantities.stated import problem_quantities
-    from rlkd.structure.graphs.views import prepare_raw
+    """Shares of ``score_now``'s time by part, measured by calling the parts alone."""
+    from rlkd.structure.decomposers.rules import decompose_text
+    from rlkd.structure.graphs.path_graph import PathGraph
     from rlkd.structure.reading.path import read_path
 
     _forget()
     times = [time.process_time()]
-    quantities = [problem_quantities(item.problem) for item in items]
+    for item in items:
+        read_path(item.student_path, 50_000, 256)
     times.append(time.process_time())
-    raw = [read_path(item.student_path, 50_000, 256) for item in items]
+    structures = [decompose_text(item.student_path, problem=item.problem) for item in items]
     times.append(time.process_time())
-    for item, steps, numbers in zip(items, raw, quantities, strict=True):
-        prepare_raw(item.student_path, steps, numbers)
+    for item, structure in zip(items, structures, strict=True):
+        PathGraph(structure, item.problem)
     times.append(time.process_time())
-    whole = len(items) / _rate(len(items), lambda: [scorer.quick_score(item) for item in items])
-    names = ("reading the problem", "reading the path", "dependency graph")
-    shares = {name: min(1.0, (times[k + 1] - times[k]) / whole) for k, name in enumerate(names)}
+    read, decomposed, graph = (b - a for a, b in itertools.pairwise(times))
+    whole = len(items) / _rate(len(items), lambda: [scorer.score_now(item) for item in items])
+    shares = {
+        "reading the path": read / whole,
+        "steps as data": max(0.0, decomposed - read) / whole,
+        "dependency graph": graph / whole,
+    }
     return shares | {"alignment and score": max(0.0, 1 - sum(shares.values()))}
 
 

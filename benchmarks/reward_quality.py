@@ -75,6 +75,12 @@ def load_pairs(data: Path, half: str, hidden: bool, style: str) -> list[Pair]:
     return pairs
 
 
+def scored(scorer: StructureScorer, item: ScoreItem) -> float | None:
+    """Returns the structure score alone."""
+    found = scorer.score_now(item)
+    return None if found is None else found.structure
+
+
 def _style(path: str, style: str) -> str:
     if style == "marks":
         return path
@@ -206,8 +212,8 @@ def sensitivity_table(data: Path, half: str, style: str) -> dict[str, Any]:
         for name, old, new in _changed(pair, seen, rng):
             if new is None:
                 continue
-            before = scorer.quick_score(ScoreItem(pair.problem, teacher, old))
-            after = scorer.quick_score(ScoreItem(pair.problem, teacher, new))
+            before = scored(scorer, ScoreItem(pair.problem, teacher, old))
+            after = scored(scorer, ScoreItem(pair.problem, teacher, new))
             if before is not None and after is not None:
                 outcomes[name].append((_AS_EXPECTED[EXPECTED[name]](before, after), after))
     return {
@@ -245,7 +251,7 @@ def speed(data: Path) -> dict[str, float]:
         fresh = [ScoreItem(i.problem, i.teachers, i.student_path + " ") for i in items]
         begin = time.process_time()
         for item in fresh:
-            scorer.quick_score(item)
+            scored(scorer, item)
         best = max(best, len(fresh) / (time.process_time() - begin))
     read = time.process_time()
     for item in items:

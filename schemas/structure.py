@@ -2,9 +2,47 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from pydantic import Field, model_validator
 
 from schemas.base import Schema
+
+CHECK = "check"
+"""Kind of a step that verifies earlier ones and finds nothing new."""
+RETRACTED = "retracted"
+"""Kind of a step that a later one takes back and stands in for."""
+
+
+class Calculation(Schema):
+    """One calculation that a path makes, as data: what judges and alignments compare, read off the text once.
+
+    ``She sells 16 - 3 - 4 = 9 eggs`` is value 9, operands (16, 3, 4), operation ``-``, text ``16-3-4=9``.
+
+    Attributes:
+        value: The stated value (computed where none is stated), without the noise of floating point.
+        operands: The numbers, and the stand-ins of variables, that it works from, signs dropped.
+        operation: Its distinct operators, in order of appearance (``*-``).
+        text: How it is shown to people; nothing reads it back.
+        holds: Whether its arithmetic is right.
+        percent: Whether the value was stated as a percentage (and is the fraction here).
+        symbolic: Whether a variable takes part.
+        equation_key: For a solution (``x = 3``) the value that equations equivalent to it have; else ``None``.
+    """
+
+    value: float
+    operands: tuple[float, ...] = ()
+    operation: str = ""
+    text: str = ""
+    holds: bool = True
+    percent: bool = False
+    symbolic: bool = False
+    equation_key: float | None = None
+
+    @cached_property
+    def signature(self) -> tuple[str, tuple[float, ...]] | None:
+        """Operation and sorted operands, which the same calculation in another order shares; ``None`` below two operands."""
+        return (self.operation, tuple(sorted(self.operands))) if len(self.operands) > 1 else None
 
 
 class ReasoningStep(Schema):
@@ -22,7 +60,7 @@ class ReasoningStep(Schema):
         end: Where it ends (exclusive), in code points.
         kind: ``step``; ``check`` where it verifies earlier steps and finds nothing new; ``retracted`` where a later step takes
             it back and stands in its place.
-        calculations: The calculations that it makes, in order, as canonical text (``"16-3-4=9"``).
+        calculations: The calculations that it makes, in order.
     """
 
     index: int = Field(ge=0)
@@ -35,7 +73,7 @@ class ReasoningStep(Schema):
     start: int = Field(default=0, ge=0)
     end: int = Field(default=0, ge=0)
     kind: str = "step"
-    calculations: tuple[str, ...] = ()
+    calculations: tuple[Calculation, ...] = ()
 
 
 class Structure(Schema):

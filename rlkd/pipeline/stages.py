@@ -152,7 +152,7 @@ STAGES: tuple[StageSpec, ...] = (
         "prepare",
         "Each trace decomposed once.",
         "rlkd.structure.stage:decompose_traces",
-        version=2,
+        version=3,
         sections=("structures.decomposer",),
         reads=(Reads("data", _rows_of(*_LEARNED, *_HELD_OUT)), Reads("traces", _TEACHER)),
     ),
@@ -171,7 +171,7 @@ STAGES: tuple[StageSpec, ...] = (
         "train",
         "Is the structure reward worth training on?",
         "rlkd.qualification.stage:qualify",
-        version=2,
+        version=3,
         sections=("structures", "student", "evaluate.batch_size", *(f"qualify.{name}" for name in _MEASURED)),
         reads=(
             Reads("data", _rows_of(*_LEARNED)),
@@ -187,7 +187,7 @@ STAGES: tuple[StageSpec, ...] = (
         "train",
         "GRPO on structure and outcome.",
         "rlkd.training.rl:distil",
-        version=3,
+        version=4,
         sections=("student", "structures", "rewards", "rl"),
         reads=(
             Reads("data", _rows_of(*_LEARNED)),
@@ -204,7 +204,7 @@ STAGES: tuple[StageSpec, ...] = (
         "evaluate",
         "Every checkpoint on held-out problems.",
         "rlkd.evaluation.stage:evaluate",
-        version=3,
+        version=4,
         sections=("student", "structures", "evaluate"),
         reads=(
             Reads("data", _rows_of(*_HELD_OUT)),
@@ -251,6 +251,7 @@ GSRM_STAGES: tuple[StageSpec, ...] = (
         "gsrm",
         "Each path decomposed by the annotator, and checked.",
         "rlkd.gsrm.annotate:annotate_paths",
+        version=2,
         sections=("annotations",),
         reads=(Reads("gsrm_paths", ("paths.jsonl",)),),
     ),
@@ -269,6 +270,7 @@ GSRM_STAGES: tuple[StageSpec, ...] = (
         "gsrm",
         "The GSRM as a decomposer of held-out paths.",
         "rlkd.gsrm.evaluate:evaluate_decomposer",
+        version=2,
         sections=("student", "evaluate"),
         reads=(
             Reads("gsrm_paths", ("paths.jsonl",)),

@@ -58,7 +58,7 @@ def _plain(text: str) -> str:
 
 
 def _numbers(step: ReasoningStep) -> set[float]:
-    text = " ".join((step.sub_problem, step.answer, *step.quantities, *step.calculations))
+    text = " ".join((step.sub_problem, step.answer, *step.quantities, *(c.text for c in step.calculations)))
     return {float(found.replace(",", "")) for found in _NUMBER.findall(text)}
 
 

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from rlkd.structure.build import build_decomposer, build_judge
 from rlkd.structure.interfaces import Decomposer, Judge
+from rlkd.structure.matching.alignment import Alignment
+from rlkd.structure.matching.prefix_rule import PrefixAlignment
+from rlkd.structure.matching.structure_alignment import StructureAlignment
 from rlkd.structure.scorer import StructureScorer
-from schemas.config.structure import CacheConfig, DecomposerConfig, JudgeConfig, StructuresConfig
+from schemas.config.structure import (
+    AlignmentConfig,
+    CacheConfig,
+    DecomposerConfig,
+    JudgeConfig,
+    PrefixAlignmentConfig,
+    StructuresConfig,
+)
 
 
 def make_decomposer(config: DecomposerConfig, cache: CacheConfig | None = None) -> Decomposer:
@@ -24,5 +34,12 @@ def make_scorer(config: StructuresConfig | None = None) -> StructureScorer:
     return StructureScorer(
         make_decomposer(config.decomposer, config.cache),
         make_judge(config.judge, config.cache),
-        config.alignment,
+        make_alignment(config.alignment),
     )
+
+
+def make_alignment(config: AlignmentConfig) -> Alignment:
+    """Makes the alignment that a configuration names."""
+    if isinstance(config, PrefixAlignmentConfig):
+        return PrefixAlignment(config.threshold, config.normalize)
+    return StructureAlignment(config.threshold)

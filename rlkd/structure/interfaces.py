@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from schemas.structure import ReasoningStep, Structure
 
@@ -32,8 +32,7 @@ class PathItem:
     domain: str = "math"
 
 
-@dataclass(frozen=True, slots=True)
-class StepPair:
+class StepPair(NamedTuple):
     """Two steps to compare.
 
     Attributes:
@@ -51,8 +50,7 @@ class StepPair:
     sample: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PairVerdict:
+class PairVerdict(NamedTuple):
     """A judge's answers about two steps, each a probability in [0, 1] (paper, section 3.2).
 
     Attributes:

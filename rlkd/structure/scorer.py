@@ -1,27 +1,25 @@
-"""The structure scorer: decompose the student's path, compare it with the teachers', score in [0, 1]."""
+"""The structure scorer: decompose the student's path, judge its steps against the teachers', compare, score in [0, 1]."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from rlkd.quantities.stated import problem_quantities
-from rlkd.structure.decomposers.rules import RulesDecomposer, answer_of, decompose_text
-from rlkd.structure.graphs.views import Prepared, View, prepare_raw, prepare_structure
-from rlkd.structure.interfaces import Decomposer, Judge, PairVerdict, PathItem, StepPair
-from rlkd.structure.judges.rules import RulesJudge, judge_views
-from rlkd.structure.matching.align import align_prefix
-from rlkd.structure.matching.compare import Comparison, compare_numeric, compare_verdicts, merge_explained
-from rlkd.structure.matching.prefix_rule import PrefixSample, score_prefix
-from rlkd.structure.matching.several_teachers import Place, Walk, other_walks
-from rlkd.structure.reading.path import RawStep, read_path
+from rlkd.completion.base import gather
+from rlkd.structure.decomposers.rules import RulesDecomposer, decompose_text
+from rlkd.structure.graphs.path_graph import PathGraph
+from rlkd.structure.interfaces import Decomposer, Judge, PathItem
+from rlkd.structure.judges.rules import RulesJudge
+from rlkd.structure.matching.alignment import Alignment, Comparison, Sample, Verdicts, Walk
+from rlkd.structure.matching.prefix_rule import PrefixAlignment
+from rlkd.structure.matching.structure_alignment import StructureAlignment
 from schemas.alignment import StepMatch, StructureScore
-from schemas.config.structure import PrefixAlignmentConfig, StructureAlignmentConfig
 from schemas.structure import Structure
 
-_CACHE = 4096
-Matrix = Sequence[Sequence[PairVerdict]]
-"""Verdicts on teacher step i and student step j."""
+Value = TypeVar("Value")
+_REMEMBERED = 4096
+"""Teacher paths whose graphs are kept: a group of completions is compared with the same ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,266 +40,175 @@ class ScoreItem:
 
 
 class StructureScorer:
-    """Scores student paths against teacher structures.
+    """Scores student paths against teacher structures, with any decomposer, judge and alignment.
 
-    With the rules decomposer and judge everything happens in memory; with other backends, all pairs of a batch go
-    to the judge in one call. A fault of a backend makes the score missing (``None``), never zero.
+    A fault of a backend makes the score missing (``None``), never zero.
     """
 
     def __init__(
         self,
         decomposer: Decomposer | None = None,
         judge: Judge | None = None,
-        alignment: PrefixAlignmentConfig | StructureAlignmentConfig | None = None,
+        alignment: Alignment | None = None,
     ) -> None:
         self.decomposer: Decomposer = decomposer or RulesDecomposer()
         self.judge: Judge = judge or RulesJudge()
-        self.alignment = alignment or StructureAlignmentConfig(type="structure")
-        self._teachers: dict[tuple[int, str], tuple[Structure, Prepared]] = {}
-        self._walks: dict[tuple[tuple[int, ...], str], tuple[tuple[Structure, ...], list[Walk]]] = {}
+        self.alignment: Alignment = alignment or StructureAlignment()
+        self._paper = PrefixAlignment(self.alignment.threshold)
+        self._known: dict[tuple[tuple[int, ...], str], tuple[tuple[Structure, ...], _Teachers]] = {}
 
     async def score(self, items: Sequence[ScoreItem]) -> list[StructureScore | None]:
-        """Scores items, in order.
+        """Scores items, in order; the same path against the same teachers once.
 
         Returns:
             The scores; ``None`` (missing) where no teacher has a step or a backend failed.
         """
-        by_rules = isinstance(self.decomposer, RulesDecomposer) and isinstance(self.judge, RulesJudge)
-        if by_rules:
-            return [self.score_now(item) for item in items]
-        paths = [PathItem(item.problem, item.student_path, item.domain) for item in items]
-        if isinstance(self.alignment, PrefixAlignmentConfig) and not isinstance(self.judge, RulesJudge):
-            samples = [PrefixSample(path, item.teachers) for path, item in zip(paths, items, strict=True)]
-            return await score_prefix(samples, self.decomposer, self.judge, self.alignment)
-        structures = await self.decomposer.decompose(paths)
-        return await self._score_structures(items, structures)
-
-    # -- rules only ---------------------------------------------------------------------------------
+        keys = [
+            (item.problem, item.student_path, item.domain, tuple(map(id, item.teachers))) for item in items
+        ]
+        first = dict(zip(keys, items, strict=True))
+        wanted = [(key, item) for key, item in first.items() if any(t.steps for t in item.teachers)]
+        batches = [[pair] for pair in wanted] if self.alignment.stops_early else [wanted]
+        if len(batches) == 1:
+            scored = [await self._score_batch([item for _, item in batches[0]])]
+        else:
+            scored = await gather([self._score_batch([item for _, item in batch]) for batch in batches])
+        found: dict[object, StructureScore | None] = {}
+        for batch, scores in zip(batches, scored, strict=True):
+            found |= dict(zip([key for key, _ in batch], scores, strict=True))
+        return [found.get(key) for key in keys]
 
     def score_now(self, item: ScoreItem) -> StructureScore | None:
-        """Scores one item by rules, at once (see :meth:`score`)."""
-        found = self._by_rules(item)
-        if found is None:
-            return None
-        result, student, raw = found
-        said = [
-            (v.index, v.text, answer_of(item.student_path, s, v))
-            for s, v in zip(raw, student.views, strict=True)
+        """Scores one item at once, without an event loop; only with backends that wait for nothing, as rules do.
+
+        Raises:
+            TypeError: A backend waits for something.
+        """
+        return run_now(self.score([item]))[0]
+
+    async def _score_batch(self, items: Sequence[ScoreItem]) -> list[StructureScore | None]:
+        paths = [PathItem(item.problem, item.student_path, item.domain) for item in items]
+        structures = await self.decomposer.decompose(paths) if paths else []
+        teachers = [self._teachers(item) for item in items]
+        samples = [
+            Sample(known.paths, PathGraph(structure, item.problem), item.problem, item.domain)
+            for item, known, structure in zip(items, teachers, structures, strict=True)
+            if structure is not None
         ]
-        return report(result, said)
-
-    def quick_score(self, item: ScoreItem) -> float | None:
-        """The score alone, by rules, without the report of steps (see :meth:`score`)."""
-        found = self._by_rules(item, prefix=isinstance(self.alignment, PrefixAlignmentConfig))
-        return None if found is None else found[0].structure
-
-    def _by_rules(
-        self, item: ScoreItem, *, prefix: bool = True
-    ) -> tuple[Result, Prepared, list[RawStep]] | None:
-        if not isinstance(self.decomposer, RulesDecomposer) or not isinstance(self.judge, RulesJudge):
-            raise TypeError("scoring at once needs the rules decomposer and judge; use score")
-        problem = problem_quantities(item.problem)
-        teachers = self._prepared(item, problem)
-        if not any(teacher.views for teacher in teachers):
-            return None
-        limits = self.decomposer.config
-        raw = read_path(item.student_path, limits.max_chars, limits.max_steps)
-        student = prepare_raw(item.student_path, raw, problem, item.problem)
-        return self._compare(item, teachers, student, None, prefix=prefix), student, raw
-
-    # -- any backend --------------------------------------------------------------------------------
-
-    async def _score_structures(
-        self, items: Sequence[ScoreItem], structures: Sequence[Structure | None]
-    ) -> list[StructureScore | None]:
-        pairs: list[StepPair] = []
-        starts: list[int] = []
-        for number, (item, structure) in enumerate(zip(items, structures, strict=True)):
-            starts.append(len(pairs))
-            if structure is None:
-                continue
-            for teacher in () if isinstance(self.judge, RulesJudge) else item.teachers:
-                pairs += [
-                    StepPair(t, s, item.problem, item.domain, number)
-                    for t in teacher.steps
-                    for s in structure.steps
-                ]
-        verdicts = [] if isinstance(self.judge, RulesJudge) or not pairs else await self.judge.judge(pairs)
+        asked = iter(zip(samples, await self.alignment.ask(self.judge, samples), strict=True))
         scores: list[StructureScore | None] = []
-        for item, structure, start in zip(items, structures, starts, strict=True):
-            scores.append(None if structure is None else self._score_item(item, structure, verdicts, start))
+        for known, structure in zip(teachers, structures, strict=True):
+            if structure is None:
+                scores.append(None)
+                continue
+            sample, verdicts = next(asked)
+            scores.append(None if verdicts is None else self._compare(known, sample, verdicts))
         return scores
 
-    def _score_item(
-        self, item: ScoreItem, structure: Structure, verdicts: Sequence[PairVerdict | None], start: int
-    ) -> StructureScore | None:
-        problem = problem_quantities(item.problem)
-        teachers = self._prepared(item, problem)
-        if not any(teacher.views for teacher in teachers):
-            return None
-        student = prepare_structure(structure, problem)
-        matrices: list[list[list[PairVerdict]]] | None = None if isinstance(self.judge, RulesJudge) else []
-        for teacher in teachers if matrices is not None else ():
-            matrix: list[list[PairVerdict]] = []
-            for _ in teacher.views:
-                row = verdicts[start : start + len(student.views)]
-                start += len(student.views)
-                if any(verdict is None for verdict in row):
-                    return None
-                matrix.append([verdict for verdict in row if verdict is not None])
-            if matrices is not None:
-                matrices.append(matrix)
-        result = self._compare(item, teachers, student, matrices)
-        return report(result, [(s.index, s.sub_problem, s.answer) for s in structure.steps])
-
-    # -- shared -------------------------------------------------------------------------------------
-
-    def _prepared(self, item: ScoreItem, problem: tuple[float, ...]) -> list[Prepared]:
-        found: list[Prepared] = []
-        for structure in item.teachers:
-            key = (id(structure), item.problem)
-            known = self._teachers.get(key)
-            if known is None or known[0] is not structure:
-                if len(self._teachers) >= _CACHE:
-                    self._teachers.clear()
-                known = (structure, prepare_structure(structure, problem))
-                self._teachers[key] = known
-            found.append(known[1])
-        return found
-
-    def _other_walks(self, item: ScoreItem, teachers: list[Prepared]) -> list[Walk]:
-        """Walks through the merged graph of several teacher paths; the paper's rule knows single paths only."""
-        if len(teachers) < 2 or isinstance(self.alignment, PrefixAlignmentConfig):
-            return []
+    def _teachers(self, item: ScoreItem) -> _Teachers:
+        """Returns the graphs of an item's teachers, remembered."""
         key = (tuple(map(id, item.teachers)), item.problem)
-        known = self._walks.get(key)
+        known = self._known.get(key)
         if known is None or any(a is not b for a, b in zip(known[0], item.teachers, strict=True)):
-            if len(self._walks) >= _CACHE:
-                self._walks.clear()
-            known = (item.teachers, other_walks(item.teachers, teachers, problem_quantities(item.problem)))
-            self._walks[key] = known
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            paths = [PathGraph(structure, item.problem) for structure in item.teachers]
+            known = item.teachers, _Teachers(paths, self.alignment.walks(paths))
+            self._known[key] = known
         return known[1]
 
-    def _compare(
-        self,
-        item: ScoreItem,
-        teachers: list[Prepared],
-        student: Prepared,
-        matrices: Sequence[Matrix] | None,
-        *,
-        prefix: bool = True,
-    ) -> Result:
-        """Compares with every teacher path, and with the other walks through their graph; the best counts.
-
-        Without ``prefix`` the paper's rule is left out, which saves its time.
-        """
-        found: list[Result] = []
-        prefixes = [0.0]
-        for k, teacher in enumerate(teachers):
-            if teacher.views:
-                matrix = matrices[k] if matrices is not None else None
-                bounded, unbounded = self._prefix(teacher, student, matrix) if prefix else (0.0, 0.0)
-                prefixes.append(bounded)
-                score = bounded if getattr(self.alignment, "normalize", True) else unbounded
-                origin = [(k, i) for i in range(len(teacher.views))]
-                found.append(
-                    Result(score, 0.0, origin, self._against(teacher, student, item.problem, matrix))
-                )
-        for walk in self._other_walks(item, teachers):
-            rows = [matrices[k][i] for k, i in walk.origin] if matrices is not None else None
-            found.append(
-                Result(0.0, 0.0, walk.origin, self._against(walk.prepared, student, item.problem, rows))
-            )
-        merge_explained([result.comparison for result in found])
-        if not isinstance(self.alignment, PrefixAlignmentConfig):
-            for result in found:
-                result.structure = result.comparison.score()
+    def _compare(self, known: _Teachers, sample: Sample, verdicts: Sequence[Verdicts]) -> StructureScore:
+        """Compares with every teacher's path, and with the other walks through their graph; the best counts."""
+        walks = [
+            Walk(teacher, tuple((k, i) for i in range(len(teacher.steps))))
+            for k, teacher in enumerate(known.paths)
+            if teacher.steps
+        ]
+        walks += known.walks
+        student = sample.student
+        found = [
+            self.alignment.compare(walk.path, student, _of_walk(walk, verdicts, len(student.steps)))
+            for walk in walks
+        ]
+        self.alignment.combine(found)
         best = max(
-            found, key=lambda result: result.structure
+            range(len(found)), key=lambda i: found[i].value
         )  # the first of equals; a teacher's own path before walks
-        best.prefix = max(prefixes)
-        return best
-
-    def _against(
-        self, teacher: Prepared, student: Prepared, problem: str, matrix: Matrix | None
-    ) -> Comparison:
-        if matrix is None and teacher.graph.units:
-            return compare_numeric(teacher, student, problem)
-        full = matrix if matrix is not None else self._matrix(teacher, student)
-        return compare_verdicts(teacher, student, full, self.alignment.threshold, problem)
-
-    def _matrix(self, teacher: Prepared, student: Prepared) -> list[list[PairVerdict]]:
-        return [[self._judge_now(t, s) for s in student.views] for t in teacher.views]
-
-    def _judge_now(self, teacher: View, student: View) -> PairVerdict:
-        return judge_views(
-            teacher, student, isinstance(self.judge, RulesJudge) and self.judge.config.symbolic
+        prefix = max(
+            self._paper.compare(teacher, student, verdicts[k]).value for k, teacher in enumerate(known.paths)
         )
-
-    def _prefix(
-        self, teacher: Prepared, student: Prepared, matrix: Sequence[Sequence[PairVerdict]] | None
-    ) -> tuple[float, float]:
-        threshold = self.alignment.threshold
-        rows: list[list[PairVerdict]] = []
-        for i, view in enumerate(teacher.views):
-            if i >= len(student.views):
-                break
-            verdict = matrix[i][i] if matrix is not None else self._judge_now(view, student.views[i])
-            rows.append([verdict] * (i + 1))
-            if verdict.p_intent < threshold:
-                break
-        total, _ = align_prefix(rows, threshold, normalize=False)
-        return total / len(teacher.views), total
+        return report(found[best], prefix, walks[best], student)
 
 
-@dataclass(slots=True)
-class Result:
-    """The best comparison.
+@dataclass(frozen=True, slots=True)
+class _Teachers:
+    """The teachers of an item.
 
     Attributes:
-        structure: The score.
-        prefix: The paper's rule.
-        origin: For each step of the reference that it was reached with, the teacher path and the step there.
-        comparison: How the steps were matched.
+        paths: Their paths.
+        walks: Further reference paths that they make together.
     """
 
-    structure: float
-    prefix: float
-    origin: Sequence[Place]
-    comparison: Comparison
+    paths: list[PathGraph]
+    walks: list[Walk]
 
 
-def report(result: Result, said: Sequence[tuple[int, str, str]]) -> StructureScore:
-    """Writes a result out, step by step.
+def _of_walk(walk: Walk, verdicts: Sequence[Verdicts], steps: int) -> Verdicts:
+    """Returns the verdicts on a reference path's steps, each from the teacher path that the step is from."""
+    teachers = {k for k, _ in walk.origin}
+    if len(teachers) == 1 and walk.origin == tuple((walk.origin[0][0], i) for i in range(len(walk.origin))):
+        return verdicts[walk.origin[0][0]]
+    return {
+        (i, j): verdict
+        for i, (k, step) in enumerate(walk.origin)
+        for j in range(steps)
+        if (verdict := verdicts[k].get((step, j))) is not None
+    }
 
-    Args:
-        result: The best comparison.
-        said: Index, sub-problem and answer of each step of the student.
-    """
+
+def report(found: Comparison, prefix: float, reference: Walk, student: PathGraph) -> StructureScore:
+    """Writes a comparison out, step by step."""
     rows: list[StepMatch] = []
-    for (index, sub_problem, answer), match in zip(said, result.comparison.steps, strict=True):
+    for step, match in zip(student.steps, found.steps, strict=True):
         if match is None:
-            rows.append(StepMatch(index=index, sub_problem=sub_problem, answer=answer))
+            rows.append(StepMatch(index=step.index, sub_problem=step.sub_problem, answer=step.answer))
             continue
+        path, index = reference.origin[match[0]]
+        verdict = match[1]
         rows.append(
             StepMatch(
-                index=index,
-                sub_problem=sub_problem,
-                answer=answer,
-                teacher_path=result.origin[match[0]][0],
-                teacher_step=result.origin[match[0]][1],
-                p_intent=match[1].p_intent,
-                p_sub_problem=match[1].p_sub_problem,
-                p_answer=match[1].p_answer,
+                index=step.index,
+                sub_problem=step.sub_problem,
+                answer=step.answer,
+                teacher_path=path,
+                teacher_step=index,
+                p_intent=verdict.p_intent,
+                p_sub_problem=verdict.p_sub_problem,
+                p_answer=verdict.p_answer,
             )
         )
     return StructureScore(
-        structure=result.structure,
-        prefix=result.prefix,
-        teacher_steps=len(result.origin),
-        student_steps=len(said),
+        structure=found.value,
+        prefix=prefix,
+        teacher_steps=len(reference.origin),
+        student_steps=len(student.steps),
         steps=tuple(rows),
     )
+
+
+def run_now(coroutine: Coroutine[Any, Any, Value]) -> Value:
+    """Runs a coroutine that waits for nothing to its end, without an event loop.
+
+    Raises:
+        TypeError: It waits for something.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        value: Value = end.value
+        return value
+    coroutine.close()
+    raise TypeError("scoring at once needs backends that wait for nothing, as rules do; use score")
 
 
 def score_paths(

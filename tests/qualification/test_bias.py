@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from rlkd.qualification.bias import certainly_different, unrelated_pairs, yes_bias
 from rlkd.structure.decomposers.rules import decompose_text
 from rlkd.structure.interfaces import PairVerdict, StepPair
-from schemas.structure import ReasoningStep
+from schemas.structure import Calculation, ReasoningStep
 
 STEP = ReasoningStep(
-    index=0, sub_problem="How many eggs?", answer="9", quantities=("16", "7"), calculations=("16-7=9",)
+    index=0,
+    sub_problem="How many eggs?",
+    answer="9",
+    quantities=("16", "7"),
+    calculations=(Calculation(value=9, text="16-7=9"),),
 )
 
 
@@ -19,7 +23,7 @@ def other(**changes: object) -> ReasoningStep:
         "sub_problem": "What is the price?",
         "answer": "30",
         "quantities": ("5", "6"),
-        "calculations": ("5*6=30",),
+        "calculations": (Calculation(value=30, text="5*6=30"),),
     }
     return STEP.model_copy(update={**values, **changes})
 
@@ -29,7 +33,7 @@ def test_steps_are_certainly_different_where_they_share_nothing() -> None:
     assert not certainly_different(STEP, other(sub_problem="how many  EGGS?"))
     assert not certainly_different(STEP, other(answer="9"))
     assert not certainly_different(STEP, other(quantities=("7", "6")))
-    assert not certainly_different(STEP, other(calculations=("5*6=30", "30+16=46")))
+    assert not certainly_different(STEP, other(calculations=(Calculation(value=46, text="30+16=46"),)))
     assert not certainly_different(STEP, other(answer="9.0 dollars"))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rlkd.quantities.amounts import same_measure
-from rlkd.structure.graphs.views import View
-from rlkd.structure.judges.rules import judge_views
+from rlkd.structure.judges.rules import judge_steps
+from schemas.structure import ReasoningStep
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,11 @@ def test_amounts(a: str, b: str, same: bool | None) -> None:
 
 def test_the_judge_compares_amounts() -> None:
     def answer(teacher: str, student: str) -> float:
-        step = "How long does it take?"
-        return judge_views(View(0, [], step, answer=teacher), View(0, [], step, answer=student)).p_answer
+        steps = [
+            ReasoningStep(index=0, sub_problem="How long does it take?", answer=said)
+            for said in (teacher, student)
+        ]
+        return judge_steps(*steps).p_answer
 
     assert answer("90 minutes", "1.5 hours.") == 1.0
     assert answer("90 minutes", "90 hours") == 0.0

@@ -14,8 +14,9 @@ from rlkd.structure.decomposers.rules import RulesDecomposer, decompose_text
 from rlkd.structure.factory import make_scorer
 from rlkd.structure.interfaces import PairVerdict, PathItem, StepPair
 from rlkd.structure.judges.rules import RulesJudge
+from rlkd.structure.matching.prefix_rule import PrefixAlignment
 from rlkd.structure.scorer import ScoreItem, StructureScorer, score_paths
-from schemas.config.structure import PrefixAlignmentConfig, RulesJudgeConfig, StructuresConfig
+from schemas.config.structure import RulesJudgeConfig, StructuresConfig
 from schemas.structure import ReasoningStep, Structure
 
 PROBLEM = "Ducks lay 16 eggs. She eats three and bakes with four. She sells the rest for $2 each."
@@ -171,7 +172,7 @@ def test_paths_in_words_are_compared_by_wording() -> None:
 
 
 def test_prefix_as_the_chosen_alignment() -> None:
-    scorer = StructureScorer(alignment=PrefixAlignmentConfig(type="prefix", normalize=False))
+    scorer = StructureScorer(alignment=PrefixAlignment(normalize=False))
     found = score_paths(PROBLEM, [TEACHER], TEACHER, scorer)
     assert found is not None and (found.structure, found.prefix) == (2.0, 1.0)
     found = score_paths(PROBLEM, [TEACHER], SPLIT, scorer)
@@ -200,7 +201,7 @@ def test_scores_items_in_order_and_the_same_either_way() -> None:
     teacher = (decompose_text(TEACHER, problem=PROBLEM),)
     items = [ScoreItem(PROBLEM, teacher, s) for s in (SPLIT, WRONG, "", TEACHER)]
     found = asyncio.run(scorer.score(items))
-    assert [f is not None and f.structure for f in found] == [scorer.quick_score(i) for i in items]
+    assert found == [scorer.score_now(item) for item in items]
 
 
 class _Failing:
@@ -218,16 +219,22 @@ class _Failing:
 
 def test_faults_are_missing_never_zero() -> None:
     teacher = (decompose_text(TEACHER, problem=PROBLEM),)
-    items = [ScoreItem(PROBLEM, teacher, s) for s in (SPLIT, SPLIT, WRONG)]
+    items = [ScoreItem(PROBLEM, teacher, s) for s in (SPLIT, TEACHER, WRONG)]
     found = asyncio.run(StructureScorer(decomposer=_Failing()).score(items))
     assert [f is None for f in found] == [False, True, False]
     found = asyncio.run(StructureScorer(judge=_Failing()).score(items))
     assert [f is None for f in found] == [False, False, True]
 
 
-def test_scoring_at_once_needs_rules() -> None:
+def test_scoring_at_once_needs_backends_that_wait_for_nothing() -> None:
+    class Slow(_Failing):
+        async def judge(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
+            await asyncio.sleep(0)
+            return await super().judge(pairs)
+
+    teacher = (decompose_text(TEACHER, problem=PROBLEM),)
     with pytest.raises(TypeError, match="use score"):
-        StructureScorer(judge=_Failing()).quick_score(ScoreItem(PROBLEM, (), SPLIT))
+        StructureScorer(judge=Slow()).score_now(ScoreItem(PROBLEM, teacher, SPLIT))
 
 
 HOSTILE = {

@@ -8,7 +8,8 @@ from typing import Any
 
 from rlkd.quantities.numbers import canonical, parse_number
 from rlkd.structure.reading.inline_arithmetic import find_calculations
-from schemas.structure import ReasoningStep
+from rlkd.structure.reading.path import read_calculations
+from schemas.structure import Calculation, ReasoningStep
 
 MAX_STEPS = 512
 """More steps than this are no decomposition but a model that repeats itself."""
@@ -156,22 +157,23 @@ def make_step(index: int, row: dict[str, Any], span: tuple[int, int]) -> Reasoni
     )
 
 
-def _calculations(quote: str, quantities: tuple[str, ...], operation: str, answer: str) -> tuple[str, ...]:
-    """The calculations that a step quotes; else the one that its quantities, operation and answer make.
+def _calculations(
+    quote: str, quantities: tuple[str, ...], operation: str, answer: str
+) -> tuple[Calculation, ...]:
+    """Returns the calculations that a step quotes; else the one that its quantities, operation and answer make.
 
     With them the judges that compare values work on generated structures as they do on read ones.
     """
-    found = find_calculations(quote)
+    found = read_calculations(quote)
     if found:
-        return tuple(quote[calc.start : calc.end].strip() for calc in found)
+        return tuple(calc.finished() for calc in found)
     value = _quantity(answer)
     if operation not in ("+", "-", "*", "/") or len(quantities) < 2:
         return ()
     if not all(_NUMBER.fullmatch(part) for part in (*quantities, value)):
         return ()
-    made = f"{operation.join(quantities)}={value}"
-    calculations = find_calculations(made)
-    return (made,) if len(calculations) == 1 and calculations[0].holds else ()
+    made = find_calculations(f"{operation.join(quantities)}={value}")
+    return (made[0].finished(),) if len(made) == 1 and made[0].holds else ()
 
 
 def _quantity(text: str) -> str:

@@ -7,14 +7,16 @@ import re
 from collections.abc import Sequence
 
 from rlkd.quantities.numbers import canonical
+from rlkd.quantities.signs import plain_signs, plain_text
 from rlkd.quantities.stated import problem_quantities
-from rlkd.structure.graphs.views import Prepared, View, prepare_raw
+from rlkd.structure.graphs.graph import build_graph, step_dependencies
 from rlkd.structure.interfaces import PathItem
-from rlkd.structure.reading.path import MAX_CHARS, MAX_STEPS, RawStep, read_path
+from rlkd.structure.reading.claims import CLAIM_STOP, THEREFORE, premises_of
+from rlkd.structure.reading.path import MAX_CHARS, MAX_STEPS, RawStep, read_path, step_texts
 from schemas.config.structure import CacheConfig, RulesDecomposerConfig
-from schemas.structure import ReasoningStep, Structure
+from schemas.structure import CHECK, RETRACTED, Calculation, ReasoningStep, Structure
 
-VERSION = "rules@2"
+VERSION = "rules@3"
 _UNIT = re.compile(r" ?([A-Za-z]{2,20})")
 _RESULT = re.compile(r" *[$£€]?-?\d[\d,]*(?:\.\d+)?\s?%?")
 
@@ -32,56 +34,59 @@ def decompose_text(
         max_steps: Steps that are read.
 
     Returns:
-        The structure; without steps where the path has none.
+        The structure; without steps where the path has none. Its texts are in plain signs (``１２ ∗ ５`` is ``12 * 5``), its
+        spans point into the path as it is.
     """
-    raw = read_path(path, max_chars, max_steps)
-    prepared = prepare_raw(path, raw, problem_quantities(problem), problem)
-    return Structure(
-        steps=describe_steps(path, raw, prepared),
-        decomposer=VERSION,
-        path_sha256=hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest(),
+    plain = plain_text(path[:max_chars])
+    text = plain.text
+    problem = plain_signs(problem)
+    raw = read_path(text, len(text), max_steps)
+    made = [tuple(calc.finished() for calc in step.calcs) for step in raw]
+    texts = [step_texts(text, step, problem) for step in raw]
+    depends, premises = _dependencies(raw, made, [said for _, _, said in texts], problem)
+    spans = [plain.span(step.start, step.end) for step in raw]
+    steps = tuple(
+        ReasoningStep(
+            index=i,
+            meta=meta,
+            sub_problem=sub_problem,
+            answer=_answer_of(text, step) if step.calcs else said,
+            quantities=premises[i]
+            or tuple(dict.fromkeys(q for calc in step.calcs for q in calc.quantities())),
+            operation=THEREFORE
+            if premises[i]
+            else "".join(dict.fromkeys(op for calc in step.calcs for op in calc.ops)),
+            depends_on=tuple(depends[i]),
+            start=span[0],
+            end=span[1],
+            kind=step.kind,
+            calculations=made[i],
+        )
+        for i, (step, (meta, sub_problem, said), span) in enumerate(zip(raw, texts, spans, strict=True))
     )
+    digest = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
+    return Structure(steps=steps, decomposer=VERSION, path_sha256=digest)
 
 
-def describe_steps(path: str, raw: Sequence[RawStep], prepared: Prepared) -> tuple[ReasoningStep, ...]:
-    """The full form of the steps that were read.
-
-    Args:
-        path: The path that they were read from.
-        raw: The steps.
-        prepared: The same steps, prepared with the problem's text.
-    """
-    both = zip(raw, prepared.views, prepared.depends, strict=True)
-    return tuple(_describe(path, step, view, depends) for step, view, depends in both)
-
-
-def _describe(path: str, step: RawStep, view: View, depends: list[int]) -> ReasoningStep:
-    answer = answer_of(path, step, view)
-    if not step.calcs:
-        return ReasoningStep(
-            index=view.index, meta=view.meta, sub_problem=view.text, answer=answer,
-            quantities=view.quantities, operation=view.operation, depends_on=tuple(depends), start=step.start, end=step.end, kind=step.kind,
-        )  # fmt: skip
-    operands = tuple(dict.fromkeys(q for c in step.calcs for q in c.quantities()))
-    return ReasoningStep(
-        index=view.index,
-        meta=view.meta,
-        sub_problem=view.text,
-        answer=answer,
-        quantities=operands,
-        operation="".join(dict.fromkeys("".join(c.ops for c in step.calcs))),
-        depends_on=tuple(depends),
-        start=step.start,
-        end=step.end,
-        kind=step.kind,
-        calculations=tuple(c.render() for c in step.calcs),
-    )
+def _dependencies(
+    raw: Sequence[RawStep], made: Sequence[Sequence[Calculation]], texts: Sequence[str], problem: str
+) -> tuple[Sequence[Sequence[int]], Sequence[tuple[str, ...]]]:
+    """Returns for each step the earlier ones that it uses; in a path in words with the claims that it follows from."""
+    finding = [
+        (i, calculation)
+        for i, step in enumerate(raw)
+        if step.kind not in (CHECK, RETRACTED)
+        for calculation in made[i]
+    ]
+    if any(made):
+        graph = build_graph(finding, problem_quantities(problem))
+        return step_dependencies(graph, len(raw)), [()] * len(raw)
+    depends = premises_of(texts, CLAIM_STOP)
+    return depends, [tuple(texts[k] for k in own) for own in depends]
 
 
-def answer_of(path: str, step: RawStep, view: View) -> str:
-    """What a step that was read answers: the result of its last calculation with its unit, or what it claims."""
-    if not step.calcs:
-        return view.answer
+def _answer_of(path: str, step: RawStep) -> str:
+    """Returns the result of a step's last calculation with its unit."""
     calc = step.calcs[-1]
     if calc.source and calc.symbolic:
         return calc.source

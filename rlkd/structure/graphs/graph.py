@@ -1,6 +1,6 @@
 """The graph of a path: which calculation uses the result of which, and what is open at its end.
 
-A *unit* is one calculation. Its operands are either results of earlier units (edges) or base quantities
+A *node* is one calculation. Its operands are either results of earlier nodes (edges) or base quantities
 (from the problem, or brought in). The *frontier* is every result that nothing uses yet: with the quantities
 that are left over, it is what the next step can start from.
 """
@@ -11,121 +11,64 @@ from collections.abc import Sequence
 
 from rlkd.quantities.numbers import same_value
 from rlkd.quantities.stated import UNIT_CONSTANTS
+from schemas.structure import Calculation
 
 
-class Unit:
-    """One calculation of a path.
+class Node:
+    """A calculation in the graph of its path.
 
     Attributes:
-        step: Index of the step that holds it.
-        value: Its stated value.
-        operands: The numbers of its expression, signs dropped.
-        ops: Its distinct operators.
-        holds: Whether its arithmetic is right.
-        percent: Whether the value was stated as a percentage.
-        symbolic: Whether a variable takes part.
-        deps: Earlier units whose values it uses.
+        step: Index of the step that makes it.
+        calculation: The calculation.
+        value: Its value.
+        deps: Earlier nodes whose values it uses.
         sure: Those of ``deps`` whose values the problem does not state as well.
-        ahead: Later units whose values it uses already (out of order).
-        base: Operands that no unit gave.
-        key: The value, rounded for quick comparison.
-        whole: Whether the value is a whole number.
-        signature: Operation and sorted operands; ``None`` where there are not at least two.
-        alias: For ``x = 3`` the key of that equation; else 0.
+        ahead: Later nodes whose values it uses already (out of order).
+        base: Operands that no node gave.
     """
 
-    __slots__ = (
-        "ahead",
-        "alias",
-        "base",
-        "deps",
-        "holds",
-        "key",
-        "operands",
-        "ops",
-        "percent",
-        "signature",
-        "step",
-        "sure",
-        "symbolic",
-        "value",
-        "whole",
-    )  # fmt: skip
+    __slots__ = ("ahead", "base", "calculation", "deps", "step", "sure", "value")
 
-    def __init__(
-        self, step: int, value: float, operands: tuple[float, ...], ops: str, holds: bool = True, percent: bool = False,
-        symbolic: bool = False,
-    ) -> None:  # fmt: skip
+    def __init__(self, step: int, calculation: Calculation) -> None:
         self.step = step
-        key = round(value, 6) if value % 1.0 else value
-        self.value = value = key if key else value
-        self.operands = operands
-        self.ops = ops
-        self.holds = holds
-        self.percent = percent
-        self.symbolic = symbolic
+        self.calculation = calculation
+        self.value = calculation.value
         self.deps: list[int] = []
         self.sure: list[int] = []
         self.ahead: list[int] = []
         self.base: list[float] = []
-        self.key = key
-        self.whole = not value % 1.0
-        self.alias = 0.0
-        self.signature = (ops, sorted(operands)) if len(operands) > 1 else None
 
 
 class Graph:
-    """The units of a path in order, with their uses.
+    """The calculations of a path in order, with their uses.
 
     Attributes:
-        units: Distinct units: a repeated calculation is kept once.
-        uses: For each unit, the later units that use its value.
-        dropped: For each dropped unit ``(step, unit that it repeats or -1)``.
-        continuations: What :mod:`rlkd.structure.matching.next_results` found to be possible next, by the quantities left over.
+        nodes: Distinct calculations: a repeated one is kept once.
+        uses: For each node, the later nodes that use its value.
+        dropped: For each dropped calculation ``(step, node that it repeats or -1)``.
     """
 
-    __slots__ = ("_whole", "continuations", "dropped", "units", "uses")
+    __slots__ = ("dropped", "nodes", "uses")
 
     def __init__(self) -> None:
-        self.units: list[Unit] = []
+        self.nodes: list[Node] = []
         self.uses: list[list[int]] = []
         self.dropped: list[tuple[int, int]] = []
-        self.continuations: dict[tuple[float, ...], tuple[set[float], dict[str, set[float]]]] = {}
-        self._whole: tuple[list[float], list[float], bool] | None = None
 
-    def whole(self) -> tuple[list[float], list[float], bool]:
-        """Frontier, base and whether it ends in algebra, of all units; found once, since a teacher's path is compared often."""
-        if self._whole is None:
-            self._whole = self.frontier(), self.base(), self.ends_in_algebra()
-        return self._whole
+    def frontier(self) -> list[float]:
+        """Returns the values that no node uses."""
+        return [node.value for node, used in zip(self.nodes, self.uses, strict=True) if not used]
 
-    def frontier(self, relevant: Sequence[bool] | None = None) -> list[float]:
-        """Values that no (relevant) unit uses."""
-        if relevant is None:
-            return [u.value for u, used in zip(self.units, self.uses, strict=True) if not used]
-        return [
-            u.value
-            for i, (u, used) in enumerate(zip(self.units, self.uses, strict=True))
-            if relevant[i] and not any(relevant[j] for j in used)
-        ]
-
-    def ends_in_algebra(self, relevant: Sequence[bool] | None = None) -> bool:
-        """Whether an equation in variables is open among the (relevant) units."""
+    def ends_in_algebra(self) -> bool:
+        """Returns whether an equation in variables is open."""
         return any(
-            unit.symbolic and unit.ops[-1:] == "=" and not used
-            for i, (unit, used) in enumerate(zip(self.units, self.uses, strict=True))
-            if relevant is None or relevant[i]
+            node.calculation.symbolic and node.calculation.operation.endswith("=") and not used
+            for node, used in zip(self.nodes, self.uses, strict=True)
         )
 
-    def base(self, relevant: Sequence[bool] | None = None) -> list[float]:
-        """Quantities that the (relevant) units use and that none of them found, repeats kept."""
-        found: list[float] = []
-        for i, unit in enumerate(self.units):
-            if relevant is None or relevant[i]:
-                found += unit.base
-                if relevant is not None:
-                    found += [self.units[d].value for d in (*unit.deps, *unit.ahead) if not relevant[d]]
-        return found
+    def base(self) -> list[float]:
+        """Returns the quantities that the nodes use and that none of them found, repeats kept."""
+        return [quantity for node in self.nodes for quantity in node.base]
 
 
 def find_value(value: float, values: Sequence[float]) -> int:
@@ -141,80 +84,81 @@ def find_value(value: float, values: Sequence[float]) -> int:
     return -1
 
 
-def build_graph(units: Sequence[Unit], problem: Sequence[float]) -> Graph:
-    """Links units through the values that they share.
+def build_graph(calculations: Sequence[tuple[int, Calculation]], problem: Sequence[float]) -> Graph:
+    """Links the calculations of a path through the values that they share.
 
-    An operand is the result of the latest earlier unit with that value, unless the problem states the same
-    number and that result is already used. A unit that repeats an earlier one, or that only restates one of its
+    An operand is the result of the latest earlier calculation with that value, unless the problem states the same
+    number and that result is already used. A calculation that repeats an earlier one, or that only restates one of its
     operands (``20 x 1 = 20``), is dropped: it changes nothing.
 
     Args:
-        units: In the order of the path.
+        calculations: Each with the index of its step, in the order of the path; without those of checks and retracted steps.
         problem: Quantities that the problem states.
     """
     graph = Graph()
-    kept = graph.units
+    kept = graph.nodes
     values: list[float] = []
     previous_symbolic = -1
-    for unit in units:
-        repeat = _repeat_of(unit, kept, problem)
+    for step, calculation in calculations:
+        repeat = _repeat_of(calculation, values, kept, problem)
         if repeat is not None:
-            graph.dropped.append((unit.step, repeat))
+            graph.dropped.append((step, repeat))
             continue
-        deps: list[int] = []
-        sure: list[int] = []
-        base: list[float] = []
-        for operand in unit.operands:
-            j = find_value(operand, values) if values else -1
-            if j < 0 and operand != 0 and values:
-                j = find_value(-operand, values)
-            given = j >= 0 and find_value(operand, problem) >= 0
-            if j >= 0 and not (given and graph.uses[j]):
-                if j not in deps:
-                    deps.append(j)
-                if not given and j not in sure:
-                    sure.append(j)
-            else:
-                base.append(operand)
-        if unit.symbolic:
-            if previous_symbolic >= 0 and previous_symbolic not in deps:
-                deps.append(previous_symbolic)
+        node = Node(step, calculation)
+        _link_operands(node, graph, values, problem)
+        if calculation.symbolic:
+            if previous_symbolic >= 0 and previous_symbolic not in node.deps:
+                node.deps.append(previous_symbolic)
             previous_symbolic = len(kept)
-        index = len(kept)
-        for j in deps:
+        for j in node.deps:
             for k, value in enumerate(values):
                 if value == values[j]:  # of equal results none stays open, whichever was meant
-                    graph.uses[k].append(index)
-        unit.deps, unit.sure, unit.base = deps, sure, base
-        kept.append(unit)
-        values.append(unit.value)
+                    graph.uses[k].append(len(kept))
+        kept.append(node)
+        values.append(node.value)
         graph.uses.append([])
     _link_ahead(graph, values, problem)
     return graph
 
 
+def _link_operands(node: Node, graph: Graph, values: list[float], problem: Sequence[float]) -> None:
+    """Links each operand of a new node to the earlier node that gives it, or counts it among the base quantities."""
+    for operand in node.calculation.operands:
+        j = find_value(operand, values) if values else -1
+        if j < 0 and operand != 0 and values:
+            j = find_value(-operand, values)
+        given = j >= 0 and find_value(operand, problem) >= 0
+        if j >= 0 and not (given and graph.uses[j]):
+            if j not in node.deps:
+                node.deps.append(j)
+            if not given and j not in node.sure:
+                node.sure.append(j)
+        else:
+            node.base.append(operand)
+
+
 def _link_ahead(graph: Graph, values: list[float], problem: Sequence[float]) -> None:
-    """Links operands that neither the problem nor an earlier unit gives to the later unit that does."""
-    for i, unit in enumerate(graph.units):
-        for operand in unit.base:
+    """Links operands that neither the problem nor an earlier node gives to the later node that does."""
+    for i, node in enumerate(graph.nodes):
+        for operand in node.base:
             if operand in UNIT_CONSTANTS or find_value(operand, problem) >= 0:
                 continue
             j = find_value(operand, values[i + 1 :])
-            if j >= 0 and i + 1 + j not in unit.ahead and not _comes_from(graph, i + 1 + j, i):
-                unit.ahead.append(i + 1 + j)
+            if j >= 0 and i + 1 + j not in node.ahead and not _comes_from(graph, i + 1 + j, i):
+                node.ahead.append(i + 1 + j)
                 graph.uses[i + 1 + j].append(i)
-        if unit.ahead:
-            given = [values[j] for j in unit.ahead]
-            unit.base = [x for x in unit.base if find_value(x, given) < 0]
+        if node.ahead:
+            given = [values[j] for j in node.ahead]
+            node.base = [x for x in node.base if find_value(x, given) < 0]
 
 
 def _comes_from(graph: Graph, late: int, early: int) -> bool:
-    """Whether a unit uses an earlier one, directly or through others."""
+    """Returns whether a node uses an earlier one, directly or through others."""
     seen: set[int] = set()
     open_ = [late]
     while open_:
-        unit = graph.units[open_.pop()]
-        for d in (*unit.deps, *unit.ahead):
+        node = graph.nodes[open_.pop()]
+        for d in (*node.deps, *node.ahead):
             if d == early:
                 return True
             if d not in seen:
@@ -223,31 +167,46 @@ def _comes_from(graph: Graph, late: int, early: int) -> bool:
     return False
 
 
-def _repeat_of(unit: Unit, kept: list[Unit], problem: Sequence[float]) -> int | None:
-    """The unit that one repeats; -1 where it restates a given number, ``None`` where it is new."""
-    operands = unit.operands
-    value = unit.value
-    if (
-        not unit.symbolic
-        and len(operands) == 2
-        and unit.ops in "*/+-"
-        and (operands[0] == value or operands[1] == value)
-    ):
+def _repeat_of(
+    new: Calculation, values: Sequence[float], kept: Sequence[Node], problem: Sequence[float]
+) -> int | None:
+    """Returns the node that a calculation repeats; -1 where it restates a given number, ``None`` where it is new."""
+    operands, value, operation = new.operands, new.value, new.operation
+    if not new.symbolic and len(operands) == 2 and operation in "*/+-" and value in operands:
         other = operands[1] if operands[0] == value else operands[0]
-        if (unit.ops in "*/" and other == 1) or (unit.ops in "+-" and other == 0):
-            return next((j for j, u in enumerate(kept) if u.key == unit.key), -1)
-    if not operands and not unit.symbolic and find_value(value, problem) >= 0:
-        return next((j for j, u in enumerate(kept) if u.key == unit.key), -1)
+        if (operation in "*/" and other == 1) or (operation in "+-" and other == 0):
+            return values.index(value) if value in values else -1
+    if not operands and not new.symbolic and find_value(value, problem) >= 0:
+        return values.index(value) if value in values else -1
+    if value not in values:
+        return None
     for j in range(len(kept) - 1, -1, -1):
-        earlier = kept[j]
-        if earlier.key == unit.key and (
+        if values[j] != value:
+            continue
+        earlier = kept[j].calculation
+        if (
             earlier.operands == operands
-            or (unit.symbolic and unit.ops[-1:] == earlier.ops[-1:] == "=")  # the same equation, transformed
-            or (not operands and not unit.symbolic)
-            or (unit.signature is not None and earlier.signature == unit.signature)
+            or (
+                new.symbolic and operation[-1:] == earlier.operation[-1:] == "="
+            )  # the same equation, transformed
+            or (not operands and not new.symbolic)
+            or (new.signature is not None and earlier.signature == new.signature)
         ):
             return j
     return None
+
+
+def step_dependencies(graph: Graph, steps: int) -> list[list[int]]:
+    """Returns for each step the earlier steps whose results it uses, ascending."""
+    depends: list[list[int]] = [[] for _ in range(steps)]
+    for node in graph.nodes:
+        for j in node.deps:
+            earlier = graph.nodes[j].step
+            if earlier < node.step and earlier not in depends[node.step]:
+                depends[node.step].append(earlier)
+    for own in depends:
+        own.sort()
+    return depends
 
 
 def left_over(base: Sequence[float], problem: Sequence[float], other: Sequence[float]) -> list[float]:

@@ -1,4 +1,4 @@
-"""Early gating for costly judges: what the paper's rule will not look at is not asked.
+"""Judges that stop early: what the paper's rule will not look at is not asked.
 
 In the paper's rule a step counts only while every step up to it has the same intent. So the pairs are
 judged in order, and nothing is asked about the steps after the first that left the teacher's branch.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from rlkd.completion.base import gather
 from rlkd.structure.interfaces import Judge, PairVerdict, StepPair
 
 
@@ -29,21 +30,26 @@ class PrefixJudge(Protocol):
 
 
 async def prefix_verdicts(
-    judge: Judge, pairs: Sequence[StepPair], threshold: float
-) -> list[PairVerdict | None]:
-    """Verdicts of a sample's same-index pairs, as far as the paper's rule needs them.
+    judge: Judge, diagonals: Sequence[Sequence[StepPair]], threshold: float
+) -> list[list[PairVerdict | None]]:
+    """Returns verdicts on same-index pairs, as far as the paper's rule needs them.
 
     Args:
-        judge: Any judge; one that is a :class:`PrefixJudge` is asked no more than it must be.
-        pairs: Teacher's and student's step 0, step 1, ...
+        judge: Any judge; one that is a :class:`PrefixJudge` is asked no more than it must be, any other once for all.
+        diagonals: For each student and teacher, their steps 0, their steps 1, ...
         threshold: Probability of the same intent from which a step stays on the branch.
 
     Returns:
-        See :meth:`PrefixJudge.judge_prefix`.
+        For each diagonal, see :meth:`PrefixJudge.judge_prefix`.
     """
     if isinstance(judge, PrefixJudge):
-        return await judge.judge_prefix(pairs, threshold)
-    verdicts = await judge.judge(pairs)
+        return await gather([judge.judge_prefix(pairs, threshold) for pairs in diagonals])
+    together = [pair for pairs in diagonals for pair in pairs]
+    answers = iter(await judge.judge(together) if together else [])
+    return [_cut([next(answers) for _ in pairs], threshold) for pairs in diagonals]
+
+
+def _cut(verdicts: list[PairVerdict | None], threshold: float) -> list[PairVerdict | None]:
     for i, verdict in enumerate(verdicts):
         if verdict is None or verdict.p_intent < threshold:
             return verdicts[: i + 1]

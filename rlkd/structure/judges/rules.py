@@ -7,17 +7,18 @@ from collections.abc import Sequence
 
 from rlkd.quantities.amounts import same_measure
 from rlkd.quantities.numbers import same_value, stated_number
-from rlkd.structure.graphs.graph import Unit
-from rlkd.structure.graphs.views import View, view_of
 from rlkd.structure.interfaces import PairVerdict, StepPair
 from rlkd.structure.reading.claims import CLAIM_STOP, THEREFORE, likeness, premises_alike
 from schemas.config.structure import CacheConfig, RulesJudgeConfig
+from schemas.structure import RETRACTED, Calculation, ReasoningStep
 
+_ANSWER_COUNTS = 0.3
+"""Probability of the same intent below which answers are not compared: under no threshold in use would they count."""
 _WORDING_SAME = 0.85
 """Word overlap from which two texts are the same sub-problem for certain."""
 
 
-def same_number(a: Unit, b: Unit) -> bool:
+def same_number(a: Calculation, b: Calculation) -> bool:
     """Whether two results are the same, also where one is a fraction and the other a percentage."""
     if same_value(a.value, b.value):
         return True
@@ -41,20 +42,28 @@ def operand_overlap(a: Sequence[float], b: Sequence[float]) -> float:
     return shared / max(len(a), len(b))
 
 
-def judge_units(teacher: Unit, student: Unit) -> tuple[float, float, float] | None:
+_NOTHING_SHARED = PairVerdict(0.0, 0.0, 0.0)
+OTHER_OPERANDS = 0.6
+"""Same result from quantities none of which are shared (``9 * 2 = 18`` and ``10 + 8 = 18``): likely the same sub-problem."""
+
+
+def judge_calculations(teacher: Calculation, student: Calculation) -> PairVerdict | None:
     """Compares two calculations.
 
     Returns:
-        ``(p_intent, p_sub_problem, p_answer)``, or ``None`` where they have nothing in common: neither the
-        result, nor the same operation on the same quantities.
+        The verdict, or ``None`` where they have nothing in common: neither the result, nor the same operation on the
+        same quantities.
     """
-    same = teacher.signature is not None and teacher.signature == student.signature
-    if teacher.key == student.key or (
-        not (teacher.whole and student.whole) and same_number(teacher, student)
+    if teacher.value == student.value or (
+        (teacher.value % 1.0 or student.value % 1.0) and same_number(teacher, student)
     ):
-        overlap = 1.0 if same else operand_overlap(teacher.operands, student.operands)
-        return 1.0, 0.6 + 0.4 * overlap, 1.0
-    return (1.0, 1.0, 0.0) if same else None
+        if teacher.signature is not None and teacher.signature == student.signature:
+            return PairVerdict(1.0, 1.0, 1.0)
+        overlap = operand_overlap(teacher.operands, student.operands)
+        return PairVerdict(1.0, OTHER_OPERANDS + (1 - OTHER_OPERANDS) * overlap, 1.0)
+    if teacher.signature is not None and teacher.signature == student.signature:
+        return PairVerdict(1.0, 1.0, 0.0)
+    return None
 
 
 def _names(text: str) -> frozenset[str]:
@@ -80,37 +89,42 @@ def wording(a: str, b: str) -> float:
     return score
 
 
-def judge_views(teacher: View, student: View, symbolic: bool = False) -> PairVerdict:
+def judge_steps(teacher: ReasoningStep, student: ReasoningStep, symbolic: bool = False) -> PairVerdict:
     """Compares two steps; see :class:`RulesJudge`."""
-    if teacher.units and student.units:
-        best = (0.0, 0.0, 0.0)
-        for t in teacher.units:
-            for s in student.units:
-                verdict = judge_units(t, s)
-                if verdict is not None and sum(verdict) > sum(best):
-                    best = verdict
-        if best[0] > 0.0:
-            return PairVerdict(*best)
-        same = 0.8 * wording(teacher.text, student.text)
-        return PairVerdict(min(same, 0.45), min(same, 0.45), 0.0)
-    answer = _same_answer(teacher, student, symbolic)
-    if teacher.quantities or student.quantities:
+    if teacher.calculations and student.calculations and RETRACTED not in (teacher.kind, student.kind):
+        return _judge_calculating(teacher.calculations, student.calculations)
+    if any(step.quantities and not step.calculations for step in (teacher, student)):
         sub_problem = _named_sub_problem(teacher, student)
     else:
-        sub_problem = wording(teacher.text, student.text)
-    intent = 1.0 if teacher.text and teacher.text == student.text else sub_problem
+        sub_problem = wording(teacher.sub_problem, student.sub_problem)
+    intent = 1.0 if teacher.sub_problem and teacher.sub_problem == student.sub_problem else sub_problem
     if teacher.meta and student.meta:
         intent = max(wording(teacher.meta, student.meta), intent)
+    answer = _same_answer(teacher, student, symbolic) if intent >= _ANSWER_COUNTS else 0.0
     return PairVerdict(_sure(intent), _sure(sub_problem), answer)
+
+
+def _judge_calculating(teacher: Sequence[Calculation], student: Sequence[Calculation]) -> PairVerdict:
+    """Returns the best verdict on two steps' calculations; words make no two alike that share neither result nor operation."""
+    best, most = _NOTHING_SHARED, 0.0
+    for t in teacher:
+        for s in student:
+            verdict = judge_calculations(t, s)
+            if verdict is not None:
+                total = verdict.p_intent + verdict.p_sub_problem + verdict.p_answer
+                if total > most:
+                    best, most = verdict, total
+    return best
 
 
 def _sure(score: float) -> float:
     return 1.0 if score >= _WORDING_SAME else score
 
 
-def _named_sub_problem(teacher: View, student: View) -> float:
+def _named_sub_problem(teacher: ReasoningStep, student: ReasoningStep) -> float:
     """Steps whose quantities are named: the question and what it is worked out from decide."""
-    text = 1.0 if teacher.text == student.text else wording(teacher.text, student.text)
+    same = teacher.sub_problem == student.sub_problem
+    text = 1.0 if same else wording(teacher.sub_problem, student.sub_problem)
     if THEREFORE in (teacher.operation, student.operation):
         return text * (0.5 + 0.5 * premises_alike(teacher.quantities, student.quantities, CLAIM_STOP))
     shared = len(set(teacher.quantities) & set(student.quantities))
@@ -119,10 +133,10 @@ def _named_sub_problem(teacher: View, student: View) -> float:
     return text * quantities if teacher.operation == student.operation else 0.5 * text * quantities
 
 
-def _same_answer(teacher: View, student: View, symbolic: bool) -> float:
+def _same_answer(teacher: ReasoningStep, student: ReasoningStep, symbolic: bool) -> float:
     a, b = teacher.answer.strip().rstrip(".").lower(), student.answer.strip().rstrip(".").lower()
     if not a or not b:
-        return 0.5 if not a and not b and teacher.text == student.text else 0.0
+        return 1.0 if not a and not b and teacher.sub_problem == student.sub_problem else 0.0
     if a == b:
         return 1.0
     measured = same_measure(a, b)
@@ -147,18 +161,19 @@ class RulesJudge:
     meta-reasoning.
     """
 
-    name = "rules@3"
+    name = "rules@4"
 
     def __init__(self, config: RulesJudgeConfig | None = None) -> None:
-        self.config = config or RulesJudgeConfig(type="rules")
+        self.config = config or RulesJudgeConfig()
 
     def judge_pair(self, pair: StepPair) -> PairVerdict:
         """Judges one pair of steps."""
-        return judge_views(view_of(pair.teacher_step), view_of(pair.student_step), self.config.symbolic)
+        return judge_steps(pair.teacher_step, pair.student_step, self.config.symbolic)
 
     async def judge(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
         """Judges pairs, in order."""
-        return [self.judge_pair(pair) for pair in pairs]
+        symbolic = self.config.symbolic
+        return [judge_steps(pair.teacher_step, pair.student_step, symbolic) for pair in pairs]
 
 
 def build(config: RulesJudgeConfig, cache: CacheConfig) -> RulesJudge:

@@ -13,7 +13,7 @@ from rlkd.quantities.numbers import same_value
 from rlkd.structure.graphs.items import Items, Quantity
 
 
-def settle(
+def credit_merged_steps(
     pairs: Mapping[int, int], covered: list[float], explained: list[float], teacher: Items, student: Items
 ) -> None:
     """Gives merged and split items the credit of the matched item that holds them.
@@ -27,18 +27,18 @@ def settle(
     """
     back = {s: t for t, s in pairs.items()}
     for t, s in pairs.items():
-        for d in _inside(t, teacher, pairs, leaves(s, student, back)):
+        for d in _inside(t, teacher, pairs, inputs_of(s, student, back)):
             covered[d] = max(covered[d], covered[t])
-        for d in _inside(s, student, back, leaves(t, teacher, pairs)):
+        for d in _inside(s, student, back, inputs_of(t, teacher, pairs)):
             explained[d] = max(explained[d], explained[s])
 
 
-def leaves(item: int, side: Items, matched: Container[int]) -> list[Quantity]:
-    """What an item works from once its unmatched predecessors are written into it."""
+def inputs_of(item: int, side: Items, matched: Container[int]) -> list[Quantity]:
+    """Returns what an item works from once its unmatched predecessors are written into it."""
     found = list(side.given[item])
     for d in side.depends[item]:
         if d not in matched:
-            found += leaves(d, side, matched)
+            found += inputs_of(d, side, matched)
         elif (result := side.found[d]) is not None:
             found.append(result)
     return found

@@ -8,10 +8,10 @@ time anew: the walks through the merged graph are as good references as the teac
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from rlkd.structure.graphs.views import Prepared, View, prepare_structure
-from rlkd.structure.judges.rules import judge_views
+from rlkd.structure.graphs.path_graph import PathGraph
+from rlkd.structure.judges.rules import judge_steps
+from rlkd.structure.matching.alignment import StepRef, Walk
 from schemas.structure import ReasoningStep, Structure
 
 MAX_WALKS = 16
@@ -20,41 +20,21 @@ _MAX_TRIED = 512
 _SAME = 0.5
 """Probability from which two steps of different teachers are the same sub-problem with the same answer."""
 
-Place = tuple[int, int]
-"""A teacher path and one of its steps."""
 
-
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """A walk that no single teacher took.
-
-    Attributes:
-        prepared: Its steps, ready to be compared.
-        origin: For each step, the teacher path and the step there.
-    """
-
-    prepared: Prepared
-    origin: tuple[Place, ...]
-
-
-def other_walks(
-    structures: Sequence[Structure], teachers: Sequence[Prepared], problem: Sequence[float]
-) -> list[Walk]:
-    """The walks through the merged graph of several teacher paths that none of them took.
+def other_walks(teachers: Sequence[PathGraph]) -> list[Walk]:
+    """Returns the walks through the merged graph of several teacher paths that none of them took.
 
     They do not depend on a student, so that nothing a student adds can bring a better reference into being. Whether
     two teachers came to the same sub-problem is for the rules to say, whatever judges the student: no model is asked.
 
     Args:
-        structures: The teacher paths.
-        teachers: The same, prepared.
-        problem: Quantities that the problem states.
+        teachers: The teacher paths.
 
     Returns:
         At most ``MAX_WALKS``; none where the paths share no sub-problem that they come to in different ways.
     """
     merged = _Merged(teachers)
-    own = {frozenset(merged.way[k, i] for i in range(len(t.views))) for k, t in enumerate(teachers)}
+    own = {frozenset(merged.way[k, i] for i in range(len(t.steps))) for k, t in enumerate(teachers)}
     found: list[Walk] = []
     for base in range(len(teachers)):
         for chosen in merged.walks(base):
@@ -63,7 +43,7 @@ def other_walks(
             if ways in own or order is None:
                 continue
             own.add(ways)
-            found.append(_walk(order, structures, teachers, merged, problem))
+            found.append(_walk(order, teachers, merged))
             if len(found) == MAX_WALKS:
                 return found
     return found
@@ -78,47 +58,47 @@ class _Merged:
         way: How a step comes to its sub-problem; equal for two steps that do so in the same way.
     """
 
-    def __init__(self, teachers: Sequence[Prepared]) -> None:
+    def __init__(self, teachers: Sequence[PathGraph]) -> None:
         self.teachers = teachers
-        self.node: dict[Place, int] = {}
-        self.members: list[list[Place]] = []
+        self.node: dict[StepRef, int] = {}
+        self.members: list[list[StepRef]] = []
         for k, teacher in enumerate(teachers):
-            for i, view in enumerate(teacher.views):
-                node = self._find(k, view)
+            for i, step in enumerate(teacher.steps):
+                node = self._find(k, step)
                 self.node[k, i] = node
                 self.members[node].append((k, i))
         self.before = {place: self._before(*place) for place in self.node}
         self.way = {place: self._way(place) for place in self.node}
 
-    def _find(self, k: int, view: View) -> int:
+    def _find(self, k: int, step: ReasoningStep) -> int:
         for node, members in enumerate(self.members):
-            first, step = members[0]
+            first, index = members[0]
             if first != k and all(teacher != k for teacher, _ in members):
-                verdict = judge_views(self.teachers[first].views[step], view)
+                verdict = judge_steps(self.teachers[first].steps[index], step)
                 if min(verdict.p_intent, verdict.p_sub_problem, verdict.p_answer) >= _SAME:
                     return node
         self.members.append([])
         return len(self.members) - 1
 
-    def _before(self, k: int, i: int) -> list[Place]:
+    def _before(self, k: int, i: int) -> list[StepRef]:
         """The steps that a step uses; in a path that shows no dependencies, the step before it."""
         depends = self.teachers[k].depends
         if any(depends):
             return [(k, d) for d in depends[i]]
         return [(k, i - 1)] if i else []
 
-    def _way(self, place: Place) -> tuple[object, ...]:
+    def _way(self, place: StepRef) -> tuple[object, ...]:
         k, i = place
-        view = self.teachers[k].views[i]
+        step = self.teachers[k].steps[i]
         used = frozenset(self.node[before] for before in self.before[place])
-        calculations = tuple((unit.ops, tuple(sorted(unit.operands))) for unit in view.units)
+        calculations = tuple((c.operation, tuple(sorted(c.operands))) for c in step.calculations)
         return self.node[place], used, calculations
 
-    def walks(self, base: int) -> Iterator[dict[int, Place]]:
+    def walks(self, base: int) -> Iterator[dict[int, StepRef]]:
         """Ways to reach what a teacher's path ends in: for each sub-problem on the way, the step that solves it."""
-        used = {place for i in range(len(self.teachers[base].views)) for place in self.before[base, i]}
-        ends = [self.node[base, i] for i in range(len(self.teachers[base].views)) if (base, i) not in used]
-        states: list[tuple[dict[int, Place], list[int]]] = [({}, ends)]
+        used = {place for i in range(len(self.teachers[base].steps)) for place in self.before[base, i]}
+        ends = [self.node[base, i] for i in range(len(self.teachers[base].steps)) if (base, i) not in used]
+        states: list[tuple[dict[int, StepRef], list[int]]] = [({}, ends)]
         for _ in range(_MAX_TRIED):
             if not states:
                 return
@@ -128,15 +108,15 @@ class _Merged:
                 yield chosen
                 continue
             node, rest = open_[-1], open_[:-1]
-            ways: dict[tuple[object, ...], Place] = {}
+            ways: dict[tuple[object, ...], StepRef] = {}
             for place in self.members[node]:
                 ways.setdefault(self.way[place], place)
             for place in reversed(ways.values()):
                 states.append(({**chosen, node: place}, rest + [self.node[b] for b in self.before[place]]))
 
-    def order(self, chosen: dict[int, Place]) -> list[Place] | None:
+    def order(self, chosen: dict[int, StepRef]) -> list[StepRef] | None:
         """The chosen steps, each after those that it uses; ``None`` where they go round in a circle."""
-        ordered: list[Place] = []
+        ordered: list[StepRef] = []
         state: dict[int, bool] = {}  # false while a sub-problem is under way, true when it is in its place
 
         def visit(node: int) -> bool:
@@ -155,17 +135,10 @@ class _Merged:
         return ordered
 
 
-def _walk(
-    order: list[Place],
-    structures: Sequence[Structure],
-    teachers: Sequence[Prepared],
-    merged: _Merged,
-    problem: Sequence[float],
-) -> Walk:
+def _walk(order: list[StepRef], teachers: Sequence[PathGraph], merged: _Merged) -> Walk:
     index = {merged.node[place]: i for i, place in enumerate(order)}
     steps: list[ReasoningStep] = []
     for i, (k, step) in enumerate(order):
         depends = tuple(sorted(index[merged.node[k, d]] for d in teachers[k].depends[step]))
-        steps.append(structures[k].steps[step].model_copy(update={"index": i, "depends_on": depends}))
-    made = structures[order[0][0]].model_copy(update={"steps": tuple(steps)})
-    return Walk(prepare_structure(made, problem), tuple(order))
+        steps.append(teachers[k].steps[step].model_copy(update={"index": i, "depends_on": depends}))
+    return Walk(PathGraph(Structure(steps=tuple(steps)), teachers[0].problem), tuple(order))

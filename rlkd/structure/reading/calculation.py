@@ -1,4 +1,4 @@
-"""One calculation, and when two values are the same."""
+"""One calculation while it is being read, and the names of variables."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import re
 
 from rlkd.quantities.numbers import canonical
 from rlkd.structure.reading.expression import Item
+from schemas.structure import Calculation
 
 
 class Calc:
-    """One calculation: the operands, the operation, and the value that the text states for it.
+    """A calculation while it is being read: where it stands, its expression, and the value that the text states for it.
+
+    It does not leave the reading: :meth:`finished` makes the :class:`~schemas.structure.Calculation` of it.
 
     Attributes:
         start, end: Span in the text, in code points.
@@ -24,14 +27,14 @@ class Calc:
         eq: Where the equals sign (or mark) stands; a calculation belongs to the sentence that holds it.
         items: The expression.
         source: Its LaTeX, where it cannot be written down from ``items``.
-        alias: For ``x = 3`` the fingerprint of that equation, which equivalent equations share; else 0.
+        equation_key: For ``x = 3`` the fingerprint of that equation, which equivalent equations share; else ``None``.
     """
 
     __slots__ = (
-        "alias",
         "computed",
         "end",
         "eq",
+        "equation_key",
         "holds",
         "items",
         "operands",
@@ -58,7 +61,7 @@ class Calc:
         self.eq = start
         self.items: list[Item] = []
         self.source = ""
-        self.alias = 0.0
+        self.equation_key: float | None = None
 
     def __repr__(self) -> str:
         return f"Calc({self.operands}{self.ops}={self.value}{'' if self.holds else ' FALSE'})"
@@ -69,8 +72,22 @@ class Calc:
             return _SOURCE_QUANTITY.findall(self.source)
         return [_symbol(x) for x in self.operands]
 
+    def finished(self) -> Calculation:
+        """Returns what was read, as data."""
+        value = round(self.value, 6) if self.value % 1.0 else self.value  # 14.999999999999998 is 15
+        return Calculation(
+            value=value if value else self.value,
+            operands=self.operands,
+            operation=self.ops,
+            text=self.render(),
+            holds=self.holds,
+            percent=self.percent,
+            symbolic=self.symbolic,
+            equation_key=self.equation_key,
+        )
+
     def render(self) -> str:
-        """Canonical text that reads back as the same calculation: ``16-3-4=9``."""
+        """Returns how the calculation is shown to people: ``16-3-4=9``."""
         if self.source:
             return f"${self.source}$"
         value = f"{canonical(self.value * 100)}%" if self.percent else _exact(self.value)

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from rlkd.quantities.numbers import parse_number, same_value
 from rlkd.structure.reading.calculation import Calc
 from rlkd.structure.reading.step import RawStep
+from schemas.structure import CHECK, RETRACTED
 
-RETRACTED = "retracted"
 _WRONG = re.compile(
     r"\b(?:that|this|it|which)(?: is|(?:'|\u2019)s| was) (?:actually |clearly )?(?:wrong|incorrect|a mistake|an error|not (?:right|correct|it))\b"
     r"|\b(?:that|this|it) (?:isn(?:'|\u2019)t|is not|wasn(?:'|\u2019)t|can(?:'|\u2019)t be|cannot be|doesn(?:'|\u2019)t (?:look|seem)) (?:right|correct)\b"
@@ -31,7 +31,7 @@ _BACK = 16
 """Steps before a correction among which the corrected one is looked for."""
 
 
-def settle_corrections(text: str, steps: list[RawStep]) -> list[RawStep]:
+def resolve_corrections(text: str, steps: list[RawStep]) -> list[RawStep]:
     """Gives steps that check or turn back their final kinds, and marks those that are taken back.
 
     Args:
@@ -56,7 +56,7 @@ def settle_corrections(text: str, steps: list[RawStep]) -> list[RawStep]:
             _retract_last(steps[:i])
         # What says that it checks may work out more on its way back to something known ("18 - 9 = 9, and 9 + 9 = 18").
         results = step.calcs if turned else step.calcs[-1:]
-        step.kind = "check" if (not wrong and _known(results, steps[:i])) or not results else "step"
+        step.kind = CHECK if (not wrong and _known(results, steps[:i])) or not results else "step"
     return steps
 
 

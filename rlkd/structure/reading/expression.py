@@ -20,13 +20,6 @@ class ExpressionError(ValueError):
     """The tokens are no expression, or one that is too large to read."""
 
 
-def close(a: float, b: float, tolerance: float = 1e-4) -> bool:
-    """Whether two values are the same number up to rounding (relative tolerance)."""
-    if a == b:
-        return True
-    return abs(a - b) <= tolerance * max(abs(a), abs(b))
-
-
 def _apply(op: str, a: float, b: float) -> float:
     if op == "+":
         return a + b
@@ -62,45 +55,12 @@ def evaluate(items: list[Item]) -> float:
     Raises:
         ExpressionError: The items are no complete expression, too many, too deep, or divide by zero.
     """
-    n = len(items)
-    if n == 3 and isinstance(items[0], float) and isinstance(items[2], float) and items[1] in _PRECEDENCE:
-        value = _apply(items[1], items[0], items[2])  # type: ignore[arg-type]
-    elif n == 1 and isinstance(items[0], float):
-        value = items[0]
-    elif n > MAX_TOKENS:
+    if len(items) > MAX_TOKENS:
         raise ExpressionError("expression too long")
-    elif "(" in items or "^" in items:
-        value = _shunt(items)
-    else:
-        flat = _flat(items)
-        value = _shunt(items) if flat is None else flat
+    value = _shunt(items)
     if value != value or value in (math.inf, -math.inf):
         raise ExpressionError("value out of range")
     return value
-
-
-def _flat(items: list[Item]) -> float | None:
-    """Evaluates numbers joined by ``+ - * /``, in the order of :func:`_shunt`; ``None`` where there is more to it.
-
-    Parentheses and powers, which may come before what stands in front of them, are not for it.
-    """
-    done: float | None = None  # the terms before the one that is being worked out
-    sign, term, op = "+", 1.0, "*"
-    for k, item in enumerate(items):
-        if isinstance(item, float):
-            if k % 2:
-                return None
-            term = item if op in "+-" or not k else _apply(op, term, item)
-        elif not k % 2 or item not in "+-*/":
-            return None
-        else:
-            if item in "+-":
-                done = term if done is None else _apply(sign, done, term)
-                sign = item
-            op = item
-    if not len(items) % 2:
-        return None
-    return term if done is None else _apply(sign, done, term)
 
 
 def _shunt(items: list[Item]) -> float:

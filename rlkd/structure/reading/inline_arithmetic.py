@@ -153,13 +153,6 @@ class _Reader:
 
     def emit(self) -> None:
         end = self.last_end or self.eq_at
-        if (
-            len(self.parts) == 2
-            and len(self.parts[1][0]) == 1
-            and isinstance(result := self.parts[1][0][0], float)
-        ):
-            self._emit_usual(result, end)
-            return
         values: list[tuple[list[Item], float, bool, bool]] = []
         for items, percent, symbolic in self.parts:
             try:
@@ -174,22 +167,12 @@ class _Reader:
                 first = part[0][0]
                 if isinstance(first, float) and first == previous and not same_value(part[1], previous):
                     # "5 * 2 = 10 + 3 = 13": the result runs on into the next calculation
+                    group.append(([first], first, False, False))
                     _keep(self.found, self.base, self.start, end, self.eq_at, group)
                     group = []
             group.append(part)
         if group:
             _keep(self.found, self.base, self.start, end, self.eq_at, group)
-
-    def _emit_usual(self, result: float, end: int) -> None:
-        """An expression and its result, as nearly all are; what the general way does with them, sooner."""
-        (items, percent, symbolic), (stated, in_percent, named) = self.parts
-        try:
-            worked = (items, evaluate(items), percent, symbolic)
-        except ExpressionError:
-            return
-        _keep(
-            self.found, self.base, self.start, end, self.eq_at, [worked, (stated, result, in_percent, named)]
-        )
 
 
 def _drop_unclosed(items: list[Item]) -> None:
@@ -205,8 +188,6 @@ def _drop_unclosed(items: list[Item]) -> None:
 
 
 def _leaves(items: list[Item]) -> tuple[tuple[float, ...], str]:
-    if len(items) == 3 and isinstance(items[0], float) and isinstance(items[2], float):
-        return (items[0], items[2]), str(items[1])
     ops = ""
     operands: list[float] = []
     for item in items:

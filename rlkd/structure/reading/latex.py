@@ -24,6 +24,10 @@ _REGION = re.compile(
     r"|\\\(((?:[^\\]|\\(?![()])){1,1000})\\\)"
     r"|\\begin\{(?:align|equation|gather|eqnarray|aligned|multline)\*?\}((?:[^\\]|\\(?!end\b|begin\{[aegm])){1,2000})\\end\{"
 )
+_BARE = re.compile(
+    r"(?:\\(?:[dt]?frac|times|cdot|div|sqrt|left|right|pi)(?![A-Za-z])|\\[,;!%]|[\d+\-*/^=(){}., ]){2,300}"
+)
+"""Math without dollars around it: ``\\frac12 * 8 = 4``."""
 
 
 def has_latex(text: str) -> bool:
@@ -49,12 +53,29 @@ def find_latex_calculations(text: str) -> list[Calc]:
         rest.append(" " * (match.end() - match.start()))
         last = match.end()
     rest.append(text[last:])
-    outside = "".join(rest)
+    outside = _read_bare("".join(rest), found)
     found += [
         calc for calc in find_calculations(outside.replace("\\$", " $")) if calc.operands or calc.symbolic
     ]
     found.sort(key=lambda calc: calc.eq)
     return found
+
+
+def _read_bare(text: str, found: list[Calc]) -> str:
+    """Reads stretches of commands without dollars around them, and returns the text with blanks in their place."""
+    rest: list[str] = []
+    last = 0
+    for match in _BARE.finditer(text):
+        said = match.group()
+        if "\\" not in said or "=" not in said:
+            continue
+        start = match.start() + len(said) - len(said.lstrip(" .,"))
+        calcs = read_math(text[start : match.end()].rstrip(" .,"), start)
+        if calcs:
+            found += calcs
+            rest += [text[last : match.start()], " " * len(said)]
+            last = match.end()
+    return "".join([*rest, text[last:]])
 
 
 def _is_math(body: str) -> bool:

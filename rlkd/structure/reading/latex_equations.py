@@ -45,6 +45,7 @@ _NAMED = re.compile(
     r"|(?:m\s?)?\\(?:angle|overline|widehat|triangle|measuredangle)(?![A-Za-z])|\\(?:operatorname|mathrm|text)\s?\{([A-Za-z ]{1,24})\}|[A-Za-z](?:_\{?\w\}?)?\s?\(|[A-Z]{2,3}(?![A-Za-z])|\[[A-Z]{2,5}\])"
 )
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
+_UNKNOWN = re.compile(r"(?<![A-Za-z\\])[a-z](?![A-Za-z])")
 
 
 def read_math(body: str, base: int) -> list[Calc]:
@@ -171,7 +172,7 @@ def _of_equals(chain: list[Expression], source: str, start: int, end: int) -> Ca
         calc = _make(start, end, numeric[-1], worked or numeric[-1], source, stated=True)
         calc.symbolic = worked is None and len(numeric) < len(values) and not named
         if calc.symbolic and len(values) == 2:
-            calc.alias = _fingerprint(first, last)
+            calc.equation_key = _fingerprint(first, last)
             calc.source = source.strip()
         elif named and worked is None and (named.group(1) or named.group(2)):
             calc.operands = tuple(float(x) for x in _NUMBER.findall(first.text)[:8])
@@ -197,10 +198,13 @@ def _of_equals(chain: list[Expression], source: str, start: int, end: int) -> Ca
 def _name_of(part: Expression) -> re.Match[str] | None:
     r"""What a text names a number with (``P(A)``, ``\\gcd(12, 18)``, ``AB``); nothing where an unknown takes part."""
     found = _NAMED.match(part.text)
-    if found is None or any(
-        len(name) == 1 and name.islower() and name != found.group().strip()[:1] for name in part.names
-    ):
+    if found is None:
         return None
+    first = found.group().strip()[:1]
+    for name in part.names:
+        function, _, argument = name.partition(" ")  # "log _2x" is a function of an unknown
+        if _UNKNOWN.search(argument) or (len(function) == 1 and function.islower() and function != first):
+            return None
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import zlib
 from functools import lru_cache
 
 from rlkd.structure.reading.calculation import variable_value
@@ -46,6 +47,39 @@ _SKIP = frozenset(
     ]
 )
 _TEXT = frozenset(["text", "textbf", "textit", "mbox", "textrm", "hbox"])
+_FUNCTIONS = frozenset(
+    [
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "log",
+        "ln",
+        "lg",
+        "exp",
+        "lim",
+        "max",
+        "min",
+        "arg",
+        "det",
+        "deg",
+        "dim",
+        "ker",
+        "inf",
+        "sup",
+    ]
+)
+"""What is worked out of its argument and not by it: ``\\sin(x + y)`` is no product, and not ``\\sin x + \\sin y``."""
+_GROUPING = re.compile(r"[\s{}()]")
+_ROUNDING = frozenset(["lfloor", "rfloor", "lceil", "rceil"])
 _TIMES = frozenset(("cdot", "times", "ast"))
 _NUMERIC_FRACTION = re.compile(r"\s?\{?\d{1,6}\}?\s?\{?\d{1,6}\}?")
 _SEPARATOR = re.compile(r"[^\d.]")
@@ -140,13 +174,17 @@ class Expression:
         return "".join(dict.fromkeys(x for x in signs if x not in "()"))
 
 
+def _seed(name: str) -> int:
+    return sum(ord(c) * (31**i) for i, c in enumerate(name))
+
+
 class Variable:
     """A variable with its two stand-ins."""
 
     __slots__ = ("first", "name", "second")
 
     def __init__(self, name: str) -> None:
-        seed = sum(ord(c) * (31**i) for i, c in enumerate(name[:8]))
+        seed = zlib.crc32(name.encode("utf-8", "surrogatepass")) if len(name) > 8 else _seed(name)
         self.name = name
         self.first = (
             variable_value(name)
@@ -185,6 +223,8 @@ class _Translator:
         kind, said = match.lastindex, match.group()
         if kind == 1:
             number = said
+            if self.text.startswith("_", match.end()):  # 8_{10} is not 8 times 10, nor 8
+                raise Unreadable
             self.items.append(float(number) if number.isdigit() else float(_SEPARATOR.sub("", number)))
         elif kind == 3:
             self.items.append(_variable(said))
@@ -193,6 +233,8 @@ class _Translator:
         elif kind == 5 and said == "\\%":
             self.items += ["/", 100.0]
         elif kind == 6:
+            if said in ")}]" and self.text.startswith("_", match.end()):  # (1011)_2
+                raise Unreadable
             self.sign(said)
 
     def sign(self, sign: str) -> None:
@@ -237,10 +279,14 @@ class _Translator:
             self.items.append("/")
         elif name in ("bmod", "mod"):
             self.items.append("%")
-        elif name in ("lfloor", "lceil", "lbrace", "langle"):
+        elif name in ("lbrace", "langle"):
             self.items.append("(")
-        elif name in ("rfloor", "rceil", "rbrace", "rangle"):
+        elif name in ("rbrace", "rangle"):
             self.sign(")")
+        elif name in _ROUNDING:  # \lfloor 7/2 \rfloor is not 7/2
+            raise Unreadable
+        elif name in _FUNCTIONS:
+            self.function(name)
         elif name == "pi":
             self.items.append(Variable("pi"))
         elif name in _TEXT:
@@ -257,6 +303,36 @@ class _Translator:
             pass
         elif name not in _SKIP:
             self.items.append(Variable(name))
+
+    def function(self, name: str) -> None:
+        r"""A function of something: an unknown that is named by all of it, as ``\\ln 2`` or ``\\sin^2(x + y)``."""
+        begin = self.at
+        while self.at < len(self.tokens) and self.tokens[self.at].group(6) == "^":
+            self.at += 1
+            self.skip_argument()
+        self.skip_argument()
+        said = (
+            self.text[self.tokens[begin].start() : self.tokens[self.at - 1].end()] if self.at > begin else ""
+        )
+        self.items.append(_variable(f"{name} {_GROUPING.sub('', said)}"))
+
+    def skip_argument(self) -> None:
+        """Passes over a group, or over the numbers, letters and commands that stand together."""
+        depth = 0
+        while self.at < len(self.tokens):
+            match = self.tokens[self.at]
+            sign = match.group(6) or ""
+            if sign in ("(", "{", "["):
+                depth += 1
+            elif sign in (")", "}", "]"):
+                if not depth:
+                    return
+                depth -= 1
+            elif not depth and (sign or match.group(2) in _TIMES or match.lastindex == 4):
+                return
+            self.at += 1
+            if not depth and sign:
+                return
 
     def mixed(self) -> bool:
         r"""Whether the fraction belongs to a mixed number: ``2\\frac{1}{3}``, which is not a product."""

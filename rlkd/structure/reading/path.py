@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from rlkd.structure.reading.algebra import read_plain
 from rlkd.structure.reading.calculation import Calc
-from rlkd.structure.reading.corrections import settle_corrections
+from rlkd.structure.reading.corrections import resolve_corrections
 from rlkd.structure.reading.latex import find_latex_calculations, has_latex
 from rlkd.structure.reading.lines import (
     Segment,
@@ -49,14 +49,18 @@ def read_path(path: str, max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS)
         The steps in order; empty where the path has none.
     """
     text = path if len(path) <= max_chars else path[:max_chars]
-    calcs = find_latex_calculations(text) if has_latex(text) else add_verbal(text, read_plain(text))
-    reader = _PathReader(text, calcs)
+    reader = _PathReader(text, read_calculations(text))
     for segment in split_lines(text):
         reader.read(segment)
         if len(reader.steps) >= max_steps:
             break
     steps = reader.steps[:max_steps]
-    return settle_corrections(text, steps) if reader.turns else steps
+    return resolve_corrections(text, steps) if reader.turns else steps
+
+
+def read_calculations(text: str) -> list[Calc]:
+    """Reads the calculations of a text, in LaTeX or in prose, in signs or in words; in order."""
+    return find_latex_calculations(text) if has_latex(text) else add_verbal(text, read_plain(text))
 
 
 class _PathReader:

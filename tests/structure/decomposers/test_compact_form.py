@@ -135,7 +135,9 @@ def test_a_step_may_be_a_part_of_a_segment_or_several() -> None:
     back = read_compact(text, path)
     assert [path[step.start : step.end] for step in back] == ["3*4=12", "12+5=17", "So it is\n17"]
     assert {name: getattr(back[0], name) for name in odd} == odd and back[0].meta == "A"
-    assert back[0].calculations == ("3*4=12",)  # found in the words, as for any other written form
+    assert [c.text for c in back[0].calculations] == [
+        "3*4=12"
+    ]  # found in the words, as for any other written form
     # A dependency on a segment is one on its last step so far.
     assert [step.depends_on for step in back] == [(), (0,), (1,)]
     # Words that are not in the segment leave the whole of it.

@@ -21,7 +21,7 @@ from rlkd.structure.decomposers.forms import (
 from rlkd.structure.decomposers.generative import Fault, GenerativeDecomposer, generative_decomposer
 from rlkd.structure.interfaces import PathItem
 from schemas.config.structure import GenerativeDecomposerConfig
-from schemas.structure import ReasoningStep, Structure
+from schemas.structure import Calculation, ReasoningStep, Structure
 
 ITEM = PathItem("Eggs?", "She has 16-3=13 eggs.\nThe answer is 13.", "math")
 STEP = ReasoningStep(
@@ -32,7 +32,7 @@ STEP = ReasoningStep(
     operation="-",
     start=8,
     end=15,
-    calculations=("16-3=13",),
+    calculations=(Calculation(value=13, operands=(16, 3), operation="-", text="16-3=13"),),
 )
 
 
@@ -78,7 +78,7 @@ def test_a_compact_decomposition_becomes_a_structure(scripted: Any) -> None:
     assert isinstance(found, Structure)
     [step] = found.steps
     assert ITEM.path[step.start : step.end] == "She has 16-3=13"
-    assert step.calculations == ("16-3=13",)
+    assert [c.text for c in step.calculations] == ["16-3=13"]
     assert found.decomposer == "generative:scripted@compact4:50000"
 
 

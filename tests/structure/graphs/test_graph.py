@@ -4,43 +4,44 @@ from __future__ import annotations
 
 from rlkd.quantities.stated import problem_quantities
 from rlkd.structure.decomposers.rules import decompose_text
-from rlkd.structure.graphs.graph import Graph, Unit, build_graph, find_value, left_over
-from rlkd.structure.graphs.views import prepare_raw, prepare_structure
-from rlkd.structure.reading.path import read_path
+from rlkd.structure.graphs.graph import Graph, build_graph, find_value, left_over
+from rlkd.structure.graphs.path_graph import PathGraph
+from rlkd.structure.reading.calculation import Calc
+from schemas.structure import Structure
 
 
 def graph_of(path: str, problem: str = "") -> Graph:
-    return prepare_raw(path, read_path(path), problem_quantities(problem)).graph
+    return PathGraph(decompose_text(path, problem=problem), problem).graph
 
 
 def test_results_that_are_used_are_edges_the_rest_is_open() -> None:
     graph = graph_of("3 + 4 = 7\n16 - 7 = 9\n5 * 5 = 25")
-    assert [u.deps for u in graph.units] == [[], [0], []]
+    assert [node.deps for node in graph.nodes] == [[], [0], []]
     assert graph.frontier() == [9, 25]
     assert graph.base() == [3, 4, 16, 5, 5]
 
 
 def test_repeats_and_restatements_are_dropped() -> None:
     graph = graph_of("3 + 4 = 7\n20 * 1 = 20\n4 + 3 = 7\n7 + 0 = 7")
-    assert [u.value for u in graph.units] == [7]
+    assert [node.value for node in graph.nodes] == [7]
     assert graph.dropped == [(1, -1), (2, 0), (3, 0)]
 
 
 def test_a_result_used_too_early_is_linked_ahead() -> None:
     graph = graph_of("16 - 9 = 7\n4 + 5 = 9", "There are 16, 4 and 5.")
-    assert graph.units[0].ahead == [1]
+    assert graph.nodes[0].ahead == [1]
     assert graph.frontier() == [7]
 
 
 def test_no_result_is_used_by_what_it_comes_from() -> None:
     graph = graph_of("5 + 5 = 10\n10 - 5 = 5")
-    assert graph.units[0].ahead == []
+    assert graph.nodes[0].ahead == []
     assert graph.frontier() == [5]
 
 
 def test_a_given_number_is_not_taken_from_a_used_result() -> None:
     graph = graph_of("10 / 2 = 5\n5 + 1 = 6\n6 * 5 = 30", "5 10 2 1")
-    assert [u.deps for u in graph.units] == [[], [0], [1]]
+    assert [node.deps for node in graph.nodes] == [[], [0], [1]]
 
 
 def test_equations_in_one_unknown_follow_each_other() -> None:
@@ -75,14 +76,15 @@ def test_a_stored_structure_gives_the_same_graph_as_the_path() -> None:
         "Let x be the price. Then x - 0.25x = 19.50 dollars.\nThat is 20% of 50 is 10.\nSo 7 - 31 = -24 and 12/20 x 100% = 60%."
         "\nHe has 3 1/2 - 2 = 1 1/2 left."
     )
-    problem = (25.0,)
-    one = prepare_raw(path, read_path(path), problem).graph
-    other = prepare_structure(decompose_text(path, problem="25"), problem).graph
-    assert [(u.key, u.ops, u.deps, u.symbolic) for u in one.units] == [
-        (u.key, u.ops, u.deps, u.symbolic) for u in other.units
+    structure = decompose_text(path, problem="25")
+    stored = Structure.model_validate_json(structure.model_dump_json())
+    assert stored == structure
+    one, other = PathGraph(structure, "25").graph, PathGraph(stored, "25").graph
+    assert [(node.calculation, node.deps) for node in one.nodes] == [
+        (node.calculation, node.deps) for node in other.nodes
     ]
 
 
-def test_units_round_noise_away() -> None:
-    assert Unit(0, 14.999999999999998, (4.2, 9.45, 1.35), "+").value == 15.0
+def test_values_are_without_the_noise_of_floating_point() -> None:
+    assert Calc(0, 9, 14.999999999999998, (4.2, 9.45, 1.35), "+").finished().value == 15.0
     assert build_graph([], ()).frontier() == []

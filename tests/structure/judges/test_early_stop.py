@@ -7,13 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rlkd.structure.interfaces import PairVerdict, StepPair
 from rlkd.structure.judges.cascade import CascadeJudge
 from rlkd.structure.judges.early_stop import prefix_verdicts
-from rlkd.structure.matching.align import align_prefix
 
 YES, NO = PairVerdict(1.0, 1.0, 1.0), PairVerdict(0.0, 0.0, 0.0)
 
@@ -27,34 +24,9 @@ def test_a_plain_judge_is_cut_after_the_branch_was_left(
 ) -> None:
     judge = table_judge({(f"t{i}", f"s{i}"): verdict for i, verdict in enumerate(verdicts)})
     pairs = [pair(f"t{i}", f"s{i}") for i in range(len(verdicts))]
-    assert asyncio.run(prefix_verdicts(judge, pairs, 0.5)) == verdicts[:kept]
+    assert asyncio.run(prefix_verdicts(judge, [pairs, []], 0.5)) == [verdicts[:kept], []]
     # a cascade is a prefix judge: it looks at nothing after that
     cascade = CascadeJudge(judge, judge)
     judge.asked.clear()
-    assert asyncio.run(prefix_verdicts(cascade, pairs, 0.5)) == verdicts[:kept]
+    assert asyncio.run(prefix_verdicts(cascade, [pairs, []], 0.5)) == [verdicts[:kept], []]
     assert {key[0] for key in judge.asked} == {f"t{i}" for i in range(kept)}
-
-
-@given(
-    st.lists(
-        st.sampled_from([0.0, 0.3, 0.5, 0.8, 1.0]).flatmap(
-            lambda p: st.tuples(st.just(p), st.sampled_from([0.0, 1.0]), st.sampled_from([0.0, 1.0]))
-        )
-    )
-)
-def test_the_prefix_score_does_not_change(rows: list[tuple[float, float, float]]) -> None:
-    verdicts = [PairVerdict(*row) for row in rows]
-
-    class Fixed:
-        name = "fixed"
-
-        async def judge(self, pairs: Any) -> list[PairVerdict | None]:
-            return list(verdicts)
-
-    seen = asyncio.run(prefix_verdicts(Fixed(), [None] * len(verdicts), 0.5))  # type: ignore[list-item]
-    whole = [[verdict if i == j else NO for j in range(len(rows))] for i, verdict in enumerate(verdicts)]
-    gated = [
-        [(seen[i] or NO) if i == j and i < len(seen) else NO for j in range(len(rows))]
-        for i in range(len(rows))
-    ]
-    assert align_prefix(gated) == align_prefix(whole)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkd.structure.matching.costs import COST_EXTRA, COST_MISSING, COST_ORDER, COST_WORDING, MAX_EXTRA
+from rlkd.structure.matching.costs import COST_EXTRA, COST_MISSING, COST_ORDER, COST_WORDING
 from rlkd.structure.scorer import score_paths
 
 PROBLEM = "3 red and 4 blue pens in each of 2 boxes; 5 are lost, and each of the others costs 11 cents."
@@ -26,17 +26,6 @@ def score(student: str, teacher: str = TEACHER, problem: str = PROBLEM) -> float
 def test_a_step_that_stands_apart_costs_itself() -> None:
     assert score(f"{TEACHER}\n6 * 8 = 48 shoes") == pytest.approx(2**-COST_EXTRA)
     assert score(f"6 * 8 = 48 shoes\n{TEACHER}\n1 + 1 = 2 hats") == pytest.approx(2 ** (-2 * COST_EXTRA))
-
-
-def test_a_step_that_leads_on_moves_the_path_to_where_it_leads() -> None:
-    # what is open is 105 instead of 99: the place, too, is another one
-    assert score(f"{TEACHER}\n99 + 6 = 105 cents") < 2**-COST_EXTRA - 0.1
-
-
-def test_many_extra_steps_stand_nowhere() -> None:
-    junk = "\n".join(f"{n} * 13 = {n * 13} shoes" for n in range(20, 21 + MAX_EXTRA))
-    # nine extra steps, and 0.6 + 0.45 + 0.3 for the place
-    assert score(f"{TEACHER}\n{junk}") == pytest.approx(2 ** -(9 * COST_EXTRA + 1.35))
 
 
 def test_no_more_is_kept_than_the_share_of_steps_taken() -> None:
@@ -57,10 +46,9 @@ def test_cutting_a_path_costs_step_by_step() -> None:
 
 def test_the_same_calculation_in_another_order_is_forgiven_in_part() -> None:
     problem, teacher = "3 sprints 3 times, 60 meters", "3 * 3 = 9"
-    # missing 0.3, open 0.45, branches 0.6 * 6/7 (1 of the student's 7 next results is the teacher's), of which 60% count;
-    # other words 0.02, an extra step 0.15
-    expected = 2 ** -(0.6 * (0.3 + 0.45 + 0.6 * 6 / 7) + 0.02 + 0.15)
-    assert score("3 * 60 = 180", teacher, problem) == pytest.approx(expected, abs=0.02)
+    # a missing step, 0.3, of which 60% count; other words 0.02, an extra step 0.15
+    expected = 2 ** -(0.6 * 0.3 + 0.02 + 0.15)
+    assert score("3 * 60 = 180", teacher, problem) == pytest.approx(expected)
     assert (
         score("3 * 60 = 180\n2 * 2 = 4", teacher, problem) == 0.0
     )  # 2 and 2 are no quantities of the problem

@@ -7,17 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from rlkd.structure.graphs.path_graph import PathGraph
 from rlkd.structure.interfaces import PairVerdict, PathItem
-from rlkd.structure.matching.prefix_rule import PrefixSample, score_prefix
+from rlkd.structure.matching.prefix_rule import PrefixAlignment
 from rlkd.structure.scorer import ScoreItem, StructureScorer
 from schemas.alignment import StructureScore
-from schemas.config.structure import PrefixAlignmentConfig
 from schemas.structure import ReasoningStep, Structure
 
 SAME, OTHER = PairVerdict(1.0, 1.0, 1.0), PairVerdict(0.0, 0.0, 0.0)
 HALF, QUARTER = PairVerdict(0.5, 0.4, 1.0), PairVerdict(1.0, 0.0, 0.1)
-RULE = PrefixAlignmentConfig(type="prefix")
+RULE = PrefixAlignment()
 
 
 def structure(text: str) -> Structure:
@@ -40,16 +42,16 @@ class Words:
 
 
 def run(
-    judge: Any, decomposer: Any, *samples: PrefixSample, rule: PrefixAlignmentConfig = RULE
+    judge: Any, decomposer: Any, *samples: ScoreItem, rule: PrefixAlignment = RULE
 ) -> list[StructureScore | None]:
-    return asyncio.run(score_prefix(samples, decomposer, judge, rule))
+    return asyncio.run(StructureScorer(decomposer, judge, rule).score(samples))
 
 
 def test_the_rule_by_hand(table_judge: Any) -> None:
     judge = table_judge(
         {("a", "a"): SAME, ("b", "x"): HALF, ("c", "y"): QUARTER, ("d", "z"): OTHER, ("e", "e"): SAME}
     )
-    sample = PrefixSample(PathItem("", "a x y z e"), (structure("a b c d e"),))
+    sample = ScoreItem("", (structure("a b c d e", "a x y z e"),))
     [score] = run(judge, Words(), sample)
     assert score is not None
     # 1 + 1/2 + 1/4 + 0, and the fifth step does not count: 1.75 of 5
@@ -57,7 +59,7 @@ def test_the_rule_by_hand(table_judge: Any) -> None:
     assert (score.teacher_steps, score.student_steps) == (5, 5)
     assert [step.teacher_step for step in score.steps] == [0, 1, 2, None, None]
     assert score.steps[1].p_sub_problem == 0.4
-    [unbounded] = run(judge, Words(), sample, rule=PrefixAlignmentConfig(type="prefix", normalize=False))
+    [unbounded] = run(judge, Words(), sample, rule=PrefixAlignment(normalize=False))
     assert unbounded is not None
     assert (unbounded.structure, unbounded.prefix) == (1.75, 1.75 / 5)
 
@@ -67,9 +69,9 @@ def test_a_student_without_steps_scores_zero_and_a_teacher_without_steps_is_miss
     empty, none, longer = run(
         judge,
         Words(),
-        PrefixSample(PathItem("", " "), (structure("a"),)),
-        PrefixSample(PathItem("", "a"), (structure(""),)),
-        PrefixSample(PathItem("", "a b c"), (structure("a"),)),
+        ScoreItem("", (structure("a", " "),)),
+        ScoreItem("", (structure("", "a"),)),
+        ScoreItem("", (structure("a", "a b c"),)),
     )
     assert empty is not None
     assert (empty.structure, empty.student_steps) == (0.0, 0)
@@ -81,7 +83,7 @@ def test_a_student_without_steps_scores_zero_and_a_teacher_without_steps_is_miss
 def test_the_best_of_several_teachers(table_judge: Any) -> None:
     judge = table_judge({("a", "b"): OTHER, ("b", "b"): SAME, ("c", "b"): QUARTER})
     teachers = (structure("a"), structure(""), structure("b x"), structure("c"))
-    [score] = run(judge, Words(), PrefixSample(PathItem("", "b"), teachers))
+    [score] = run(judge, Words(), ScoreItem("", teachers, "b"))
     assert score is not None
     assert (score.structure, score.teacher_steps, score.steps[0].teacher_path) == (0.5, 2, 2)
 
@@ -90,18 +92,17 @@ def test_faults_are_missing(table_judge: Any) -> None:
     judge = table_judge({("a", "a"): SAME, ("b", "b"): None, ("c", "c"): SAME})
     teacher = (structure("a b c"),)
     paths = ["a b c", "!", "a"]
-    assert [
-        s is None for s in run(judge, Words(), *[PrefixSample(PathItem("", p), teacher) for p in paths])
-    ] == [True, True, False]
+    found = run(judge, Words(), *[ScoreItem("", teacher, path) for path in paths])
+    assert [score is None for score in found] == [True, True, False]
 
 
 def test_the_same_sample_is_scored_once(table_judge: Any) -> None:
     judge, words = table_judge({("a", "a"): SAME, ("b", "a"): OTHER}), Words()
     ours, other = (structure("a"),), (structure("b"),)
     samples = [
-        PrefixSample(PathItem("", "a"), ours),
-        PrefixSample(PathItem("", "a"), other),
-        PrefixSample(PathItem("", "a"), ours),
+        ScoreItem("", ours, "a"),
+        ScoreItem("", other, "a"),
+        ScoreItem("", ours, "a"),
     ]
     scores = run(judge, words, *samples)
     assert [score and score.structure for score in scores] == [1.0, 0.0, 1.0]
@@ -117,3 +118,45 @@ def test_the_scorer_takes_this_way_for_the_papers_rule(table_judge: Any) -> None
     assert score is not None
     assert score.structure == 0.0
     assert judge.asked == [("a", "x"), ("b", "y"), ("c", "z")]
+
+
+unit = st.floats(0, 1)
+matrices = st.integers(0, 5).flatmap(
+    lambda n: st.lists(st.lists(st.builds(PairVerdict, unit, unit, unit), min_size=n, max_size=n), max_size=6)
+)
+
+
+def reference(matrix: list[list[PairVerdict]], threshold: float) -> float:
+    """The paper's code, written out: r_i, gated, halved, halved, summed."""
+    total = 0.0
+    gate = 1.0
+    for i in range(len(matrix)):
+        if i < len(matrix[i]):
+            cell = matrix[i][i]
+            same = cell.p_intent >= threshold
+        else:
+            same = False
+        gate = gate * (1.0 if same else 0.0)
+        r = gate
+        if r > 0:
+            if not cell.p_sub_problem >= threshold:
+                r = r * 0.5
+            if not cell.p_answer >= threshold:
+                r = r * 0.5
+        total += r
+    return total
+
+
+@given(matrices, st.floats(0.01, 1))
+def test_the_rule_equals_the_reference_on_random_verdicts(
+    matrix: list[list[PairVerdict]], threshold: float
+) -> None:
+    columns = len(matrix[0]) if matrix else 0
+    teacher = PathGraph(structure(" ".join("abcdef"[: len(matrix)])), "")
+    student = PathGraph(structure(" ".join("uvwxyz"[:columns])), "")
+    verdicts = {(i, j): cell for i, row in enumerate(matrix) for j, cell in enumerate(row)}
+    total = PrefixAlignment(threshold, normalize=False).compare(teacher, student, verdicts).value
+    assert total == pytest.approx(reference(matrix, threshold))
+    score = PrefixAlignment(threshold).compare(teacher, student, verdicts).value
+    assert score == pytest.approx(total / len(matrix) if matrix else 0.0)
+    assert 0 <= score <= 1

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkd.quantities.stated import problem_quantities
 from rlkd.structure.decomposers.rules import RulesDecomposer, decompose_text
-from rlkd.structure.graphs.views import prepare_structure
+from rlkd.structure.graphs.path_graph import PathGraph
 from rlkd.structure.interfaces import PairVerdict, PathItem, StepPair
 from rlkd.structure.matching.several_teachers import MAX_WALKS, other_walks
 from rlkd.structure.scorer import ScoreItem, StructureScorer, score_paths
@@ -33,10 +32,8 @@ def score(student: str, teachers: Sequence[str], problem: str = PROBLEM) -> floa
 
 
 def walks(teachers: Sequence[str], problem: str = PROBLEM) -> list[list[tuple[int, int]]]:
-    structures = [decompose_text(teacher, problem=problem) for teacher in teachers]
-    numbers = problem_quantities(problem)
-    prepared = [prepare_structure(structure, numbers) for structure in structures]
-    return [list(walk.origin) for walk in other_walks(structures, prepared, numbers)]
+    paths = [PathGraph(decompose_text(teacher, problem=problem), problem) for teacher in teachers]
+    return [list(walk.origin) for walk in other_walks(paths)]
 
 
 def test_a_student_who_mixes_two_teachers_scores_as_a_teacher_does() -> None:

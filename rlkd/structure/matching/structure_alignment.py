@@ -1,0 +1,263 @@
+"""Our alignment: order-tolerant matching of two dependency graphs by a judge's verdicts on their steps.
+
+Where the teacher's path calculates, its calculations are matched with the student's; else the steps themselves. Which of
+their calculations belong together is read off the calculations; whether two steps are the same is for the judge to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlkd.structure.graphs.items import Items
+from rlkd.structure.graphs.path_graph import PathGraph, counts, words_of
+from rlkd.structure.interfaces import Judge, PairVerdict
+from rlkd.structure.judges.rules import OTHER_OPERANDS, judge_calculations
+from rlkd.structure.matching.alignment import Alignment, Comparison, Sample, Verdicts, Walk
+from rlkd.structure.matching.costs import Departures, kept_of
+from rlkd.structure.matching.match_items import Matching, match_items
+from rlkd.structure.matching.merged_steps import credit_merged_steps, inputs_of, overlap
+from rlkd.structure.matching.reordering import same_in_another_order
+from rlkd.structure.matching.several_teachers import other_walks
+
+WRONG_ANSWER = 0.25
+"""Credit of a step that solves the teacher's sub-problem with another result: ``9 * 2 = 19`` for ``9 * 2 = 18``."""
+OTHER_PREMISES = 0.5
+"""Credit of a calculation that comes to the teacher's result from quantities none of which are the teacher's: ``5 + 4 = 9`` for
+``16 - 7 = 9``."""
+SHARED_PREMISES = 0.8
+"""Credit of such a calculation from which on its shared quantities count: ``20 - 2 = 18`` for ``9 * 2 = 18`` shares one of two."""
+
+ItemVerdicts = dict[tuple[int, int], PairVerdict]
+"""Verdicts by (teacher's item, student's item)."""
+
+
+class Aligned(Comparison):
+    """A student path aligned with one reference path.
+
+    Attributes:
+        departures: What the student's path departs from.
+        matching: How the items are matched.
+        calculations: Whether the items are calculations (else steps).
+        counted: For each item of the student, whether it counts; for steps that depends on the reference.
+    """
+
+    def __init__(
+        self, departures: Departures, matching: Matching, calculations: bool, counted: list[bool],
+        steps: list[tuple[int, PairVerdict] | None],
+    ) -> None:  # fmt: skip
+        super().__init__(0.0, steps)
+        self.departures = departures
+        self.matching = matching
+        self.calculations = calculations
+        self.counted = counted
+        self.rate()
+
+    def rate(self) -> None:
+        """Works the score out again, after a change of the credits."""
+        extra = sum(
+            1 - credit for credit, own in zip(self.matching.explained, self.counted, strict=True) if own
+        )
+        self.value = self.departures.kept(extra)
+
+
+class StructureAlignment(Alignment):
+    """Aligns paths through their dependency graphs.
+
+    Args:
+        threshold: Probability of the same intent from which two steps may be aligned.
+    """
+
+    def __init__(self, threshold: float = 0.5) -> None:
+        self.threshold = threshold
+
+    async def ask(self, judge: Judge, samples: Sequence[Sample]) -> list[list[Verdicts] | None]:
+        """Asks about every pair that can count, of all samples in one call; and about same-index pairs, for the paper's rule."""
+        keys = [[_pairs(teacher, sample.student) for teacher in sample.teachers] for sample in samples]
+        pairs = [
+            sample.pair(k, t, s, n)
+            for n, (sample, asked) in enumerate(zip(samples, keys, strict=True))
+            for k, own in enumerate(asked)
+            for t, s in own
+        ]
+        answers = await judge.judge(pairs) if pairs else []
+        found: list[list[Verdicts] | None] = []
+        at = 0
+        for asked in keys:
+            made: list[Verdicts] = []
+            start = at
+            for own in asked:
+                made.append(dict(zip(own, answers[at : at + len(own)], strict=True)))  # type: ignore[arg-type]
+                at += len(own)
+            found.append(None if None in answers[start:at] else made)
+        return found
+
+    def compare(self, teacher: PathGraph, student: PathGraph, verdicts: Verdicts) -> Aligned:
+        """Compares two paths: matches their items, credits merged and split ones, and counts what departs."""
+        calculations = teacher.calculates
+        ours, theirs = teacher.items(calculations), student.items(calculations)
+        if calculations:
+            own, counted = [True] * len(ours.step), [True] * len(theirs.step)
+            items = _spread(verdicts, teacher, student, self.threshold)
+        else:
+            own, counted = _counting(teacher, student)
+            items = {
+                (t, s): v
+                for (t, s), v in verdicts.items()
+                if own[t] and counted[s] and v.p_intent >= self.threshold
+            }
+        matching = match_items([(_credit(v), t, s) for (t, s), v in items.items()], ours, theirs)
+        if calculations:
+            _weigh_premises(matching, items, ours, theirs)
+        credit_merged_steps(matching.pairs, matching.covered, matching.explained, ours, theirs)
+        if calculations:
+            _explain_solutions(matching, teacher, student)
+        steps: list[tuple[int, PairVerdict] | None] = [None] * len(student.steps)
+        for t, s in matching.pairs.items():
+            known = steps[theirs.step[s]]
+            if known is None or items[t, s].p_answer >= known[1].p_answer:
+                steps[theirs.step[s]] = ours.step[t], items[t, s]
+        taken = {theirs.step[s] for s, credit in enumerate(matching.explained) if credit > 0 and counted[s]}
+        departures = kept_of(
+            [credit for credit, mine in zip(matching.covered, own, strict=True) if mine],
+            max(0, _used_early(student) - _used_early(teacher)),
+            same_in_another_order(matching, teacher, student) if calculations else 0.0,
+            _shared_words(teacher, student, taken)
+            if calculations
+            else 1.0,  # else the verdicts are on words already
+        )
+        return Aligned(departures, matching, calculations, counted, steps)
+
+    def walks(self, teachers: Sequence[PathGraph]) -> list[Walk]:
+        """Returns the walks through the merged graph of several teachers' paths that none of them took."""
+        return other_walks(teachers) if len(teachers) > 1 else []
+
+    def combine(self, comparisons: Sequence[Comparison]) -> None:
+        """Merges several references into one graph of sub-problems: a step that any of them takes is nothing extra."""
+        for calculations in (True, False):  # calculations and steps are counted apart
+            same = [c for c in comparisons if isinstance(c, Aligned) and c.calculations == calculations]
+            if len(same) < 2:
+                continue
+            best = [max(credits) for credits in zip(*(c.matching.explained for c in same), strict=True)]
+            for comparison in same:
+                comparison.matching.explained[:] = best
+                comparison.rate()
+
+
+def _pairs(teacher: PathGraph, student: PathGraph) -> list[tuple[int, int]]:
+    """Returns the pairs of steps that can be matched, and the same-index pairs."""
+    if teacher.calculates:
+        ours = sorted({node.step for node in teacher.graph.nodes})
+        theirs = sorted({node.step for node in student.graph.nodes})
+    else:
+        ours = [i for i, own in enumerate(_counting(teacher, student)[0]) if own]
+        theirs = list(range(len(student.steps)))
+    pairs = [(t, s) for t in ours for s in theirs]
+    known = set(pairs)
+    diagonal = [(i, i) for i in range(min(len(teacher.steps), len(student.steps)))]
+    return pairs + [pair for pair in diagonal if pair not in known]
+
+
+def _counting(teacher: PathGraph, student: PathGraph) -> tuple[list[bool], list[bool]]:
+    """Returns which steps count on either side; where the teacher says nothing of its own, copies are all there is."""
+    ours, theirs = teacher.own(), student.own()
+    if any(ours):
+        return ours, theirs
+    theirs = [counts(step) for step in student.steps]
+    return [True] * len(ours), theirs if any(theirs) else [True] * len(theirs)
+
+
+def _credit(verdict: PairVerdict) -> float:
+    credit = verdict.p_intent * (1 + verdict.p_sub_problem) / 2
+    return credit * (WRONG_ANSWER + (1 - WRONG_ANSWER) * verdict.p_answer)
+
+
+def _spread(verdicts: Verdicts, teacher: PathGraph, student: PathGraph, threshold: float) -> ItemVerdicts:
+    """Turns verdicts on steps into verdicts on their calculations.
+
+    Where both steps make one calculation, the verdict is theirs. Where they make several, those that share a result or an
+    operation belong together, as far as the judge agrees; where none do, the last ones, which give the steps' answers.
+    """
+    ours, theirs = _nodes_by_step(teacher), _nodes_by_step(student)
+    found: ItemVerdicts = {}
+    for (i, j), verdict in verdicts.items():
+        if verdict.p_intent < threshold or i not in ours or j not in theirs:
+            continue
+        if len(teacher.steps[i].calculations) == len(student.steps[j].calculations) == 1:
+            found[ours[i][0], theirs[j][0]] = verdict
+            continue
+        alike = False
+        for t in ours[i]:
+            for s in theirs[j]:
+                own = judge_calculations(
+                    teacher.graph.nodes[t].calculation, student.graph.nodes[s].calculation
+                )
+                if own is not None:
+                    alike = True
+                    found[t, s] = PairVerdict(*map(min, own, verdict))
+        if not alike and not _share_anything(teacher, i, student, j):
+            found[ours[i][-1], theirs[j][-1]] = verdict
+    return found
+
+
+def _nodes_by_step(path: PathGraph) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for k, node in enumerate(path.graph.nodes):
+        found.setdefault(node.step, []).append(k)
+    return found
+
+
+def _share_anything(teacher: PathGraph, i: int, student: PathGraph, j: int) -> bool:
+    """Returns whether any calculations of two steps are alike, repeats of earlier ones included."""
+    return any(
+        judge_calculations(a, b) is not None
+        for a in teacher.steps[i].calculations
+        for b in student.steps[j].calculations
+    )
+
+
+def _weigh_premises(matching: Matching, verdicts: ItemVerdicts, teacher: Items, student: Items) -> None:
+    """Weighs equal results by what they are worked out from, with unmatched steps before them written in.
+
+    So ``16 - 3 - 4 = 9`` is ``16 - 7 = 9`` after ``3 + 4 = 7`` in full, and ``5 + 4 = 9`` is not. Where such a result also
+    stands apart, with no other of the teacher's steps before or behind it, it is equal by chance and no match.
+    """
+    back = {s: t for t, s in matching.pairs.items()}
+    used = {d for s in back for d in student.depends[s]}
+    for t, s in list(matching.pairs.items()):
+        verdict = verdicts[t, s]
+        if verdict.p_answer < 0.5 or verdict.p_sub_problem == 1.0:
+            continue
+        ours, theirs = inputs_of(t, teacher, matching.pairs), inputs_of(s, student, back)
+        named = (verdict.p_sub_problem - OTHER_OPERANDS) / (1 - OTHER_OPERANDS)
+        shared = max(overlap(ours, theirs), named)
+        if not shared > 1e-9 and s not in used and not any(d in back for d in student.depends[s]):
+            del matching.pairs[t]
+            matching.covered[t] = matching.explained[s] = 0.0
+            continue
+        credit = SHARED_PREMISES + (1 - SHARED_PREMISES) * shared if shared > 1e-9 else OTHER_PREMISES
+        weight = credit / ((1 + verdict.p_sub_problem) / 2)
+        matching.covered[t] *= weight
+        matching.explained[s] *= weight
+
+
+def _explain_solutions(matching: Matching, teacher: PathGraph, student: PathGraph) -> None:
+    """Explains a solution (``x = 3``) of an equation that the teacher has: it is nothing extra."""
+    known = {
+        c.value if c.equation_key is None else c.equation_key
+        for c in (node.calculation for node in teacher.graph.nodes)
+        if c.symbolic
+    }
+    for s, node in enumerate(student.graph.nodes):
+        if not matching.explained[s] and node.calculation.equation_key in known:
+            matching.explained[s] = 1.0
+
+
+def _used_early(path: PathGraph) -> int:
+    """Returns how many results a path uses before it finds them."""
+    return len({j for node in path.graph.nodes for j in node.ahead})
+
+
+def _shared_words(teacher: PathGraph, student: PathGraph, taken: set[int]) -> float:
+    """Returns the overlap in content words between the teacher's path and the student's steps that follow it."""
+    ours, theirs = teacher.words(), words_of(student.steps[i] for i in taken)
+    return 2 * len(ours & theirs) / (len(ours) + len(theirs)) if ours or theirs else 1.0
