@@ -10,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from rlkd.completion.openai import OpenAICompleter
-from rlkd.structure.backends.cache import Shared, Shelf, open_cache
+from rlkd.structure.backends.cache import DiskCache, RequestCache, open_cache
 from rlkd.structure.factory import make_decomposer, make_judge, make_scorer
 from rlkd.structure.interfaces import Decomposer, Judge
 from rlkd.structure.judges.early_stop import PrefixJudge
@@ -67,9 +67,9 @@ def test_the_generative_decomposer() -> None:
 def test_what_was_read_under_other_settings_is_never_found(change: dict[str, Any], tmp_path: Path) -> None:
     config = {"type": "generative", "endpoint": SERVER}
     names = [make_decomposer(DECOMPOSER.validate_python(config | c), OFF).name for c in ({}, change)]
-    shelf = Shelf(tmp_path)
-    stores: list[Shared[int]] = [
-        Shared("structure", name, int, lambda value: int(str(value)), shelf) for name in names
+    disk = DiskCache(tmp_path)
+    stores: list[RequestCache[int]] = [
+        RequestCache("structure", name, int, lambda value: int(str(value)), disk) for name in names
     ]
 
     async def made(number: int) -> list[int | None]:
@@ -98,9 +98,9 @@ def test_a_scorer_from_a_whole_section(tmp_path: Path) -> None:
 def test_the_cache_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_cache(OFF) is None
     monkeypatch.setenv("RLKD_CACHE", str(tmp_path / "here"))
-    shelf = open_cache(CacheConfig())
-    assert shelf is not None
-    assert shelf.folder == tmp_path / "here" / "v1"
+    disk = open_cache(CacheConfig())
+    assert disk is not None
+    assert disk.folder == tmp_path / "here" / "v1"
 
 
 def test_rules_open_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

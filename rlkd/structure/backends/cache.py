@@ -55,7 +55,7 @@ class _TextDisk(diskcache.Disk):  # type: ignore[misc]
         return super().fetch(mode, filename, value, read)
 
 
-class Shelf:
+class DiskCache:
     """JSON values on disk, by content; for several processes at once.
 
     Args:
@@ -90,7 +90,7 @@ class Shelf:
                 self._cache.set(key, json.dumps(label | {"value": value}, ensure_ascii=True))
 
     def close(self) -> None:
-        """Closes the database; the shelf opens it again when used."""
+        """Closes the database; it is opened again when used."""
         self._cache.close()
 
     def _open(self, text: Any, kind: str, name: str) -> JsonValue | None:
@@ -108,11 +108,11 @@ class Shelf:
             return None
         return entry["value"]
 
-    def _faults(self) -> _ShelfFaults:
-        return _ShelfFaults(self.folder)
+    def _faults(self) -> _DiskFaults:
+        return _DiskFaults(self.folder)
 
 
-class _ShelfFaults:
+class _DiskFaults:
     """Turns what SQLite and the file system say into one sentence for the user."""
 
     def __init__(self, folder: Path) -> None:
@@ -151,7 +151,7 @@ class CacheStats:
     missing: int = 0
 
 
-class Shared(Generic[Value]):
+class RequestCache(Generic[Value]):
     """Makes each value once, whoever asks, for as long as it is remembered.
 
     Missing values (``None``) are handed to everyone who waits for them, and not remembered: the next
@@ -162,7 +162,7 @@ class Shared(Generic[Value]):
         name: Name and version of what makes them.
         encode: Value to JSON.
         decode: JSON to value; raises ``ValueError`` where it does not fit, and the entry is ignored.
-        shelf: The disk cache; ``None`` for none.
+        disk: The disk cache; ``None`` for none.
         memory: Values that are kept in memory, the least recently used go first.
     """
 
@@ -172,7 +172,7 @@ class Shared(Generic[Value]):
         name: str,
         encode: Callable[[Value], JsonValue],
         decode: Callable[[JsonValue], Value],
-        shelf: Shelf | None = None,
+        disk: DiskCache | None = None,
         memory: int = 20_000,
     ) -> None:
         self.kind = kind
@@ -180,7 +180,7 @@ class Shared(Generic[Value]):
         self.stats = CacheStats()
         self._encode = encode
         self._decode = decode
-        self._shelf = shelf
+        self._disk = disk
         self._limit = memory
         self._memory: OrderedDict[str, Value] = OrderedDict()
         # Futures belong to the event loop that made them; a loop that is gone takes its own along.
@@ -230,15 +230,15 @@ class Shared(Generic[Value]):
                 self.stats.memory += 1
             else:
                 rest.append(key)
-        if self._shelf is None or not rest:
+        if self._disk is None or not rest:
             return
-        for key, stored in zip(rest, self._shelf.get(self.kind, self.name, rest), strict=True):
+        for key, stored in zip(rest, self._disk.get(self.kind, self.name, rest), strict=True):
             if stored is None:
                 continue
             try:
                 value = self._decode(stored)
             except ValueError:
-                self._shelf.discarded += 1
+                self._disk.discarded += 1
                 continue
             known[key] = value
             self._remember(key, value)
@@ -263,8 +263,8 @@ class Shared(Generic[Value]):
         try:
             made = dict(zip(mine, await make([first[key] for key in mine]), strict=True))
             found = {key: value for key, value in made.items() if value is not None}
-            if self._shelf is not None:
-                self._shelf.put(
+            if self._disk is not None:
+                self._disk.put(
                     self.kind, self.name, {key: self._encode(value) for key, value in found.items()}
                 )
         except BaseException as error:
@@ -287,8 +287,8 @@ class Shared(Generic[Value]):
         return made
 
 
-def open_cache(config: CacheConfig) -> Shelf | None:
+def open_cache(config: CacheConfig) -> DiskCache | None:
     """Opens the disk cache of a configuration; ``None`` where it is switched off."""
     if not config.enabled:
         return None
-    return Shelf(Path(config.folder).expanduser() if config.folder else default_folder(), config.size_gb)
+    return DiskCache(Path(config.folder).expanduser() if config.folder else default_folder(), config.size_gb)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlkd.structure.backends.cache import CacheStats, Shared, Shelf
+from rlkd.structure.backends.cache import CacheStats, DiskCache, RequestCache
 from rlkd.structure.interfaces import Decomposer, Judge, PairVerdict, PathItem, StepPair
 from schemas.base import JsonValue
 from schemas.structure import ReasoningStep, Structure
@@ -15,7 +15,7 @@ class CachedDecomposer:
 
     Args:
         inner: The decomposer.
-        shelf: Disk cache; ``None`` keeps structures in memory only.
+        disk: Disk cache; ``None`` keeps structures in memory only.
         memory: Structures kept in memory.
 
     Attributes:
@@ -23,27 +23,27 @@ class CachedDecomposer:
         stats: What became of the requests.
     """
 
-    def __init__(self, inner: Decomposer, shelf: Shelf | None = None, memory: int = 20_000) -> None:
+    def __init__(self, inner: Decomposer, disk: DiskCache | None = None, memory: int = 20_000) -> None:
         self.inner = inner
         self.name = inner.name
-        self._shared: Shared[Structure] = Shared(
+        self._requests: RequestCache[Structure] = RequestCache(
             "structure",
             inner.name,
             lambda value: value.model_dump(mode="json"),
             Structure.model_validate,
-            shelf,
+            disk,
             memory,
         )
 
     @property
     def stats(self) -> CacheStats:
         """What became of the requests."""
-        return self._shared.stats
+        return self._requests.stats
 
     async def decompose(self, items: Sequence[PathItem]) -> list[Structure | None]:
         """Decomposes paths, in order; see :class:`~rlkd.structure.interfaces.Decomposer`."""
-        keys = [self._shared.key([item.problem, item.path, item.domain]) for item in items]
-        return await self._shared.get(keys, lambda wanted: self.inner.decompose([items[i] for i in wanted]))
+        keys = [self._requests.key([item.problem, item.path, item.domain]) for item in items]
+        return await self._requests.get(keys, lambda wanted: self.inner.decompose([items[i] for i in wanted]))
 
 
 class CachedJudge:
@@ -51,7 +51,7 @@ class CachedJudge:
 
     Args:
         inner: The judge.
-        shelf: Disk cache; ``None`` keeps verdicts in memory only.
+        disk: Disk cache; ``None`` keeps verdicts in memory only.
         memory: Verdicts kept in memory.
 
     Attributes:
@@ -59,25 +59,27 @@ class CachedJudge:
         stats: What became of the requests.
     """
 
-    def __init__(self, inner: Judge, shelf: Shelf | None = None, memory: int = 200_000) -> None:
+    def __init__(self, inner: Judge, disk: DiskCache | None = None, memory: int = 200_000) -> None:
         self.inner = inner
         self.name = inner.name
-        self._shared: Shared[PairVerdict] = Shared(
-            "verdict", inner.name, _verdict_json, _verdict, shelf, memory
+        self._requests: RequestCache[PairVerdict] = RequestCache(
+            "verdict", inner.name, _verdict_json, _verdict, disk, memory
         )
 
     @property
     def stats(self) -> CacheStats:
         """What became of the requests."""
-        return self._shared.stats
+        return self._requests.stats
 
     async def judge(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
         """Judges pairs, in order; see :class:`~rlkd.structure.interfaces.Judge`."""
         keys = [
-            self._shared.key([_said(pair.teacher_step), _said(pair.student_step), pair.problem, pair.domain])
+            self._requests.key(
+                [_said(pair.teacher_step), _said(pair.student_step), pair.problem, pair.domain]
+            )
             for pair in pairs
         ]
-        return await self._shared.get(keys, lambda wanted: self.inner.judge([pairs[i] for i in wanted]))
+        return await self._requests.get(keys, lambda wanted: self.inner.judge([pairs[i] for i in wanted]))
 
 
 def _said(step: ReasoningStep) -> JsonValue:

@@ -8,7 +8,6 @@ from typing import Any
 
 from rlkd.quantities.numbers import canonical, parse_number
 from rlkd.structure.reading.inline_arithmetic import find_calculations
-from rlkd.structure.reading.path import read_calculations
 from schemas.structure import Calculation, ReasoningStep
 
 MAX_STEPS = 512
@@ -164,7 +163,7 @@ def _calculations(
 
     With them the judges that compare values work on generated structures as they do on read ones.
     """
-    found = read_calculations(quote)
+    found = find_calculations(quote)
     if found:
         return tuple(calc.finished() for calc in found)
     value = _quantity(answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlkd.structure.build import build_judge
+from rlkd.structure.factory import build_judge
 from rlkd.structure.interfaces import Judge, PairVerdict, StepPair
 from schemas.config.structure import CacheConfig, CascadeJudgeConfig
 

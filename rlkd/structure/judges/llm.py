@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from rlkd.completion.base import Completer, CompletionRequest, CompletionResult, Message, fault_kind, gather
 from rlkd.errors import EndpointError
-from rlkd.structure.backends.cache import CacheStats, Shared, Shelf, open_cache
+from rlkd.structure.backends.cache import CacheStats, DiskCache, RequestCache, open_cache
 from rlkd.structure.backends.cached import probability
 from rlkd.structure.backends.prompting import PROMPT_VERSION, data_block, judge_questions, prompt_text
 from rlkd.structure.interfaces import PairVerdict, StepPair
@@ -61,10 +61,10 @@ class LLMJudge:
         mode: ``logprobs`` asks for one token and reads its probabilities; ``exact`` reads the word; ``auto`` (the
             default) reads probabilities where they come and the word where they do not.
         batch: Ask a sample's questions of one kind together, up to ``MAX_BATCH`` in one request (read as exact words).
-        gate: Probability of the same intent below which sub-problem and answer are not asked and count as 0,
+        min_intent: Probability of the same intent below which sub-problem and answer are not asked and count as 0,
             as in the paper; ``None`` asks all three always.
         max_chars: Characters of a step that are shown.
-        shelf: Disk cache of answers; ``None`` keeps them in memory only.
+        disk: Disk cache of answers; ``None`` keeps them in memory only.
 
     Attributes:
         name: Model, prompt version and mode.
@@ -77,29 +77,31 @@ class LLMJudge:
         completer: Completer,
         mode: VerdictMode = "auto",
         batch: bool = False,
-        gate: float | None = 0.5,
+        min_intent: float | None = 0.5,
         max_chars: int = 2000,
-        shelf: Shelf | None = None,
+        disk: DiskCache | None = None,
     ) -> None:
         self.completer = completer
         self.mode = mode
         self.batch = batch
-        self.gate = gate
+        self.min_intent = min_intent
         self.max_chars = max_chars
         how = "batch" if batch else mode
         self.name = f"llm:{completer.name}@{PROMPT_VERSION}:{how}:{max_chars}" + (
-            f":gate{gate:g}" if gate is not None else ""
+            f":gate{min_intent:g}" if min_intent is not None else ""
         )
         self.faults: Counter[str] = Counter()
         self.last_fault = ""
-        # Answers do not depend on the gate, so they are shared across gates.
+        # Answers do not depend on `min_intent`, so they are shared across values of `min_intent`.
         answers = f"llm:{completer.name}@{PROMPT_VERSION}:{how}:{max_chars}"
-        self._shared: Shared[float] = Shared("answer", answers, float, _probability, shelf, memory=500_000)
+        self._requests: RequestCache[float] = RequestCache(
+            "answer", answers, float, _probability, disk, memory=500_000
+        )
 
     @property
     def stats(self) -> CacheStats:
         """What became of the questions."""
-        return self._shared.stats
+        return self._requests.stats
 
     async def judge(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
         """Judges pairs, in order; ``None`` where a question that matters got no verdict."""
@@ -147,7 +149,7 @@ class LLMJudge:
         )
 
     def _passes(self, intent: float | None) -> bool:
-        return intent is not None and (self.gate is None or intent >= self.gate)
+        return intent is not None and (self.min_intent is None or intent >= self.min_intent)
 
     async def _finish(
         self, pairs: Sequence[StepPair], intents: Sequence[float | None], passing: Sequence[int]
@@ -170,7 +172,7 @@ class LLMJudge:
         unsure = [i for i, answer in enumerate(answers) if answer is None]
         if not unsure:
             return answers
-        keys = [self._shared.key([cut[i].name, cut[i].a, cut[i].b]) for i in unsure]
+        keys = [self._requests.key([cut[i].name, cut[i].a, cut[i].b]) for i in unsure]
 
         async def make(wanted: list[int]) -> Sequence[float | None]:
             asked = [cut[unsure[i]] for i in wanted]
@@ -180,7 +182,7 @@ class LLMJudge:
             answered = await gather([self._request_batch(part) for part in parts])
             return [answer for part in answered for answer in part]
 
-        for i, answer in zip(unsure, await self._shared.get(keys, make), strict=True):
+        for i, answer in zip(unsure, await self._requests.get(keys, make), strict=True):
             answers[i] = answer
         return answers
 

@@ -17,7 +17,7 @@ import pytest
 
 import rlkd.structure.backends.cache as cache_module
 from rlkd.errors import UserError
-from rlkd.structure.backends.cache import Shared, Shelf, default_folder
+from rlkd.structure.backends.cache import DiskCache, RequestCache, default_folder
 
 
 def number(value: Any) -> int:
@@ -26,8 +26,8 @@ def number(value: Any) -> int:
     return value
 
 
-def shared(shelf: Shelf | None = None, name: str = "double@1", memory: int = 100) -> Shared[int]:
-    return Shared("number", name, int, number, shelf, memory)
+def shared(disk: DiskCache | None = None, name: str = "double@1", memory: int = 100) -> RequestCache[int]:
+    return RequestCache("number", name, int, number, disk, memory)
 
 
 class Doubler:
@@ -38,7 +38,7 @@ class Doubler:
         self.missing = set(missing)
         self.wait = wait
 
-    async def get(self, cache: Shared[int], numbers: Sequence[int]) -> list[int | None]:
+    async def get(self, cache: RequestCache[int], numbers: Sequence[int]) -> list[int | None]:
         async def make(wanted: list[int]) -> list[int | None]:
             values = [numbers[i] for i in wanted]
             self.asked += values
@@ -68,7 +68,7 @@ def test_what_is_under_way_is_not_asked_again() -> None:
 
 
 def test_missing_values_go_to_all_who_wait_and_are_asked_again_later(tmp_path: Path) -> None:
-    doubler, cache = Doubler(missing=[1], wait=0.01), shared(Shelf(tmp_path))
+    doubler, cache = Doubler(missing=[1], wait=0.01), shared(DiskCache(tmp_path))
 
     async def together() -> list[list[int | None]]:
         return await asyncio.gather(doubler.get(cache, [1, 2]), doubler.get(cache, [1]))
@@ -116,21 +116,21 @@ def test_the_least_recently_used_value_leaves_memory() -> None:
 
 
 def test_values_survive_on_disk_and_are_found_by_content(tmp_path: Path) -> None:
-    asyncio.run(Doubler().get(shared(Shelf(tmp_path)), [1, 2]))
-    again, cache = Doubler(), shared(Shelf(tmp_path))
+    asyncio.run(Doubler().get(shared(DiskCache(tmp_path)), [1, 2]))
+    again, cache = Doubler(), shared(DiskCache(tmp_path))
     assert asyncio.run(again.get(cache, [2, 3])) == [4, 6]
     assert again.asked == [3]
     assert cache.stats.disk == 1
     renamed = Doubler()
-    asyncio.run(renamed.get(shared(Shelf(tmp_path), name="double@2"), [2]))
+    asyncio.run(renamed.get(shared(DiskCache(tmp_path), name="double@2"), [2]))
     assert renamed.asked == [2]  # another prompt version is another value
 
 
 def test_another_cache_version_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asyncio.run(Doubler().get(shared(Shelf(tmp_path)), [1]))
+    asyncio.run(Doubler().get(shared(DiskCache(tmp_path)), [1]))
     monkeypatch.setattr(cache_module, "CACHE_VERSION", 2)
     newer = Doubler()
-    asyncio.run(newer.get(shared(Shelf(tmp_path)), [1]))
+    asyncio.run(newer.get(shared(DiskCache(tmp_path)), [1]))
     assert newer.asked == [1]
 
 
@@ -148,17 +148,17 @@ def test_another_cache_version_is_ignored(tmp_path: Path, monkeypatch: pytest.Mo
     ],
 )
 def test_an_entry_that_does_not_fit_is_made_again_never_misread(tmp_path: Path, stored: str) -> None:
-    shelf = Shelf(tmp_path)
-    doubler, cache = Doubler(), shared(shelf)
-    shelf._cache.set(cache.key(1), stored)
+    disk = DiskCache(tmp_path)
+    doubler, cache = Doubler(), shared(disk)
+    disk._cache.set(cache.key(1), stored)
     assert asyncio.run(doubler.get(cache, [1])) == [2]
     assert doubler.asked == [1]
 
 
 def test_a_pickled_row_is_never_opened(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    cache = shared(shelf)
-    shelf.close()
+    disk = DiskCache(tmp_path)
+    cache = shared(disk)
+    disk.close()
     plain = diskcache.Cache(str(tmp_path / "v1"), disk=diskcache.Disk)
     trap = tmp_path / "sprung"
     # A pickle that would make a file when it is loaded: protocol 0, builtins.open(path, "w")
@@ -168,36 +168,36 @@ def test_a_pickled_row_is_never_opened(tmp_path: Path) -> None:
         database.execute("UPDATE Cache SET mode = 4, value = ?", (code,))
     plain.close()
     doubler = Doubler()
-    assert asyncio.run(doubler.get(shared(Shelf(tmp_path)), [1])) == [2]
+    assert asyncio.run(doubler.get(shared(DiskCache(tmp_path)), [1])) == [2]
     assert not trap.exists()
-    assert Shelf(tmp_path)._cache.disk.__class__.__name__ == "_TextDisk"
+    assert DiskCache(tmp_path)._cache.disk.__class__.__name__ == "_TextDisk"
 
 
 def test_only_text_goes_in(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+    disk = DiskCache(tmp_path)
     with pytest.raises(TypeError, match="values are text"):
-        shelf._cache.set("key", {"a": 1})
+        disk._cache.set("key", {"a": 1})
     with pytest.raises(TypeError, match="keys are text"):
-        shelf._cache.set(("a",), "text")
+        disk._cache.set(("a",), "text")
     with pytest.raises(TypeError, match="values are text"):
-        shelf._cache.set("key", io.BytesIO(b"x"), read=True)
+        disk._cache.set("key", io.BytesIO(b"x"), read=True)
 
 
 def test_long_values_and_every_character(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+    disk = DiskCache(tmp_path)
     value = {"text": "é\ud800\u2028" * 30_000}  # longer than what diskcache keeps inside the database
-    shelf.put("kind", "name", {"k": value})
-    assert Shelf(tmp_path).get("kind", "name", ["k", "absent"]) == [value, None]
+    disk.put("kind", "name", {"k": value})
+    assert DiskCache(tmp_path).get("kind", "name", ["k", "absent"]) == [value, None]
 
 
 WRITER = """
 import sys, asyncio
 from pathlib import Path
-from rlkd.structure.backends.cache import Shelf
-shelf = Shelf(Path(sys.argv[1]))
+from rlkd.structure.backends.cache import DiskCache
+disk = DiskCache(Path(sys.argv[1]))
 for i in range(60):
-    shelf.put("kind", "name", {f"{i}": {"n": i}, f"{sys.argv[2]}-{i}": {"n": i}})
-    assert shelf.get("kind", "name", [f"{i}"]) == [{"n": i}]
+    disk.put("kind", "name", {f"{i}": {"n": i}, f"{sys.argv[2]}-{i}": {"n": i}})
+    assert disk.get("kind", "name", [f"{i}"]) == [{"n": i}]
 """
 
 
@@ -211,17 +211,19 @@ def test_several_processes_write_at_once(tmp_path: Path) -> None:
         _, said = writer.communicate(timeout=120)
         assert writer.returncode == 0, said.decode()
     keys = [str(i) for i in range(60)] + [f"{w}-{i}" for w in range(3) for i in range(60)]
-    assert Shelf(tmp_path).get("kind", "name", keys) == [{"n": i} for i in [*range(60), *list(range(60)) * 3]]
+    assert DiskCache(tmp_path).get("kind", "name", keys) == [
+        {"n": i} for i in [*range(60), *list(range(60)) * 3]
+    ]
 
 
 def test_a_folder_that_is_no_cache(tmp_path: Path) -> None:
     (tmp_path / "v1").mkdir()
     (tmp_path / "v1" / "cache.db").write_text("this is no database" * 100)
     with pytest.raises(UserError, match="delete the folder"):
-        Shelf(tmp_path).get("kind", "name", ["k"])
+        DiskCache(tmp_path).get("kind", "name", ["k"])
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be used"):
-        Shelf(tmp_path / "file")
+        DiskCache(tmp_path / "file")
 
 
 def test_where_the_cache_lives(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,8 +234,8 @@ def test_where_the_cache_lives(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_entries_are_plain_json(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.put("number", "double@1", {"k": 4})
+    disk = DiskCache(tmp_path)
+    disk.put("number", "double@1", {"k": 4})
     with sqlite3.connect(tmp_path / "v1" / "cache.db") as database:
         [(key, value)] = database.execute("SELECT key, value FROM Cache").fetchall()
     assert (key, json.loads(value)) == ("k", {"version": 1, "kind": "number", "name": "double@1", "value": 4})

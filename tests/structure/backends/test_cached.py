@@ -11,7 +11,7 @@ import pytest
 
 from rlkd.errors import MissingScoreError
 from rlkd.rewards.breaker import CircuitBreaker
-from rlkd.structure.backends.cache import Shelf
+from rlkd.structure.backends.cache import DiskCache
 from rlkd.structure.backends.cached import CachedDecomposer, CachedJudge
 from rlkd.structure.interfaces import PairVerdict, PathItem, StepPair
 from schemas.structure import ReasoningStep, Structure
@@ -41,7 +41,7 @@ class Lines:
 
 def test_each_path_is_read_once_also_from_disk(tmp_path: Path) -> None:
     inner = Lines()
-    cached = CachedDecomposer(inner, Shelf(tmp_path))
+    cached = CachedDecomposer(inner, DiskCache(tmp_path))
     items = [
         PathItem("p", "a\nb"),
         PathItem("p", "c"),
@@ -53,7 +53,7 @@ def test_each_path_is_read_once_also_from_disk(tmp_path: Path) -> None:
     assert [None if s is None else len(s.steps) for s in first] == [2, 1, 2, 1, None]
     assert inner.read == ["a\nb", "c", "c", "fail"]
     other = Lines()
-    again = asyncio.run(CachedDecomposer(other, Shelf(tmp_path)).decompose(items))
+    again = asyncio.run(CachedDecomposer(other, DiskCache(tmp_path)).decompose(items))
     assert again == first
     assert other.read == ["fail"]  # what is missing is asked again
     assert cached.name == "lines@1"
@@ -61,7 +61,7 @@ def test_each_path_is_read_once_also_from_disk(tmp_path: Path) -> None:
 
 def test_a_pair_is_judged_once_wherever_its_steps_stand(table_judge: Any, tmp_path: Path) -> None:
     inner = table_judge({("a", "b"): PairVerdict(0.25, 0.5, 0.75), ("a", "c"): None})
-    judge = CachedJudge(inner, Shelf(tmp_path))
+    judge = CachedJudge(inner, DiskCache(tmp_path))
     step = lambda text, index=0: ReasoningStep(index=index, sub_problem=text, start=index, end=index + 1)  # noqa: E731
     pairs = [
         StepPair(step("a"), step("b")),
@@ -71,7 +71,9 @@ def test_a_pair_is_judged_once_wherever_its_steps_stand(table_judge: Any, tmp_pa
     assert asyncio.run(judge.judge(pairs)) == [PairVerdict(0.25, 0.5, 0.75)] * 2 + [None]
     assert inner.asked == [("a", "b"), ("a", "c")]
     fresh = table_judge({("a", "c"): PairVerdict(0.0, 0.0, 0.0)})
-    assert asyncio.run(CachedJudge(fresh, Shelf(tmp_path)).judge(pairs))[0] == PairVerdict(0.25, 0.5, 0.75)
+    assert asyncio.run(CachedJudge(fresh, DiskCache(tmp_path)).judge(pairs))[0] == PairVerdict(
+        0.25, 0.5, 0.75
+    )
     assert fresh.asked == [("a", "c")]
 
 
@@ -79,15 +81,15 @@ def test_a_pair_is_judged_once_wherever_its_steps_stand(table_judge: Any, tmp_pa
 def test_a_stored_verdict_that_is_none_is_asked_again(
     table_judge: Any, pair: Callable[..., StepPair], tmp_path: Path, stored: Any
 ) -> None:
-    shelf = Shelf(tmp_path)
+    disk = DiskCache(tmp_path)
     inner = table_judge({("a", "b"): PairVerdict(1.0, 1.0, 1.0)})
-    judge = CachedJudge(inner, shelf)
+    judge = CachedJudge(inner, disk)
     asyncio.run(judge.judge([pair("a", "b")]))
-    [key] = list(shelf._cache)
-    shelf.put("verdict", "table", {key: stored})
-    assert asyncio.run(CachedJudge(inner, shelf).judge([pair("a", "b")])) == [PairVerdict(1.0, 1.0, 1.0)]
+    [key] = list(disk._cache)
+    disk.put("verdict", "table", {key: stored})
+    assert asyncio.run(CachedJudge(inner, disk).judge([pair("a", "b")])) == [PairVerdict(1.0, 1.0, 1.0)]
     assert len(inner.asked) == 2
-    assert shelf.discarded == 1
+    assert disk.discarded == 1
 
 
 def test_the_breaker_trips_past_the_share_and_not_before() -> None:

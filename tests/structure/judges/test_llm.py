@@ -7,7 +7,6 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 from rlkd.completion.base import CompletionFault, CompletionRequest, CompletionResult
 from rlkd.completion.openai import OpenAICompleter
 from rlkd.completion.simulated import Reply, SimulatedServer
-from rlkd.structure.backends.cache import Shelf
+from rlkd.structure.backends.cache import DiskCache
 from rlkd.structure.backends.prompting import judge_questions
 from rlkd.structure.decomposers.rules import decompose_text
 from rlkd.structure.interfaces import Judge, PairVerdict, StepPair
@@ -168,7 +167,7 @@ def test_another_intent_is_asked_nothing_more(scripted: Any, pair: MakePair) -> 
     assert run(LLMJudge(completer), pair("q1", "q2", ("1", "2"))) == [PairVerdict(0.0, 0.0, 0.0)]
     assert len(completer.requests) == 1
     completer = scripted(lambda request: "no")
-    run(LLMJudge(completer, gate=None), pair("q1", "q2", ("1", "2")))
+    run(LLMJudge(completer, min_intent=None), pair("q1", "q2", ("1", "2")))
     assert len(completer.requests) == 3
 
 
@@ -182,15 +181,15 @@ def test_equal_texts_need_no_model_and_an_empty_side_is_never_equal(scripted: An
 
 def test_the_same_question_is_asked_once(scripted: Any, pair: MakePair, tmp_path: Path) -> None:
     completer = scripted(lambda request: "yes")
-    shelf = Shelf(tmp_path)
-    judge = LLMJudge(completer, shelf=shelf)
+    disk = DiskCache(tmp_path)
+    judge = LLMJudge(completer, disk=disk)
     pairs = [pair("q1", "q2", ("1", "2"))] * 4 + [pair("q3", "q4", ("1", "2"))]
     verdicts = run(judge, *pairs)
     assert verdicts == [PairVerdict(1.0, 1.0, 1.0)] * 5
     # q1/q2: intent and sub-problem ask about the same texts but differ; the answers 1/2 are shared by all: 2 + 2 + 1
     assert len(completer.requests) == 5
     other = scripted(lambda request: "no")
-    assert run(LLMJudge(other, shelf=shelf), *pairs) == verdicts  # from disk
+    assert run(LLMJudge(other, disk=disk), *pairs) == verdicts  # from disk
     assert other.requests == []
 
 
@@ -232,12 +231,12 @@ def test_a_request_holds_one_sample_only(scripted: Any, pair: MakePair) -> None:
 
     completer = scripted(answer)
     pairs = [
-        replace(pair(f"t{i}{k}", f"s{i}{k}", ("1", f"2{i}{k}")), problem=f"p{i}", sample=i)
+        pair(f"t{i}{k}", f"s{i}{k}", ("1", f"2{i}{k}"))._replace(problem=f"p{i}", sample=i)
         for k in range(3)
         for i in range(4)
     ]
-    shared = replace(
-        pair("t00", "s00", ("1", "200")), problem="p9", sample=9
+    shared = pair("t00", "s00", ("1", "200"))._replace(
+        problem="p9", sample=9
     )  # all asked already, for sample 0
     verdicts = run(LLMJudge(completer, batch=True), *pairs, shared)
     assert verdicts == [PairVerdict(1.0, 1.0, 1.0)] * 13

@@ -51,7 +51,7 @@ def test_the_rule_by_hand(table_judge: Any) -> None:
     judge = table_judge(
         {("a", "a"): SAME, ("b", "x"): HALF, ("c", "y"): QUARTER, ("d", "z"): OTHER, ("e", "e"): SAME}
     )
-    sample = ScoreItem("", (structure("a b c d e", "a x y z e"),))
+    sample = ScoreItem("", (structure("a b c d e"),), "a x y z e")
     [score] = run(judge, Words(), sample)
     assert score is not None
     # 1 + 1/2 + 1/4 + 0, and the fifth step does not count: 1.75 of 5
@@ -69,9 +69,9 @@ def test_a_student_without_steps_scores_zero_and_a_teacher_without_steps_is_miss
     empty, none, longer = run(
         judge,
         Words(),
-        ScoreItem("", (structure("a", " "),)),
-        ScoreItem("", (structure("", "a"),)),
-        ScoreItem("", (structure("a", "a b c"),)),
+        ScoreItem("", (structure("a"),), " "),
+        ScoreItem("", (structure(""),), "a"),
+        ScoreItem("", (structure("a"),), "a b c"),
     )
     assert empty is not None
     assert (empty.structure, empty.student_steps) == (0.0, 0)
