@@ -11,8 +11,8 @@ import pytest
 from rlkd.rewards.texts import TextSample, TextScorer
 from rlkd.structure.backends.cached import CachedDecomposer
 from rlkd.structure.interfaces import PairVerdict, PathItem, StepPair
+from rlkd.structure.matching.prefix_rule import PrefixAlignment
 from rlkd.structure.scorer import StructureScorer
-from schemas.config.structure import PrefixAlignmentConfig
 from schemas.structure import ReasoningStep, Structure
 
 
@@ -53,7 +53,7 @@ class Equal:
 
 def scorer(words: Words, cached: bool) -> TextScorer:
     decomposer: Any = CachedDecomposer(words) if cached else words
-    return TextScorer(StructureScorer(decomposer, Equal(), PrefixAlignmentConfig(type="prefix")))
+    return TextScorer(StructureScorer(decomposer, Equal(), PrefixAlignment()))
 
 
 SAMPLES = [

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkd.quantities.numbers import canonical, parse_number
-from rlkd.structure.reading import expression as arithmetic
-from rlkd.structure.reading.expression import MAX_TOKENS, ExpressionError, close, evaluate
+from rlkd.structure.reading.expression import MAX_TOKENS, ExpressionError, evaluate
 
 
 @pytest.mark.parametrize(
@@ -69,25 +68,3 @@ def test_numbers_are_read_and_written() -> None:
     assert parse_number("9" * 40) is None
     assert parse_number("abc") is None
     assert [canonical(x) for x in (16.0, 0.2, 1e20, -3.0)] == ["16", "0.2", "1e+20", "-3"]
-
-
-def test_close_is_relative() -> None:
-    assert close(1_000_000, 1_000_050)  # 5e-5 of the value
-    assert not close(1.0, 1.01)
-
-
-@given(st.lists(st.sampled_from([1.0, 2.5, 0.0, 7.0, "+", "-", "*", "/", "%"]), min_size=1, max_size=13))
-def test_without_parentheses_and_powers_the_short_way_gives_the_same(items: list[float | str]) -> None:
-    try:
-        expected: float | None = arithmetic._shunt(items)
-    except ExpressionError:
-        expected = None
-    try:
-        found = arithmetic._flat(items)
-    except ExpressionError:
-        assert expected is None
-        return
-    if found is not None:
-        assert found == expected
-    elif all(isinstance(x, float) == (i % 2 == 0) for i, x in enumerate(items)) and len(items) % 2:
-        assert "%" in items[1::2]  # only what it does not know is left to the general way
