@@ -12,8 +12,9 @@ from rlkd.plugins import check_plugin, objects_of
 from schemas.base import Schema
 from schemas.config.data import FileData, GymData, HubData, WorldData
 from schemas.config.pipeline import PipelineConfig
+from schemas.config.plugin import PythonObject
 from schemas.config.qualify import FilePairs, StudentPairs, WorldPairs
-from schemas.config.rewards import ever_weighs
+from schemas.config.rewards import RewardsConfig, ever_weighs
 from schemas.config.student import FreshModel
 
 
@@ -33,8 +34,27 @@ def cross_check(config: Schema, values: Mapping[str, Any], faulty: Collection[st
     return [*found, *_booleans(values, config.model_dump(mode="json"), ())]
 
 
-def check_objects(config: Schema) -> Iterator[Fault]:
-    """What is wrong with the Python objects that a configuration names: they are imported, but not made."""
+def check_objects(config: Schema) -> list[Fault]:
+    """What is wrong with the reward components and Python objects that a configuration names; none is made."""
+    return [*_named_components(config), *_python_objects(config)]
+
+
+def _named_components(config: Schema) -> Iterator[Fault]:
+    rewards = config.rewards if isinstance(config, PipelineConfig) else config
+    if not isinstance(rewards, RewardsConfig):
+        return
+    at = ("components",) if rewards is config else ("rewards", "components")
+    for name, settings in rewards.further.items():
+        if isinstance(settings, ComponentConfig):
+            from rlkd.rewards.measure import check_named
+
+            try:
+                check_named(name, settings.options)
+            except ConfigError as error:
+                yield Fault((*at, name), f"is wrong: {error}")
+
+
+def _python_objects(config: Schema) -> Iterator[Fault]:
     for where, item in objects_of(config):
         try:
             check_plugin(item)

@@ -10,6 +10,7 @@ from typing import Generic
 from typing_extensions import TypeVar
 
 from rlkd.pipeline.events import EventSink
+from rlkd.worlds.registry import register_worlds
 from schemas.config.gsrm import GsrmConfig
 from schemas.config.pipeline import PipelineConfig
 
@@ -31,3 +32,7 @@ class StageContext(Generic[Config]):
     inputs: Mapping[str, Path]
     folder: Path
     events: EventSink
+
+    def __post_init__(self) -> None:
+        """Makes the configuration's own domains known in this process: problems name theirs."""
+        register_worlds(self.config)

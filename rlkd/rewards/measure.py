@@ -10,7 +10,7 @@ import functools
 import inspect
 import logging
 import numbers
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from rlkd.answers.conventions import ParsedOutput, read_output
@@ -52,17 +52,28 @@ def make_components(config: RewardsConfig) -> dict[str, RewardComponent]:
 
 
 def _named(name: str, options: Mapping[str, Any]) -> RewardComponent:
+    target = check_named(name, options)
+    made = target(**options) if isinstance(target, type) else functools.partial(target, **options)
+    return cast(RewardComponent, made)
+
+
+def check_named(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
+    """Finds a component of this project, and whether its options fit.
+
+    Raises:
+        ConfigError: There is none of that name, or it does not take these options.
+    """
     if name not in component_names():
         raise ConfigError(
-            f"rewards.components.{name}: there is no such component; choose from {', '.join(component_names())}, or name "
-            "your own with {type: python, object: module:name, weight: ...}"
+            f"there is no such component; choose from {', '.join(component_names())}, or name your own: "
+            "{type: python, object: module:name, weight: ...}"
         )
     target = find_component(name)
     try:
-        made = target(**options) if isinstance(target, type) else functools.partial(target, **options)
+        inspect.signature(target).bind(*() if isinstance(target, type) else (None,), **options)
     except TypeError as error:
-        raise ConfigError(f"rewards.components.{name}: its options do not fit ({error})") from None
-    return cast(RewardComponent, made)
+        raise ConfigError(f"its options do not fit ({error}); mend `options`") from None
+    return target
 
 
 class _Guarded:

@@ -1,14 +1,14 @@
 """Built-in worlds: small reasoning problems in plain English with a truly multi-branch structure.
 
-Importing this package registers the three domains; a fourth is one file that calls
-:func:`~rlkd.worlds.registry.register`, imported here.
+A further domain is one file in this folder that calls :func:`~rlkd.worlds.registry.register`, or an object of your own that
+``data.world.worlds`` names.
 """
 
 from rlkd.worlds.arithmetic import ARITHMETIC
 from rlkd.worlds.domain import Op
 from rlkd.worlds.graph import Graph, Node
 from rlkd.worlds.logic import LOGIC
-from rlkd.worlds.registry import get_world, register, world_names, world_of
+from rlkd.worlds.registry import get_world, register, register_worlds, world_names, world_of
 from rlkd.worlds.relations import RELATIONS
 from rlkd.worlds.splits import make_splits
 from rlkd.worlds.world import World
@@ -24,6 +24,7 @@ __all__ = [
     "get_world",
     "make_splits",
     "register",
+    "register_worlds",
     "world_names",
     "world_of",
 ]

@@ -6,7 +6,7 @@ import random
 from typing import get_args
 
 from rlkd.errors import WorldError
-from rlkd.worlds.registry import get_world
+from rlkd.worlds.registry import get_world, register_worlds
 from schemas.config.world import WorldSettings
 from schemas.problem import Problem, Split
 
@@ -26,6 +26,7 @@ def make_splits(settings: WorldSettings, seed: int) -> dict[Split, list[Problem]
     Raises:
         WorldError: If the settings cannot be met, or allow too few different problems.
     """
+    register_worlds(settings)
     worlds = [(get_world(name), share) for name, share in sorted(settings.domains.items()) if share > 0]
     sizes: dict[Split, int] = {
         "test": settings.n_test,

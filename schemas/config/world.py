@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field, field_validator, model_validator
 
 from schemas.base import Schema
+from schemas.config.plugin import PythonObject
 
 
 class StepRange(Schema):
@@ -20,12 +23,24 @@ class StepRange(Schema):
         return self
 
 
+class PythonWorld(PythonObject):
+    """Your own domain of the built-in world: a World, or a function that makes one."""
+
+    kind: ClassVar[str] = "world"
+    protocol: ClassVar[str] = "rlkd.worlds.world:World"
+
+
 class WorldSettings(Schema):
     """The built-in world: dependency-graph problems in plain English."""
 
     domains: dict[str, float] = Field(
         default_factory=lambda: {"arithmetic": 1.0},
         description="Share of each domain (arithmetic, logic, relations); shares are normalised to sum to 1.",
+    )
+    worlds: tuple[PythonWorld, ...] = Field(
+        default=(),
+        exclude_if=lambda value: not value,  # unused, it is no part of a stage's identity
+        description="Domains of your own; give them a share in `domains` by their names.",
     )
     steps: StepRange = Field(
         default_factory=lambda: StepRange(min=3, max=5),
