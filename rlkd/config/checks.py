@@ -12,9 +12,8 @@ from rlkd.plugins import check_plugin, objects_of
 from schemas.base import Schema
 from schemas.config.data import FileData, GymData, HubData, WorldData
 from schemas.config.pipeline import PipelineConfig
-from schemas.config.plugin import PythonObject
 from schemas.config.qualify import FilePairs, StudentPairs, WorldPairs
-from schemas.config.rewards import RewardsConfig, ever_weighs
+from schemas.config.rewards import ComponentConfig, RewardsConfig, ever_weighs
 from schemas.config.student import FreshModel
 
 

@@ -68,7 +68,7 @@ def test_every_part_is_used(example: Path, tmp_path: Path) -> None:
     long = "word " * 160
     completions = [
         Completion(problem_id=problem.id, text=text, tokens=9, finish_reason="stop")
-        for text in (f"{path}\nThe answer is {problem.answer}.", long, "")
+        for text in (path, long, "")
     ]
     right, wordy, empty = asyncio.run(model.score(completions, 0, 0, 3))
     assert wordy.components["brevity"] == 0.5  # 80 / 160
