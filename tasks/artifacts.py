@@ -61,8 +61,8 @@ def in_prefect_run() -> bool:
     return TaskRunContext.get() is not None or FlowRunContext.get() is not None
 
 
-def show_report(report: Path, key: str = "rlkd-report") -> None:
-    """Makes a Markdown report an artifact of the Prefect run."""
+def show_report(report: Path, key: str = "rlkd-report", beside: str = "") -> None:
+    """Makes a Markdown report an artifact of the Prefect run, with a line below it."""
     if not (in_prefect_run() and report.is_file()):
         return
     from prefect.artifacts import create_markdown_artifact
@@ -70,4 +70,5 @@ def show_report(report: Path, key: str = "rlkd-report") -> None:
     text = report.read_text(encoding="utf-8")
     if len(text) > _MARKDOWN_LIMIT:
         text = text[:_MARKDOWN_LIMIT] + "\n\n(cut here; the whole report is in the run folder)"
+    text += f"\n\n{beside}\n" if beside else ""
     create_markdown_artifact(markdown=text, key=key, description=f"Report of {report.parent.name}")

@@ -18,6 +18,12 @@ from tasks.runs import Run, RunRef
 from tasks.storage import read_manifest
 
 REPORTS = ("report.html", "report.md", "report.json")
+_COLUMNS = {
+    name: name
+    for name in (
+        "checkpoint", "split", "problem_id", "completion", "answer", "correct", "structure", "tokens", "finish_reason"
+    )
+}  # fmt: skip
 
 
 def publish_datasets(run: Run, ref: RunRef, made: StageEntry, inputs: Mapping[str, StageEntry]) -> None:
@@ -35,8 +41,15 @@ def publish_figures(run: Run, ref: RunRef, made: StageEntry, inputs: Mapping[str
     manifest, _ = read_manifest(Path(made.uri))
     if manifest is None or not ref.mlflow_run_id:
         return
+    figures = {_shown_as(name): value for name, value in manifest.result.metrics.items()}
     with tracking.tolerated(f"the figures of {made.name}", current_display().message):
-        tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, manifest.result.metrics)
+        tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, figures)
+
+
+def _shown_as(name: str) -> str:
+    """A figure's name in MLflow, which sorts by it: what a run is compared by (``test_...``) comes first."""
+    group, slash, rest = name.partition("/")
+    return f"verdict/{rest}" if slash and group == "qualify" else name
 
 
 def publish_headline(run: Run, ref: RunRef, made: StageEntry, inputs: Mapping[str, StageEntry]) -> None:
@@ -45,6 +58,9 @@ def publish_headline(run: Run, ref: RunRef, made: StageEntry, inputs: Mapping[st
     student = inputs.get("rl") or inputs.get("warm_start")
     manifest, _ = read_manifest(Path(made.uri))
     if student is not None and manifest is not None and ref.mlflow_run_id:
+        outputs = Path(made.uri) / "outputs.jsonl"
+        with tracking.tolerated("the completions", current_display().message):
+            tracking.log_table(ref.tracking_uri, ref.mlflow_run_id, outputs, _COLUMNS, "completions.json")
         with tracking.tolerated("the student", current_display().message):
             _register(run, ref, student, manifest.result.metrics)
 
@@ -121,19 +137,35 @@ def publish_report(ref: RunRef, run: Run, whole: bool) -> None:
         return
     report = write_report(run)
     if run.manifest.status == "done":
-        show_report(run.folder / "report.md")
+        show_report(run.folder / "report.md", beside=_where_in_mlflow(run, ref))
     if ref.mlflow_run_id:
         with tracking.tolerated("the report", current_display().message):
             _log_report(ref, run, report)
 
 
+def _where_in_mlflow(run: Run, ref: RunRef) -> str:
+    """The run's page in MLflow, for its report in Prefect; empty without tracking."""
+    if not ref.mlflow_run_id:
+        return ""
+    if ref.tracking_uri.startswith("http"):
+        with tracking.tolerated("the link to MLflow", current_display().message):
+            return f"[This run in MLflow]({tracking.run_url(ref.tracking_uri, ref.mlflow_run_id)})"
+    return f"This run in MLflow: `{ref.mlflow_run_id}` (`rlkd ui {run.folder.parent}` opens it)"
+
+
 def _log_report(ref: RunRef, run: Run, report: PipelineReport) -> None:
-    costs = {f"seconds_{row.name}": row.seconds for row in report.stages}
-    costs |= {f"peak_rss_mb_{row.name}": row.peak_rss_mb for row in report.stages}
-    costs |= {
-        f"peak_gpu_mb_{entry.name}": entry.peak_gpu_mb for entry in run.manifest.stages if entry.peak_gpu_mb
-    }
-    tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, {**costs, "wall_seconds": report.wall_seconds})
+    made = [
+        entry for entry in run.manifest.stages if entry.status in ("done", "failed")
+    ]  # this run paid for no other
+    costs = {f"usage/seconds_{entry.name}": entry.seconds for entry in made}
+    costs |= {f"usage/peak_rss_mb_{entry.name}": entry.peak_rss_mb for entry in made if entry.peak_rss_mb}
+    costs |= {f"usage/peak_gpu_mb_{entry.name}": entry.peak_gpu_mb for entry in made if entry.peak_gpu_mb}
+    costs["usage/wall_seconds"] = report.wall_seconds
+    tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, costs)
+    names = ", ".join(entry.name for entry in made if entry.name != "report")
+    tracking.set_tags(
+        ref.tracking_uri, ref.mlflow_run_id, {"rlkd.made": names or "nothing: every stage was reused"}
+    )
     tracking.log_files(ref.tracking_uri, ref.mlflow_run_id, {run.folder / name: "" for name in REPORTS})
     found = report.extra.get("headline")
     if isinstance(found, list) and found:
@@ -143,6 +175,8 @@ def _log_report(ref: RunRef, run: Run, report: PipelineReport) -> None:
             "",
             f"Run folder: `{run.folder}`",
         ]
+        if link := tracking.page_of_flow_run(ref.flow_run_id):
+            lines.append(f"\n[In Prefect]({link})")
         tracking.set_tags(ref.tracking_uri, ref.mlflow_run_id, {tracking.NOTE_TAG: "\n".join(lines).strip()})
 
 

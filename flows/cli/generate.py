@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 from rlkd.errors import UserError
@@ -15,7 +16,7 @@ CHECKPOINTS = ("base", "warm_start", "rlkd")
 def generate_completions(
     run: str, problem: str, checkpoint: str | None, samples: int, temperature: float | None
 ) -> None:
-    """Prints what a checkpoint of a run writes for a problem.
+    """Prints what a checkpoint of a run, or a registered student (``models:/name@alias``), writes for a problem.
 
     Raises:
         UserError: The folder holds no run, the run does not have the checkpoint, or the problem is too long.
@@ -23,9 +24,15 @@ def generate_completions(
     from rlkd.config.load import parse_config
     from tasks.runs import read_run
 
-    manifest = read_run(Path(run))
-    config = parse_config(manifest.config, f"{run}/run.json")
-    name, folder = find_checkpoint(manifest, config, checkpoint)
+    folder: Path | None
+    if run.startswith("models:/"):
+        config, folder = _registered(run, checkpoint)
+        told = run
+    else:
+        manifest = read_run(Path(run))
+        config = parse_config(manifest.config, f"{run}/run.json")
+        name, folder = find_checkpoint(manifest, config, checkpoint)
+        told = f"{name} of {manifest.name}"
     question = sys.stdin.read().strip() if problem == "-" else problem.strip()
     if not question:
         raise UserError("the problem is empty; give its text, or - to read it from standard input")
@@ -34,7 +41,29 @@ def generate_completions(
         if samples > 1:
             print("---")
         print(text)
-    print(f"({name} of {manifest.name})", file=sys.stderr)
+    print(f"({told})", file=sys.stderr)
+
+
+def _registered(name: str, checkpoint: str | None) -> tuple[PipelineConfig, Path]:
+    """Configuration and folder of a registered student, asked of ``MLFLOW_TRACKING_URI`` or the runs in ``runs``.
+
+    Raises:
+        UserError: There is no such model, or a checkpoint of a run is asked of it.
+    """
+    from rlkd.config.load import load_config
+    from tasks import tracking
+
+    if checkpoint is not None:
+        raise UserError(f"{name} is one student; --checkpoint is for a run folder")
+    runs = Path("runs")
+    uri = tracking.tracking_uri(runs)
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        raise UserError(
+            f"there is no {name}: {runs} holds no MLflow database, and MLFLOW_TRACKING_URI is not set"
+        )
+    folder = tracking.model_folder(uri, name)
+    with tempfile.TemporaryDirectory() as place:
+        return load_config(str(tracking.model_config(uri, name, Path(place)))), folder
 
 
 def find_checkpoint(

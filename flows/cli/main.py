@@ -294,6 +294,21 @@ def schema(
 
 
 @app.command()
+def clean(
+    runs: Annotated[str, typer.Argument(metavar="RUNS", help="Folder that holds the runs.")] = "runs",
+    older_than: Annotated[
+        float,
+        typer.Option("--older-than", metavar="DAYS", min=0, help="What was touched within these days stays."),
+    ] = 7,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this it is only shown.")] = False,
+) -> None:
+    """Show what no run refers to any more: stages, given-up attempts, old logs. Removes it with --yes."""
+    from flows.cli.clean import clean_runs
+
+    clean_runs(runs, older_than, yes)
+
+
+@app.command()
 def ui(
     runs: Annotated[str, typer.Argument(metavar="RUNS", help="Folder that holds the runs.")] = "runs",
     prefect_port: Annotated[

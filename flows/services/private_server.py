@@ -29,6 +29,7 @@ from rlkd.errors import StageError, UserError
 from rlkd.io import is_disk_full, write_json_atomic
 from tasks.jobs import tail
 from tasks.tracking.connection import redact_text
+from tasks.tracking.runs import PRIVATE_PREFECT
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -106,10 +107,13 @@ def prefect_server(home: Path) -> Iterator[Server | None]:
         return
     server = _open_ui(home) or _join(home / f"server-{socket.gethostname()}")
     os.environ["PREFECT_API_URL"] = server.api
+    if server.pid is not None:
+        os.environ[PRIVATE_PREFECT] = "1"
     try:
         yield server
     finally:
         del os.environ["PREFECT_API_URL"]
+        os.environ.pop(PRIVATE_PREFECT, None)
 
 
 def check_prefect() -> str:

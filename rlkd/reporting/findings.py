@@ -51,6 +51,10 @@ def _standing(last: CheckpointMetrics, before: CheckpointMetrics | None) -> Sent
         text += f"; its structure score against the teacher's paths is {structure.mean:.2f}"
         if before is not None and before.overall.structure is not None:
             text += f", after {before.overall.structure.mean:.2f}"
+    if last.overall.truncated:
+        asked = accuracy.n + last.overall.missing_accuracy
+        cut = round(last.overall.truncated * asked)
+        text += f"; {cut} of its {asked} completions were cut off at the length limit"
     return Sentence(text=text + ".")
 
 

@@ -9,7 +9,7 @@ from tasks.tracking.connection import (
     tolerated,
     tracking_uri,
 )
-from tasks.tracking.models import DIGEST_TAG, MODEL_DIGEST_TAG, model_folder, register_student
+from tasks.tracking.models import DIGEST_TAG, MODEL_DIGEST_TAG, model_config, model_folder, register_student
 from tasks.tracking.outbox import FOLDER, Outbox, deliver_leftovers, delivering
 from tasks.tracking.runs import (
     FLOW_RUN_TAG,
@@ -25,6 +25,8 @@ from tasks.tracking.runs import (
     log_student,
     log_table,
     metric_name,
+    page_of_flow_run,
+    run_url,
     set_tags,
     stage_run,
     system_metrics,
@@ -54,9 +56,12 @@ __all__ = [
     "log_table",
     "logged_to",
     "metric_name",
+    "model_config",
     "model_folder",
+    "page_of_flow_run",
     "redact_text",
     "register_student",
+    "run_url",
     "set_tags",
     "stage_run",
     "system_metrics",

@@ -115,6 +115,26 @@ def model_folder(uri: str, name: str) -> Path:
     return folder
 
 
+def model_config(uri: str, name: str, into: Path) -> Path:
+    """The resolved configuration of the run that made a registered model, fetched into a folder.
+
+    Raises:
+        UserError: There is no such model, or its run is gone.
+    """
+    from mlflow.exceptions import MlflowException
+
+    match = _MODEL_NAME.match(name)
+    assert match is not None, "model_folder says so first"
+    mlflow = client(uri)
+    try:
+        version = _model_version(mlflow, match[1], match[2], match[3])
+        return Path(mlflow.download_artifacts(version.run_id, "config.yaml", str(into)))
+    except (MlflowException, OSError) as error:
+        raise UserError(
+            f"{name}: the configuration of the run that made it cannot be had ({str(error).splitlines()[0][:200]})"
+        ) from None
+
+
 def _model_version(mlflow: MlflowClient, name: str, number: str | None, alias: str | None) -> Any:
     if alias is not None:
         return mlflow.get_model_version_by_alias(name, alias)

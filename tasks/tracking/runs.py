@@ -8,6 +8,7 @@ run that it came from. Every secret-looking setting is left out.
 from __future__ import annotations
 
 import functools
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 FLOW_RUN_TAG = "rlkd.flow_run_id"
 NOTE_TAG = "mlflow.note.content"
 """What MLflow shows as a run's description."""
+PRIVATE_PREFECT = "RLKD_PRIVATE_PREFECT"
+"""Set while ``PREFECT_API_URL`` names a private server."""
 _BATCH = 500
 _ID_S = 5.0
 _SPLITS = {"train": "training", "validation": "validation", "test": "evaluation", "ood": "evaluation"}
@@ -79,7 +82,11 @@ def _begin(
         config
     )
     name = config.name if folder.name == config.name else f"{folder.name} ({config.name})"
-    tags[NOTE_TAG] = "\n\n".join(filter(None, [config.description, f"Run folder: `{folder}`"]))
+    link = page_of_flow_run(flow_run_id)
+    tags["rlkd.prefect"] = link
+    tags[NOTE_TAG] = "\n\n".join(
+        filter(None, [config.description, f"Run folder: `{folder}`", f"[In Prefect]({link})" if link else ""])
+    )
     run = mlflow.create_run(where, run_name=name, tags={k: v for k, v in tags.items() if v})
     run_id = str(run.info.run_id)
     params = flatten(config.model_dump(mode="json"))
@@ -239,6 +246,19 @@ def _start_child(child: StageRun, parent: str, stage: str, attempt: int, setting
     }
     child.box.put(entry)
     child.box.put({"op": "params", "run": child.key, "values": flatten(settings)})
+
+
+def run_url(uri: str, run_id: str) -> str:
+    """The page of a parent run at an MLflow server, without credentials."""
+    return f"{redact_text(uri).replace('***@', '').rstrip('/')}/#/experiments/{_parent(uri, run_id).experiment}/runs/{run_id}"
+
+
+def page_of_flow_run(flow_run_id: str) -> str:
+    """The page of a flow run at the Prefect server in use; empty for a private one, whose pages go with the run."""
+    api = redact_text(os.environ.get("PREFECT_API_URL", "")).replace("***@", "")
+    if not flow_run_id or not api or os.environ.get(PRIVATE_PREFECT):
+        return ""
+    return f"{os.environ.get('PREFECT_UI_URL') or api.rstrip('/').removesuffix('/api')}/runs/flow-run/{flow_run_id}"
 
 
 class _Parent(NamedTuple):

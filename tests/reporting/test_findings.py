@@ -91,3 +91,16 @@ def test_skipped_rl_compares_base_and_warm_start(students: Students) -> None:
     found = describe_findings(report_of(students({"base": 0.1, "warm_start": 0.9}, 100, 0)))
     assert "The warm-started student solves" in found[0].text
     assert any("Base → Warm start: accuracy rises" in s.text for s in found)
+
+
+def test_completions_that_were_cut_off_are_counted_in_the_first_sentence() -> None:
+    rows = rows_of({"rlkd": [True] * 7 + [None] * 3})
+    cut = [
+        row.model_copy(update={"finish_reason": "length"}) if i in (6, 9) else row
+        for i, row in enumerate(rows)
+    ]
+    assert (
+        "; 2 of its 10 completions were cut off at the length limit."
+        in describe_findings(report_of(cut))[0].text
+    )
+    assert "cut off" not in describe_findings(report_of(rows))[0].text

@@ -228,7 +228,7 @@ def test_a_reward_that_misses_a_threshold_is_refused_and_rl_does_not_start(cli: 
 
     parent = json.loads((folder / "run.json").read_text())["mlflow_run_id"]
     tracked = client(cli.environment["MLFLOW_TRACKING_URI"]).get_run(parent)
-    assert tracked.data.metrics["qualify/auroc_hidden"] == 0.85
+    assert tracked.data.metrics["verdict/auroc_hidden"] == 0.85
     report = json.loads((folder / "report.json").read_text())
     assert report["qualification"]["figures"]["hidden"]["structure"]["low"] == 0.8
     assert report["qualification"]["verdict"]["passed"] is False
