@@ -155,8 +155,3 @@ async def wait_for_values(rows: Sequence[dict[str, Any]]) -> None:
     values = await asyncio.gather(*(row[name] for row, name in waiting))
     for (row, name), value in zip(waiting, values, strict=True):
         row[name] = value
-
-
-def has_async(components: Components) -> bool:
-    """Whether any component may have to be waited for: the standard ones never."""
-    return len(components) > len(STANDARD)

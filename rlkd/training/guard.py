@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import math
 import signal
 import threading
@@ -62,10 +61,3 @@ def check_finite(value: float, what: str, step: int, root: Path, setting: str) -
         f"the {what} became {value} at step {step}; training stopped before the weights were touched and {kept}; "
         f"lower {setting} or the gradient clipping (max_grad_norm), then run again"
     )
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether an error says that the disk (or the quota on it) is full, in whatever words the library has for it."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return True
-    return "No space left on device" in str(error) or "Disk quota exceeded" in str(error)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from rlkd.errors import TrainingError
+from rlkd.io import is_disk_full
 from rlkd.pipeline.events import EventSink
 from rlkd.training.checkpoints import MetricsFile, checkpoint_root, last_checkpoint, mark_complete, prune
-from rlkd.training.guard import StopRequest, check_finite, is_disk_full
+from rlkd.training.guard import StopRequest, check_finite
 from rlkd.training.trl_hooks import TrainerHooks
 
 
