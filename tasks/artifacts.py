@@ -55,7 +55,7 @@ class ProgressArtifact:
 
 
 def in_prefect_run() -> bool:
-    """Whether this code runs inside a Prefect flow or task run."""
+    """Tells whether this code runs inside a Prefect flow or task run."""
     from prefect.context import FlowRunContext, TaskRunContext
 
     return TaskRunContext.get() is not None or FlowRunContext.get() is not None

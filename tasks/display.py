@@ -19,26 +19,26 @@ class Display(Protocol):
     """Shows a run while it goes on."""
 
     def stage_started(self, name: str) -> None:
-        """A stage begins to be made (not called for reused ones)."""
+        """Shows that a stage begins to be made (not called for reused ones)."""
 
     def progress(self, name: str, done: int, total: int, what: str) -> None:
-        """A stage has done ``done`` of ``total`` units."""
+        """Shows that a stage has done ``done`` of ``total`` units."""
 
     def metrics(self, name: str, step: int, values: dict[str, float]) -> None:
-        """A stage's figures at an optimiser step."""
+        """Shows a stage's figures at an optimiser step."""
 
     def message(self, text: str) -> None:
-        """One line that a person should see."""
+        """Shows one line that a person should see."""
 
     def stage_finished(self, entry: StageEntry) -> None:
-        """A stage ended, however it ended."""
+        """Shows that a stage ended, however it ended."""
 
 
 class LogDisplay:
     """Lines in the log of the Prefect run (or of this module, outside of one)."""
 
     def stage_started(self, name: str) -> None:
-        """One line."""
+        """Prints one line."""
         _logger().info("%s: started", name)
 
     def progress(self, name: str, done: int, total: int, what: str) -> None:
@@ -48,11 +48,11 @@ class LogDisplay:
         """Nothing: MLflow has them."""
 
     def message(self, text: str) -> None:
-        """One line."""
+        """Prints one line."""
         _logger().info(text)
 
     def stage_finished(self, entry: StageEntry) -> None:
-        """One line with time, and whether it was reused."""
+        """Prints one line with time, and whether it was reused."""
         _logger().info(stage_line(entry))
 
 
@@ -92,7 +92,7 @@ _current: ContextVar[Display | None] = ContextVar("display", default=None)
 
 
 def current_display() -> Display:
-    """The log, and the display that was chosen, if any."""
+    """Finds the log, and the display that was chosen, if any."""
     chosen = _current.get()
     return LogDisplay() if chosen is None else Tee(chosen, LogDisplay())
 
@@ -108,7 +108,7 @@ def shown_on(display: Display) -> Iterator[None]:
 
 
 def stage_line(entry: StageEntry) -> str:
-    """One line about a stage: name, what happened, time."""
+    """Formats one line about a stage: name, what happened, time."""
     if entry.status == "reused":
         return (
             f"{entry.name}: reused (made in {duration(entry.seconds)} by {entry.made_by or 'an earlier run'})"
@@ -121,7 +121,7 @@ def stage_line(entry: StageEntry) -> str:
 
 
 def memory_text(entry: StageEntry) -> str:
-    """Peak memory of a stage, resident and on the GPU where it used one."""
+    """Formats the peak memory of a stage, resident and on the GPU where it used one."""
     gpu = f", GPU {entry.peak_gpu_mb:.0f} MiB" if entry.peak_gpu_mb else ""
     return f"{entry.peak_rss_mb:.0f} MiB{gpu}"
 

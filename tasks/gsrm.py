@@ -68,6 +68,6 @@ def _register(ref: RunRef, run: Run, model: Path, trained: StageEntry, figures: 
 
 
 def read_result(folder: Path) -> dict[str, Any]:
-    """What :func:`publish_gsrm` wrote into a run folder."""
+    """Reads what :func:`publish_gsrm` wrote into a run folder."""
     found: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     return found

@@ -64,7 +64,7 @@ class StageIdentity:
     kind: type[Schema] = PipelineConfig
 
     def serves(self, manifest: StageManifest) -> bool:
-        """Whether a stage that an earlier release finished is this one, though its identity was another hash.
+        """Tells whether a stage that an earlier release finished is this one, though its identity was another hash.
 
         Its inputs may be named by their whole folders, and its settings are read as a configuration of today: one that
         did not exist then has its default, which does what was done before (or the stage's version is raised).
@@ -197,7 +197,7 @@ def _external(value: Any, where: str) -> Iterator[tuple[str, str]]:
 
 
 def local_path(text: str) -> Path | None:
-    """The local file or folder that a setting names, or ``None`` (a hub id, or nothing there)."""
+    """Finds the local file or folder that a setting names, or ``None`` (a hub id, or nothing there)."""
     if text.startswith(BUILTIN):
         import rlkd
 
@@ -215,7 +215,7 @@ _LARGE = 1 << 24
 
 
 def file_digest(path: Path) -> str:
-    """Digest of a file's content; a large one is read once a process, unless its size, time or place changes."""
+    """Computes the digest of a file's content; a large one is read once a process, unless its size, time or place changes."""
     found = path.stat()
     if found.st_size < _LARGE:
         return sha256_file(path)
@@ -228,7 +228,7 @@ def _remembered(path: Path, size: int, time_ns: int, inode: int) -> str:
 
 
 def digest_path(path: Path, chosen: list[str] | None = None) -> str:
-    """Digest over the content of a file, or over the names and contents of a folder's files.
+    """Computes a digest over the content of a file, or over the names and contents of a folder's files.
 
     Args:
         path: File or folder.

@@ -85,7 +85,7 @@ def _await_orphan(job: Job, events: EventSink) -> None:
 
 
 def command(path: Path, launch: LaunchConfig) -> list[str]:
-    """The command that runs a job file."""
+    """Builds the command that runs a job file."""
     module = [sys.executable, "-P", "-m"]
     if launch.processes == 1 and launch.accelerate_config is None:
         return [*module, "rlkd.pipeline.jobs", str(path)]
@@ -193,7 +193,7 @@ def _outcome(job: Job, code: int, work: Path, log: Path) -> Made:
 
 
 def as_error(failure: JobFailure, stage: str, log: Path) -> Exception:
-    """The error of a job process as the same kind of error in this process."""
+    """Turns the error of a job process into the same kind of error in this process."""
     kind = getattr(errors, failure.type, None)
     known = isinstance(kind, type) and issubclass(kind, RLKDError)
     if failure.kind == "user":
@@ -209,7 +209,7 @@ def as_error(failure: JobFailure, stage: str, log: Path) -> Exception:
 
 
 def tail(log: Path, lines: int) -> str:
-    """The last lines of a log that say something."""
+    """Reads the last lines of a log that say something."""
     if not log.exists():
         return ""
     with log.open("rb") as file:

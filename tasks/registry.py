@@ -18,7 +18,7 @@ _FIELDS = ("model", "path")
 
 
 def resolve_models(config: Config, uri: str) -> Config:
-    """A configuration with the folders of the registered models that it names.
+    """Puts the folders of the registered models that a configuration names into it.
 
     Args:
         config: Any configuration, or a section of one.
@@ -43,7 +43,7 @@ def _resolved_model(config: Config, uri: str) -> Config:
 
 
 def names_in(value: Any) -> list[str]:
-    """The registered names in a configuration's dump."""
+    """Finds the registered names in a configuration's dump."""
     if isinstance(value, Mapping):
         own = [text for key, text in value.items() if _is_name(key, text)]
         return own + [name for item in value.values() for name in names_in(item)]

@@ -23,7 +23,7 @@ _SETTINGS: dict[str, Any] = {"persist_result": True, "result_serializer": "json"
 
 @lru_cache(maxsize=128)
 def stage_task(name: str, description: str = "") -> Any:
-    """The Prefect task that makes a stage: ``task(run, inputs) -> entry``, with the earlier stages' entries as inputs."""
+    """Makes the Prefect task that makes a stage: ``task(run, inputs) -> entry``, with the earlier stages' entries as inputs."""
 
     def make(run: RunRef, inputs: dict[str, StageEntry]) -> StageEntry:
         return run_stage(name, run, inputs)

@@ -69,7 +69,7 @@ def _registered(name: str, checkpoint: str | None) -> tuple[PipelineConfig, Path
 def find_checkpoint(
     manifest: RunManifest, config: PipelineConfig, name: str | None
 ) -> tuple[str, Path | None]:
-    """The folder of a checkpoint of a run; ``None`` for the student that the configuration starts from.
+    """Finds the folder of a checkpoint of a run; ``None`` for the student that the configuration starts from.
 
     Raises:
         UserError: There is no such checkpoint, or this run has not made it.
@@ -100,7 +100,7 @@ def find_checkpoint(
 def complete(
     config: PipelineConfig, folder: Path | None, question: str, samples: int, temperature: float
 ) -> list[str]:
-    """Completions of one problem, as the student was trained to be asked.
+    """Samples completions of one problem, as the student was trained to be asked.
 
     Raises:
         UserError: The prompt is longer than ``student.max_prompt_tokens``.

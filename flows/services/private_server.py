@@ -163,7 +163,7 @@ def users(marks: Path) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of this user runs; one that was killed may have left its number to another user's."""
+    """Tells whether a process of this user runs; one that was killed may have left its number to another user's."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, PermissionError):
@@ -181,7 +181,7 @@ def is_alive(pid: int) -> bool:
 
 
 def answers(url: str) -> bool:
-    """Whether a server answers with success."""
+    """Tells whether a server answers with success."""
     try:
         with urlopen(url, timeout=5) as answer:
             return bool(answer.status == 200)
@@ -190,7 +190,7 @@ def answers(url: str) -> bool:
 
 
 def database_lock(home: Path) -> BaseFileLock:
-    """Held by a server until it is up: two must not both make the tables of one database."""
+    """Makes the lock that a server holds until it is up: two must not both make the tables of one database."""
     from filelock import FileLock
 
     return FileLock(home / "database.lock", thread_local=False)

@@ -277,7 +277,7 @@ def _templated(tokenizer: Any, messages: list[dict[str, str]], path: str) -> str
 
 
 def model_name(config: LocalEndpoint) -> str:
-    """A name that changes when the weights do: path, revision, and for a folder a digest of its files.
+    """Makes a name that changes when the weights do: path, revision, and for a folder a digest of its files.
 
     The digest reads both ends and the size of every weights file, not all of it: a model that was
     trained further differs there, and a name must not take a minute to make.

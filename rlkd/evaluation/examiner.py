@@ -80,7 +80,7 @@ class StudentExaminer:
         self._sampler = LocalSampler(student.model, student.tokenizer, whole=self._book.whole)
 
     def complete(self, problems: Sequence[Problem], temperature: float | None, seed: int) -> list[Completion]:
-        """One completion per problem, in order; greedy where ``temperature`` is ``None``.
+        """Samples one completion per problem, in order; greedy where ``temperature`` is ``None``.
 
         A prompt over ``student.max_prompt_tokens`` gets an empty completion: the student cannot be asked, and that
         counts against it.
@@ -104,7 +104,7 @@ class StudentExaminer:
         ]
 
     def grade(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[Grade]:
-        """All scores of completions, in order; each is read once."""
+        """Scores completions by everything that is evaluated, in order; each is read once."""
         rollouts = self._read(problems, completions)
         scores = self._structure(problems, rollouts)
         rollouts = [
@@ -121,7 +121,7 @@ class StudentExaminer:
         ]
 
     def right(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[bool | None]:
-        """Whether each completion's answer is right, in order; equal answers to a problem are verified once."""
+        """Tells whether each completion's answer is right, in order; equal answers to a problem are verified once."""
         known: dict[tuple[str, str | None], bool | None] = {}
         found: list[bool | None] = []
         for problem, rollout in zip(problems, self._read(problems, completions), strict=True):
@@ -139,7 +139,7 @@ class StudentExaminer:
         ]
 
     def compare(self, problem: Problem, texts: Sequence[str]) -> PathComparison:
-        """Completions beside the teacher's path that the last of them follows best, by its steps."""
+        """Shows completions beside the teacher's path that the last of them follows best, by its steps."""
         teachers = self.teachers.get(problem.id, [])
         if not teachers:
             return PathComparison("", (), ((),) * len(texts))

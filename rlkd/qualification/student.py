@@ -25,7 +25,7 @@ def student_pairs(
     folder: Path | None,
     split: str = "validation",
 ) -> Labelled:
-    """Samples of the student before RL, labelled by the verifier; those that it gave no verdict on are left out.
+    """Samples the student before RL and labels the samples by the verifier; those that it gave no verdict on are left out.
 
     Args:
         settings: How many, and how.
@@ -56,7 +56,7 @@ def label(
     completions: Sequence[Completion],
     teachers: Mapping[str, Sequence[str]],
 ) -> tuple[list[LabelledPair], int]:
-    """Completions as labelled pairs, and how many the verifier gave no verdict on."""
+    """Labels completions, and counts those that the verifier gave no verdict on."""
     taught = {name: tuple(read_any(path).path for path in paths) for name, paths in teachers.items()}
     pairs = []
     for problem, completion in zip(problems, completions, strict=True):
@@ -80,7 +80,7 @@ def label(
 def sample_student(
     settings: StudentPairs, config: PipelineConfig, problems: Sequence[Problem], folder: Path | None
 ) -> list[Completion]:
-    """One sample per entry of ``problems``, in order; an empty one where the prompt is too long."""
+    """Draws one sample per entry of ``problems``, in order; an empty one where the prompt is too long."""
     from rlkd.student.load import load_student
     from rlkd.student.prompts import PromptBook
     from rlkd.student.quiet import quiet_libraries

@@ -88,7 +88,7 @@ class Figure:
 
 
 def checkpoint_rows(report: EvalReport, split: str) -> list[CheckpointRow]:
-    """The checkpoints on a split, in training order."""
+    """Lists the checkpoints on a split, in training order."""
     rows = []
     for found in report.checkpoints:
         if found.split != split:
@@ -112,12 +112,12 @@ def checkpoint_rows(report: EvalReport, split: str) -> list[CheckpointRow]:
 
 
 def pass_columns(report: EvalReport) -> list[str]:
-    """The k of pass@k that any checkpoint has, ascending."""
+    """Lists the k of pass@k that any checkpoint has, ascending."""
     return sorted({k for m in report.checkpoints for k in m.overall.pass_at}, key=int)
 
 
 def difference_rows(report: EvalReport) -> list[DifferenceRow]:
-    """Paired differences, on one scale per metric that holds 0."""
+    """Lists the paired differences, on one scale per metric that holds 0."""
     scales = {}
     for metric in METRIC_LABELS:
         pairs = [pair for pair in report.paired if pair.metric == metric]
@@ -127,12 +127,12 @@ def difference_rows(report: EvalReport) -> list[DifferenceRow]:
 
 
 def tone_of(pair: PairedDifference) -> Tone:
-    """``good`` or ``bad`` where the interval leaves 0 out, else ``unsure``."""
+    """Returns ``good`` or ``bad`` where the interval leaves 0 out, else ``unsure``."""
     return "good" if pair.low > 0 else "bad" if pair.high < 0 else "unsure"
 
 
 def figures(content: ReportContent, run: RunManifest) -> list[Figure]:
-    """The figures at the top: accuracy and structure of the last checkpoint, accuracy out of distribution, time."""
+    """Lists the figures at the top: accuracy and structure of the last checkpoint, accuracy out of distribution, time."""
     found: list[Figure] = []
     report = content.evaluation
     for split, metric in (
@@ -168,7 +168,7 @@ def _memory_text(entry: StageEntry) -> str:
 
 
 def stage_views(run: RunManifest) -> list[StageView]:
-    """Stages with their cost, as the run saw them."""
+    """Lists the stages with their cost, as the run saw them."""
     longest = max((entry.seconds for entry in run.stages), default=0) or 1.0
     return [
         StageView(
@@ -184,7 +184,7 @@ def stage_views(run: RunManifest) -> list[StageView]:
 
 
 def pipeline_report(content: ReportContent, run: RunManifest) -> PipelineReport:
-    """The contract ``report.json`` for a run."""
+    """Builds the contract ``report.json`` for a run."""
     report = content.evaluation
     paired = report.paired if report else ()
     return PipelineReport(

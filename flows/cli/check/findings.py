@@ -35,12 +35,12 @@ class Findings:
         return [details for _, verdict, details in self.rows if verdict == "wrong"]
 
     def add(self, what: str, details: str, verdict: str = "ok") -> None:
-        """One more line."""
+        """Adds one more line."""
         self.rows.append((what, verdict, details))
 
     @contextmanager
     def checking(self, what: str) -> Iterator[None]:
-        """A check whose user errors become findings."""
+        """Runs a check, whose user errors become findings."""
         try:
             yield
         except RLKDError as error:

@@ -14,7 +14,7 @@ from tasks.runs import default_folder
 
 
 def examine_gsrm(config: GsrmConfig, output: str | None = None) -> Findings:
-    """All checks.
+    """Runs all checks.
 
     Args:
         config: The configuration.

@@ -18,7 +18,7 @@ from schemas.config.structure import EmbeddingJudgeConfig, GenerativeDecomposerC
 
 
 def check_training(config: PipelineConfig, found: Findings) -> None:
-    """What RL would refuse when it starts, hours into a run."""
+    """Checks what RL would refuse when it starts, hours into a run."""
     if not config.rl.enabled:
         return
     from rlkd.training.rl import check_settings, plan_batches
@@ -30,7 +30,7 @@ def check_training(config: PipelineConfig, found: Findings) -> None:
 
 
 def check_launch(config: RunConfig, found: Findings) -> None:
-    """Whether the processes of training could be started."""
+    """Checks whether the processes of training could be started."""
     from tasks.jobs import command
 
     with found.checking("launch"):
@@ -38,7 +38,7 @@ def check_launch(config: RunConfig, found: Findings) -> None:
 
 
 def check_services(config: RunConfig, runs: Path, found: Findings) -> None:
-    """Whether MLflow and Prefect could be used: a server that a variable names is asked, nothing is made."""
+    """Checks whether MLflow and Prefect could be used: a server that a variable names is asked, nothing is made."""
     from flows.services.private_server import check_prefect
     from tasks.tracking import check_tracking
 
@@ -53,7 +53,7 @@ def check_services(config: RunConfig, runs: Path, found: Findings) -> None:
 
 
 def check_models(config: RunConfig, runs: Path, found: Findings) -> None:
-    """Whether the models that decompose and judge are there, and the keys to those behind servers (nothing is asked).
+    """Checks whether the models that decompose and judge are there, and the keys to those behind servers (nothing is asked).
 
     Args:
         config: The configuration.

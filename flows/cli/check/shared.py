@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def first_findings(config: RunConfig) -> Findings:
-    """What every check begins with: the configuration itself, and whether the hub can be reached."""
+    """Makes the findings that every check begins with: the configuration itself, and whether the hub can be reached."""
     found = Findings()
     found.add("configuration", f"{config.name}: {config.description or 'no description'}")
     if cut_off := go_offline_if_cut_off(config):
@@ -26,7 +26,7 @@ def first_findings(config: RunConfig) -> Findings:
 
 
 def checkpoint(config: RunConfig, found: Findings) -> tuple[Student, Any]:
-    """The sizes and the tokenizer of a student that is a checkpoint; its weights are not read.
+    """Reads the sizes and the tokenizer of a student that is a checkpoint; its weights are not read.
 
     Raises:
         UserError: It is not there, or cannot be used.
