@@ -7,8 +7,9 @@ WORKERS ?= 2
 export PYTHONDONTWRITEBYTECODE ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-# Each worker keeps to one thread: two workers whose torch takes two threads each slow each other down.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+# Each worker keeps to one thread: two workers whose torch takes two threads each slow each other down. Bytecode is kept:
+# compiling the tests anew takes each worker longer than many of them take to run.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: help setup demo demo-llm demo-base fast test lint format docs bench wheel clean
 
@@ -56,8 +57,8 @@ docs: $(STAMP)  ## write the configuration schemas again, then check links, path
 	$(BIN)/python -m pytest tests/test_docs.py
 
 bench: $(STAMP)  ## the benchmarks that need neither data nor a GPU, on small settings
-	$(BIN)/python benchmarks/added_steps.py --pairs 2000
-	$(BIN)/python benchmarks/reward_cost.py --parts rules
+	$(BIN)/python benchmarks/added_steps.py --pairs 5000
+	$(BIN)/python benchmarks/reward_cost.py --parts rules --completions 512
 	$(BIN)/python benchmarks/rl_step.py --cpu --steps 3 --prompts 4 --group 4
 
 wheel: $(STAMP)  ## build the wheel, install it into a clean environment, and run it there

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shlex
@@ -151,9 +152,14 @@ def property_names(schema: Any) -> set[str]:
     return names.union(*(property_names(value) for value in schema.values()))
 
 
+@functools.cache
+def setting_names() -> set[str]:
+    return property_names(config_json_schema("distill")) | property_names(config_json_schema("gsrm"))
+
+
 @pytest.mark.parametrize("document", PRESENT, ids=name_of)
 def test_named_settings_exist(document: Path) -> None:
-    known = property_names(config_json_schema("distill")) | property_names(config_json_schema("gsrm"))
+    known = setting_names()
     text = document.read_text(encoding="utf-8")
     unknown = [key for key in _SETTING.findall(text) if not set(key.split(".")) <= known]
     assert unknown == []

@@ -52,6 +52,15 @@ def test_it_agrees_with_the_library_greedily(kind: str) -> None:
     assert model.config._attn_implementation == "sdpa"  # as before
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", sorted(GRAPHED))
+def test_recorded_steps_agree_with_the_library_greedily(kind: str) -> None:
+    model = model_of(kind).cuda()
+    assert graphed_generate(model, PROMPTS, sampling()) == decode.library_generate(
+        model, PROMPTS, sampling()
+    )
+
+
 def test_it_samples_from_the_models_distribution() -> None:
     model = model_of("qwen2")
     count = 20_000

@@ -49,6 +49,7 @@ def test_adapters_and_checkpointing_are_measured_too(folder: Path) -> None:
     assert probe(named(folder, lora={"rank": 2}), checkpointing=True).token_s > 0
 
 
+@pytest.mark.slow
 def test_it_runs_in_a_process_of_its_own_and_gives_up_in_time(folder: Path, tmp_path: Path) -> None:
     found = measure(named(folder))
     assert isinstance(found, Probe)
