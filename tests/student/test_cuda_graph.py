@@ -56,9 +56,7 @@ def test_it_agrees_with_the_library_greedily(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(GRAPHED))
 def test_recorded_steps_agree_with_the_library_greedily(kind: str) -> None:
     model = model_of(kind).cuda()
-    assert graphed_generate(model, PROMPTS, sampling()) == decode.library_generate(
-        model, PROMPTS, sampling()
-    )
+    assert graphed_generate(model, PROMPTS, sampling()) == decode.library_generate(model, PROMPTS, sampling())
 
 
 def test_it_samples_from_the_models_distribution() -> None:
