@@ -11,9 +11,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rlkd.config.derived import is_enabled, pairs_source
 from rlkd.errors import UserError
 from rlkd.io import duration
-from rlkd.pipeline.stages import is_enabled, pairs_source
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import StudentPairs
 from schemas.config.run import RunConfig

@@ -9,7 +9,8 @@ from schemas.config.run import RunConfig
 
 def finished_stages(config: RunConfig, output: str | None = None) -> list[str]:
     """Names of the stages that the store holds already for a configuration, in order."""
-    from rlkd.pipeline.stages import is_enabled, resolve, stages_of
+    from rlkd.config.derived import is_enabled
+    from rlkd.pipeline.stages import resolve, stages_of
     from tasks.running import identify_stage
     from tasks.runs import default_folder
     from tasks.storage import Store, store_root

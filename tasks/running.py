@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rlkd.config.derived import is_enabled
 from rlkd.errors import RLKDError, StageError
 from rlkd.io import is_disk_full
 from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.jobs import Job, peak_rss_mb
-from rlkd.pipeline.stages import StageSpec, is_enabled, resolve, stage_spec
+from rlkd.pipeline.stages import StageSpec, resolve, stage_spec
 from schemas.artifact import INTERRUPTED, Made, StageEntry, StageManifest, StageResult
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.run import RunConfig

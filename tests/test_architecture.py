@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,26 @@ SOURCES = sorted(
 )
 
 
+def modules() -> dict[str, Path]:
+    """Every module of the tree by its dotted name."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in SOURCES
+    }
+
+
+def imports_of(path: Path, known: Iterable[str]) -> set[str]:
+    """Our own modules that a file imports, those inside functions and for types included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= whole & set(known) or {node.module}
+    return found & set(known)
+
+
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
 
@@ -41,6 +64,33 @@ for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
 """
     done = run_python(code)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_module_imports_itself_over_others() -> None:
+    # Import-linter checks the rooms; this follows every import, wherever it stands, with nothing but the standard library.
+    known = modules()
+    graph = {name: imports_of(path, known) - {name} for name, path in known.items()}
+    assert "rlkd.config.load" in graph["rlkd.pipeline.jobs"]  # the graph is not empty
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def test_the_circle_test_sees_a_deferred_import(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def f():\n    from room.b import g\n    import room.c\n")
+    assert imports_of(tmp_path / "a.py", ["room.a", "room.b", "room.c", "room"]) == {"room.b", "room.c"}
+    with pytest.raises(CycleError):
+        TopologicalSorter({"room.a": {"room.b"}, "room.b": {"room.a"}}).prepare()
+
+
+def test_every_child_python_leaves_the_current_folder_off_its_path() -> None:
+    # `python -m` puts it first: a user's own schemas.py or random.py would be imported instead of ours.
+    starts = re.compile(r"sys\.executable,\s*(\"-?\w*\")?")
+    guilty = [
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for path in SOURCES
+        for match in starts.finditer(path.read_text(encoding="utf-8"))
+        if match.group(1) != '"-P"'
+    ]
+    assert guilty == []
 
 
 def test_every_module_import_is_light() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from flows.cli.run import run_one_stage
 from flows.cli.terminal import print_table
 from flows.configure import configure
-from rlkd.pipeline.stages import is_enabled
+from rlkd.config.derived import is_enabled
 from schemas.artifact import StageEntry
 from tasks.runs import RUN_FILE, default_folder, read_run
 

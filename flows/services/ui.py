@@ -146,7 +146,18 @@ def _start_prefect(runs: Path, port: int, servers: dict[str, subprocess.Popen[by
     home = use_local_services(runs)
     shutil.rmtree(home / UI_USERS, ignore_errors=True)  # nobody uses what does not run yet
     chosen = free_port(port)
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(chosen)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        HOST,
+        "--port",
+        str(chosen),
+    ]
     # Schedules and late runs belong to a server that stays up; a run's own private one goes without.
     kept = {
         k: v for k, v in os.environ.items() if not (k.startswith("PREFECT_SERVER_SERVICES_") and v == "false")
@@ -165,8 +176,7 @@ def _start_mlflow(runs: Path, port: int, servers: dict[str, subprocess.Popen[byt
     home.mkdir(exist_ok=True)
     chosen = free_port(port)
     command = [
-        sys.executable,
-        "-m",
+        *(sys.executable, "-P", "-m"),
         "mlflow",
         "server",
         "--host",
@@ -191,7 +201,7 @@ def _start(command: list[str], environment: dict[str, str], log: Path) -> subpro
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "rlkd.pipeline.jobs", "--exec", *command],
+            [sys.executable, "-P", "-m", "rlkd.pipeline.jobs", "--exec", *command],
             env={**environment, "RLKD_PARENT_PID": str(os.getpid())},
             stdout=output,
             stderr=subprocess.STDOUT,

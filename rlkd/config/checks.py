@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from rlkd.config.derived import pairs_source
 from rlkd.config.faults import Fault
 from rlkd.errors import ConfigError
-from rlkd.pipeline.stages import pairs_source
 from rlkd.plugins import check_plugin, objects_of
 from schemas.base import Schema
 from schemas.config.data import FileData, GymData, HubData, WorldData

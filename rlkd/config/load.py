@@ -184,7 +184,7 @@ def _validate(
     """Validates values; with ``objects`` also what ``type: python`` names (not for a run that is only looked at)."""
     key = None if faults else _content_key(model, values)
     known = _VALIDATED.get(key) if key is not None else None
-    if isinstance(known, model) and not (objects and check_objects(known)):
+    if isinstance(known, model) and not (objects and any(check_objects(known))):
         return known
     config: Config | None = None
     try:

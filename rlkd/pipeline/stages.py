@@ -21,13 +21,12 @@ from typing import Annotated, Any, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
 
+from rlkd.config.derived import is_enabled, pairs_source
 from rlkd.errors import UserError
 from rlkd.pipeline.context import StageContext
 from schemas.artifact import StageResult
-from schemas.config.data import WorldData
 from schemas.config.pipeline import PipelineConfig
-from schemas.config.qualify import FilePairs, PairsConfig, StudentPairs, WorldPairs
-from schemas.config.rewards import ever_weighs
+from schemas.config.qualify import FilePairs, StudentPairs
 from schemas.config.run import RunConfig
 
 Family = Literal["prepare", "train", "evaluate", "gsrm"]
@@ -354,34 +353,6 @@ def family(name: Family) -> tuple[StageSpec, ...]:
 def stages_of(config: RunConfig) -> tuple[StageSpec, ...]:
     """The stages of a configuration's kind of run, in order."""
     return STAGES if isinstance(config, PipelineConfig) else GSRM_STAGES
-
-
-def is_enabled(config: RunConfig, name: str) -> bool:
-    """Whether a configuration has a stage (a section without ``enabled`` always does).
-
-    ``qualify`` left open is done where RL trains on the structure reward, and there is something to label: a student
-    that is new and untrained writes nothing.
-    """
-    enabled = getattr(getattr(config, name, None), "enabled", True)
-    if enabled is None and isinstance(config, PipelineConfig):
-        return _trains_on_structure(config) and _has_pairs(config)
-    return bool(enabled)
-
-
-def _trains_on_structure(config: PipelineConfig) -> bool:
-    return config.rl.enabled and ever_weighs(config.rewards, "alpha")
-
-
-def _has_pairs(config: PipelineConfig) -> bool:
-    untrained = config.student.model.type == "fresh" and not config.warm_start.enabled
-    return not (isinstance(pairs_source(config), StudentPairs) and untrained)
-
-
-def pairs_source(config: PipelineConfig) -> PairsConfig:
-    """Where the labelled pairs of a qualification come from."""
-    if config.qualify.pairs is not None:
-        return config.qualify.pairs
-    return WorldPairs() if isinstance(config.data, WorldData) else StudentPairs()
 
 
 def resolve(spec: StageSpec, config: RunConfig) -> StageSpec:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from rlkd.config.derived import pairs_source
 from rlkd.errors import DataError
 from rlkd.io import write_json_atomic, write_rows
 from rlkd.pipeline.context import StageContext
-from rlkd.pipeline.stages import pairs_source
 from rlkd.qualification.measure import Measurer
 from rlkd.qualification.pairs import Labelled, file_pairs, limited, taught_problems, world_pairs
 from rlkd.qualification.verdict import FIGURES

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from rlkd.config.derived import is_enabled
 from rlkd.config.load import parse_config
-from rlkd.pipeline.stages import STAGES, downstream, is_enabled, resolve, stage_spec, upstream
+from rlkd.pipeline.stages import STAGES, downstream, resolve, stage_spec, upstream
 from schemas.config.pipeline import PipelineConfig
 from tasks.identity import digest_path, identify, local_path
 

@@ -91,7 +91,7 @@ def _data(config: PipelineConfig, found: Findings) -> dict[Split, list[Problem]]
 
 def _qualification(config: PipelineConfig, found: Findings) -> None:
     """Says what the structure reward will be qualified on; reads a file of labelled solutions as the stage will."""
-    from rlkd.pipeline.stages import is_enabled, pairs_source
+    from rlkd.config.derived import is_enabled, pairs_source
     from rlkd.qualification.pairs import file_pairs
     from schemas.config.qualify import FilePairs, StudentPairs
 

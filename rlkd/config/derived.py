@@ -1,0 +1,37 @@
+"""What a configuration means where it leaves something open: which stages a run has, and where labelled pairs come from."""
+
+from __future__ import annotations
+
+from schemas.config.data import WorldData
+from schemas.config.pipeline import PipelineConfig
+from schemas.config.qualify import PairsConfig, StudentPairs, WorldPairs
+from schemas.config.rewards import ever_weighs
+from schemas.config.run import RunConfig
+
+
+def is_enabled(config: RunConfig, name: str) -> bool:
+    """Whether a configuration has a stage (a section without ``enabled`` always does).
+
+    ``qualify`` left open is done where RL trains on the structure reward, and there is something to label: a student
+    that is new and untrained writes nothing.
+    """
+    enabled = getattr(getattr(config, name, None), "enabled", True)
+    if enabled is None and isinstance(config, PipelineConfig):
+        return _trains_on_structure(config) and _has_pairs(config)
+    return bool(enabled)
+
+
+def _trains_on_structure(config: PipelineConfig) -> bool:
+    return config.rl.enabled and ever_weighs(config.rewards, "alpha")
+
+
+def _has_pairs(config: PipelineConfig) -> bool:
+    untrained = config.student.model.type == "fresh" and not config.warm_start.enabled
+    return not (isinstance(pairs_source(config), StudentPairs) and untrained)
+
+
+def pairs_source(config: PipelineConfig) -> PairsConfig:
+    """Where the labelled pairs of a qualification come from."""
+    if config.qualify.pairs is not None:
+        return config.qualify.pairs
+    return WorldPairs() if isinstance(config.data, WorldData) else StudentPairs()
