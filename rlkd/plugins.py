@@ -79,6 +79,13 @@ def make_plugin(config: PythonObject) -> Any:
     return load_object(config.object, config.kind, protocol_of(config), config.options, config.folder)
 
 
+def make_of_type(package: str, config: Any, *parts: Any) -> Any:
+    """Makes what ``type: NAME`` names: by ``build`` of the file NAME in a package, or a user's own (``type: python``)."""
+    if isinstance(config, PythonObject):
+        return make_plugin(config)
+    return importlib.import_module(f"{package}.{config.type}").build(config, *parts)
+
+
 def check_plugin(config: PythonObject) -> None:
     """Imports an object and checks its interface as far as that is known without making it.
 

@@ -7,16 +7,13 @@ file is imported only when its type is asked for.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
-from rlkd.plugins import make_plugin
+from rlkd.structure.decomposers import build_decomposer
 from rlkd.structure.interfaces import Decomposer, Judge
+from rlkd.structure.judges import build_judge
 from rlkd.structure.matching.alignment import Alignment
 from rlkd.structure.matching.prefix_rule import PrefixAlignment
 from rlkd.structure.matching.structure_alignment import StructureAlignment
 from rlkd.structure.scorer import StructureScorer
-from schemas.config.plugin import PythonObject
 from schemas.config.structure import (
     AlignmentConfig,
     CacheConfig,
@@ -52,21 +49,3 @@ def make_alignment(config: AlignmentConfig) -> Alignment:
     if isinstance(config, PrefixAlignmentConfig):
         return PrefixAlignment(config.threshold, config.normalize)
     return StructureAlignment(config.threshold)
-
-
-def build_judge(config: JudgeConfig, cache: CacheConfig) -> Judge:
-    """Builds any judge, those that need a model with their cache. Nothing is loaded or connected yet."""
-    judge: Judge = _build("judges", config, cache)
-    return judge
-
-
-def build_decomposer(config: DecomposerConfig, cache: CacheConfig) -> Decomposer:
-    """Builds any decomposer, those that need a model with their cache. Nothing is loaded or connected yet."""
-    decomposer: Decomposer = _build("decomposers", config, cache)
-    return decomposer
-
-
-def _build(room: str, config: Any, cache: CacheConfig) -> Any:
-    if isinstance(config, PythonObject):
-        return make_plugin(config)
-    return importlib.import_module(f"rlkd.structure.{room}.{config.type}").build(config, cache)

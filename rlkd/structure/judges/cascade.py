@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlkd.structure.factory import build_judge
 from rlkd.structure.interfaces import Judge, PairVerdict, StepPair
+from rlkd.structure.judges import build_judge
 from schemas.config.structure import CacheConfig, CascadeJudgeConfig
 
 
