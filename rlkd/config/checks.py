@@ -8,7 +8,7 @@ from typing import Any
 from rlkd.config.derived import pairs_source
 from rlkd.config.faults import Fault
 from rlkd.errors import ConfigError
-from rlkd.plugins import check_plugin, objects_of
+from rlkd.plugins import check_plugin, import_object, objects_of
 from schemas.base import Schema
 from schemas.config.data import FileData, GymData, HubData, WorldData
 from schemas.config.pipeline import PipelineConfig
@@ -38,6 +38,10 @@ def check_objects(config: Schema) -> list[Fault]:
     return [*_named_components(config), *_python_objects(config)]
 
 
+CHECK_COMPONENT = "rlkd.rewards.measure:check_named"
+"""Named and not imported, as the functions of stages are: the readers of configurations stand below what they configure."""
+
+
 def _named_components(config: Schema) -> Iterator[Fault]:
     rewards = config.rewards if isinstance(config, PipelineConfig) else config
     if not isinstance(rewards, RewardsConfig):
@@ -45,10 +49,8 @@ def _named_components(config: Schema) -> Iterator[Fault]:
     at = ("components",) if rewards is config else ("rewards", "components")
     for name, settings in rewards.further.items():
         if isinstance(settings, ComponentConfig):
-            from rlkd.rewards.measure import check_named
-
             try:
-                check_named(name, settings.options)
+                import_object(CHECK_COMPONENT, "check")(name, settings.options)
             except ConfigError as error:
                 yield Fault((*at, name), f"is wrong: {error}")
 
