@@ -277,7 +277,8 @@ def _most_tokens(config: PipelineConfig, prompt: float, completion: float) -> tu
     if rl.enabled:
         total = rl.prompts_per_step * rl.group_size
         rows = rl.micro_batch or -(-total // max(1, config.launch.processes))
-        prompts = -(-rows // rl.group_size) if rl.share_prompts else rows
+        shared = rl.share_prompts and rows % rl.group_size == 0 and rl.steps_per_generation == 1
+        prompts = rows // rl.group_size if shared else rows  # a group in one pass shares its prompt
         found.append(
             (rows * limit + prompts * prompt, f"{rows} completions of {limit} tokens in one pass of RL")
         )

@@ -47,6 +47,7 @@ RELIED_ON: dict[str, tuple[str, ...]] = {
         "image_position_ids",
     ),
     "trl.GRPOTrainer._generate_and_score_completions": ("self", "inputs"),
+    "trl.GRPOTrainer._prepare_inputs": ("self", "generation_batch"),
     "transformers.Trainer._clip_grad_norm": ("self", "model"),
     "transformers.Trainer._save_checkpoint": ("self", "model", "trial"),
     "transformers.Trainer._get_train_sampler": ("self", "train_dataset"),
@@ -81,10 +82,18 @@ RELIED_ON: dict[str, tuple[str, ...]] = {
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "trl.GRPOTrainer.__init__": ("self._tokenizer =", "self._dist =", "self.eos_token_ids ="),
     "trl.GRPOTrainer._get_per_token_logps_and_entropies": ("fused_lm_head=True", "outputs.log_probs"),
+    "trl.GRPOTrainer._prepare_inputs": (
+        "self._buffered_inputs = [",
+        "self._buffered_inputs[self._step % self.args.steps_per_generation]",
+    ),
     "transformers.cache_utils.StaticLayer.__init__": ("self.cumulative_length =",),
     "transformers.PreTrainedModel.set_attn_implementation": ("_attn_implementation",),
 }
 """Attributes that are set or read there, as they stand in the source, and that this project reads or sets too."""
+
+
+_ORDER = "rlkd_order"
+"""Number of a completion in its batch, as it was sampled: group after group."""
 
 
 def find(dotted: str) -> Any:
@@ -199,9 +208,46 @@ class GRPOHooks:
         return (*packed, None)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        import torch
+
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
         self.scored(output)
+        output[_ORDER] = torch.arange(len(output["prompt_ids"]), device=output["prompt_ids"].device)
         return output
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """Puts completions that TRL shuffled back in their order where all forward passes serve one optimiser step.
+
+        The gradient is then the same sum in another order, but groups stay together, so that a pass computes their prompt
+        once: at 135 M parameters, 16 completions in two passes, 1,290 tokens a pass instead of 2,100.
+        """
+        trainer: Any = self
+        held = trainer._buffered_inputs
+        inputs = super()._prepare_inputs(generation_batch)  # type: ignore[misc]
+        passes, args = trainer._buffered_inputs, trainer.args
+        one_step = args.steps_per_generation == args.gradient_accumulation_steps
+        if passes is held or passes is None or len(passes) < 2 or not one_step:
+            return inputs
+        trainer._buffered_inputs = in_order(passes)
+        return trainer._buffered_inputs[trainer._step % args.steps_per_generation]
+
+
+def in_order(passes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Shares the rows of several forward passes out anew, in the order in which they were sampled.
+
+    Args:
+        passes: Tensors of equally many rows by name; what is no tensor with rows is the same in all of them.
+    """
+    import torch
+
+    order_B = torch.cat([one[_ORDER] for one in passes]).argsort()
+    found: list[dict[str, Any]] = [dict(one) for one in passes]
+    for name, value in passes[0].items():
+        if isinstance(value, torch.Tensor) and value.ndim:
+            rows = torch.cat([one[name] for one in passes])[order_B].chunk(len(passes))
+            for one, part in zip(found, rows, strict=True):
+                one[name] = part
+    return found
 
 
 def pad_id(trainer: Any) -> int:

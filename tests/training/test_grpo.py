@@ -329,3 +329,21 @@ def test_a_full_disk_loses_nothing_that_was_saved(
     assert [row.step for row in read_ledger(tmp_path / "ledger")] == [
         step for step in range(3) for _ in range(8)
     ]
+
+
+def test_a_group_stays_in_one_forward_pass(
+    inputs: dict[str, Path], tmp_path: Path, planned: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned([0.1, 0.9, 0.4, 0.6])
+    from trl import GRPOTrainer
+
+    compute = GRPOTrainer._compute_loss
+    passes: list[tuple[int, int]] = []
+
+    def watched(self: Any, model: Any, given: Any) -> Any:
+        passes.append((len(given["prompt_ids"].unique(dim=0)), len(given["prompt_ids"])))
+        return compute(self, model, given)
+
+    monkeypatch.setattr(GRPOTrainer, "_compute_loss", watched)
+    train(inputs, tmp_path, rl={"steps": 2, "prompts_per_step": 4, "micro_batch": 4})
+    assert passes == [(1, 4)] * 8  # two steps of four groups of four completions, a group in each pass

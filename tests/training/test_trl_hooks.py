@@ -81,3 +81,28 @@ def test_what_ours_leaves_goes_to_the_library_with_all_its_arguments() -> None:
     trainer._save_checkpoint("model", "trial")
     assert trainer.saved == ("model", "trial")
     assert trainer._get_train_sampler("rows") == "library rows"
+
+
+def test_rows_of_several_passes_come_back_in_their_order() -> None:
+    import torch
+
+    passes = [
+        {
+            "rlkd_order": torch.tensor([3, 0]),
+            "ids": torch.tensor([[33], [10]]),
+            "total": torch.tensor(4),
+            "none": None,
+        },
+        {
+            "rlkd_order": torch.tensor([1, 2]),
+            "ids": torch.tensor([[11], [22]]),
+            "total": torch.tensor(4),
+            "none": None,
+        },
+    ]
+    first, second = trl_hooks.in_order(passes)
+    assert first["ids"].tolist() == [[10], [11]]
+    assert second["ids"].tolist() == [[22], [33]]
+    assert first["total"].item() == 4
+    assert second["none"] is None
+    assert passes[0]["ids"].tolist() == [[33], [10]]
