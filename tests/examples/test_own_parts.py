@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rlkd.answers.conventions import path_of
 from rlkd.config.load import load_config, parse_run_config
 from rlkd.errors import ConfigError
 from rlkd.pipeline.context import StageContext
@@ -57,7 +58,11 @@ def test_every_part_is_used(example: Path, tmp_path: Path) -> None:
     assert problem.domain == "orchard"
     path = get_world("orchard").solve(problem)
     decomposer = make_decomposer(config.structures.decomposer)
-    [teacher] = asyncio.run(decomposer.decompose([PathItem(problem.question, path, problem.domain)]))
+    [teacher] = asyncio.run(
+        decomposer.decompose(
+            [PathItem(problem.question, path_of(path, config.student.output), problem.domain)]
+        )
+    )
     assert teacher is not None
     assert teacher.decomposer == "sentences@1"
     scorer = make_scorer(config.structures)
