@@ -153,7 +153,7 @@ _HEDGE = re.compile(
 _SUBJECT = re.compile(r"[A-Za-z][A-Za-z' ]{0,80}? (?:is|are|was|were|equals|will be|would be) (?=\S)")
 _CLAUSE = re.compile(
     r"(?:,| -|;|\.)? (?:because|since|as (?:he|she|it|they|we|the|in)|so (?:that|he|she|they|the)|given that|which|who|where(?:as)?|when|while|after|if|"
-    r"in total|in all|altogether|overall|combined|each|apiece|per (?:person|day|week|month|year|hour) (?:on|in)|due to|thanks to|making|leaving|assuming|meaning)\b.*\Z"
+    r"of (?:the|an?|all|his|her|their|its|it|them)\b|in total|in all|altogether|overall|combined|each|apiece|per (?:person|day|week|month|year|hour) (?:on|in)|due to|thanks to|making|leaving|assuming|meaning)\b.*\Z"
     r"|, (?:as|so|in|on|for|with|not counting|at|after|from|by|and so|and thus|and therefore|that is|i\.e\.|making|total|the|on average)\b.*\Z",
     re.IGNORECASE | re.DOTALL,
 )

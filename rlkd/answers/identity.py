@@ -175,10 +175,10 @@ def _pair(a: Tree, b: Tree, point: dict[str, Fraction], digits: int, complex_: b
 
 
 def _coordinate(name: str, k: int) -> Fraction:
-    """A fixed value of an unknown at the k-th point: positive at the first two, of either sign at the others."""
+    """A fixed value of an unknown at the k-th point: positive at the first two, negative at the third, then of either sign."""
     seed = zlib.crc32(f"{k}:{name}".encode())
     size = Fraction(101 + seed % 389, 97 + (seed >> 9) % 61)
-    return size if k < 2 or seed >> 20 & 1 else -size
+    return size if k < 2 or (k > 2 and seed >> 20 & 1) else -size
 
 
 def _mp(value: Any) -> Any:

@@ -108,6 +108,8 @@ def _same_name(a: str, b: str) -> bool:
 def _same_tree(a: Tree, b: Tree) -> bool:
     if _mentions_dots(a) or _mentions_dots(b):
         return _same_dots(a, b)
+    if _signed_infinity(a) or _signed_infinity(b):
+        return _signed_infinity(a) == _signed_infinity(b)
     verdict = identical(a, b)
     if verdict is None:
         raise Undecided("no common value")
@@ -143,7 +145,7 @@ def _same_quantity(a: Quantity, b: Quantity) -> bool:
         return _same_percent(a, b)
     if a.unit is not None and b.unit is not None:
         if a.unit.measures != b.unit.measures:
-            return False
+            return {a.unit, b.unit} == _POUNDS and _same_number(a.tree, b.tree)
         if a.unit == b.unit:
             return _same_number(a.tree, b.tree)
         x, y = (_in_base(q) for q in (a, b))
@@ -155,6 +157,10 @@ def _same_quantity(a: Quantity, b: Quantity) -> bool:
 
 def _is_small(value: Fraction) -> bool:
     return abs(value) < 10**6
+
+
+_POUNDS = {unit_of("pound"), unit_of("£")}
+"""``20 pounds`` may be money."""
 
 
 def _in_base(quantity: Quantity) -> Tree:

@@ -76,7 +76,7 @@ def read_words(text: str) -> Words:
     if re.fullmatch(r"(?: ?[A-Z][a-z]?(?: ?_? ?\d{1,3})?){2,12}", key) and any(
         char.isdigit() for char in key
     ):
-        key = re.sub(r"[ _]", "", key)  # a chemical formula: C_6H_12
+        return Words(re.sub(r"[ _]", "", key), True)  # a chemical formula: C_6H_12
     return Words(_SAME.get(key, key), False)
 
 

@@ -44,6 +44,10 @@ def exact_number(text: str) -> Fraction | None:
     text = text.strip()
     match = _NUMBER.match(text)
     if match is None:
+        sign, _, rest = text.partition(" ")
+        if sign.lower() in ("minus", "negative") and rest[:1] in "0123456789.":
+            value = exact_number(rest)
+            return None if value is None else -value
         return spelled_number(text) if text[:1].isalpha() else None
     value = _value(match)
     return -value if value is not None and match["sign"] == "-" else value
