@@ -161,6 +161,16 @@ _OTHERS = re.compile(
     r"\b(?:or|not|maybe|perhaps|possibly|might|unless|except|wrong|incorrect|but|either|nor|rather|instead)\b",
     re.IGNORECASE,
 )
+_PROSE = re.compile(r"(?:[A-Za-z'.,-]+|[$€£]?\d[\d,]*(?:\.\d+)?%?|\s)*")
+_NUMBER_IN_PROSE = re.compile(
+    r"[$€£]?\d[\d,]*(?:\.\d+)?%?(?: (?:dollars|cents|hours|minutes|days|weeks|feet|miles|inches|meters|kilometers|cm|km|kg))?"
+)
+_VERB = re.compile(r" (?:is|are|was|were|will|has|have|had|remain|remains|remained)\b")
+_RELATIONS = re.compile(
+    r"\b(?:than|more|less|fewer|times|half|twice|double|triple|third|quarter|plus|minus|squared|cubed|root|power|per|percent|over|divided|multiplied|"
+    r"two|three|four|five|six|seven|eight|nine|ten|dozen|hundred|thousand|million|between|to|pi|mod|base|first|second|[b-z])\b|(?<!\w)-",
+    re.IGNORECASE,
+)
 _NOTE = re.compile(r"(.*\S) ?\(([^()]{1,120})\)\Z", re.DOTALL)
 
 
@@ -197,7 +207,21 @@ def shorter_statements(text: str) -> list[str]:
             tail = tail[hedge.end() :] if hedge else tail
             add(tail)
             add(_without_clause(tail) or tail)
-    return found[:6]
+    number = _only_number(text)
+    if number:
+        add(number)
+    return found[:7]
+
+
+def _only_number(text: str) -> str | None:
+    """The number of a sentence that names only one: ``There are 15 sheep on the farm``, ``27 boxes were sold``."""
+    if _OTHERS.search(text) or _RELATIONS.search(text) or not _PROSE.fullmatch(text):
+        return None
+    numbers = list(_NUMBER_IN_PROSE.finditer(text))
+    if len(numbers) != 1:
+        return None
+    before, after = text[: numbers[0].start()].split(), text[numbers[0].end() :]
+    return numbers[0][0] if len(before) > 1 or _VERB.search(after) else None
 
 
 def _without_clause(text: str) -> str | None:

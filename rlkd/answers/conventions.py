@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rlkd.answers import gsm8k
-from rlkd.answers.statements import boxes_of, find_statement, sentence_end, unwrap
+from rlkd.answers.statements import boxes_of, find_statement, sentence_end, speaks_about, unwrap
 
 OutputFormat = Literal["answer_line", "gsm8k", "boxed", "think_boxed"]
 
@@ -194,6 +194,8 @@ def _read_line(text: str, pattern: re.Pattern[str], trim: Callable[[str], str]) 
     own_line = [match for match in found if _starts_line(text, match.start(), pattern is _ANSWER_LINE)]
     last = found[-1]
     answer = trim(last[1]) or None
+    if answer is not None and pattern is _ANSWER_LINE and speaks_about(answer):
+        return ParsedOutput(text.rstrip(), None, False)
     exact = last[1].strip() in (answer, f"{answer}.")
     at_end = not text[last.end() :].strip()
     well_formed = answer is not None and own_line == [last] and exact and at_end

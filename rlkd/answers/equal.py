@@ -37,6 +37,9 @@ class Verdict:
 _PRIMES = re.compile(r"(\d) ?(\"|'{1,2})(?![\w'])")
 
 
+_QUOTED = re.compile(r"['\"] ?[\w.]")
+
+
 def _with_feet(text: str) -> str:
     return _PRIMES.sub(lambda match: f"{match[1]} {'ft' if match[2] == chr(39) else 'in'} ", text).strip()
 
@@ -87,7 +90,9 @@ def judge_answer(reference: str, answer: str, timeout_s: float = 5.0) -> Verdict
 
 @lru_cache(maxsize=8192)
 def _judge(wanted: str, stated: str, timeout_s: float) -> Verdict:
-    if _PRIMES.search(wanted):  # 5' and 5"; where the reference has none, a prime is a sign that was not read
+    if _PRIMES.search(wanted) and not _QUOTED.search(
+        wanted
+    ):  # 5' and 5"; where the reference has none, a prime is a sign that was not read
         wanted, stated = _with_feet(wanted), _with_feet(stated)
     ours, theirs = read_values(wanted), read_values(stated)
     verdict = _compare_readings(ours, theirs, wanted, stated)

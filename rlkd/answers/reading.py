@@ -181,7 +181,10 @@ def _plus_minus(text: str, depth: int) -> list[Value]:
 
 def _first(text: str, depth: int) -> Value | None:
     """The first reading of an item."""
-    values = _whole(text.strip(), depth)
+    text = text.strip()
+    if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1]  # a list in Python: ['6', '12']
+    values = _whole(text, depth)
     if values:
         return next((value for value in values if not isinstance(value, Choice)), values[0])
     words = read_words(text)
@@ -217,6 +220,8 @@ def _listed(text: str, depth: int) -> list[Value]:
     if any(item is None for item in items):
         return []
     values = tuple(item for item in items if item is not None)
+    if len({isinstance(value, Words) for value in values}) > 1:
+        return []  # a number and a clause
     if all(isinstance(value, Interval) for value in values):
         named = {value.name for value in values if isinstance(value, Interval)}
         return [Union(tuple(v for v in values if isinstance(v, Interval)))] if len(named) == 1 else []

@@ -23,7 +23,7 @@ _BETWEEN_BOXES = re.compile(
 )
 _MARKUP = r"[ \t#*_>`~-]"
 _LABEL = re.compile(
-    rf"(?P<line>(?:\A|\n){_MARKUP}{{0,12}})?\b(?:(?:the|my|our) )?(?:(?:final|correct|short) )?(?P<word>answer|ANSWER|Answer)(?: is)?"
+    rf"(?P<line>(?:\A|\n){_MARKUP}{{0,12}})?(?<![A-Za-z])(?:(?:the|my|our) )?(?:(?:final|correct|short) )?(?P<word>answer|ANSWER|Answer)(?: is)?"
     rf"[ \t]{{0,4}}(?P<end>[*_]{{0,3}}[ \t]{{0,4}}[:=：][ \t*_:]{{0,8}}|[*_]{{1,3}}:?[ \t]{{0,4}}(?=\n|\Z)|(?=\n|\Z))(?P<rest>[^\n]*)",
     re.IGNORECASE,
 )
@@ -41,6 +41,7 @@ _ABOUT = re.compile(
     re.IGNORECASE,
 )
 _ANSWER_TAG = re.compile(r"<answer>((?:(?!</?answer>).){0,2000}?)</answer>", re.DOTALL | re.IGNORECASE)
+_NEXT_LINE = re.compile(r"\s*(\\\[|\$\$)?\s*([^\n]{1,400})")
 _EMPTY = re.compile(r"[\s*_:$`#>.]*\Z")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Dr|Mr|Mrs|Rs|Ms|St|Prof|Jr|Sr|Rev|Gen|Col|Capt|Lt|Sgt|Mt|Ft|vs|etc|approx|ca|No|Nos|Fig|Inc|Ltd|Co|sq|cu|oz|lbs?|ft|in|e\.g|i\.e|U\.S|a\.m|p\.m|[ap]\.m)"
@@ -134,10 +135,12 @@ def _add_worded(
     if _EMPTY.match(rest):
         if label and match["line"] is None:
             return
-        following = re.compile(r"\s*(?:\\\[|\$\$)?\s*([^\n]{1,400})").match(text, match.end())
+        following = _NEXT_LINE.match(text, match.end())
         if following is None:
             return
-        rest, at = following[1], following.start(1)
+        rest, at = following[2], following.start(2)
+        if following[1]:
+            rest = rest.split("$$" if following[1] == "$$" else "\\]")[0]
     cut = sentence_end(rest)
     end = at + cut
     if any(start <= s < end + 2 or s <= start < e for s, e in covered):
@@ -148,8 +151,13 @@ def _add_worded(
     statement = Statement(
         _line_start(text, start) if label and match["line"] is not None else start, end, answer
     )
-    doubtful = not label and (_ABOUT.match(answer) or _asked(text, start))
+    doubtful = not label and (speaks_about(answer) or _asked(text, start))
     (about if doubtful else found).append(statement)
+
+
+def speaks_about(answer: str) -> bool:
+    """Whether what follows ``the answer is`` says something about the answer, not the answer: ``in dollars``, ``not obvious``."""
+    return _ABOUT.match(answer) is not None
 
 
 def _asked(text: str, start: int) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import resource
 import signal
 import sys
@@ -22,11 +23,25 @@ _MEMORY_BYTES = 4 * 2**30
 
 
 def compare(request: dict[str, Any]) -> bool:
-    """Whether two expressions are equal; text that is no expression equals nothing."""
+    """Whether two expressions are equal; text that is no expression, or of which a part was not read, equals nothing."""
     from math_verify import parse, verify
 
-    gold, answer = (parse(f"${request[key]}$", parsing_timeout=None) for key in ("reference", "answer"))
-    return bool(gold) and bool(answer) and bool(verify(gold, answer, timeout_seconds=None))
+    texts = [request[key] for key in ("reference", "answer")]
+    gold, answer = (parse(f"${text}$", parsing_timeout=None) for text in texts)
+    if not gold or not answer or not all(map(read_wholly, texts, (gold[0], answer[0]))):
+        return False
+    return bool(verify(gold, answer, timeout_seconds=None))
+
+
+_LETTER = re.compile(r"(?<![\\A-Za-z])[A-Za-z](?![A-Za-z])")
+
+
+def read_wholly(text: str, read: Any) -> bool:
+    r"""Whether every number and every single letter of a text is in what the library made of it (``6\sqrt(2)`` becomes 6)."""
+    shown = str(read)
+    numbers, letters = set(re.findall(r"\d+", shown)), set(re.findall(r"[A-Za-z]", shown))
+    wanted = {letter for letter in _LETTER.findall(text) if letter != "d"}
+    return set(re.findall(r"\d+", text)) <= numbers and wanted <= letters
 
 
 @lru_cache(maxsize=16)

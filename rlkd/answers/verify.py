@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlkd.answers.equal import MAX_CHARS, answers_equal
+from rlkd.answers.equal import MAX_CHARS, Verdict, judge_answer
 from rlkd.answers.symbolic import WORKER
 from schemas.problem import Problem
 
@@ -19,14 +19,27 @@ def verify_answer(problem: Problem, answer: str, timeout_s: float = 5.0) -> bool
     Raises:
         VerifierError: The verifier failed.
     """
+    return judge_problem(problem, answer, timeout_s).right
+
+
+def judge_problem(problem: Problem, answer: str, timeout_s: float = 5.0) -> Verdict:
+    """Says whether an answer solves a problem, and where that is undecided, why.
+
+    Raises:
+        VerifierError: The verifier failed.
+    """
     if "world" in problem.metadata:
         from rlkd.worlds import world_of
 
-        return world_of(problem).verify(problem, answer)
+        return _verdict(world_of(problem).verify(problem, answer))
     if GYM_KEY in problem.metadata:
         score = gym_score(problem, answer, timeout_s)
-        return None if score is None else score >= 1.0
-    return answers_equal(problem.answer, answer, timeout_s)
+        return _verdict(None if score is None else score >= 1.0)
+    return judge_answer(problem.answer, answer, timeout_s)
+
+
+def _verdict(right: bool | None) -> Verdict:
+    return Verdict(right, "" if right is not None else "time")
 
 
 def gym_score(problem: Problem, answer: str, timeout_s: float = 5.0) -> float | None:

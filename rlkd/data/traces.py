@@ -10,7 +10,7 @@ from typing import get_args
 
 from rlkd.answers.conventions import read_any
 from rlkd.answers.symbolic import VerifierError
-from rlkd.answers.verify import verify_answer
+from rlkd.answers.verify import judge_problem
 from rlkd.data.teachers import Teacher, open_teacher
 from rlkd.errors import DataError
 from rlkd.io import append_row, read_rows, recover_rows, write_json_atomic, write_rows
@@ -24,7 +24,7 @@ from schemas.trace import TeacherTrace
 NO_PATH = "the teacher has no path"
 NO_ANSWER = "the path states no final answer"
 WRONG_ANSWER = "the stated answer is not the reference"
-UNDECIDED = "the answer could not be verified in time"
+UNDECIDED = "nobody can say whether the stated answer is the reference"
 
 
 class FinishedProblem(Schema):
@@ -110,8 +110,11 @@ def verify_trace(
         reason = NO_ANSWER
     else:
         try:
-            verdict = verify_answer(problem, answer, timeout_s)
-            reason = "" if verdict else WRONG_ANSWER if verdict is False else UNDECIDED
+            verdict = judge_problem(problem, answer, timeout_s)
+            if verdict.right is not None:
+                reason = "" if verdict.right else WRONG_ANSWER
+            else:
+                reason = f"{UNDECIDED} ({verdict.undecided})"
         except VerifierError as error:
             reason = f"the verifier failed: {error}"
     return TeacherTrace(

@@ -142,7 +142,7 @@ STAGES: tuple[StageSpec, ...] = (
         "prepare",
         "Teacher traces, verified.",
         "rlkd.data.traces:collect_traces",
-        version=2,
+        version=3,
         sections=("traces",),
         reads=(Reads("data", _rows_of(*_LEARNED, *_HELD_OUT)),),
     ),

@@ -42,6 +42,9 @@ def make_components(config: RewardsConfig) -> dict[str, RewardComponent]:
         ConfigError: One of them is not there, or cannot be made.
     """
     made = {name: cast(RewardComponent, find_component(name)) for name in STANDARD}
+    made["outcome"] = cast(
+        RewardComponent, functools.partial(find_component("outcome"), undecided=config.undecided)
+    )
     made["length"] = cast(
         RewardComponent, functools.partial(find_component("length"), free=config.length_free)
     )

@@ -147,6 +147,12 @@ class RewardsConfig(Schema):
         description="Further components by name, each with its weight: {brevity: 0.2}, or with more settings "
         '{brevity: {weight: 0.2, options: {words: 80}}}, or your own {mine: {type: python, object: "my_pkg:my_reward", weight: 0.2}}.',
     )
+    undecided: Literal["wrong", "missing", "right"] = Field(
+        default="wrong",
+        exclude_if=lambda value: value == "wrong",  # as it is when not set: no part of a stage's identity
+        description="What an answer counts as of which nobody can say whether it equals the reference (units that are not known, "
+        "formulas that cannot be read or are too large): `missing` leaves the completion out.",
+    )
     structure_gate: Literal["always", "wrong", "right"] = Field(
         default="always",
         description="Where the structure reward counts: always, only where the outcome is wrong, or only where it is right; "

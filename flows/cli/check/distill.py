@@ -39,6 +39,8 @@ def examine(config: PipelineConfig, output: str | None = None) -> Findings:
     splits: dict[Split, list[Problem]] = {}
     with found.checking("data"):
         splits = _data(config, found)
+    with found.checking("answers"):
+        _answers(config, splits, found)
     student: Student | None = None
     with found.checking("student"):
         student = _student(config, [problem for rows in splits.values() for problem in rows], found)
@@ -87,6 +89,17 @@ def _data(config: PipelineConfig, found: Findings) -> dict[Split, list[Problem]]
     bad = f"; {len(loaded.dropped)} rows cannot be used" if loaded.dropped else ""
     found.add("data", f"{loaded.rows} rows from {config.data.type}: {held}{taken}{bad}")
     return splits
+
+
+def _answers(config: PipelineConfig, splits: dict[Split, list[Problem]], found: Findings) -> None:
+    """Whether the traces that came with the data state answers, and the right ones: others would teach nothing."""
+    from rlkd.data.stated_answers import examine_traces
+
+    if config.traces.teacher.type != "column":
+        return
+    stated = examine_traces([problem for rows in splits.values() for problem in rows])
+    if stated.traces:
+        found.add("answers", stated.text(), "ok" if stated.mostly_usable else "wrong")
 
 
 def _qualification(config: PipelineConfig, found: Findings) -> None:

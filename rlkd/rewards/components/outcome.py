@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from rlkd.answers.equal import answers_equal
+import logging
+from collections import Counter
+from typing import Literal
+
+from rlkd.answers.equal import judge_answer
 from rlkd.answers.symbolic import VerifierError
-from rlkd.answers.verify import GYM_KEY, gym_score, verify_answer
+from rlkd.answers.verify import GYM_KEY, gym_score, judge_problem
 from rlkd.rewards.components import Rollout, component
+
+log = logging.getLogger("rlkd.rewards")
+_COUNTS_AS = {"wrong": 0.0, "missing": None, "right": 1.0}
+_undecided: Counter[str] = Counter()
 
 
 @component("outcome")
-def outcome_reward(rollout: Rollout, timeout_s: float = 5.0) -> float | None:
+def outcome_reward(
+    rollout: Rollout, timeout_s: float = 5.0, undecided: Literal["wrong", "missing", "right"] = "missing"
+) -> float | None:
     """Scores the final answer that a completion states, by the verifier of the problem's source where it has one.
 
     Args:
         rollout: The completion.
         timeout_s: Longest time that a comparison may take, in seconds.
+        undecided: What an answer counts as of which nobody can say whether it is right (``rewards.undecided``).
 
     Returns:
         1.0 for a right answer; 0.0 for a wrong one or none; a reasoning-gym verifier's own score
@@ -27,11 +38,29 @@ def outcome_reward(rollout: Rollout, timeout_s: float = 5.0) -> float | None:
         return 0.0
     try:
         if problem is None:
-            verdict = answers_equal(rollout.reference, answer, timeout_s)
+            verdict = judge_answer(rollout.reference, answer, timeout_s)
         elif GYM_KEY in problem.metadata:
             return gym_score(problem, answer, timeout_s)
         else:
-            verdict = verify_answer(problem, answer, timeout_s)
+            verdict = judge_problem(problem, answer, timeout_s)
     except VerifierError:
         return None
-    return None if verdict is None else float(verdict)
+    if verdict.right is not None:
+        return float(verdict.right)
+    _count(verdict.undecided, rollout.reference, answer, undecided)
+    return _COUNTS_AS[undecided]
+
+
+def _count(kind: str, reference: str, answer: str, counts_as: str) -> None:
+    """Counts an undecided answer by kind, and says so at the first, second, fourth, eighth ... of a kind."""
+    _undecided[kind] += 1
+    count = _undecided[kind]
+    if count & (count - 1) == 0:
+        log.warning(
+            "undecided answers: %d x %s, counted as %s; the last one is %r beside the reference %r",
+            count,
+            kind,
+            counts_as,
+            answer[:80],
+            reference[:80],
+        )
