@@ -166,15 +166,15 @@ def test_a_teacher_that_cannot_teach_is_an_error(tmp_path: Path, kit: Any) -> No
 def test_a_verifier_that_fails_or_runs_out_of_time_rejects_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    symbolic = problem(1, answer=r"\int_0^1 x^2 dx")
+    symbolic = problem(1, answer="\\int_0^1 f(x) dx")
     monkeypatch.setattr("rlkd.answers.equal.symbolically_equal", lambda *_: None)
-    assert verify_trace(symbolic, r"#### \int_0^1 t^2 dt", "column", "t").reason == UNDECIDED
+    assert verify_trace(symbolic, "#### \\int_0^2 f(x) dx", "column", "t").reason == f"{UNDECIDED} (time)"
 
     def fails(*_: object) -> bool:
         raise VerifierError("out of memory")
 
-    monkeypatch.setattr("rlkd.answers.verify.answers_equal", fails)
-    trace = verify_trace(symbolic, r"#### \int_0^1 t^2 dt", "column", "t")
+    monkeypatch.setattr("rlkd.answers.verify.judge_answer", fails)
+    trace = verify_trace(symbolic, "#### y + x", "column", "t")
     assert (trace.accepted, trace.reason) == (False, "the verifier failed: out of memory")
 
 

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
+import rlkd.answers.equal as equal
 import rlkd.answers.verify as verify
 from rlkd.answers.conventions import OutputFormat, read_output
 from rlkd.answers.symbolic import VerifierError, symbolically_equal
 from rlkd.answers.verify import GYM_KEY, gym_score, verify_answer
 from rlkd.rewards.components import Rollout
 from rlkd.rewards.components.outcome import outcome_reward
+from rlkd.rewards.measure import make_components
+from schemas.config.rewards import RewardsConfig
 from schemas.config.world import WorldSettings
 from schemas.problem import Problem
 
 
 @pytest.fixture(autouse=True)
 def _no_remembered_verdicts() -> Iterator[None]:
-    symbolically_equal.cache_clear()
+    for cached in (symbolically_equal, equal._judge):
+        cached.cache_clear()
     yield
-    symbolically_equal.cache_clear()
+    for cached in (symbolically_equal, equal._judge):
+        cached.cache_clear()
+
+
+HARD = ("\\int_0^1 f(x) dx", "\\int_0^1 g(x) dx")
+"""Formulas that only the library reads."""
 
 
 def reward_of(
@@ -73,21 +83,40 @@ def test_a_verifier_that_fails_is_missing(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(verify.WORKER, "ask", fails)
     assert reward_of("The answer is 10.", "10", "answer_line", gym_problem()) is None
-    assert reward_of("The answer is x+1.", "y+1", "answer_line") is None
+    assert reward_of(f"The answer is {HARD[1]}.", HARD[0], "answer_line") is None
 
 
 def test_a_verifier_that_runs_out_of_time_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify.WORKER, "ask", lambda *_, **__: None)
     assert reward_of("The answer is 10.", "10", "answer_line", gym_problem()) is None
-    assert reward_of("The answer is x+1.", "y+1", "answer_line") is None
+    assert reward_of(f"The answer is {HARD[1]}.", HARD[0], "answer_line") is None
     assert verify_answer(gym_problem(), "10") is None
 
 
 def test_a_group_that_states_the_same_hard_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(verify.WORKER, "ask", lambda *_, **fields: asked.append(fields["answer"]))
-    rewards = [reward_of("The answer is x+1.", "y+1", "answer_line") for _ in range(8)]
-    assert (rewards, asked) == ([None] * 8, ["x+1"])
+    rewards = [reward_of(f"The answer is {HARD[1]}.", HARD[0], "answer_line") for _ in range(8)]
+    assert (rewards, asked) == ([None] * 8, [HARD[1]])
+
+
+@pytest.mark.parametrize(("counts_as", "value"), [("wrong", 0.0), ("missing", None), ("right", 1.0)])
+def test_an_undecided_answer_counts_as_the_configuration_says(
+    counts_as: str, value: float | None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlkd.rewards.components.outcome._undecided", Counter())
+    components = make_components(RewardsConfig.model_validate({"undecided": counts_as}))
+    text = "The answer is 5 crates."
+    rollout = Rollout("", "5 shelves", text, read_output(text, "answer_line"), "answer_line")
+    with caplog.at_level("WARNING", logger="rlkd.rewards"):
+        assert components["outcome"](rollout) == value
+    assert f"units that are not known, counted as {counts_as}" in caplog.text
+    assert (
+        components["outcome"](
+            Rollout("", "5 shelves", "", read_output("The answer is 6 crates.", "answer_line"))
+        )
+        == 0.0
+    )
 
 
 def test_huge_completions_are_wrong() -> None:
