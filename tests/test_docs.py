@@ -32,6 +32,8 @@ _CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _PATH = re.compile(rf"(?:{'|'.join(map(re.escape, ROOMS))})/[\w./*-]*")
 _MODULE = re.compile(r"(?:schemas|rlkd|tasks|flows)(?:\.\w+)+")
+_DOTTED = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
+_ENDINGS = ("json", "jsonl", "yaml", "md", "html", "parquet", "csv")
 _SETTING = re.compile(r"--set[ =]([\w.]+)=")
 
 
@@ -161,8 +163,10 @@ def setting_names() -> set[str]:
 def test_named_settings_exist(document: Path) -> None:
     known = setting_names()
     text = document.read_text(encoding="utf-8")
-    unknown = [key for key in _SETTING.findall(text) if not set(key.split(".")) <= known]
-    assert unknown == []
+    sections = {name for kind in ("distill", "gsrm") for name in config_json_schema(kind)["properties"]}
+    named = [piece for piece in code_of(text) if _DOTTED.fullmatch(piece) and piece.split(".")[0] in sections]
+    keys = [key for key in _SETTING.findall(text) + named if key.split(".")[-1] not in _ENDINGS]
+    assert [key for key in keys if not set(key.split(".")) <= known] == []
 
 
 @pytest.mark.parametrize("document", PRESENT, ids=name_of)

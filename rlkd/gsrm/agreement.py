@@ -62,11 +62,6 @@ def hits(item: Compared, key: Callable[[str, ReasoningStep], Key]) -> int:
     return (wanted & got).total()
 
 
-def f1(matched: int, found: int, wanted: int) -> float:
-    """Computes F1, 2 x matched / (found + wanted); 1 where there was nothing to find and nothing was found."""
-    return 2 * matched / (found + wanted) if found + wanted else 1.0
-
-
 def figures(
     items: Sequence[Compared], *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> GsrmFigures:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkd.gsrm.agreement import Compared, f1, figures
+from rlkd.gsrm.agreement import Compared, figures
 from schemas.structure import ReasoningStep
 
 PATH = "aa. bb. cc. dd."
@@ -70,7 +70,6 @@ def test_nothing_to_find_and_nothing_found_is_right() -> None:
     own = figures([Compared("p", PATH, [], [])], resamples=100)
     assert own.step.mean == own.exact == 1.0 and own.depends_on is None
     assert figures([Compared("p", PATH, [], [step(0, 0)])], resamples=100).step.mean == 0.0
-    assert f1(0, 0, 0) == 1.0 and f1(1, 1, 1) == 1.0 and f1(1, 3, 1) == 0.5
     with pytest.raises(ValueError, match="at least one"):
         figures([])
 
