@@ -12,7 +12,7 @@ from rlkd.errors import DataError, MissingScoreError
 from rlkd.io import read_rows, sha256_text, write_rows
 from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.events import NullSink
-from rlkd.structure.factory import generative_decomposer
+from rlkd.structure.decomposers.generative import generative_decomposer
 from rlkd.structure.interfaces import PathItem
 from rlkd.structure.stage import decompose_traces
 from schemas.config.pipeline import PipelineConfig

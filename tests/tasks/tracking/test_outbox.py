@@ -47,6 +47,7 @@ def _history(uri: str, run: str, name: str) -> list[tuple[int, float]]:
     return [(point.step, point.value) for point in tracking.client(uri).get_metric_history(run, name)]
 
 
+@pytest.mark.slow
 def test_everything_arrives_when_mlflow_comes_back_during_the_run(
     uri: str, begin: Begin, tmp_path: Path, server: dict[str, bool]
 ) -> None:
