@@ -51,11 +51,8 @@ def decompose_text(
             meta=meta,
             sub_problem=sub_problem,
             answer=_answer_of(text, step) if step.calcs else said,
-            quantities=premises[i]
-            or tuple(dict.fromkeys(q for calc in step.calcs for q in calc.quantities())),
-            operation=THEREFORE
-            if premises[i]
-            else "".join(dict.fromkeys(op for calc in step.calcs for op in calc.ops)),
+            quantities=premises[i] or _quantities(step),
+            operation=THEREFORE if premises[i] else _operation(step),
             depends_on=tuple(depends[i]),
             start=span[0],
             end=span[1],
@@ -83,6 +80,20 @@ def _dependencies(
         return step_dependencies(graph, len(raw)), [()] * len(raw)
     depends = premises_of(texts, CLAIM_STOP)
     return depends, [tuple(texts[k] for k in own) for own in depends]
+
+
+def _quantities(step: RawStep) -> tuple[str, ...]:
+    """Returns what a step's calculations work from, each once."""
+    if not step.calcs:
+        return ()
+    return tuple(dict.fromkeys(quantity for calc in step.calcs for quantity in calc.quantities()))
+
+
+def _operation(step: RawStep) -> str:
+    """Returns the distinct operators of a step's calculations, in order."""
+    if len(step.calcs) == 1:
+        return step.calcs[0].ops
+    return "".join(dict.fromkeys("".join(calc.ops for calc in step.calcs)))
 
 
 def _answer_of(path: str, step: RawStep) -> str:

@@ -91,7 +91,7 @@ def wording(a: str, b: str) -> float:
 
 def judge_steps(teacher: ReasoningStep, student: ReasoningStep, symbolic: bool = False) -> PairVerdict:
     """Compares two steps; see :class:`RulesJudge`."""
-    if teacher.calculations and student.calculations and RETRACTED not in (teacher.kind, student.kind):
+    if teacher.calculations and student.calculations and teacher.kind != RETRACTED != student.kind:
         return _judge_calculating(teacher.calculations, student.calculations)
     if any(step.quantities and not step.calculations for step in (teacher, student)):
         sub_problem = _named_sub_problem(teacher, student)
@@ -106,15 +106,10 @@ def judge_steps(teacher: ReasoningStep, student: ReasoningStep, symbolic: bool =
 
 def _judge_calculating(teacher: Sequence[Calculation], student: Sequence[Calculation]) -> PairVerdict:
     """Returns the best verdict on two steps' calculations; words make no two alike that share neither result nor operation."""
-    best, most = _NOTHING_SHARED, 0.0
-    for t in teacher:
-        for s in student:
-            verdict = judge_calculations(t, s)
-            if verdict is not None:
-                total = verdict.p_intent + verdict.p_sub_problem + verdict.p_answer
-                if total > most:
-                    best, most = verdict, total
-    return best
+    if len(teacher) == len(student) == 1:
+        return judge_calculations(teacher[0], student[0]) or _NOTHING_SHARED
+    verdicts = [judge_calculations(t, s) or _NOTHING_SHARED for t in teacher for s in student]
+    return max(verdicts, key=sum)
 
 
 def _sure(score: float) -> float:
