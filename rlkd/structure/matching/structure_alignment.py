@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rlkd.structure.graphs.graph import find_value
 from rlkd.structure.graphs.items import Items
 from rlkd.structure.graphs.path_graph import PathGraph, counts, words_of
 from rlkd.structure.interfaces import Judge, PairVerdict
@@ -119,6 +120,7 @@ class StructureAlignment(Alignment):
         taken = {theirs.step[s] for s, credit in enumerate(matching.explained) if credit > 0 and counted[s]}
         departures = kept_of(
             [credit for credit, mine in zip(matching.covered, own, strict=True) if mine],
+            _same_ends(teacher, student) if calculations else 1.0,
             max(0, _used_early(student) - _used_early(teacher)),
             same_in_another_order(matching, teacher, student) if calculations else 0.0,
             _shared_words(teacher, student, taken)
@@ -250,6 +252,21 @@ def _explain_solutions(matching: Matching, teacher: PathGraph, student: PathGrap
     for s, node in enumerate(student.graph.nodes):
         if not matching.explained[s] and node.calculation.equation_key in known:
             matching.explained[s] = 1.0
+
+
+def _same_ends(teacher: PathGraph, student: PathGraph) -> float:
+    """Returns the share of the teacher's results that nothing uses which nothing of the student's uses either, in [0, 1].
+
+    A share of the teacher's and no overlap: using up a wrong result must not pay.
+    """
+    ours, rest = teacher.graph.frontier(), student.graph.frontier()
+    shared = 0
+    for value in ours:
+        i = find_value(value, rest)
+        if i >= 0:
+            del rest[i]
+            shared += 1
+    return shared / len(ours) if ours else 1.0
 
 
 def _used_early(path: PathGraph) -> int:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkd.structure.matching.costs import COST_EXTRA, COST_MISSING, COST_ORDER, COST_WORDING
+from rlkd.structure.matching.costs import COST_EXTRA, COST_MISSING, COST_OPEN, COST_ORDER, COST_WORDING
 from rlkd.structure.scorer import score_paths
 
 PROBLEM = "3 red and 4 blue pens in each of 2 boxes; 5 are lost, and each of the others costs 11 cents."
@@ -26,6 +26,11 @@ def score(student: str, teacher: str = TEACHER, problem: str = PROBLEM) -> float
 def test_a_step_that_stands_apart_costs_itself() -> None:
     assert score(f"{TEACHER}\n6 * 8 = 48 shoes") == pytest.approx(2**-COST_EXTRA)
     assert score(f"6 * 8 = 48 shoes\n{TEACHER}\n1 + 1 = 2 hats") == pytest.approx(2 ** (-2 * COST_EXTRA))
+
+
+def test_a_step_that_leads_on_moves_the_end_of_the_path() -> None:
+    # what is open is 105 instead of 99: the teacher's only open result is none of the student's
+    assert score(f"{TEACHER}\n99 + 6 = 105 cents") == pytest.approx(2 ** -(COST_EXTRA + COST_OPEN))
 
 
 def test_no_more_is_kept_than_the_share_of_steps_taken() -> None:
