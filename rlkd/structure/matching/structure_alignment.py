@@ -255,11 +255,16 @@ def _explain_solutions(matching: Matching, teacher: PathGraph, student: PathGrap
 
 
 def _same_ends(teacher: PathGraph, student: PathGraph) -> float:
-    """Returns the share of the teacher's results that nothing uses which nothing of the student's uses either, in [0, 1].
+    """Returns the share of the teacher's open results (found and used by nothing) that the student leaves open too, in [0, 1].
 
-    A share of the teacher's and no overlap: using up a wrong result must not pay.
+    A share of the teacher's and no overlap: using up a wrong result must not pay. Where either path ends in an equation, what
+    the student found at all counts: it may solve the equation that the teacher leaves (``x - 12 = 7``, and ``x = 19``).
     """
-    ours, rest = teacher.graph.frontier(), student.graph.frontier()
+    ours = teacher.graph.frontier()
+    if teacher.graph.ends_in_algebra() or student.graph.ends_in_algebra():
+        rest = [node.value for node in student.graph.nodes]
+    else:
+        rest = student.graph.frontier()
     shared = 0
     for value in ours:
         i = find_value(value, rest)
