@@ -17,12 +17,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from rlkd.data.benchmarks import local_files
 from rlkd.errors import DataError
 from rlkd.io import expand_path, sha256_file, sha256_json
 from rlkd.pipeline.stages import StageSpec
 from rlkd.plugins import objects_of, source_digest
 from schemas.artifact import StageManifest
 from schemas.base import ADDED, OPERATIONAL, SCHEMA_VERSION, Schema
+from schemas.config.data import BenchmarkData
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.run import RunConfig
 
@@ -129,6 +131,11 @@ def identify(
         and (library := SOURCE_LIBRARIES.get(config.data.type))
     ):
         external[library] = _version(library)
+    if isinstance(config, PipelineConfig) and "data" in covered and isinstance(config.data, BenchmarkData):
+        found = local_files(config.data)
+        external |= {f"data.files.{split}": file_digest(path) for split, path in found.items()}
+        if not found:
+            external["datasets"] = _version("datasets")
     for place, item in objects_of(config):
         if any(f"{place}.".startswith(f"{section}.") for section in spec.sections):
             external[f"{place}.object"] = source_digest(item)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from rlkd.answers.choices import choice_equal
 from rlkd.answers.equal import MAX_CHARS, Verdict, judge_answer
+from rlkd.answers.several import exact_match
 from rlkd.answers.symbolic import WORKER
 from schemas.problem import Problem
 
 GYM_KEY = "reasoning_gym"
 """Key of ``Problem.metadata`` that holds a reasoning-gym problem: ``{dataset, parameters, entry}``."""
+
+CHOICES_KEY = "choices"
+"""Key of ``Problem.metadata`` that holds the options of a multiple-choice problem, label to text; the reference is a label."""
+
+REFERENCES_KEY = "references"
+"""Key of ``Problem.metadata`` that holds every reference answer of a problem that has several (CoQA)."""
 
 
 def verify_answer(problem: Problem, answer: str, timeout_s: float = 5.0) -> bool | None:
@@ -35,6 +43,10 @@ def judge_problem(problem: Problem, answer: str, timeout_s: float = 5.0) -> Verd
     if GYM_KEY in problem.metadata:
         score = gym_score(problem, answer, timeout_s)
         return _verdict(None if score is None else score >= 1.0)
+    if CHOICES_KEY in problem.metadata:
+        return _verdict(choice_equal(problem.answer, answer, problem.metadata[CHOICES_KEY], timeout_s))
+    if REFERENCES_KEY in problem.metadata:
+        return Verdict(exact_match(answer, problem.metadata[REFERENCES_KEY]) == 1.0)
     return judge_answer(problem.answer, answer, timeout_s)
 
 

@@ -10,7 +10,7 @@ from rlkd.config.faults import Fault
 from rlkd.errors import ConfigError
 from rlkd.plugins import check_plugin, import_object, objects_of
 from schemas.base import Schema
-from schemas.config.data import FileData, GymData, HubData, WorldData
+from schemas.config.data import FileData, GymData, HubData, PythonData, WorldData
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import FilePairs, StudentPairs, WorldPairs
 from schemas.config.rewards import ComponentConfig, RewardsConfig, ever_weighs
@@ -67,14 +67,14 @@ def _source(config: PipelineConfig) -> Iterator[Fault]:
     data, teacher = config.data, config.traces.teacher.type
     at = ("traces", "teacher", "type")
     if isinstance(data, GymData):
-        if teacher != "none":
+        if teacher == "world" or (teacher == "column" and data.dataset not in GymData.with_steps):
             yield Fault(
                 at,
                 f"is {teacher!r}, but reasoning_gym data has no teacher traces: it is for evaluation only; set "
                 "traces.teacher.type to none, warm_start.enabled to false and rl.enabled to false (or rewards.alpha to 0)",
             )
         return
-    if teacher == "world" and not isinstance(data, WorldData):
+    if teacher == "world" and not isinstance(data, (WorldData, PythonData)):
         yield Fault(
             at, f"is 'world', but data.type is {data.type!r}; set it to column and name data.columns.traces"
         )

@@ -48,7 +48,7 @@ def prepare_data(ctx: StageContext) -> StageResult:
         )
     else:
         splits, unused = _clean_and_cut(splits, config, seed, dropped, notes, ctx.events)
-    _check(splits, config, dropped)
+    _check(splits, config, dropped, trained="train" in loaded.splits)
     return _write(ctx, splits, dropped, loaded.rows, unused, notes)
 
 
@@ -112,6 +112,9 @@ def _carve(splits: Splits, config: DataCommon, seed: int, notes: list[str]) -> S
             f"data.sizes.ood is {sizes.ood}, but the source has no ood split; name one (data.files.ood or data.splits.ood) or set it to 0"
         )
     carved = {split: _shuffled(rows, seed, split) for split, rows in splits.items()}
+    if "train" not in carved and carved.get("test"):
+        notes.append("the source is for evaluation only: it has no training problems")
+        return {split: carved.get(split, []) for split in SPLITS}
     train = carved.get("train", [])
     missing: list[tuple[Split, int]] = []
     if "test" not in carved:
@@ -152,14 +155,14 @@ def _cut(splits: Splits, config: DataCommon, notes: list[str]) -> tuple[Splits, 
     return splits, unused
 
 
-def _check(splits: Splits, config: DataConfig, dropped: list[DroppedRow]) -> None:
+def _check(splits: Splits, config: DataConfig, dropped: list[DroppedRow], *, trained: bool) -> None:
     reasons = (
         ", ".join(
             f"{count} {reason}" for reason, count in Counter(row.reason for row in dropped).most_common()
         )
         or "none dropped"
     )
-    for split in ("train", "test"):
+    for split in ("train", "test") if trained else ("test",):
         if not splits.get(split):
             hint = (
                 "raise data.world.n_" + split

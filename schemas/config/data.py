@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from schemas.base import OPERATIONAL, JsonValue, Schema
+from schemas.config.plugin import PythonObject
 from schemas.config.world import WorldSettings
 from schemas.problem import Split
 
@@ -172,7 +173,10 @@ class HubData(TableData):
 
 
 class GymData(DataCommon):
-    """A reasoning-gym dataset with its own verifier (evaluation only: it has no teacher traces)."""
+    """A reasoning-gym dataset with its own verifier; for evaluation where it carries no solution steps."""
+
+    with_steps: ClassVar[frozenset[str]] = frozenset({"gsm_symbolic"})
+    """Datasets whose problems carry solution steps (``metadata.answer_cot``), which can teach."""
 
     type: Literal["reasoning_gym"] = Field(
         default="reasoning_gym", description="Procedural reasoning-gym dataset."
@@ -181,4 +185,24 @@ class GymData(DataCommon):
     parameters: dict[str, JsonValue] = Field(default_factory=dict, description="Settings of that dataset.")
 
 
-DataConfig = Annotated[WorldData | FileData | HubData | GymData, Field(discriminator="type")]
+class BenchmarkData(DataCommon):
+    """A benchmark by name: its columns, answers and verifier are known (rlkd/data/benchmarks)."""
+
+    type: Literal["benchmark"] = Field(default="benchmark", description="A benchmark by name.")
+    name: str = Field(description="Its name, e.g. gsm8k; reasoning_gym/NAME is a dataset of reasoning-gym.")
+    path: str | None = Field(
+        default=None,
+        description="Your own copy, a file or a folder; null takes $RLKD_DATA where the benchmark lies there, else the hub.",
+    )
+
+
+class PythonData(PythonObject, DataCommon):
+    """Your own source of problems (the interface is rlkd.data.sources.Source)."""
+
+    kind: ClassVar[str] = "source"
+    protocol: ClassVar[str] = "rlkd.data.sources.base:Source"
+
+
+DataConfig = Annotated[
+    WorldData | FileData | HubData | GymData | BenchmarkData | PythonData, Field(discriminator="type")
+]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from schemas.base import Schema
+from schemas.config.plugin import PythonObject
 
 
 class WorldTeacher(Schema):
@@ -34,7 +35,16 @@ class NoTeacher(Schema):
     )
 
 
-TeacherConfig = Annotated[WorldTeacher | ColumnTeacher | NoTeacher, Field(discriminator="type")]
+class PythonTeacher(PythonObject):
+    """Your own teacher (the interface is rlkd.data.teachers.Teacher)."""
+
+    kind: ClassVar[str] = "teacher"
+    protocol: ClassVar[str] = "rlkd.data.teachers:Teacher"
+
+
+TeacherConfig = Annotated[
+    WorldTeacher | ColumnTeacher | NoTeacher | PythonTeacher, Field(discriminator="type")
+]
 
 
 class TracesConfig(Schema):

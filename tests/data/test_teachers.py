@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rlkd.data.teachers import DatasetColumns, Nobody, WorldSolver, open_teacher
+from rlkd.data.teachers import none, open_teacher, world
+from rlkd.data.teachers.column import ColumnTeacher as DatasetColumns
+from rlkd.data.teachers.world import WorldTeacher as WorldSolver
 from rlkd.errors import DataError
 from rlkd.worlds import make_splits
 from schemas.config.traces import ColumnTeacher, NoTeacher, WorldTeacher
@@ -50,8 +52,8 @@ def test_columns_give_their_paths_in_order_without_repeats() -> None:
 
 def test_the_configuration_names_the_teacher() -> None:
     with_trace = Problem(id="a", question="q", answer="1", traces=("x",))
-    assert isinstance(open_teacher(WorldTeacher(type="world"), []), WorldSolver)
+    assert isinstance(open_teacher(WorldTeacher(type="world"), []), world.WorldTeacher)
     assert isinstance(open_teacher(ColumnTeacher(type="column"), [with_trace]), DatasetColumns)
-    assert isinstance(open_teacher(NoTeacher(type="none"), []), Nobody)
+    assert isinstance(open_teacher(NoTeacher(type="none"), []), none.NoTeacher)
     with pytest.raises(DataError, match=r"name the columns that hold them in data\.columns\.traces"):
         open_teacher(ColumnTeacher(type="column"), [])

@@ -1,29 +1,29 @@
-"""Where problems come from: one file per kind of source, one interface."""
+"""Where problems come from: one file per kind of source, found by its type.
+
+``data.type: NAME`` is built by the function ``build(config)`` of ``rlkd/data/sources/NAME.py``; ``type: python`` is a
+user's own object. Nothing lists them: a file is imported only when its type is asked for.
+"""
 
 from __future__ import annotations
 
+import importlib
+
 from rlkd.data.sources.base import DroppedRow, Loaded, Source
-from schemas.config.data import DataConfig, FileData, GymData, HubData, WorldData
+from rlkd.plugins import make_plugin
+from schemas.config.data import DataConfig
+from schemas.config.plugin import PythonObject
 
 __all__ = ["DroppedRow", "Loaded", "Source", "open_source"]
 
 
 def open_source(config: DataConfig) -> Source:
-    """Makes the source that a configuration names; nothing is read yet."""
-    if isinstance(config, WorldData):
-        from rlkd.data.sources.world import WorldSource
+    """Opens the source that a configuration names; nothing is read yet.
 
-        return WorldSource(config)
-    if isinstance(config, FileData):
-        from rlkd.data.sources.file import FileSource
-
-        return FileSource(config)
-    if isinstance(config, HubData):
-        from rlkd.data.sources.hub import HubSource
-
-        return HubSource(config)
-    if isinstance(config, GymData):
-        from rlkd.data.sources.gym import GymSource
-
-        return GymSource(config)
-    raise TypeError(f"unknown data configuration {type(config).__name__}")
+    Raises:
+        ConfigError: A user's own object cannot be made.
+    """
+    if isinstance(config, PythonObject):
+        own: Source = make_plugin(config)
+        return own
+    found: Source = importlib.import_module(f"rlkd.data.sources.{config.type}").build(config)
+    return found

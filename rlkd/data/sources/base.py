@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import field_validator
 
@@ -67,6 +67,7 @@ class Loaded:
     notes: list[str] = field(default_factory=list)
 
 
+@runtime_checkable
 class Source(Protocol):
     """One kind of source."""
 

@@ -202,3 +202,8 @@ def _parquet(path: Path) -> Iterator[RawRow]:
                     yield RawRow(f"{path.name}, row {number}", number, values)
     except pyarrow.ArrowException as error:
         raise DataError(f"{path}: not a readable Parquet file ({error}); write it again") from None
+
+
+def build(config: FileData) -> FileSource:
+    """Builds the source of ``type: file``."""
+    return FileSource(config)

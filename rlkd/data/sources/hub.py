@@ -21,7 +21,7 @@ class HubSource:
     def load(self, seed: int) -> Loaded:
         """Reads every mapped split; see :class:`~rlkd.data.sources.base.Source`."""
         config = self.config
-        dataset = _load(config)
+        dataset = load_dataset(config)
         loaded = Loaded()
         stem = config.dataset.rstrip("/").rsplit("/", 1)[-1]
         for split, name in config.splits.items():
@@ -40,7 +40,12 @@ def _rows(split: Any, where: str) -> Iterator[RawRow]:
         yield RawRow(f"{where}, row {number}", number, values)
 
 
-def _load(config: HubData) -> Any:
+def load_dataset(config: HubData) -> Any:
+    """Loads a dataset, all of its splits.
+
+    Raises:
+        DataError: It cannot be loaded.
+    """
     try:
         import datasets
     except ImportError:
@@ -58,3 +63,8 @@ def _load(config: HubData) -> Any:
         raise DataError(
             f"data.dataset {config.dataset!r}{subset}: cannot be loaded ({first[:300]}); check the id, the subset, the network and, for a gated one, your login"
         ) from error
+
+
+def build(config: HubData) -> HubSource:
+    """Builds the source of ``type: hub``."""
+    return HubSource(config)

@@ -66,15 +66,13 @@ def add_rows(rows: Iterable[RawRow], split: Split, name: str, config: TableData,
         readable += 1
         columns.update(raw.values)
         last = raw.where
-        if _halves(raw.values):
-            halves.append(raw.where)
+        note_halves(raw, halves)
         try:
             problems.append(_problem(raw, split, name, config, pattern))
             places.append(raw.where)
         except Malformed as fault:
-            shown = {str(key): _shown(value) for key, value in raw.values.items()}
             loaded.dropped.append(
-                DroppedRow(where=raw.where, reason=fault.reason, detail=fault.detail, row=shown)
+                DroppedRow(where=raw.where, reason=fault.reason, detail=fault.detail, row=shown_row(raw))
             )
     if halves:
         loaded.notes.append(
@@ -154,6 +152,19 @@ def _halves(value: Any) -> bool:
         value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
     )
     return any(_halves(item) for item in items)
+
+
+def note_halves(raw: RawRow, halves: list[str]) -> None:
+    """Notes where a row stands that holds half of a surrogate pair."""
+    if _halves(raw.values):
+        halves.append(raw.where)
+
+
+def shown_row(raw: RawRow) -> Any:
+    """The row for the record of leaving it out, long values cut."""
+    if raw.values is None:
+        return raw.text[:MAX_SHOWN_CHARS]
+    return {str(key): _shown(value) for key, value in raw.values.items()}
 
 
 def _shown(value: Any) -> Any:

@@ -23,3 +23,8 @@ class WorldSource:
         splits = make_splits(self.config.world, seed)
         where = {split: [problem.source for problem in problems] for split, problems in splits.items()}
         return Loaded(splits, [], sum(map(len, splits.values())), where, disjoint=True)
+
+
+def build(config: WorldData) -> WorldSource:
+    """Builds the source of ``type: world``."""
+    return WorldSource(config)

@@ -9,7 +9,8 @@ import pytest
 from rlkd.answers.verify import verify_answer
 from rlkd.config.load import parse_config
 from rlkd.data.sources import Loaded, open_source
-from rlkd.errors import DataError
+from rlkd.data.traces import verify_trace
+from rlkd.errors import ConfigError, DataError
 
 pytest.importorskip("reasoning_gym", reason="reasoning-gym is not installed (extra 'gym')")
 
@@ -62,3 +63,18 @@ def test_unknown_names_and_parameters_are_named() -> None:
         load(parameters={"min_term": 5})
     with pytest.raises(DataError, match=r"data\.sizes\.ood"):
         load(sizes={**SIZES, "ood": 2})
+
+
+def test_solution_steps_that_a_dataset_carries_are_teacher_traces() -> None:
+    values = {"name": "t", "data": {"type": "reasoning_gym", "dataset": "gsm_symbolic", "sizes": SIZES}}
+    config = parse_config({**values, "traces": {"teacher": {"type": "column"}}})
+    problems = open_source(config.data).load(0).splits["train"]
+    assert all(verify_trace(p, p.traces[0], "column", "t").accepted for p in problems)
+    with pytest.raises(ConfigError, match="has no teacher traces"):
+        parse_config(
+            {
+                **values,
+                "data": {**values["data"], "dataset": "chain_sum"},
+                "traces": {"teacher": {"type": "column"}},
+            }  # type: ignore[dict-item]
+        )

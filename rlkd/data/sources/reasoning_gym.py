@@ -1,4 +1,4 @@
-"""reasoning-gym datasets: procedural problems with verifiers of their own, for evaluation."""
+"""reasoning-gym datasets: procedural problems with verifiers of their own, some with solution steps."""
 
 from __future__ import annotations
 
@@ -81,6 +81,7 @@ class GymSource:
             domain=name,
             split=split,
             source=f"reasoning_gym:{name}",
+            traces=_steps(entry),
             metadata=metadata,
         )
         try:
@@ -116,6 +117,15 @@ class GymSource:
             ) from None
 
 
+def _steps(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """The solution steps that an entry carries, ended by its answer where they do not state it."""
+    text = (entry.get("metadata") or {}).get("answer_cot")
+    if not isinstance(text, str) or not text.strip():
+        return ()
+    text = text.strip()
+    return (text if "####" in text else f"{text}\n#### {entry['answer']}",)
+
+
 def _storable(entry: Mapping[str, Any]) -> dict[str, Any] | None:
     """The entry as JSON, or ``None`` where JSON would change it (its verifier needs it as it was)."""
     try:
@@ -123,3 +133,8 @@ def _storable(entry: Mapping[str, Any]) -> dict[str, Any] | None:
     except (TypeError, ValueError):
         return None
     return stored
+
+
+def build(config: GymData) -> GymSource:
+    """Builds the source of ``type: reasoning_gym``."""
+    return GymSource(config)

@@ -1,0 +1,18 @@
+"""LogiQA: logical reasoning over a passage, four options (arXiv 2007.08124)."""
+
+from rlkd.data.benchmarks import Benchmark
+from rlkd.data.benchmarks._rows import LETTERS, choice, options
+
+BENCHMARK = Benchmark(
+    licence="CC BY-NC-SA 4.0",
+    hub="lucasmccabe/logiqa",
+    splits={"train": "train", "validation": "validation", "test": "test"},
+    domain="logic",
+    read=lambda row: [
+        choice(
+            f"{row['context'].strip()}\n{row['query'].strip()}",
+            options(row["options"]),
+            LETTERS[int(row["correct_option"])],
+        )
+    ],
+)
