@@ -13,7 +13,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from schemas.base import Schema
-from schemas.config.data import BenchmarkData, HubData
+from schemas.config.data import HubData
 from schemas.config.endpoint import LocalEndpoint
 from schemas.config.run import RunConfig
 from schemas.config.structure import EmbeddingJudgeConfig
@@ -38,10 +38,6 @@ def hub_ids(config: Schema) -> list[str]:
             value = str(getattr(config, name))
             if not value.startswith("builtin:") and not Path(value).expanduser().exists():
                 found.append(value)
-    if isinstance(config, BenchmarkData):
-        from rlkd.data.benchmarks import hub_id
-
-        found += [name for name in [hub_id(config)] if name]
     for name in type(config).model_fields:
         value = getattr(config, name)
         if isinstance(value, Schema):

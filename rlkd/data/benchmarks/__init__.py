@@ -125,15 +125,3 @@ def local_files(config: BenchmarkData) -> dict[Split, Path]:
         names = ", ".join(Path(file).name for file in benchmark.files.values()) or "give the file itself"
         raise DataError(f"data.path {config.path!r}: holds no file of benchmark {config.name} ({names})")
     return held
-
-
-def hub_id(config: BenchmarkData) -> str:
-    """The dataset that a benchmark is read from on the hub; empty where it is not, or its files cannot be found."""
-    try:
-        return (
-            ""
-            if config.name.startswith("reasoning_gym/") or local_files(config)
-            else find_benchmark(config.name).hub
-        )
-    except DataError:
-        return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from rlkd.data.sources.hub import load_dataset
 from rlkd.data.sources.rows import RawRow, note_halves, shown_row
 from rlkd.data.sources.values import paths_of, question_of, text_of
 from rlkd.errors import DataError
+from rlkd.hub import OFFLINE, reachable
 from schemas.config.data import BenchmarkData, GymData, HubData
 from schemas.problem import Problem, Split
 
@@ -45,6 +47,10 @@ class BenchmarkSource:
             raise DataError(
                 f"data.name {config.name!r}: $RLKD_DATA does not hold {wanted}, and the benchmark is not on the hub; give your own "
                 "copy with --set data.path=..."
+            )
+        if not os.environ.get(OFFLINE) and not reachable():
+            os.environ[OFFLINE] = (
+                "1"  # its library would try again for minutes; what this machine has cached still works
             )
         found = load_dataset(
             HubData(type="hub", dataset=benchmark.hub, subset=benchmark.subset, splits={"train": "train"})

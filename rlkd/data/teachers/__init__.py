@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import Protocol, runtime_checkable
 
+from rlkd.answers.verify import GYM_KEY
+from rlkd.errors import DataError
 from rlkd.plugins import make_plugin
 from schemas.config.plugin import PythonObject
 from schemas.config.traces import TeacherConfig
@@ -42,5 +44,11 @@ def open_teacher(config: TeacherConfig, problems: list[Problem]) -> Teacher:
     if isinstance(config, PythonObject):
         own: Teacher = make_plugin(config)
         return own
+    gym = next((problem for problem in problems if GYM_KEY in problem.metadata), None)
+    if gym is not None and not gym.traces and config.type != "none":
+        raise DataError(
+            f"{gym.source} has no teacher traces, it is for evaluation only; set traces.teacher.type to none, "
+            "warm_start.enabled to false and rl.enabled to false (or rewards.alpha to 0)"
+        )
     found: Teacher = importlib.import_module(f"rlkd.data.teachers.{config.type}").build(config, problems)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rlkd.answers.verify import GYM_KEY
 from rlkd.errors import DataError
 from schemas.config import traces as settings
 from schemas.problem import Problem
@@ -26,12 +25,6 @@ def build(config: settings.ColumnTeacher, problems: list[Problem]) -> ColumnTeac
     """
     if any(problem.traces for problem in problems):
         return ColumnTeacher()
-    gym = next((problem for problem in problems if GYM_KEY in problem.metadata), None)
-    if gym is not None:
-        raise DataError(
-            f"{gym.source} has no teacher traces, it is for evaluation only; set traces.teacher.type to none, "
-            "warm_start.enabled to false and rl.enabled to false (or rewards.alpha to 0)"
-        )
     raise DataError(
         "no problem came with a teacher path; name the columns that hold them in data.columns.traces"
     )
