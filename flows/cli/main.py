@@ -91,7 +91,8 @@ def stage(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="STAGE", help="data, traces, structures, warm_start, qualify, rl, evaluate or report."
+            metavar="STAGE",
+            help="Name of a stage, as `rlkd status` shows them; an unknown one is told which there are.",
         ),
     ],
     config: Config,
