@@ -13,6 +13,7 @@ import pytest
 from rlkd.io import read_rows, write_json_atomic, write_rows
 from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.events import NullSink
+from rlkd.pipeline.stages import stage_spec
 from rlkd.reporting.collect import collect
 from rlkd.reporting.finalise import finalise_report
 from rlkd.reporting.stage import write_report
@@ -20,6 +21,7 @@ from schemas.artifact import RunManifest
 from schemas.config.pipeline import PipelineConfig
 from schemas.evaluation import ProblemOutput, SampleProblem
 from schemas.report import PipelineReport
+from tasks.inputs import _fits
 
 pytestmark = pytest.mark.slow
 
@@ -271,6 +273,25 @@ def test_report_stage_folder_does_not_depend_on_when_its_inputs_were_made(
     assert (tmp_path / "one" / "content.json").read_bytes() == (
         tmp_path / "two" / "content.json"
     ).read_bytes()
+
+
+def test_the_report_reads_no_more_than_the_table_says(
+    tmp_path: Path, stages: dict[str, Path], config_of: Config
+) -> None:
+    spec = stage_spec("report")
+    pruned = {name: tmp_path / "pruned" / name for name in stages}
+    for name, folder in stages.items():
+        reads = [read for read in spec.reads if read.stage == name]
+        patterns = [pattern for read in reads for pattern in read.files]
+        patterns += ["manifest.json"] if any(read.facts for read in reads) else []
+        for path in (path for path in folder.rglob("*") if path.is_file()):
+            if not any(_fits(path.relative_to(folder).as_posix(), pattern) for pattern in patterns):
+                continue
+            target = pruned[name] / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    made = [collect(config_of(), inputs).model_dump() for inputs in (stages, pruned)]
+    assert made[0] == made[1]
 
 
 def test_finalise_loads_no_plotting_library() -> None:
