@@ -1,1 +1,1 @@
-"""What judges and decomposers with models need: prompts and caches."""
+"""Prompts and caches for the decomposers and judges that ask a language model."""

@@ -1,1 +1,1 @@
-"""What each step of a path uses, and what uses it."""
+"""Links the calculations of a path: which uses the result of which, and what is open at the end."""

@@ -1,1 +1,1 @@
-"""Compares a student's path with its teachers': alignment, merged steps, costs, score."""
+"""Pairs a student's steps with the teachers' by the verdicts on them, and scores what departs."""

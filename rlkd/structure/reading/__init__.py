@@ -1,1 +1,1 @@
-"""Reads a path's text into steps, without a model."""
+"""Finds the steps of a text, and the calculations that they make, without a model."""

@@ -152,7 +152,7 @@ class Expression:
 
     def worked(self) -> bool:
         """Whether it works something out, and does not only name a number or variable."""
-        return len(self.operands()) > 1 or self.of_function()
+        return len(self.operands()) > 1 or self.of_function() or any(" " in name for name in self.names)
 
     def of_function(self) -> bool:
         """Whether a function of numbers takes part, which the items do not show."""

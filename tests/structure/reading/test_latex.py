@@ -2,9 +2,14 @@ r"""Calculations in LaTeX."""
 
 from __future__ import annotations
 
+import cmath
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rlkd.structure.reading.latex import find_latex_calculations, has_latex
+from rlkd.structure.reading.latex_expression import Expression
 
 
 def values(text: str) -> list[float]:
@@ -112,3 +117,66 @@ def test_what_cannot_be_worked_out_is_compared_as_text() -> None:
         find_latex_calculations(r"$7^{2023}\equiv 2^{2023}$"),
     )
     assert a.symbolic and a.value > 1e12 and b.symbolic
+
+
+def expressions() -> st.SearchStrategy[str]:
+    """Numeric expressions in LaTeX, every operator written out."""
+
+    def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        return st.one_of(
+            st.builds(lambda a, b: rf"\frac{{{a}}}{{{b}}}", inner, inner),
+            st.builds(lambda a, op, b: rf"\left({a} {op} {b}\right)", inner, st.sampled_from(SIGNS), inner),
+            st.builds(lambda a: rf"\sqrt{{{a}}}", inner),
+            st.builds(lambda a, n: rf"\left({a}\right)^{{{n}}}", inner, st.integers(0, 3)),
+        )
+
+    return st.recursive(st.integers(1, 30).map(str), larger, max_leaves=6)
+
+
+SIGNS = ["+", "-", r"\cdot", r"\times"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(expressions())
+def test_values_are_those_of_a_computer_algebra_system(text: str) -> None:
+    from latex2sympy2_extended import latex2sympy
+
+    mine = Expression(text).value
+    try:
+        value = complex(latex2sympy(text).evalf())
+    except (TypeError, ValueError, OverflowError):  # division by zero
+        value = complex("nan")
+    if mine is None:  # refused: too large, imaginary, a division by zero
+        assert cmath.isnan(value) or cmath.isinf(value) or abs(value.imag) > 1e-9 or abs(value) > 1e6
+    else:
+        assert mine == pytest.approx(value.real, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"\lfloor 7/2 \rfloor",
+        r"\lceil \frac{7}{2} \rceil + 1",
+        r"\left\lfloor 3.7 \right\rfloor",
+        "8_{10}",
+        "1011_2 + 1",
+        "(1011)_2",
+    ],
+)
+def test_what_is_no_plain_arithmetic_has_no_value(text: str) -> None:
+    assert Expression(text).value is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (r"$\ln 6 = \ln 2 + \ln 3$", r"$\ln 7 = \ln 2 + \ln 3$", False),
+        (r"$\sin(x+y) = \sin x + \sin y$", r"$\sin(x+y) = \sin(x) + \sin(y)$", True),
+        (r"$\sin(x+y) = 2$", r"$\sin x + \sin y = 2$", False),
+        (r"$2\sin 30^\circ = 1$", r"$2\sin 60^\circ = 1$", False),
+    ],
+)
+def test_a_function_is_an_unknown_named_by_all_of_it(one: str, other: str, same: bool) -> None:
+    (a,), (b,) = find_latex_calculations(one), find_latex_calculations(other)
+    assert (a.value == b.value) is same
+    assert a.symbolic and b.symbolic
