@@ -93,4 +93,4 @@ class Alignment(ABC):
 
     @abstractmethod
     def combine(self, comparisons: Sequence[Comparison]) -> None:
-        """Lets the comparisons of one student with several references settle what they know of each other."""
+        """Corrects the comparisons of one student with several references by what they say together."""

@@ -114,13 +114,13 @@ def test_an_irrelevant_step_on_small_numbers_never_helps(
 @pytest.mark.parametrize(
     ("teacher", "student", "padded"),
     [
-        # 1 + 1 in front passes for the origin of both 2s, also of that of the student's other extra step
+        # 1 + 1 in front gives a value for both 2s, also for that of the student's other extra step
         (
             "2 + 3 = 5 things",
             "2 + 3 = 5 things\n2 + 5 = 7 things",
             "1 + 1 = 2 things\n2 + 3 = 5 things\n2 + 5 = 7 things",
         ),
-        # 1 + 4 behind passes for the origin of a 5 that was used before
+        # 1 + 4 behind gives a value for a 5 that was used before
         ("2 + 5 = 7 things\n2 * 5 = 10 things", "5 + 5 = 10 things", "5 + 5 = 10 things\n1 + 4 = 5 things"),
         (
             "2 + 5 = 7 things\n2 + 2 = 4 things\n2 * 3 = 6 things",
