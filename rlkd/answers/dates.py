@@ -29,7 +29,7 @@ class Day:
 
 
 _HALF = re.compile(
-    r"(\d{1,2})(?::([0-5]\d))?(?::00)? ?(?:o'clock )?(?:in the )?([ap]\.? ?m\b\.?|morning|afternoon|evening|noon|midnight)\Z",
+    r"(\d{1,2})(?:[:.]([0-5]\d))?(?::00)? ?(?:o'clock )?(?:in the )?([ap]\.? ?m\b\.?|morning|afternoon|evening|noon|midnight)\Z",
     re.IGNORECASE,
 )
 _HOURS = re.compile(r"(\d{1,2}):([0-5]\d)(?: ?(?:hours|hrs|h|o'clock))?\Z|(\d{1,2}) o'clock\Z", re.IGNORECASE)

@@ -111,7 +111,7 @@ class _Reader:
     def begins_atom(self) -> bool:
         kind, value = self.peek()
         if kind == "sign":
-            return value in ("(", "{", "√") or (value == "[" and False)
+            return value in ("(", "{", "√", "⌊", "⌈")
         return kind in ("number", "symbol", "function", "frac", "binom", "decorated", "dots")
 
     def power(self) -> Tree:
@@ -129,6 +129,8 @@ class _Reader:
                 tree = ("fn", "factorial", tree)
             elif self.sign("%"):
                 tree = ("/", tree, ("num", Fraction(100)))
+            elif self.sign("°"):
+                tree = ("*", tree, ("/", ("sym", "pi"), ("num", Fraction(180))))
             else:
                 return tree
 
@@ -175,6 +177,10 @@ class _Reader:
             tree = self.sum()
             self.close({"(": ")", "{": "}", "[": "]"}[value])
             return tree
+        if kind == "sign" and value in ("⌊", "⌈"):
+            tree = self.sum()
+            self.close("⌋" if value == "⌊" else "⌉")
+            return ("fn", "floor" if value == "⌊" else "ceil", tree)
         if kind == "sign" and value == "|":
             tree = self.sum()
             self.close("|")

@@ -8,6 +8,7 @@ root of a negative number) says nothing, unless the formulas speak of ``i``. The
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable
 from fractions import Fraction
@@ -295,6 +296,10 @@ class _Worker:
         x = values[0]
         if name == "abs":
             return abs(x)
+        if name in ("floor", "ceil"):
+            if not isinstance(x, Fraction) and abs(x) > 10**12:
+                raise TooLarge
+            return Fraction(math.floor(x) if name == "floor" else math.ceil(x))
         if name == "sqrt":
             return self._power(x, Fraction(1, 2)) if x != 0 else Fraction(0)
         if name == "root":

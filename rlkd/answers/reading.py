@@ -7,39 +7,38 @@ when two readings are equal.
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from functools import lru_cache
 
 from rlkd.answers.clean import closes_at_end, shorter_statements
 from rlkd.answers.dates import Day, read_clock, read_day
-from rlkd.answers.formula import Tree, Unreadable, read_formula
-from rlkd.answers.identity import TooLarge, constant, symbols
+from rlkd.answers.identity import symbols
+from rlkd.answers.simple_values import (
+    based_values,
+    formula_values,
+    noted_values,
+    number_of,
+    ratio_values,
+    read_quantity,
+    split_outside,
+    tree_of,
+)
 from rlkd.answers.values import (
     INFINITY,
-    Based,
     Group,
     Interval,
     Named,
     Quantity,
-    Ratio,
     Relation,
     Union,
     Value,
 )
 from rlkd.answers.words import Choice, Words, read_choice, read_words
-from rlkd.quantities.amounts import read_amount
-from rlkd.quantities.units import unit_of
 
 _SIGNS = re.compile(r"(=|<=|>=|≤|≥|<|>|≠|≈)")
-_BASED = re.compile(
-    r"\(?([0-9A-F]{2,40})\)?_ ?[{(]?(\d{1,2})[})]?\Z|([0-9A-F]{2,40}) (?:in )?base (\d{1,2})\Z"
-)
 _MATRIX = re.compile(r"\\begin ?\{([pbvB]?matrix|array)\}(?:\{[clr|]*\})?(.*)\\end ?\{\1\}\Z", re.DOTALL)
-_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)\b(?: [a-z ]{1,30})?\Z")
 _NAME = re.compile(
     r"\\?[A-Za-z]+(?:_(?:\{[^{}]{1,20}\}|\([^()]{1,20}\)|\w))?'{0,3}(?: ?\([^()]{1,40}\))?|(?:[A-Za-z]{2,20} ){0,5}[A-Za-z]{1,20}(?: ?\([^()]{1,40}\))?|\\[a-z]+ ?[A-Z]{1,3}|\|[A-Z]{2}\|"
 )
-_TAIL = re.compile(r"(.*[\d})a-z!]) ([A-Za-zμ°$€][A-Za-zμ°^/ .0-9]{0,40})\Z|(.*[\d})]) ?(°[CF]?)\Z")
 _MEMBER = re.compile(r"(?:for all |all )?([A-Za-z]) ?∈ ?(.+)\Z")
 _BUILDER = re.compile(r"\\\{ ?([A-Za-z])(?: ?∈ ?\\mathbb\{R\})? ?(?:\||:|\\mid|\\vert) ?(.+?) ?\\\}\Z")
 _PLUS_MINUS = re.compile(r"[±∓]|\+/-|\+-")
@@ -75,90 +74,16 @@ def _whole(text: str, depth: int) -> tuple[Value, ...]:
     if depth > 4 or not text:
         return ()
     found: list[Value] = []
-    for value in (read_choice(text), read_day(text), read_clock(text), _read_quantity(text)):
+    for value in (read_choice(text), read_day(text), read_clock(text), read_quantity(text)):
         if value is not None:
             found.append(value)
     if any(isinstance(value, Quantity | Day) for value in found):
-        return (*found, *_noted(text))
-    for several in (_based, _plus_minus, _relation, _listed):
+        return (*found, *noted_values(text))
+    for several in (based_values, _plus_minus, _relation, _listed):
         values = several(text, depth)
         if values:
             return (*found, *values, *_bracketed(text, depth))
-    return (*found, *_bracketed(text, depth), *_formula(text), *_ratio(text), *_noted(text))
-
-
-def _tree(text: str) -> Tree | None:
-    try:
-        return read_formula(text.strip())
-    except Unreadable:
-        return None
-
-
-def _read_quantity(text: str) -> Quantity | None:
-    ordinal = _ORDINAL.match(text)
-    if ordinal:
-        return Quantity(("num", Fraction(ordinal[1])))
-    if text.startswith("(") and closes_at_end(text) and "," not in text:
-        return _read_quantity(text[1:-1].strip())  # (-9)
-    amount = read_amount(text)
-    if amount is not None:
-        return Quantity(("num", amount.value), amount.unit, amount.noun, amount.percent)
-    if text.endswith("%"):
-        tree = _tree(text[:-1])
-        return (
-            None
-            if tree is None or symbols(tree)
-            else Quantity(tree, percent=True, finished=not left_undone(tree))
-        )
-    return _formula_with_unit(text)
-
-
-def _formula_with_unit(text: str) -> Quantity | None:
-    r"""``3\sqrt{2} cm``, ``2\pi m``, ``\frac{3}{4} cup``."""
-    match = _TAIL.match(text)
-    if match is None:
-        return None
-    head, tail = (match[1], match[2]) if match[1] else (match[3], match[4])
-    unit = unit_of(tail)
-    if unit is None and (
-        len(tail) < 3
-        or not re.fullmatch(r"[A-Za-z]{3,20}(?: [A-Za-z]{2,20})?", tail)
-        or _tree(tail) is not None
-    ):
-        return None
-    tree = _tree(head)
-    if tree is None or symbols(tree):
-        return None
-    return Quantity(tree, unit, "" if unit else tail.lower(), finished=not left_undone(tree))
-
-
-def left_undone(tree: Tree) -> bool:
-    r"""Whether a number is left as a calculation: ``8+8``, ``3*4``, ``2^2``; not ``\frac{8}{2}``, ``\sqrt{16}``, ``10^3``."""
-    kind = tree[0]
-    if kind == "^" and tree[1] == ("num", Fraction(10)):
-        return False
-    if kind in ("+", "^") or (kind == "*" and len(tree) > 3 and tree[2][0] != "^"):
-        return True
-    return any(left_undone(part) for part in tree[1:] if isinstance(part, tuple))
-
-
-def _formula(text: str) -> list[Value]:
-    tree = _tree(text)
-    if tree is None:
-        tail = re.match(r"(.*\S) (dollars|cents|euros|degrees|units|square units|cubic units)\Z", text)
-        tree = _tree(tail[1]) if tail else None
-    if tree is None:
-        return []
-    return [Quantity(tree, finished=bool(symbols(tree)) or not left_undone(tree))]
-
-
-def _based(text: str, depth: int) -> list[Value]:
-    match = _BASED.match(text)
-    if match is None:
-        return []
-    digits, base = match[1] or match[3], int(match[2] or match[4])
-    known = 2 <= base <= 16 and all(int(digit, 16) < base for digit in digits)
-    return [Based(digits, base)] if known else []
+    return (*found, *_bracketed(text, depth), *formula_values(text), *ratio_values(text), *noted_values(text))
 
 
 def _plus_minus(text: str, depth: int) -> list[Value]:
@@ -191,29 +116,9 @@ def _first(text: str, depth: int) -> Value | None:
     return words if words.wordy else None
 
 
-def _split(text: str, separators: tuple[str, ...]) -> list[str]:
-    """Parts between separators that stand in no bracket."""
-    parts, depth, start, i = [], 0, 0, 0
-    while i < len(text):
-        char = text[i]
-        if char in "([{⟨":
-            depth += 1
-        elif char in ")]}⟩":
-            depth -= 1
-        elif depth == 0:
-            joint = next((sign for sign in separators if text.startswith(sign, i)), None)
-            if joint:
-                parts.append(text[start:i])
-                i += len(joint)
-                start = i
-                continue
-        i += 1
-    return [part.strip() for part in [*parts, text[start:]]]
-
-
 def _listed(text: str, depth: int) -> list[Value]:
     """``3, 4``, ``3 and 4``, ``x = 2, y = 3``, ``x<1 or x>3``."""
-    parts = _split(text, _JOINTS)
+    parts = split_outside(text, _JOINTS)
     if not 2 <= len(parts) <= _MAX_ITEMS or not all(parts):
         return []
     items = [_first(part, depth + 1) for part in parts]
@@ -245,7 +150,7 @@ def _bracketed(text: str, depth: int) -> list[Value]:
     member = _MEMBER.match(text) or _BUILDER.match(text)
     if member:
         return [*_whole(member[2], depth + 1)]
-    parts = _split(text, ("∪",))
+    parts = split_outside(text, ("∪",))
     if len(parts) > 1:
         values = [_interval_or_set(part, depth) for part in parts]
         return [Union(tuple(v for v in values if v))] if all(values) else []
@@ -258,9 +163,9 @@ def _bracketed(text: str, depth: int) -> list[Value]:
     if text[0] in "{":
         return _group("set", text[1:-1], depth)
     found: list[Value] = []
-    items = _split(text[1:-1], (",", ";"))
+    items = split_outside(text[1:-1], (",", ";"))
     if len(items) == 2 and text[0] in "([" and text[-1] in ")]":
-        low, high = (_tree(item) for item in items)
+        low, high = (tree_of(item) for item in items)
         if low is not None and high is not None:
             found.append(Interval(low, high, text[0] == "[", text[-1] == "]"))
     if (text[0], text[-1]) in (("(", ")"), ("⟨", "⟩"), ("[", "]")) and len(items) > 1:
@@ -274,7 +179,7 @@ def _interval_or_set(text: str, depth: int) -> Interval | Group | None:
 
 
 def _group(kind: str, inner: str, depth: int) -> list[Value]:
-    parts = _split(inner, (",", ";"))
+    parts = split_outside(inner, (",", ";"))
     if not 1 <= len(parts) <= _MAX_ITEMS or not all(parts):
         return []
     items = [_first(part, depth + 1) for part in parts]
@@ -299,7 +204,7 @@ def _relation(text: str, depth: int) -> list[Value]:
     parts = _SIGNS.split(text)
     if (
         any(bracket in text for bracket in "([{")
-        and len(_split(text, _JOINTS)) > 1
+        and len(split_outside(text, _JOINTS)) > 1
         and "=" in text.split(",")[0]
         and not text.startswith("(")
     ):
@@ -310,16 +215,16 @@ def _relation(text: str, depth: int) -> list[Value]:
     signs = [{"<=": "≤", ">=": "≥"}.get(sign, sign) for sign in signs]
     if set(signs) == {"="} or (signs and signs[-1] in "=≈" and set(signs) <= {"=", "≈"}):
         return _equation(sides, signs, depth)
-    if "=" in signs or "≈" in signs or len(_split(text, (",", " or ", " and "))) > 1:
+    if "=" in signs or "≈" in signs or len(split_outside(text, (",", " or ", " and "))) > 1:
         return []
     return _inequality(sides, signs)
 
 
 def _equation(sides: list[str], signs: list[str], depth: int) -> list[Value]:
     left, last = sides[0], sides[-1]
-    trees = [_tree(side) for side in sides]
-    if len(_split(last, (",", ";", " and ", " or "))) > 1 and any(
-        len(_split(side, (",", " and ", " or "))) > 1 for side in sides[1:-1]
+    trees = [tree_of(side) for side in sides]
+    if len(split_outside(last, (",", ";", " and ", " or "))) > 1 and any(
+        len(split_outside(side, (",", " and ", " or "))) > 1 for side in sides[1:-1]
     ):
         return []  # x = 4, y = 5
     if "≈" in signs:
@@ -336,7 +241,7 @@ def _equation(sides: list[str], signs: list[str], depth: int) -> list[Value]:
         if group is not None and len(group.items) == len(names):
             return [Group("tuple", tuple(Named(n, v) for n, v in zip(names, group.items, strict=True)))]
         return []
-    constants = [number for tree in trees if tree is not None and (number := _constant(tree)) is not None]
+    constants = [number for tree in trees if tree is not None and (number := number_of(tree)) is not None]
     if len(constants) == len(sides) or (trees[0] is not None and not symbols(trees[0])):
         value = _first(last, depth + 1)
         numbers = [
@@ -360,20 +265,11 @@ def _equation(sides: list[str], signs: list[str], depth: int) -> list[Value]:
     return []
 
 
-def _constant(tree: Tree) -> Fraction | None:
-    if symbols(tree):
-        return None
-    try:
-        return constant(tree)
-    except TooLarge:
-        return None
-
-
 _TURNED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤", "≠": "≠"}
 
 
 def _inequality(sides: list[str], signs: list[str]) -> list[Value]:
-    trees = [_tree(side) for side in sides]
+    trees = [tree_of(side) for side in sides]
     if any(tree is None for tree in trees):
         return []
     known = [tree for tree in trees if tree is not None]
@@ -388,7 +284,11 @@ def _inequality(sides: list[str], signs: list[str]) -> list[Value]:
             return [Interval(right, INFINITY, sign == "≥", False, name)]
         if sign in "<≤":
             left, right, sign = right, left, _TURNED[sign]
-        return [Relation(sign, left, right)]
+        found: list[Value] = [Relation(sign, left, right)]
+        if sign == "≠" and left[0] == "sym" and not symbols(right):  # everything but one number
+            below = Interval(("-", INFINITY), right, False, False, left[1])
+            found.append(Union((below, Interval(right, INFINITY, False, False, left[1]))))
+        return found
     if len(known) == 3 and known[1][0] == "sym" and not (symbols(known[0]) or symbols(known[2])):
         low, high = known[0], known[2]
         if all(sign in "<≤" for sign in signs):
@@ -396,26 +296,3 @@ def _inequality(sides: list[str], signs: list[str]) -> list[Value]:
         if all(sign in ">≥" for sign in signs):
             return [Interval(high, low, signs[1] == "≥", signs[0] == "≥", known[1][1])]
     return []
-
-
-def _ratio(text: str) -> list[Value]:
-    parts = _split(text, (":",)) if ":" in text else re.split(r" to ", text)
-    if not 2 <= len(parts) <= 6:
-        return []
-    trees = [_tree(part) for part in parts]
-    return (
-        []
-        if any(tree is None for tree in trees)
-        else [Ratio(tuple(tree for tree in trees if tree is not None))]
-    )
-
-
-def _noted(text: str) -> list[Value]:
-    """``68 (60 + 8)``: a number, and in brackets the calculation that gives it."""
-    match = re.match(r"(.*\S) \(([^()=]{1,80})(?:=[^()=]{1,40})?\)\Z", text)
-    if match is None:
-        return []
-    value, note = _read_quantity(match[1]), _tree(match[2])
-    if value is None or note is None or value.tree[0] != "num" or _constant(note) != value.tree[1]:
-        return []
-    return [value]

@@ -8,7 +8,7 @@ from typing import Any
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?![A-Za-z\d]))?)|\\(?P<command>[A-Za-z]+)|(?P<word>[A-Za-z]+)"
-    r"|(?P<sign>\*\*|\\[{}|]|[-+*/^_!'|()\[\]{}%√π∞±∓Α-ω]))"
+    r"|(?P<sign>\*\*|\\[{}|]|[-+*/^_!'|()\[\]{}%°⌊⌋⌈⌉√π∞±∓Α-ω]))"
 )
 _REPEATING = re.compile(
     r"(\d*)\.(\d*)(?:\\(?:overline|bar)\s*(?:\{\s*(\d+)\s*\}|(\d))|\((\d+)\)|\\dot\s*(?:\{\s*(\d)\s*\}|(\d))(?![\d\\]))"
@@ -52,6 +52,7 @@ _DECORATED = {
     "mathcal",
     "boldsymbol",
 }
+_FLOORS = {"lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉"}
 _TIMES = {"cdot", "times", "ast", "bullet"}
 _WORDS = frozenset(
     re.findall(
@@ -172,6 +173,8 @@ def _command(name: str) -> list[tuple[str, Any]]:
         return [("symbol", {"varepsilon": "epsilon", "varphi": "phi", "vartheta": "theta"}.get(name, name))]
     if name == "infty":
         return [("symbol", "infinity")]
+    if name in _FLOORS:
+        return [("sign", _FLOORS[name])]
     if name in ("lvert", "rvert", "vert", "mid"):
         return [("sign", "|")]
     if name in _DECORATED:

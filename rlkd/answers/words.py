@@ -50,7 +50,7 @@ _SAME = {
     "dne": "does not exist", "undefined": "does not exist", "not defined": "does not exist", "doesn't exist": "does not exist",
     "no solutions": "no solution", "none": "no solution", "no real solution": "no solution", "no real solutions": "no solution",
     "there is no solution": "no solution", "there are no solutions": "no solution", "∅": "no solution", "empty set": "no solution",
-    "cannot be determined": "cannot be determined", "can't be determined": "cannot be determined", "impossible": "impossible",
+    "cannot be determined": "cannot be determined", "can't be determined": "cannot be determined", "not possible": "impossible", "it is impossible": "impossible",
     "indeterminate": "cannot be determined", "infinitely many solutions": "infinitely many", "infinite solutions": "infinitely many",
 }  # fmt: skip
 _NAMES = {

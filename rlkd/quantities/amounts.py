@@ -93,8 +93,8 @@ def _signed(value: Fraction, sign: str) -> Fraction:
     return -value if sign == "-" else value
 
 
-def _single(text: str) -> Amount | None:
-    """A number and one unit or noun: ``5 cm``, ``31 €``, ``18 eggs``, ``twenty-five people``."""
+def _single(text: str, among_others: bool = False) -> Amount | None:
+    """A number and one unit or noun: ``5 cm``, ``31 €``, ``18 eggs``, ``twenty-five people``; ``1h`` only among others."""
     head = _split(text)
     if head is None:
         return None
@@ -104,7 +104,7 @@ def _single(text: str) -> Amount | None:
         return None
     known = unit_of(_OF.sub("", unit))
     if known is not None:
-        glued_letter = not apart and unit.isalpha() and (len(unit) == 1 or unit == "rs")
+        glued_letter = not apart and not among_others and unit.isalpha() and (len(unit) == 1 or unit == "rs")
         return None if glued_letter else Amount(value, known)
     if not apart or not _is_noun(unit):
         return None
@@ -205,7 +205,7 @@ def _compound(text: str) -> Amount | None:
         return None
     total, first, size = Fraction(0), None, None
     for part in parts:
-        amount = _with_money(part) or _single(part)
+        amount = _with_money(part) or _single(part, among_others=True)
         if amount is None or amount.unit is None:
             return None
         if first is not None and (

@@ -46,7 +46,7 @@ KINDS: dict[str, tuple[Pairs, Pairs]] = {
     "units and money": (
         [("45 minutes", "3/4 hour"), ("2.5 hours", "2 hours and 30 minutes"), ("$12.50", "12 dollars and 50 cents"), ("EUR 45", "€45"), ("£20", "20 pounds"),
          ("31", "Rs. 31"), ("$.50", "50 cents"), ("1 km", "1000 meters"), ("3 ft", "91.44 cm"), ("50 mph", "50 miles per hour"), ("100", "100 km/h"),
-         ("36\\pi \\text{ cm}^2", "36\\pi"), ("15 m²", "15"), ("90°", "90"), ("5 m", "5m"), ("20 °C", "68 °F"), ("5'", "60\""), ("18 eggs", "18 duck eggs")],
+         ("36\\pi \\text{ cm}^2", "36\\pi"), ("15 m²", "15"), ("90°", "90"), ("90 minutes", "1h 30min"), ("2nd", "2"), ("5 m", "5m"), ("20 °C", "68 °F"), ("5'", "60\""), ("18 eggs", "18 duck eggs")],
         [("45 minutes", "45 hours"), ("2.5 hours", "2 hours and 50 minutes"), ("$12.50", "12 cents"), ("20°C", "20°F"), ("€5", "$5"), ("5 km", "5 miles"),
          ("5 cm^2", "5 cm"), ("5 m", "5 s"), ("$.75", "75"), (".5 cm", "5 cm"), ("5'", "5\"")],
     ),
@@ -55,10 +55,10 @@ KINDS: dict[str, tuple[Pairs, Pairs]] = {
         [("7 am", "7 pm"), ("10:30", "10:45"), ("12:30", "1:30"), ("05/06/2020", "06/05/2020"), ("May 6, 2020", "May 7, 2020")],
     ),
     "formulas": (
-        [("abc", "bca"), ("mgh", "hgm"), ("3x", "x \\cdot 3"), ("\\frac12 bh", "\\frac{bh}{2}"), ("n", "\\frac{2n}{2}"), ("x^{-1}", "\\frac{1}{x}"),
+        [("abc", "bca"), ("\\cos 60^\\circ", "\\frac12"), ("\\lfloor 3.7 \\rfloor", "3"), ("mgh", "hgm"), ("3x", "x \\cdot 3"), ("\\frac12 bh", "\\frac{bh}{2}"), ("n", "\\frac{2n}{2}"), ("x^{-1}", "\\frac{1}{x}"),
          ("(x-1)(x+1)", "x²-1"), ("\\sin^2 x", "(\\sin x)^2"), ("\\tan x", "\\frac{\\sin x}{\\cos x}"), ("2+3i", "3i+2"), ("e^{i\\pi}", "-1"),
          ("\\frac{1}{\\sqrt3}", "\\frac{\\sqrt3}{3}"), ("√5", "sqrt(5)"), ("3π", "3\\pi"), ("x₁", "x_1"), ("\\text{H}_2\\text{O}", "H2O"), ("\\mathrm{e}^2", "e^2")],
-        [("3xy", "3"), ("3xy", "3x"), ("7ab", "7ac"), ("5t", "5"), ("12rs", "12"), ("6rs", "6st"), ("x", "X"), ("R-r", "r-R"), ("\\theta", "\\Theta"),
+        [("3xy", "3"), ("3xy", "3x"), ("7ab", "7ac"), ("5t", "5"), ("2st", "2"), ("12rs", "12"), ("6rs", "6st"), ("x", "X"), ("R-r", "r-R"), ("\\theta", "\\Theta"),
          ("\\cos B", "\\cos b"), ("a x^3", "x^3"), ("a + c", "+ c"), ("y'", "y"), ("\\vec{a}", "a"), ("x_1", "x_2"), ("a_n", "a_{n+1}"),
          ("x²", "x2"), ("\\ln x", "\\log x"), ("\\sqrt{x^2}", "x"), ("i", "-i"), ("2x+3s", "2x+3"), ("x^{\\mathrm{n}}", "x"), ("red", "dre")],
     ),
@@ -80,9 +80,9 @@ KINDS: dict[str, tuple[Pairs, Pairs]] = {
     ),
     "intervals and inequalities": (
         [("[2, 7)", "2 \\le x < 7"), ("(-\\infty, 2)", "x < 2"), ("(-\\infty,-1)\\cup(1,\\infty)", "x<-1 or x>1"), ("x>2", "2<x"), ("x \\in (2, \\infty)", "x > 2"),
-         ("all real numbers", "(-\\infty,\\infty)"), ("\\mathbb{R}", "all real numbers")],
+         ("all real numbers", "(-\\infty,\\infty)"), ("\\mathbb{R}", "all real numbers"), ("x \\ne 3", "(-\\infty,3)\\cup(3,\\infty)")],
         [("[2, 7)", "(2, 7)"), ("[2,7]", "[2,7)"), ("(2,7)", "[2,7]"), ("x<3", "x\\le 3"), ("x<3", "x>3"), ("x<3", "3"), ("(0,1)\\cup(2,3)", "(0,1)"),
-         ("x<1 or x>3", "1<x<3")],
+         ("x<1 or x>3", "1<x<3"), ("x \\ne 3", "x=3")],
     ),
     "ratios": ([("3:2", "6:4"), ("3:2", "3 to 2"), ("3:4", "\\frac34")], [("3:4", "4:3"), ("1:2:3", "1:2:4"), ("4", "4:9"), ("1:\\sqrt3", "1:\\sqrt2")]),
     "choices": (
