@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -145,6 +146,12 @@ def _dot(axis: Axes, value: Interval, y: float, found: CheckpointMetrics) -> Non
     axis.plot([value.mean], [y], "o", color=colour, markerfacecolor=fill, markersize=7, markeredgewidth=1.8)
 
 
+_KNOWN_CURVES = frozenset(
+    ("reward", "structure", "outcome", "format", "tokens", "truncated", "no_difference", "missing")
+)
+"""Curves that have a place of their own; the others are further components of the reward."""
+
+
 def curves_plot(curves: dict[str, Series], validation: Series) -> Plot:
     """Draws reward and its components, and what wastes samples, over RL steps."""
 
@@ -157,6 +164,12 @@ def curves_plot(curves: dict[str, Series], validation: Series) -> Plot:
         )
         for name, label, colour in (*parts, ("format", "Format", "format")):
             _curve(left, curves.get(name, Series()), label, COLOURS[colour])
+        further = [name for name in curves if name not in _KNOWN_CURVES]
+        for name, dashes in zip(further, itertools.cycle(((4, 2), (1, 1), (6, 2, 1, 2))), strict=False):
+            values = curves[name]
+            left.plot(
+                values.steps, values.values, color=COLOURS["ink"], linewidth=1.2, dashes=dashes, label=name
+            )
         if validation:
             left.plot(
                 validation.steps,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.report import Quadrant, RewardHealth
+from schemas.rollout import RewardRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +41,7 @@ class RewardCurves:
     Attributes:
         curves: Mean of each component over a step's completions, and shares of completions or groups,
             by name (``reward``, ``structure``, ``outcome``, ``format``, ``tokens``, ``truncated``,
-            ``no_difference``, ``missing``).
+            ``no_difference``, ``missing``, and what ``rewards.components`` adds).
         health: Early, late and all of training.
         quadrants: Structure against outcome, early and late.
     """
@@ -89,11 +90,15 @@ def read_ledger(folder: Path) -> RewardCurves:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    table = pq.read_table(folder, columns=list(_COLUMNS))
+    names = pq.ParquetDataset(folder).schema.names
+    further = [name for name in names if name not in {*_COLUMNS, *RewardRecord.model_fields, "length"}]
+    table = pq.read_table(folder, columns=[*_COLUMNS, *further])
     if table.num_rows == 0:
         return RewardCurves()
     columns: dict[str, NDArray[np.float64]] = {
-        name: table[name].cast(pa.float64()).to_numpy() for name in _COLUMNS if name != "finish_reason"
+        name: table[name].cast(pa.float64()).to_numpy()
+        for name in (*_COLUMNS, *further)
+        if name != "finish_reason"
     }
     columns["truncated"] = pc.equal(table["finish_reason"], "length").to_numpy().astype(np.float64)
     return summarise(columns)
@@ -106,8 +111,7 @@ def summarise(columns: dict[str, NDArray[np.float64]]) -> RewardCurves:
     steps = np.unique(columns["step"])
     groups = _groups(columns)
     curves = {
-        name: _means(columns["step"], columns[name])
-        for name in ("reward", "structure", "outcome", "format", "tokens", "truncated")
+        name: _means(columns["step"], columns[name]) for name in columns if name not in ("step", "group")
     }
     curves["missing"] = _means(columns["step"], np.isnan(columns["reward"]).astype(np.float64))
     curves["no_difference"] = _means(groups[:, 0], groups[:, 1])

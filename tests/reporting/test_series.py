@@ -127,3 +127,17 @@ def test_smooth_averages_over_what_there_is() -> None:
     found = smooth(Series((0, 1, 2), (0.0, 3.0, 9.0)), 3)
     assert found.values == (1.5, 4.0, 6.0)
     assert smooth(Series(), 3) == Series()
+
+
+def test_further_components_have_curves_of_their_own(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    parts = {"structure": 0.5, "outcome": 1.0, "format": 1.0, "length": 1.0}
+    rows = [record(0, 0, 0.5), record(0, 0, 0.5)]
+    ledger.add(
+        row.model_copy(update={"components": {**parts, "brevity": value}})
+        for row, value in zip(rows, (0.25, 0.75), strict=True)
+    )
+    ledger.flush()
+    curves = read_ledger(tmp_path).curves
+    assert curves["brevity"].values == (0.5,)  # (0.25 + 0.75) / 2
+    assert "length" not in curves
