@@ -28,8 +28,12 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 _PROBE_S = 10.0
-_TIMES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
-"""MLflow's own are 7 tries of up to 120 s: a call to a server that has gone away then takes more than four minutes."""
+_DEFAULTS = {
+    # MLflow's own are 7 tries of up to 120 s: a call to a server that has gone away then takes more than four minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines for each stage
+}
 
 
 def tracking_uri(runs: Path) -> str:
@@ -85,7 +89,7 @@ def client(uri: str) -> MlflowClient:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for name, value in _TIMES.items():
+    for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     if fault := probe(uri):
         raise unreachable(uri, fault)

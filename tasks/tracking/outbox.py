@@ -175,14 +175,15 @@ class Outbox:
     def _skips(self, entry: Entry, error: Exception) -> bool:
         """Whether an entry that was not taken is given up; otherwise it is tried again later."""
         self._tries += 1
-        gone = isinstance(error, UserError) or probe(self.uri)
+        fault = probe(self.uri)
+        gone = fault or isinstance(error, UserError)
         if is_refusal(error) or (not gone and self._tries >= _TRIES):
             if entry["op"] == "run":
                 self.runs[str(entry["key"])] = ""
             self.notice(f"MLflow: {_what(entry)} could not be logged ({reason(error)}); the run goes on")
             return True
         with self._changed:
-            self.away = reason(error)
+            self.away = redact_text(fault) or reason(error)
             self._changed.notify_all()
         if not self.told:
             self.told = True

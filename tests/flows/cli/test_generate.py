@@ -95,3 +95,28 @@ def test_problems_that_cannot_be_asked_are_user_errors(run: Path) -> None:
         generate_completions(str(run), "  ", None, 1, None)
     with pytest.raises(UserError, match=r"more than student\.max_prompt_tokens = 32; shorten it"):
         generate_completions(str(run), "many pens " * 100, None, 1, None)
+
+
+@pytest.mark.slow
+def test_a_registered_student_is_asked_as_it_was_trained(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("mlflow")
+    from rlkd.config.load import resolved_yaml
+    from tasks import tracking
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(UserError, match="runs holds no MLflow database"):
+        generate_completions("models:/student@talk", "How many pens?", None, 1, None)
+    uri = tracking.tracking_uri(Path("runs"))
+    (tmp_path / "config.yaml").write_text(resolved_yaml(CONFIG))
+    parent = tracking.begin_run(uri, CONFIG, config_digest(CONFIG), "", tmp_path / "config.yaml")
+    tracking.log_student(uri, parent, "student", run / "rl" / "model", "d" * 64, {}, "", "talk")
+    generate_completions(str(run), "How many pens?", None, 1, None)
+    expected = capsys.readouterr().out
+    for name in ("models:/student@talk", "models:/student/1"):
+        generate_completions(name, "How many pens?", None, 1, None)
+        assert capsys.readouterr().out == expected
+    with pytest.raises(UserError, match="--checkpoint is for a run folder"):
+        generate_completions("models:/student/1", "How many pens?", "base", 1, None)
