@@ -250,3 +250,16 @@ def test_a_library_that_is_missing_has_no_version(monkeypatch: pytest.MonkeyPatc
     )
     monkeypatch.setattr("tasks.identity.metadata.version", missing)
     assert identify(stage_spec("data"), config, {}).config["external"] == {"datasets": ""}
+
+
+def test_the_rows_of_a_benchmark_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = tmp_path / "gsm8k"
+    rows.mkdir()
+    for split in ("train", "test"):
+        (rows / f"{split}.jsonl").write_text(split)
+    monkeypatch.setenv("RLKD_DATA", str(tmp_path))
+    config = _config(data={"type": "benchmark", "name": "gsm8k"}, traces={"teacher": {"type": "column"}})
+    before = _keys(config)["data"]
+    assert _keys(config)["data"] == before
+    (rows / "test.jsonl").write_text("other")
+    assert _keys(config)["data"] != before
