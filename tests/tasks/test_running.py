@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import fake_stages
@@ -100,23 +101,33 @@ def test_other_weights_are_evaluated_again(fakes: Path, tmp_path: Path) -> None:
     assert [name for name in CHAIN if made[name] == "done"] == ["rl", "evaluate", "report"]
 
 
-def test_stages_that_an_earlier_release_finished_are_reused(fakes: Path, tmp_path: Path) -> None:
-    """The store was made by these fakes at the commit a64f0fe, whose identities named whole folders of inputs."""
+@pytest.fixture
+def earlier(fakes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """A store that these fakes made at the commit a64f0fe, whose identities named whole folders; its folders by stage.
+
+    The stages have their versions of then: what a raised version means is another question.
+    """
     shutil.copytree(EARLIER, tmp_path / ".store")
-    found = {entry.name: entry for entry in _run(tmp_path / "run").stages}
+    table, folders = [], {}
     for spec in rlkd.pipeline.stages.STAGES:
-        manifest = next((EARLIER / spec.name).glob("*/manifest.json"))
-        if json.loads(manifest.read_text())["stage_version"] == spec.version:
-            assert found[spec.name].status == "reused", spec.name
-            assert Path(found[spec.name].uri) == tmp_path / ".store" / spec.name / manifest.parent.name
+        manifest = next((tmp_path / ".store" / spec.name).glob("*/manifest.json"))
+        table.append(replace(spec, version=json.loads(manifest.read_text())["stage_version"]))
+        folders[spec.name] = manifest.parent
+    monkeypatch.setattr(rlkd.pipeline.stages, "STAGES", tuple(table))
+    return folders
+
+
+def test_stages_that_an_earlier_release_finished_are_reused(earlier: dict[str, Path], tmp_path: Path) -> None:
+    found = {entry.name: entry for entry in _run(tmp_path / "run").stages}
+    assert {name: entry.status for name, entry in found.items()} == dict.fromkeys(CHAIN, "reused")
+    assert {name: Path(entry.uri) for name, entry in found.items()} == earlier
     changed = _run(tmp_path / "run", _config(student={"max_completion_tokens": 99}))
     remade = [entry.name for entry in changed.stages if entry.status == "done"]
     assert {"warm_start", "rl", "evaluate"} <= set(remade)  # an older stage serves only what says the same
 
 
-def test_an_earlier_stage_with_a_changed_file_is_made_again(fakes: Path, tmp_path: Path) -> None:
-    shutil.copytree(EARLIER, tmp_path / ".store")
-    next((tmp_path / ".store" / "rl").glob("*/model/*")).write_text("corrupted")
+def test_an_earlier_stage_with_a_changed_file_is_made_again(earlier: dict[str, Path], tmp_path: Path) -> None:
+    next((earlier["rl"] / "model").iterdir()).write_text("corrupted")
     assert {entry.name: entry.status for entry in _run(tmp_path / "run").stages}["rl"] == "done"
 
 
