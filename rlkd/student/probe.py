@@ -24,7 +24,7 @@ TOKENS = (128, 384, 768)
 _ROWS = (1, 8)
 _NEW = 6
 _PROMPT = 24
-LIMIT_S = 150.0
+LIMIT_S = 240.0
 """Longest time that a probe may take; a machine on which it takes longer is estimated from sizes."""
 
 
