@@ -119,17 +119,18 @@ class StructureScorer:
 
     def _compare(self, known: _Teachers, sample: Sample, verdicts: Sequence[Verdicts]) -> StructureScore:
         """Compares with every teacher's path, and with the other walks through their graph; the best counts."""
-        walks = [
-            Walk(teacher, tuple((k, i) for i in range(len(teacher.steps))))
-            for k, teacher in enumerate(known.paths)
-            if teacher.steps
-        ]
-        walks += known.walks
         student = sample.student
-        found = [
-            self.alignment.compare(walk.path, student, _of_walk(walk, verdicts, len(student.steps)))
-            for walk in walks
-        ]
+        walks: list[Walk] = []
+        found: list[Comparison] = []
+        for k, teacher in enumerate(known.paths):
+            if teacher.steps:
+                walks.append(Walk(teacher, tuple((k, i) for i in range(len(teacher.steps)))))
+                found.append(self.alignment.compare(teacher, student, verdicts[k]))
+        for walk in known.walks:
+            walks.append(walk)
+            found.append(
+                self.alignment.compare(walk.path, student, _of_walk(walk, verdicts, len(student.steps)))
+            )
         self.alignment.combine(found)
         best = max(
             range(len(found)), key=lambda i: found[i].value
@@ -154,10 +155,7 @@ class _Teachers:
 
 
 def _of_walk(walk: Walk, verdicts: Sequence[Verdicts], steps: int) -> Verdicts:
-    """Returns the verdicts on a reference path's steps, each from the teacher path that the step is from."""
-    teachers = {k for k, _ in walk.origin}
-    if len(teachers) == 1 and walk.origin == tuple((walk.origin[0][0], i) for i in range(len(walk.origin))):
-        return verdicts[walk.origin[0][0]]
+    """Returns the verdicts on a walk's steps, each from the teacher path that the step is from."""
     return {
         (i, j): verdict
         for i, (k, step) in enumerate(walk.origin)

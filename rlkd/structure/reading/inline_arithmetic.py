@@ -47,20 +47,9 @@ class _Reader:
     """State of the one pass over the tokens of a text."""
 
     __slots__ = (
-        "base",
-        "declared",
-        "depth",
-        "eq_at",
-        "found",
-        "items",
-        "last_end",
-        "operand",
-        "parts",
-        "percent",
-        "start",
-        "symbolic",
-        "text",
-    )
+        "base", "declared", "depth", "eq_at", "found", "items", "last_end",
+        "operand", "parts", "percent", "start", "symbolic", "text",
+    )  # fmt: skip
 
     def __init__(self, text: str, base: int) -> None:
         self.text = text

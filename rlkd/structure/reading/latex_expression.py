@@ -16,36 +16,11 @@ TOKEN = re.compile(
     r"|([A-Za-z](?:_(?:[0-9A-Za-z]|\{[^{}]{1,12}\}))?'{0,3})"  # 3 variable
     r"|(\\\\)|(\\[%$])|\\[,;:! ]|(<=|>=|[-+*/^=(){}\[\]|,;!&<>~:.])"  # 4 new line, 5 sign, 6 operator
 )
-_SKIP = frozenset(
-    [
-        "left",
-        "right",
-        "big",
-        "Big",
-        "bigg",
-        "Bigg",
-        "bigl",
-        "bigr",
-        "Bigl",
-        "Bigr",
-        "displaystyle",
-        "textstyle",
-        "quad",
-        "qquad",
-        "limits",
-        "nolimits",
-        "hspace",
-        "vspace",
-        "mathrm",
-        "mathbf",
-        "mathit",
-        "operatorname",
-        "rm",
-        "bf",
-        "it",
-        "phantom",
-    ]
-)
+_SKIP = frozenset([
+    "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "displaystyle",
+    "textstyle", "quad", "qquad", "limits", "nolimits", "hspace", "vspace", "mathrm", "mathbf",
+    "mathit", "operatorname", "rm", "bf", "it", "phantom",
+])  # fmt: skip
 _TEXT = frozenset(["text", "textbf", "textit", "mbox", "textrm", "hbox"])
 _FUNCTIONS = frozenset(
     [

@@ -152,3 +152,13 @@ def test_more_teachers_never_hurt_and_added_steps_never_help(
     assert score("\n".join(padded), teachers, "") <= together + 1e-9
     repeated = [*student, student[at % len(student)]]
     assert score("\n".join(repeated), teachers, "") <= together + 1e-9
+
+
+def test_a_walk_that_leaves_out_the_end_of_a_teacher_in_words() -> None:
+    longer = "The sky holds grey clouds today.\nSo rain will fall soon.\nZebras graze on open plains."
+    shorter = "The barometer dropped sharply overnight.\nSo rain will fall soon."
+    # what the second comes to, by the first one's way: its first two steps are a walk of their own
+    assert [(0, 0), (0, 1)] in [sorted(walk) for walk in walks([longer, shorter], "")]
+    student = "The sky holds grey clouds today.\nSo rain will fall soon.\nThe zoo is closed."
+    # all of that walk, and one step extra
+    assert score(student, [longer, shorter], "") == pytest.approx(2**-0.15)
