@@ -80,7 +80,7 @@ def shares(
 
 
 def cost(rows: list[Row]) -> str:
-    """Microseconds a comparison, nothing remembered, by what the reference is; the library's beside them."""
+    """Processor time of a comparison, nothing remembered, by what the reference is; the library's beside them."""
     from math_verify import parse, verify
 
     from rlkd.answers import equal, formula, reading
@@ -93,18 +93,18 @@ def cost(rows: list[Row]) -> str:
             continue
         for cached in (equal._judge, formula.read_formula, reading._whole, amounts.read_amount):
             cached.cache_clear()
-        start = time.perf_counter()
+        start = time.process_time()
         judge_answer(row["answer"], answer)
         times["number" if row["answer"].replace(",", "").replace(".", "").isdigit() else "other"].append(
-            time.perf_counter() - start
+            time.process_time() - start
         )
-        start = time.perf_counter()
+        start = time.process_time()
         verify(
             parse(f"${row['answer']}$", parsing_timeout=None),
             parse(f"${answer}$", parsing_timeout=None),
             timeout_seconds=None,
         )
-        times["math-verify, both"].append(time.perf_counter() - start)
+        times["math-verify, both"].append(time.process_time() - start)
     return "; ".join(
         f"{name} median {1e6 * statistics.median(values):.0f} us, mean {1e6 * statistics.mean(values):.0f} us"
         for name, values in times.items()
@@ -115,13 +115,13 @@ def hostile() -> list[str]:
     """What hostile answers cost, as reference and as answer."""
     lines = []
     for name, text in HOSTILE.items():
-        start = time.perf_counter()
+        start = time.process_time()
         verdicts = [
             judge_answer("7", text).right,
             judge_answer("x+1", text).right,
             judge_answer(text, "7").right,
         ]
-        lines.append(f"  {name:<28} {1e3 * (time.perf_counter() - start):7.1f} ms, verdicts {verdicts}")
+        lines.append(f"  {name:<28} {1e3 * (time.process_time() - start):7.1f} ms, verdicts {verdicts}")
     return lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 from rlkd.answers.clean import clean_answer
@@ -34,6 +35,7 @@ class Verdict:
     undecided: UndecidedKind = ""
 
 
+_DIGITS = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")
 _PRIMES = re.compile(r"(\d) ?(\"|'{1,2})(?![\w'])")
 
 
@@ -80,6 +82,8 @@ def judge_answer(reference: str, answer: str, timeout_s: float = 5.0) -> Verdict
     """
     if len(answer) > MAX_CHARS or len(reference) > 10 * MAX_CHARS:
         return Verdict(reference.strip() == answer.strip())
+    if _DIGITS.fullmatch(reference) and _DIGITS.fullmatch(answer):  # most pairs; a hundred times as fast
+        return Verdict(Fraction(reference) == Fraction(answer))
     wanted, stated = clean_answer(reference), clean_answer(answer)
     if not stated:
         return Verdict(False)

@@ -190,6 +190,13 @@ def _mp(value: Any) -> Any:
     return value
 
 
+def _size(value: Any) -> Any:
+    """The bits before the point of a number of mpmath."""
+    import mpmath
+
+    return mpmath.mag(value)
+
+
 class _Worker:
     """Works a formula out at one point with one number of digits."""
 
@@ -246,7 +253,7 @@ class _Worker:
         if isinstance(value, Fraction):
             if value.numerator.bit_length() + value.denominator.bit_length() > MAX_BITS:
                 raise TooLarge
-        elif not abs(value) < 10 ** (MAX_BITS // 3):
+        elif value != 0 and not _size(value) < MAX_BITS:
             raise TooLarge
         return value
 
