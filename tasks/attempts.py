@@ -54,7 +54,7 @@ def close_killed(folder: Path, uri: str, now: Attempt | None, notice: Callable[[
         notice: Told what could not be closed.
 
     Returns:
-        Whether there was one.
+        Whether there was one, and it is closed. Where Prefect is away it stays written down, unless an attempt goes on.
     """
     path = folder / FILE
     try:
@@ -62,7 +62,9 @@ def close_killed(folder: Path, uri: str, now: Attempt | None, notice: Callable[[
     except (OSError, ValueError):
         return False
     if left.flow_run_id and (now is None or left.flow_run_id != now.flow_run_id):
-        _close_flow_run(left.flow_run_id, notice)
+        closed = _close_flow_run(left.flow_run_id, notice)
+        if not closed and now is None:
+            return False
     if left.mlflow_run_id and uri and left.tracking_uri == tracking.redact_text(uri):
         with tracking.tolerated("the end of a killed run", notice):
             goes_on = now is not None and now.mlflow_run_id == left.mlflow_run_id
@@ -71,7 +73,8 @@ def close_killed(folder: Path, uri: str, now: Attempt | None, notice: Callable[[
     return True
 
 
-def _close_flow_run(flow_run_id: str, notice: Callable[[str], None]) -> None:
+def _close_flow_run(flow_run_id: str, notice: Callable[[str], None]) -> bool:
+    """Ends a flow run and its tasks in Prefect as crashed; false where Prefect is away."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
     from prefect.client.schemas.objects import State
@@ -84,7 +87,7 @@ def _close_flow_run(flow_run_id: str, notice: Callable[[str], None]) -> None:
             run_id = UUID(flow_run_id)
             run = client.read_flow_run(run_id)
             if run.state is None or run.state.is_final():
-                return
+                return True
             own = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
             for task in client.read_task_runs(flow_run_filter=own):
                 if task.state is not None and not task.state.is_final():
@@ -96,3 +99,5 @@ def _close_flow_run(flow_run_id: str, notice: Callable[[str], None]) -> None:
         notice(
             f"Prefect: the killed run {flow_run_id} could not be closed ({tracking.redact_text(str(error))[:200]})"
         )
+        return False
+    return True
