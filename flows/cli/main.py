@@ -87,6 +87,26 @@ def run(
 
 
 @app.command()
+def experiment(
+    config: Config,
+    overrides: Overrides = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="The experiment's folder. Default: runs/<its name>."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the cells, what they share, and the estimated time.")
+    ] = False,
+) -> None:
+    """Run methods side by side under several seeds and settings, and compare them. The same command goes on."""
+    from flows.cli.experiment import run_experiment
+
+    run_experiment(config, overrides or [], output, dry_run)
+
+
+@app.command()
 def stage(
     name: Annotated[
         str,

@@ -75,8 +75,8 @@ def run_one_stage(name: str, preset: str, overrides: list[str], output: str | No
     run_flow(config, folder, go)
 
 
-def run_flow(config: RunConfig, folder: Path, go: Callable[[], None]) -> None:
-    """Runs a flow with its services around it, shows it, and says how long it took."""
+def run_flow(config: RunConfig, folder: Path, go: Callable[[], None], name: str = "") -> None:
+    """Runs a flow with its services around it, shows it, and says how long it took, by the configuration's name or another."""
     started = time.monotonic()
     signal.signal(signal.SIGTERM, raise_terminated)  # Prefect passes it on to the handler that it finds
     logging.raiseExceptions = (
@@ -85,7 +85,7 @@ def run_flow(config: RunConfig, folder: Path, go: Callable[[], None]) -> None:
     make_folder(folder)
     with disk_faults(None, folder.resolve()):  # Prefect's and MLflow's databases lie on it too
         _run_with_services(config, folder, go)
-    print(f"{config.name}: done in {since(started)}")
+    print(f"{name or config.name}: done in {since(started)}")
 
 
 def _run_with_services(config: RunConfig, folder: Path, go: Callable[[], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -18,6 +19,7 @@ from rlkd.io import sha256_json
 from rlkd.plugins import place_objects
 from rlkd.user_files import read_text
 from schemas.base import Schema
+from schemas.config.experiment import EXPERIMENT, ExperimentConfig
 from schemas.config.gsrm import GSRM, GsrmConfig
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.run import RunConfig
@@ -107,8 +109,60 @@ def _load(
     return _validate(model, values, places, source.name, faults, objects=True)
 
 
+def load_experiment_config(
+    preset_or_path: str, overrides: Sequence[str] = (), preset_folder: Path | Traversable | None = None
+) -> ExperimentConfig:
+    """Loads the configuration of an experiment; see :func:`load_config`.
+
+    Raises:
+        ConfigError: As :func:`load_config`.
+    """
+    return _load(ExperimentConfig, preset_or_path, overrides, preset_folder)
+
+
+def load_overlaid(
+    preset_or_path: str,
+    layers: Sequence[Mapping[str, Any]],
+    preset_folder: Path | Traversable | None = None,
+) -> PipelineConfig:
+    """Loads a preset or a YAML file with further settings laid over it, the last layer winning.
+
+    Raises:
+        ConfigError: As :func:`load_config`.
+    """
+    source = _read(preset_or_path, preset_folder)
+    _check_kind(PipelineConfig, source)
+    values = source.values
+    for layer in layers:
+        values = overlay(values, copy.deepcopy(layer))
+    place_objects(values, Path(source.name).parent if Path(source.name).is_file() else None)
+    return _validate(PipelineConfig, values, source.places, source.name, [], objects=True)
+
+
+def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lays settings over others, section by section; a section of another ``type`` replaces the one below it."""
+    found = dict(below)
+    for name, value in above.items():
+        old = found.get(name)
+        if (
+            isinstance(old, Mapping)
+            and isinstance(value, Mapping)
+            and value.get("type", old.get("type")) == old.get("type")
+        ):
+            found[name] = overlay(old, value)
+        else:
+            found[name] = dict(value) if isinstance(value, Mapping) else value
+    return found
+
+
 def _check_kind(model: type[Schema], source: _Source) -> None:
     """Refuses a file of another kind by its command, instead of by a fault for each of its settings."""
+    if (source.values.get("kind") == EXPERIMENT) != (model is ExperimentConfig):
+        command = "rlkd run" if model is ExperimentConfig else "rlkd experiment"
+        what = (
+            "no experiment (it has no `kind: experiment`)" if model is ExperimentConfig else "an experiment"
+        )
+        raise ConfigError(f"{source.name} is {what}; give it to `{command}`")
     trains = source.values.get("kind") == GSRM
     if model is PipelineConfig and trains:
         raise ConfigError(f"{source.name} configures the training of a GSRM; give it to `rlkd train-gsrm`")
@@ -166,9 +220,10 @@ def config_json_schema(kind: str = "distill") -> dict[str, Any]:
     """JSON Schema of a configuration file, for editors.
 
     Args:
-        kind: ``distill``, or ``gsrm`` for the training of a GSRM.
+        kind: ``distill``, ``gsrm`` for the training of a GSRM, or ``experiment``.
     """
-    schema = (GsrmConfig if kind == GSRM else PipelineConfig).model_json_schema()
+    models: dict[str, type[Schema]] = {GSRM: GsrmConfig, EXPERIMENT: ExperimentConfig}
+    schema = models.get(kind, PipelineConfig).model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

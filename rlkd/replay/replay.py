@@ -194,6 +194,9 @@ def _rescore(rows: Sequence[RewardRecord], inputs: ReplayInputs, after: Pipeline
             )
     pairs: list[Pair] = drawn_pairs(inputs.folders)
     problems = {problem.id: problem for problem, _ in pairs}
+    paths: dict[str, tuple[str, ...]] = {}
+    for problem, trace in pairs:
+        paths[problem.id] = (*paths.get(problem.id, ()), trace.path)
 
     components = {
         name: ask for name, ask in make_components(after.rewards).items() if name not in ("outcome", "format")
@@ -213,7 +216,8 @@ def _rescore(rows: Sequence[RewardRecord], inputs: ReplayInputs, after: Pipeline
         ]
         scores = await make_scorer(after.structures).score(items)
         rollouts = [
-            replace(rollout, structure=score) for rollout, score in zip(rollouts, scores, strict=True)
+            replace(rollout, structure=score, teachers=paths[row.problem_id])
+            for rollout, score, row in zip(rollouts, scores, rows, strict=True)
         ]
         values = measure(rollouts, components)
         await wait_for_values(values)

@@ -125,7 +125,10 @@ class RewardFunction:
         rollouts = self._rollouts(prompts, texts, columns)
         samples = self._samples(rollouts, columns)
         scores = self._run(self._scorer.score(samples))
-        rollouts = [replace(r, structure=score) for r, score in zip(rollouts, scores, strict=True)]
+        rollouts = [
+            replace(rollout, structure=score, teachers=sample.teachers)
+            for rollout, score, sample in zip(rollouts, scores, samples, strict=True)
+        ]
         rows = measure(rollouts, self.components)
         if len(self.components) > len(STANDARD):
             self._run(wait_for_values(rows))

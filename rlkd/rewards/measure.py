@@ -118,6 +118,7 @@ def read_rollout(
     student: StudentConfig,
     structure: StructureScore | None = None,
     parsed: ParsedOutput | None = None,
+    teachers: Sequence[str] = (),
 ) -> Rollout:
     """Reads a student's completion once, for all components.
 
@@ -127,6 +128,7 @@ def read_rollout(
         student: Output convention and token budget.
         structure: Its structure score, where there is one.
         parsed: What was read off it before, where it was.
+        teachers: The teacher's paths for the problem.
     """
     return Rollout(
         question=problem.question,
@@ -139,6 +141,7 @@ def read_rollout(
         finished=completion.finish_reason == "stop",
         problem=problem,
         structure=structure,
+        teachers=tuple(teachers),
     )
 
 

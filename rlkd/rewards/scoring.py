@@ -42,6 +42,7 @@ class RewardModel:
         problems: Problems by id.
         teachers: Structures of each problem's teacher paths, by problem id.
         components: The reward's components by name; by default those that ``rewards`` names, made here.
+        paths: The teacher's paths as text by problem id, for components that compare with them.
     """
 
     rewards: RewardsConfig
@@ -50,6 +51,7 @@ class RewardModel:
     problems: Mapping[str, Problem]
     teachers: Mapping[str, Sequence[Structure]]
     components: Mapping[str, RewardComponent] = field(default_factory=dict)
+    paths: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.components:
@@ -72,7 +74,14 @@ class RewardModel:
         read = [read_output(completion.text, self.student.output) for completion in completions]
         structures = await self._structures(completions, read, step)
         rollouts = [
-            read_rollout(completion, self.problems[completion.problem_id], self.student, structure, parsed)
+            read_rollout(
+                completion,
+                self.problems[completion.problem_id],
+                self.student,
+                structure,
+                parsed,
+                self.paths.get(completion.problem_id, ()),
+            )
             for completion, structure, parsed in zip(completions, structures, read, strict=True)
         ]
         rows = measure(rollouts, self.components)

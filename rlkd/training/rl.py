@@ -6,7 +6,7 @@ import importlib.util
 import math
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ def distil(ctx: StageContext) -> StageResult:
     student, start = _student(ctx, pairs)
     book = PromptBook(ctx.config.student, student.tokenizer)
     practice = choose_problems(book, pairs, read_structures(ctx.inputs["structures"]))
+    if ctx.config.rl.shuffle_teachers:
+        practice = shuffle_teachers(practice, ctx.config.seed)
     if practice.long_prompts or practice.without_structure:
         ctx.events.message(
             f"{practice.long_prompts} problems skipped for a prompt over student.max_prompt_tokens, "
@@ -178,12 +180,14 @@ class Practice:
         teachers: Structures of their teacher paths, by problem id.
         long_prompts: Problems skipped because their prompt exceeds ``student.max_prompt_tokens``.
         without_structure: Problems skipped because no teacher path of theirs has a step.
+        paths: Their teacher paths as text, by problem id.
     """
 
     problems: list[Problem]
     teachers: dict[str, list[Structure]]
     long_prompts: int
     without_structure: int
+    paths: dict[str, list[str]] = field(default_factory=dict)
 
 
 def choose_problems(book: PromptBook, pairs: Sequence[Pair], structures: dict[str, Structure]) -> Practice:
@@ -194,8 +198,10 @@ def choose_problems(book: PromptBook, pairs: Sequence[Pair], structures: dict[st
     """
     problems: dict[str, Problem] = {}
     teachers: dict[str, list[Structure]] = {}
+    paths: dict[str, list[str]] = {}
     for problem, trace in pairs:
         problems[problem.id] = problem
+        paths.setdefault(problem.id, []).append(trace.path)
         structure = structures.get(trace.id)
         if structure is not None and structure.steps:
             teachers.setdefault(problem.id, []).append(structure)
@@ -206,7 +212,25 @@ def choose_problems(book: PromptBook, pairs: Sequence[Pair], structures: dict[st
             f"no problem is left to practise on: of {len(problems)}, {len(problems) - len(taught)} have no teacher path with a step and "
             f"{len(taught) - len(kept)} a prompt over student.max_prompt_tokens ({book.student.max_prompt_tokens})"
         )
-    return Practice(kept, teachers, len(taught) - len(kept), len(problems) - len(taught))
+    return Practice(kept, teachers, len(taught) - len(kept), len(problems) - len(taught), paths)
+
+
+def shuffle_teachers(practice: Practice, seed: int) -> Practice:
+    """Gives every problem the teachers of another one: each is used once, none by its own problem.
+
+    Raises:
+        DataError: There is only one problem.
+    """
+    ids = [problem.id for problem in practice.problems]
+    if len(ids) < 2:
+        raise DataError("rl.shuffle_teachers needs at least two problems to practise on; set it to false")
+    random.Random(f"teachers/{seed}").shuffle(ids)
+    others = dict(zip(ids, [*ids[1:], ids[0]], strict=True))
+    return replace(
+        practice,
+        teachers={own: practice.teachers[other] for own, other in others.items()},
+        paths={own: practice.paths[other] for own, other in others.items()},
+    )
 
 
 def problem_order(count: int, per_round: int, rounds: int, seed: int) -> list[int]:
@@ -254,7 +278,12 @@ def build_trainer(
     config = ctx.config
     by_id = {problem.id: problem for problem in practice.problems}
     model = RewardModel(
-        config.rewards, config.student, make_scorer(config.structures), by_id, practice.teachers
+        config.rewards,
+        config.student,
+        make_scorer(config.structures),
+        by_id,
+        practice.teachers,
+        paths=practice.paths,
     )
     reward = GroupReward(
         model,

@@ -18,6 +18,7 @@ from rlkd.student.sampling import Sampling
 from schemas.problem import Problem
 from schemas.rollout import Completion, RewardRecord
 from schemas.structure import Structure
+from schemas.trace import TeacherTrace
 
 ACCURACY = "validation_accuracy"
 STRUCTURE = "validation_structure"
@@ -108,10 +109,16 @@ def make_validation(
     for structure in iter_rows(ctx.inputs["structures"] / "structures.jsonl", Structure):
         if structure.problem_id in teachers and structure.steps:
             teachers[structure.problem_id].append(structure)
+    paths: dict[str, list[str]] = {problem.id: [] for problem in problems}
+    for trace in iter_rows(ctx.inputs["traces"] / "accepted.jsonl", TeacherTrace):
+        if trace.problem_id in paths:
+            paths[trace.problem_id].append(trace.path)
     return Validation(
         problems,
         [book.encode(problem.question) for problem in problems],
-        replace(model, problems={problem.id: problem for problem in problems}, teachers=teachers),
+        replace(
+            model, problems={problem.id: problem for problem in problems}, teachers=teachers, paths=paths
+        ),
         every=math.ceil(config.eval_every / boundary) * boundary,
         batch_size=ctx.config.evaluate.batch_size,
         whole=book.whole,

@@ -128,6 +128,10 @@ class RLConfig(Schema):
         default=True,
         description="Compute a group's prompt once for all its completions where that is cheaper (Llama and Qwen with sdpa attention).",
     )
+    shuffle_teachers: Annotated[bool, ADDED] = Field(
+        default=False,
+        description="Score each completion against another problem's teacher: a control for what length and format alone earn.",
+    )
     save_every: Annotated[int, OPERATIONAL] = Field(
         default=20,
         ge=1,

@@ -21,7 +21,7 @@ import yaml
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-FLOWS = {"distill", "prepare", "train", "evaluate", "stage", "train_gsrm"}
+FLOWS = {"distill", "prepare", "train", "evaluate", "stage", "train_gsrm", "experiment"}
 WAIT_S = 240
 
 

@@ -14,7 +14,7 @@ from schemas.problem import Problem, Split
 from tasks.finished import finished_stages
 
 if TYPE_CHECKING:
-    from rlkd.estimates import Student
+    from rlkd.estimates import Student, Work
     from rlkd.student.probe import Probe
 
 _PROBED = 500
@@ -67,6 +67,19 @@ def examine(config: PipelineConfig, output: str | None = None) -> Findings:
         found.add("memory", costs.memory_text)
         found.add("time", costs.time_text)
     return found
+
+
+def planned_work(config: PipelineConfig) -> tuple[Student, Work]:
+    """The student's sizes and how much there is to do, from sizes alone; no step is measured."""
+    from rlkd.estimates import Work
+
+    found = Findings()
+    splits = _data(config, found)
+    student = _student(config, [problem for rows in splits.values() for problem in rows], found)
+    lengths = found.prompt_tokens or [0.6 * config.student.max_prompt_tokens]
+    traces = sum(found.trace_tokens) / len(found.trace_tokens) if found.trace_tokens else None
+    held_out = len(splits.get("test", [])) + len(splits.get("ood", []))
+    return student, Work(len(splits.get("train", [])), held_out, sum(lengths) / len(lengths), traces)
 
 
 def _data(config: PipelineConfig, found: Findings) -> dict[Split, list[Problem]]:

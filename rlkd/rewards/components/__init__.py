@@ -45,6 +45,7 @@ class Rollout:
         finished: Whether the student ended it (not the limit).
         problem: The problem with its source's verifier, where there is one.
         structure: The structure score in full, step by step; ``None`` where it is missing or not looked at.
+        teachers: The teacher's paths for the problem, as text; empty where they are not known.
     """
 
     question: str
@@ -57,6 +58,7 @@ class Rollout:
     finished: bool = True
     problem: Problem | None = None
     structure: StructureScore | None = None
+    teachers: tuple[str, ...] = ()
 
 
 @runtime_checkable

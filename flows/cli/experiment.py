@@ -1,0 +1,109 @@
+"""``rlkd experiment``: the flow, and what it found on the terminal; with ``--dry-run`` what it would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.cli.run import run_flow
+from flows.cli.terminal import print_table
+from flows.configure import configure_experiment, plan_experiment
+from schemas.experiment import ExperimentReport
+
+if TYPE_CHECKING:
+    from rlkd.estimates import Student, Work
+    from rlkd.experiments.plan import Cell
+
+
+def run_experiment(preset: str, overrides: list[str], output: str | None, dry_run: bool) -> None:
+    """Runs an experiment, or says what it would run.
+
+    Raises:
+        UserError: The experiment, a cell or the folder cannot be used; nothing has started then.
+        StageError: A cell failed.
+    """
+    config = configure_experiment(preset, overrides)
+    cells = plan_experiment(config)
+    folder = Path(output) if output else Path("runs") / config.name
+    if dry_run:
+        _show_plan(cells, folder, config.concurrent)
+        return
+
+    def go() -> None:
+        from flows.experiment import experiment
+
+        experiment(preset=preset, overrides=overrides, output=str(folder))
+
+    # The cells' own services: Prefect's and MLflow's databases lie in the experiment's folder, which `rlkd ui` opens.
+    run_flow(cells[0].config, folder / cells[0].name, go, name=config.name)
+    _show_result(folder)
+
+
+def _show_result(folder: Path) -> None:
+    from rlkd.experiments.page import RESULT_FILE
+    from rlkd.reporting.labels import interval
+
+    report = ExperimentReport.model_validate_json((folder / RESULT_FILE).read_text(encoding="utf-8"))
+    rows = [
+        [
+            row.method,
+            row.setting,
+            interval(row.value, as_percent=report.metric == "accuracy")
+            if row.value
+            else f"seeds missing: {', '.join(map(str, row.missing))}",
+        ]
+        for row in report.ranking
+    ]
+    print_table("", ["method", "setting", f"{report.metric} on {report.split}"], rows)
+    for comparison in report.comparisons:
+        print(f"  {comparison.sentence}")
+    print(f"report: {folder / 'experiment.html'}")
+
+
+def _show_plan(cells: Sequence[Cell], folder: Path, concurrent: int) -> None:
+    """Prints every cell, the stages that it shares with earlier ones, and how long what is its own takes."""
+    from rlkd.io import duration
+    from tasks.experiment import planned_stages
+    from tasks.finished import finished_stages
+
+    seconds = _estimates(cells)
+    made: dict[str, str] = {}
+    rows, total = [], 0.0
+    for cell in cells:
+        stages = planned_stages(cell)
+        shared = [name for name, key in stages.items() if key in made]
+        own = [name for name, key in stages.items() if key not in made]
+        made |= {key: cell.name for name, key in stages.items() if key not in made}
+        done = finished_stages(cell.config, str(folder / cell.name))
+        needed = sum(seconds[cell.name].get(name, 0.0) for name in own if name not in done)
+        total += needed
+        rows.append([cell.name, ", ".join(own), ", ".join(shared), ", ".join(done), duration(needed)])
+    print_table("", ["cell", "makes", "shares", "finished", "time"], rows)
+    at_once = f", {concurrent} at a time" if concurrent > 1 else ""
+    print(
+        f"{len(cells)} cells in {folder}{at_once}: about {duration(total / concurrent)} for what is not finished, "
+        "estimated from the student's size"
+    )
+
+
+def _estimates(cells: Sequence[Cell]) -> dict[str, dict[str, float]]:
+    """Estimated seconds of each stage of each cell; cells of one student and one data source are examined together."""
+    from flows.cli.check.distill import planned_work
+    from rlkd.estimates import estimate
+
+    known: dict[str, tuple[Student, Work]] = {}
+    found = {}
+    for cell in cells:
+        key = str(
+            (
+                cell.config.data,
+                cell.config.student,
+                cell.config.seed if cell.config.student.model.type == "fresh" else 0,
+            )
+        )
+        if key not in known:
+            known[key] = planned_work(cell.config)
+        student, work = known[key]
+        found[cell.name] = estimate(cell.config, student, work).seconds
+    return found

@@ -1,0 +1,1 @@
+"""Experiments: the plan of cells, budgets, statistics, verdicts and the report."""

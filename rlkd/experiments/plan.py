@@ -1,0 +1,210 @@
+"""The plan of an experiment: every cell with its configuration, all of them valid before anything starts."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from rlkd.config.load import load_overlaid
+from rlkd.config.strict_yaml import parse_yaml
+from rlkd.errors import ConfigError
+from rlkd.training.rl import check_settings
+from schemas.config.experiment import Axis, ExperimentConfig, method_label
+from schemas.config.pipeline import PipelineConfig
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of an experiment.
+
+    Attributes:
+        name: Its name, and that of its folder.
+        method: Its method.
+        seed: Its seed.
+        setting: Its place in the grid, in words; empty without a grid.
+        axes: The value on each axis of the grid, as a text.
+        config: Its configuration.
+    """
+
+    name: str
+    method: str
+    seed: int
+    setting: str
+    axes: Mapping[str, str]
+    config: PipelineConfig = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Point:
+    """One setting of the grid: values of the axes in words, and the settings that they stand for."""
+
+    axes: dict[str, str]
+    values: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        return ", ".join(f"{name.rpartition('.')[2]} {value}" for name, value in self.axes.items())
+
+
+def plan_cells(experiment: ExperimentConfig, methods: Traversable, presets: Traversable) -> list[Cell]:
+    """Makes every cell of an experiment: for each setting and seed all methods, so that what is comparable is made together.
+
+    Args:
+        experiment: The experiment.
+        methods: Folder of the methods that ship with the project.
+        presets: Folder of the presets.
+
+    Raises:
+        ConfigError: A method or a cell is wrong; the message lists every fault, one sentence each.
+    """
+    overlays, faults = _read_methods(experiment.methods, methods)
+    cells: list[Cell] = []
+    for point, seed, (method, overlay) in itertools.product(
+        _points(experiment.grid), experiment.seeds, overlays.items()
+    ):
+        name = _slug("-".join([method, *point.axes.values(), f"s{seed}"]))
+        layers = [experiment.settings, point.values, overlay, {"name": name, "seed": seed}]
+        try:
+            config = load_overlaid(experiment.base, layers, presets)
+            check_settings(config)
+        except ConfigError as error:
+            faults.append(f"cell {name}: {_one_line(str(error))}")
+            continue
+        cells.append(Cell(name, method, seed, point.text, point.axes, config))
+    names = [cell.name for cell in cells]
+    faults += [
+        f"two cells would be called {name}; rename a method or a value of the grid"
+        for name in {name for name in names if names.count(name) > 1}
+    ]
+    faults += _incomparable(experiment, cells)
+    if faults:
+        head = f"experiment {experiment.name}: {len(faults)} fault{'s' if len(faults) > 1 else ''}"
+        raise ConfigError("\n".join([head, *(f"  - {fault}" for fault in faults)]))
+    return cells
+
+
+def _read_methods(names: Sequence[str], folder: Traversable) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """What each method sets, and what is wrong with those that cannot be read."""
+    known = sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
+    found: dict[str, dict[str, Any]] = {}
+    faults: list[str] = []
+    for name in names:
+        path = Path(name)
+        try:
+            if path.suffix in (".yaml", ".yml"):
+                values = parse_yaml(path.read_text(encoding="utf-8"), name).value
+            elif name in known:
+                values = parse_yaml(folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8"), name).value
+            else:
+                faults.append(
+                    f"there is no method {name!r}; choose from {', '.join(known)}, or give the path of a YAML file"
+                )
+                continue
+        except (OSError, UnicodeDecodeError, ConfigError) as error:
+            faults.append(f"method {name} cannot be read: {_one_line(str(error))}")
+            continue
+        if not isinstance(values or {}, dict):
+            faults.append(f"method {name} is no mapping of settings")
+            continue
+        label = method_label(name)
+        if label in found:
+            faults.append(f"two methods are called {label}; rename a file")
+        found[label] = values or {}
+    return found, faults
+
+
+def _points(grid: Mapping[str, Axis]) -> list[_Point]:
+    """Every combination of the axes' values; one empty setting without axes."""
+    points = [_Point({}, {})]
+    for name, axis in grid.items():
+        if isinstance(axis, dict):
+            choices = [(label, values) for label, values in axis.items()]
+        else:
+            choices = [(_word(value), _nested(name, value)) for value in axis]
+        points = [
+            _Point({**point.axes, name: label}, {**_merged(point.values, values)})
+            for point in points
+            for label, values in choices
+        ]
+    return points
+
+
+def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    from rlkd.config.load import overlay
+
+    return overlay(first, second)
+
+
+def _nested(dotted: str, value: Any) -> dict[str, Any]:
+    """``{"a.b": 1}`` as ``{"a": {"b": 1}}``."""
+    for part in reversed(dotted.split(".")):
+        value = {part: value}
+    found: dict[str, Any] = value
+    return found
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")
+
+
+def _one_line(text: str) -> str:
+    """A configuration's list of faults in one line, without its headline."""
+    lines = [line.strip().removeprefix("- ") for line in text.splitlines() if line.strip()]
+    return "; ".join(lines[1:] or lines)
+
+
+_SAME = ("data", "student.output", "evaluate")
+"""What two cells must share for a difference between them to be the method's: held-out problems, how answers are read and judged."""
+
+_APART = ("evaluate.checkpoints", "evaluate.batch_size")
+"""Settings of these that may differ: each method evaluates its own last checkpoint."""
+
+
+def _incomparable(experiment: ExperimentConfig, cells: Sequence[Cell]) -> list[str]:
+    """Comparisons of the family whose cells are evaluated in different ways, the difference named."""
+    if experiment.compare is None:
+        return []
+    sections = [*_SAME, "structures"] if experiment.compare.metric == "structure" else list(_SAME)
+    by_place = {(cell.method, cell.setting, cell.seed): cell for cell in cells}
+    faults: dict[str, None] = {}
+    for a, b in experiment.compare.family:
+        for (method, setting, seed), cell in by_place.items():
+            other = by_place.get((b, setting, seed))
+            if method != a or other is None:
+                continue
+            for section in sections:
+                differs = _differing(cell.config, other.config, section)
+                if differs:
+                    faults[f"{a} and {b} cannot be compared: they differ in {differs}"] = None
+    return list(faults)
+
+
+def _differing(a: PipelineConfig, b: PipelineConfig, section: str) -> str:
+    """The first setting of a section in which two configurations differ; empty where there is none."""
+    left, right = (config.model_dump(mode="json") for config in (a, b))
+    for part in section.split("."):
+        left, right = left[part], right[part]
+    return _first_difference(left, right, section)
+
+
+def _first_difference(left: Any, right: Any, where: str) -> str:
+    if isinstance(left, dict) and isinstance(right, dict):
+        for name in dict.fromkeys([*left, *right]):
+            if f"{where}.{name}" in _APART:
+                continue
+            if found := _first_difference(left.get(name), right.get(name), f"{where}.{name}"):
+                return found
+        return ""
+    return "" if left == right else f"{where} ({json.dumps(left)} and {json.dumps(right)})"

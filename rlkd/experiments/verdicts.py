@@ -1,0 +1,130 @@
+"""Verdicts of a family of comparisons, each a word and a sentence made from the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rlkd.experiments.statistics import Estimate, holm, is_equivalent
+from rlkd.reporting.labels import points, signed
+from schemas.config.experiment import CompareConfig
+from schemas.evaluation import Interval
+from schemas.experiment import ComparisonRow, VerdictWord
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison before its p-value is corrected.
+
+    Attributes:
+        a: The one method.
+        b: The other.
+        setting: Setting of the grid.
+        found: A minus B; ``None`` where a seed is missing or the two do not compare.
+        missing: Cells that are missing, in words.
+        why_not: Why the two do not compare.
+        per_seed: A minus B of each seed.
+        problems: Pairs of outputs.
+        wins: Problems that A alone gets right, and B alone.
+    """
+
+    a: str
+    b: str
+    setting: str
+    found: Estimate | None = None
+    missing: tuple[str, ...] = ()
+    why_not: str = ""
+    per_seed: dict[str, float] = field(default_factory=dict)
+    problems: int = 0
+    wins: tuple[int, int] | None = None
+
+
+def judge_family(family: Sequence[Compared], compare: CompareConfig) -> tuple[ComparisonRow, ...]:
+    """Judges every comparison of a family; p-values are corrected over those that could be made.
+
+    Better or worse: the corrected p-value is below the level. Else equivalent: the difference lies within the margin by
+    two one-sided tests. Else no difference is shown, which says nothing about whether there is one. A comparison with a
+    missing seed still counts in the correction, so that finishing it later makes no other verdict weaker.
+    """
+    p_values = [1.0 if item.found is None else item.found.p_value for item in family]
+    corrected = holm(p_values)
+    return tuple(
+        _row(item, p, p_holm, len(family), compare)
+        for item, p, p_holm in zip(family, p_values, corrected, strict=True)
+    )
+
+
+def _row(item: Compared, p: float, p_holm: float, family: int, compare: CompareConfig) -> ComparisonRow:
+    where = f" with {item.setting}" if item.setting else ""
+    if item.found is None:
+        word: VerdictWord = "missing" if item.missing else "not comparable"
+        why = (
+            f"{', '.join(item.missing)} is missing"
+            if item.missing
+            else item.why_not or "no problem has both values"
+        )
+        return ComparisonRow(
+            a=item.a,
+            b=item.b,
+            setting=item.setting,
+            verdict=word,
+            sentence=f"{item.a} against {item.b}{where}: {word}, since {why}.",
+            per_seed=item.per_seed,
+        )
+    low, high = item.found.interval(1 - compare.level)
+    within = item.found.interval(1 - 2 * compare.level)
+    word = verdict(item.found.mean, p_holm, within, item.problems, compare)
+    show = points if compare.metric == "accuracy" else signed
+    unit = " points" if compare.metric == "accuracy" else ""
+    middle = {
+        "better": f"{item.a} is better than {item.b}",
+        "worse": f"{item.a} is worse than {item.b}",
+        "equivalent": f"{item.a} and {item.b} are equivalent",
+        "no difference shown": f"no difference between {item.a} and {item.b} is shown",
+    }[word]
+    margin = (
+        f", within the margin of {show(compare.margin).lstrip('+')}{unit}" if word == "equivalent" else ""
+    )
+    counted = f", Holm over {family}" if family > 1 else ""
+    sentence = (
+        f"In {compare.metric} on {compare.split}{where}, {middle}: {show(item.found.mean)}{unit} "
+        f"[{show(low)}, {show(high)}]{margin}, p {p_text(p_holm)}{counted} "
+        f"({len(item.per_seed)} seed{'s' if len(item.per_seed) > 1 else ''}, {item.problems} pairs of answers)."
+    )
+    return ComparisonRow(
+        a=item.a,
+        b=item.b,
+        setting=item.setting,
+        verdict=word,
+        sentence=sentence[0].upper() + sentence[1:],
+        difference=Interval(mean=item.found.mean, low=low, high=high, n=item.problems),
+        equivalence=within,
+        p=p,
+        p_holm=p_holm,
+        per_seed=item.per_seed,
+        wins=item.wins,
+    )
+
+
+def verdict(
+    mean: float, p_holm: float, within: tuple[float, float], pairs: int, compare: CompareConfig
+) -> VerdictWord:
+    """Names the verdict of one comparison.
+
+    Args:
+        mean: A minus B.
+        p_holm: Corrected p-value.
+        within: Interval of coverage 1 - 2 x level.
+        pairs: Pairs of answers.
+        compare: Level and margin.
+    """
+    if p_holm < compare.level and mean != 0:
+        return "better" if mean > 0 else "worse"
+    return (
+        "equivalent" if is_equivalent(within, compare.margin, pairs, compare.level) else "no difference shown"
+    )
+
+
+def p_text(p: float) -> str:
+    """Writes a p-value; small ones as a bound."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"

@@ -1,0 +1,126 @@
+"""Configuration of an experiment: one base configuration under several methods, seeds and settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from schemas.base import OPERATIONAL, JsonValue, Schema
+
+EXPERIMENT = "experiment"
+Axis = list[JsonValue] | dict[str, dict[str, JsonValue]]
+
+
+class CompareConfig(Schema):
+    """What is compared, by which figure, and what counts as a difference: fixed before anything runs."""
+
+    metric: Literal["accuracy", "structure"] = Field(
+        description="The primary metric: the one that the verdicts are about."
+    )
+    split: Literal["test", "ood"] = Field(default="test", description="Held-out split that it is taken on.")
+    family: list[tuple[str, str]] = Field(
+        min_length=1,
+        description="Pairs of methods, [A, B]: is A better than B? Their p-values are corrected together (Holm), over "
+        "every setting of the grid.",
+    )
+    margin: float = Field(
+        default=0.02,
+        gt=0,
+        lt=1,
+        description="Difference below which two methods count as equivalent (TOST).",
+    )
+    level: float = Field(
+        default=0.05,
+        gt=0,
+        lt=0.5,
+        description="Error rate of the family, and of the test of equivalence.",
+    )
+    over: Literal["seeds", "problems"] = Field(
+        default="seeds",
+        description="What the intervals speak for: other seeds and other problems (seeds), or other problems under these "
+        "very seeds (problems).",
+    )
+    resamples: int = Field(default=4000, ge=200, description="Bootstrap resamples.")
+
+    @field_validator("family")
+    @classmethod
+    def _two_methods(cls, value: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        for pair in value:
+            if pair[0] == pair[1]:
+                raise ValueError(f"{pair[0]} cannot be compared with itself")
+        if len({frozenset(pair) for pair in value}) < len(value):
+            raise ValueError("a comparison is named twice; name each pair of methods once")
+        return value
+
+
+class ExperimentConfig(Schema):
+    """A base configuration x methods x seeds x a grid of settings; each cell is an ordinary run."""
+
+    kind: Literal["experiment"] = Field(default="experiment", description="Says that this is an experiment.")
+    name: str = Field(
+        min_length=1,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Name of the experiment; also its default folder, runs/<name>.",
+    )
+    description: str = Field(default="", description="One line for `rlkd presets` and the report.")
+    base: str = Field(min_length=1, description="Preset or file of the configuration that all cells share.")
+    settings: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Sections that replace those of the base, in every cell."
+    )
+    methods: list[str] = Field(
+        min_length=1,
+        description="Names of methods (flows/methods), or paths of YAML files with what differs.",
+    )
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        min_length=1, description="Seeds; every method runs under each."
+    )
+    grid: dict[str, Axis] = Field(
+        default_factory=dict,
+        description="Axes: a setting with its values (`rewards.alpha: [0, 0.5]`), or a name with named settings "
+        "(`regime: {sparse: {warm_start: {enabled: false}}, ...}`). A method's own settings win over an axis.",
+    )
+    compare: CompareConfig | None = Field(
+        default=None, description="The comparisons and their statistics; null only tabulates."
+    )
+    concurrent: Annotated[int, OPERATIONAL] = Field(
+        default=1, ge=1, description="Cells that run at the same time."
+    )
+
+    @field_validator("methods", "seeds")
+    @classmethod
+    def _once(cls, value: list[JsonValue]) -> list[JsonValue]:
+        twice = [item for i, item in enumerate(value) if item in value[:i]]
+        if twice:
+            raise ValueError(f"{twice[0]} is named twice; name it once")
+        return value
+
+    @field_validator("grid")
+    @classmethod
+    def _axes_have_values(cls, value: dict[str, Axis]) -> dict[str, Axis]:
+        for name, axis in value.items():
+            if not axis:
+                raise ValueError(f"{name} has no values; give it some, or leave it out")
+        return value
+
+    @model_validator(mode="after")
+    def _comparable(self) -> ExperimentConfig:
+        if self.compare is None:
+            return self
+        known = {method_label(method) for method in self.methods}
+        for name in (name for pair in self.compare.family for name in pair):
+            if name not in known:
+                raise ValueError(
+                    f"compare.family names {name}, which is not among the methods ({', '.join(sorted(known))})"
+                )
+        if self.compare.over == "seeds" and len(self.seeds) < 2:
+            raise ValueError(
+                "compare.over is seeds, which needs at least two seeds; add seeds, or set compare.over to problems"
+            )
+        return self
+
+
+def method_label(method: str) -> str:
+    """Returns the name of a method that is given by name or by the path of its file."""
+    last = method.replace("\\", "/").rpartition("/")[2]
+    return last.removesuffix(".yaml").removesuffix(".yml")

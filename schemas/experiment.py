@@ -1,0 +1,135 @@
+"""What an experiment found: budgets, ranking, comparisons with verdicts (``experiment.json``)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.base import SCHEMA_VERSION, JsonValue, Schema
+from schemas.evaluation import Interval
+
+CellStatus = Literal["done", "failed", "missing"]
+VerdictWord = Literal["better", "worse", "equivalent", "no difference shown", "missing", "not comparable"]
+
+
+class Budget(Schema):
+    """What a cell cost, as if its shared stages had been made for it alone.
+
+    Attributes:
+        parameters: Weights of the student (N).
+        sampled: Tokens that the student sampled in RL.
+        trained: Tokens that went forward and backward, prompts included, in SFT and RL.
+        teacher: Tokens of the teacher's paths that it learned from, as the student's tokenizer counts them.
+        steps: Optimiser steps of SFT and RL.
+        flops: 2N for a token forward and 6N for a trained one.
+        seconds: Wall time of its stages, evaluation left out.
+    """
+
+    parameters: int | None = None
+    sampled: int = 0
+    trained: int = 0
+    teacher: int = 0
+    steps: int = 0
+    flops: float | None = None
+    seconds: float = 0.0
+
+
+class CurvePoint(Schema):
+    """Validation accuracy at a step of RL, with what had been spent by then."""
+
+    step: int
+    sampled: int
+    flops: float | None
+    accuracy: float
+    structure: float | None = None
+
+
+class CellResult(Schema):
+    """One cell: a method under one seed and one setting of the grid.
+
+    Attributes:
+        cell: Its name and folder.
+        status: ``missing`` where it has not run.
+        error: What it failed of.
+        scores: Greedy figures of its last checkpoint: ``accuracy``, ``structure``, ``truncated`` by split, e.g. ``test/accuracy``.
+        budget: What it cost; ``None`` where it is not finished.
+        curve: Validation in RL.
+    """
+
+    cell: str
+    method: str
+    seed: int
+    setting: str = ""
+    axes: dict[str, JsonValue] = Field(default_factory=dict)
+    status: CellStatus = "missing"
+    error: str = ""
+    scores: dict[str, float] = Field(default_factory=dict)
+    budget: Budget | None = None
+    curve: tuple[CurvePoint, ...] = ()
+
+
+class MethodRow(Schema):
+    """A method under one setting; ``value`` only where no seed is missing."""
+
+    method: str
+    setting: str
+    seeds: tuple[int, ...]
+    missing: tuple[int, ...]
+    value: Interval | None
+    per_seed: dict[str, float]
+    truncated: float | None = None
+
+
+class ComparisonRow(Schema):
+    """A minus B in the primary metric, under one setting.
+
+    Attributes:
+        verdict: In a word.
+        sentence: In a sentence, made from the numbers.
+        difference: A minus B with its interval; ``None`` where it cannot be made.
+        equivalence: The interval that must lie within the margin for the methods to be equivalent (coverage 1 - 2 x level).
+        p: Two-sided, of this comparison alone.
+        p_holm: Corrected over the family.
+        per_seed: A minus B of each seed that both have.
+        wins: Problems (of all seeds) that A alone gets right, and B alone; for accuracy.
+    """
+
+    a: str
+    b: str
+    setting: str
+    verdict: VerdictWord
+    sentence: str
+    difference: Interval | None = None
+    equivalence: tuple[float, float] | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    per_seed: dict[str, float] = Field(default_factory=dict)
+    wins: tuple[int, int] | None = None
+
+
+class EqualBudgetRow(Schema):
+    """Validation accuracy of a method once every method has spent the same; ``None`` where it has no curve or a seed is missing."""
+
+    method: str
+    setting: str
+    budget: float
+    accuracy: float | None
+
+
+class ExperimentReport(Schema):
+    """Everything that an experiment found (``experiment.json``)."""
+
+    name: str
+    description: str = ""
+    metric: str = "accuracy"
+    split: str = "test"
+    margin: float | None = None
+    level: float = 0.05
+    over: str = "seeds"
+    cells: tuple[CellResult, ...] = ()
+    ranking: tuple[MethodRow, ...] = ()
+    comparisons: tuple[ComparisonRow, ...] = ()
+    equal_sampled: tuple[EqualBudgetRow, ...] = ()
+    equal_flops: tuple[EqualBudgetRow, ...] = ()
+    schema_version: int = SCHEMA_VERSION

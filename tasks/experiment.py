@@ -1,0 +1,163 @@
+"""Cells of an experiment: which stages they share, and how they are run, one after another or side by side."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from rlkd.config.derived import is_enabled
+from rlkd.config.load import resolved_yaml
+from rlkd.config.strict_yaml import dump_yaml
+from rlkd.errors import RLKDError, StageError, UserError
+from rlkd.experiments.plan import Cell
+from rlkd.io import write_text_atomic
+from rlkd.pipeline.stages import STAGES, resolve
+from schemas.config.experiment import ExperimentConfig
+from tasks.identity import identify
+from tasks.jobs import tail
+from tasks.runs import make_folder
+
+CELLS = "cells"
+"""Folder of the cells' configurations, inside of the experiment's."""
+EXPERIMENT_FILE = "experiment.yaml"
+CellRunner = Callable[[Cell, Path, Path], None]
+"""Runs a cell from its configuration file into its folder."""
+
+
+@contextmanager
+def hold_experiment(config: ExperimentConfig, folder: Path) -> Iterator[None]:
+    """Holds an experiment's folder, in which only one process works at a time, and writes down its configuration.
+
+    Raises:
+        UserError: Another process works in it, or it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    make_folder(folder)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"another process works on the experiment in {folder}; wait for it, or choose another --output"
+        ) from None
+    try:
+        write_text_atomic(folder / EXPERIMENT_FILE, dump_yaml(config.model_dump(mode="json")))
+        yield
+    finally:
+        lock.release()
+
+
+def write_cells(cells: Sequence[Cell], folder: Path) -> None:
+    """Writes every cell's resolved configuration, so that any of them can be run alone with `rlkd run`."""
+    (folder / CELLS).mkdir(parents=True, exist_ok=True)
+    for cell in cells:
+        write_text_atomic(_config_file(cell, folder), resolved_yaml(cell.config))
+
+
+def _config_file(cell: Cell, folder: Path) -> Path:
+    return folder / CELLS / f"{cell.name}.yaml"
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    folder: Path,
+    concurrent: int,
+    run_here: CellRunner,
+    notice: Callable[[str], None],
+) -> dict[str, str]:
+    """Runs cells; what is finished in them is reused. A failed cell ends no other.
+
+    One at a time they run in this process; several at a time, each in a process of its own.
+
+    Args:
+        cells: The cells.
+        folder: The experiment's folder.
+        concurrent: Cells at the same time.
+        run_here: Runs a cell in this process.
+        notice: Told of each cell as it begins and fails.
+
+    Returns:
+        Why cells failed, by name.
+    """
+    run = run_here if concurrent == 1 else _run_apart
+    errors: dict[str, str] = {}
+
+    def one(number: int, cell: Cell) -> None:
+        notice(f"cell {number} of {len(cells)}: {cell.name}")
+        try:
+            run(cell, _config_file(cell, folder), folder / cell.name)
+        except RLKDError as error:
+            errors[cell.name] = str(error)
+            notice(f"cell {cell.name} failed: {error}")
+
+    if concurrent == 1:
+        for number, cell in enumerate(cells, 1):
+            one(number, cell)
+        return errors
+    with ThreadPoolExecutor(concurrent, thread_name_prefix="cell") as pool:
+        waiting = [pool.submit(one, number, cell) for number, cell in enumerate(cells, 1)]
+        try:
+            for item in waiting:
+                item.result()
+        except BaseException:
+            for item in waiting:
+                item.cancel()
+            for process in list(_running):
+                process.terminate()
+            raise
+    return errors
+
+
+_running: set[subprocess.Popen[bytes]] = set()
+"""Processes of cells that run side by side: ended with the experiment."""
+
+
+def _run_apart(cell: Cell, config_file: Path, folder: Path) -> None:
+    """Runs a cell in a process of its own.
+
+    Raises:
+        StageError: It failed.
+    """
+    log = folder.parent / CELLS / f"{cell.name}.log"
+    command = [sys.executable, "-P", "-m", "flows.cli.main", "run", str(config_file), "--output", str(folder)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=dict(os.environ)
+        )
+        _running.add(process)
+        try:
+            code = process.wait()
+        finally:
+            _running.discard(process)
+    if code:
+        lines = [line for line in tail(log, 5).splitlines() if not line.startswith("rlkd: resume with")]
+        said = lines[-1].removeprefix("rlkd: ") if lines else "it said nothing"
+        raise StageError(f"{said} (exit code {code}; see {log})")
+
+
+def planned_stages(cell: Cell) -> dict[str, str]:
+    """The stages of a cell with a key each: cells in which a stage has the same key share it.
+
+    The key stands for a stage's identity before anything is made: inputs count by their own keys.
+    """
+    keys: dict[str, str] = {}
+    for spec in (resolve(spec, cell.config) for spec in STAGES):
+        if is_enabled(cell.config, spec.name):
+            inputs = {name: keys[name] for name in spec.inputs if name in keys}
+            keys[spec.name] = identify(spec, cell.config, inputs).key
+    return keys
+
+
+def sharing(cells: Sequence[Cell]) -> Mapping[str, dict[str, list[str]]]:
+    """Which cells share which stages: for each stage the cells by key."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for cell in cells:
+        for stage, key in planned_stages(cell).items():
+            found.setdefault(stage, {}).setdefault(key, []).append(cell.name)
+    return found

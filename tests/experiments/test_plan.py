@@ -1,0 +1,149 @@
+"""Cells of an experiment, and what is refused before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.configure import configure_experiment, method_folder, plan_experiment, preset_folder
+from rlkd.config.load import overlay
+from rlkd.errors import ConfigError
+from rlkd.experiments.plan import plan_cells
+from schemas.config.experiment import ExperimentConfig
+from tasks.experiment import planned_stages, sharing
+
+METHODS = sorted(e.name.removesuffix(".yaml") for e in method_folder().iterdir() if e.name.endswith(".yaml"))
+
+
+def experiment(**changes: Any) -> ExperimentConfig:
+    values = {"name": "x", "base": "demo", "methods": ["sft+grpo", "sft+rlkd"], "seeds": [0, 1], **changes}
+    return ExperimentConfig.model_validate(values)
+
+
+def test_cells_are_settings_by_seeds_by_methods() -> None:
+    cells = plan_experiment(experiment(grid={"rl.steps": [5, 10]}))
+    assert [cell.name for cell in cells] == [
+        f"{method}-{steps}-s{seed}"
+        for steps in (5, 10)
+        for seed in (0, 1)
+        for method in ("sft-grpo", "sft-rlkd")
+    ]
+    first = cells[0]
+    assert (first.config.rl.steps, first.config.rewards.alpha, first.config.seed) == (5, 0, 0)
+    assert first.config.name == first.name
+    assert first.setting == "steps 5"
+
+
+def test_every_method_is_valid_over_the_demo() -> None:
+    cells = plan_experiment(experiment(methods=METHODS, seeds=[3]))
+    assert len(cells) == len(METHODS) >= 12
+    configs = {cell.method: cell.config for cell in cells}
+    assert configs["shuffled-teacher"].rl.shuffle_teachers
+    assert configs["prefix"].structures.alignment.type == "prefix"
+    assert configs["similarity"].rewards.terms
+    assert not configs["base"].rl.enabled
+    assert not configs["base"].warm_start.enabled
+    assert configs["structure-only"].rewards.alpha == 1
+
+
+def test_named_settings_are_an_axis() -> None:
+    grid = {"regime": {"sparse": {"warm_start": {"traces": 4}}, "dense": {}}}
+    cells = plan_experiment(experiment(methods=["sft+rlkd"], seeds=[0], grid=grid))
+    assert [(cell.name, cell.config.warm_start.traces) for cell in cells] == [
+        ("sft-rlkd-sparse-s0", 4),
+        ("sft-rlkd-dense-s0", None),
+    ]
+
+
+def test_methods_of_a_seed_share_what_comes_before_they_differ() -> None:
+    cells = plan_experiment(experiment(methods=["sft", "sft+grpo", "sft+rlkd"], seeds=[0, 1]))
+    shared = sharing(cells)
+    for stage in ("data", "traces", "structures", "warm_start"):
+        assert sorted(map(sorted, shared[stage].values())) == [
+            [f"{m}-s{seed}" for m in ("sft-grpo", "sft-rlkd", "sft")] for seed in (0, 1)
+        ]
+    assert len(shared["rl"]) == 4  # two methods with RL, two seeds
+    assert "rl" not in planned_stages(cells[0])
+
+
+def test_all_wrong_cells_are_named_before_anything_starts() -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan_experiment(
+            experiment(
+                methods=["sft+rlkd", "sft+rlkdd"],
+                grid={"rl.steps": [0, 5, -1]},
+                settings={"rl": {"micro_batch": None}},
+            )
+        )
+    lines = str(caught.value).splitlines()
+    assert "5 faults" in lines[0]
+    assert sum("no method 'sft+rlkdd'" in line for line in lines) == 1
+    assert sum("cell sft-rlkd-0-s" in line and "rl.steps" in line for line in lines) == 2
+    assert sum("cell sft-rlkd--1-s" in line or "cell sft-rlkd-1-s" in line for line in lines) == 2
+
+
+def test_methods_that_are_evaluated_otherwise_are_not_compared(tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text("evaluate: {max_problems: 7, checkpoints: [rlkd]}\n")
+    planned = experiment(
+        methods=["sft+rlkd", str(other)], compare={"metric": "accuracy", "family": [["sft+rlkd", "other"]]}
+    )
+    with pytest.raises(
+        ConfigError, match=r"sft\+rlkd and other cannot be compared: they differ in evaluate.max_problems"
+    ):
+        plan_cells(planned, method_folder(), preset_folder())
+
+
+def test_structure_of_another_alignment_is_not_compared() -> None:
+    compare = {"metric": "structure", "family": [["sft+rlkd", "prefix"]]}
+    with pytest.raises(ConfigError, match=r"differ in structures.alignment"):
+        plan_experiment(experiment(methods=["sft+rlkd", "prefix"], compare=compare))
+    plan_experiment(experiment(methods=["sft+rlkd", "prefix"], compare={**compare, "metric": "accuracy"}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"seeds": [0], "compare": {"metric": "accuracy", "family": [["sft+rlkd", "sft+grpo"]]}},
+            "at least two seeds",
+        ),
+        ({"compare": {"family": [["sft+rlkd", "sft+grpo"]]}}, "metric"),
+        ({"compare": {"metric": "accuracy", "family": [["sft+rlkd", "sft"]]}}, "not among the methods"),
+        ({"compare": {"metric": "accuracy", "family": []}}, "family"),
+        ({"compare": {"metric": "accuracy", "family": [["sft+rlkd", "sft+rlkd"]]}}, "with itself"),
+        ({"seeds": [1, 1]}, "named twice"),
+        ({"grid": {"rl.steps": []}}, "has no values"),
+    ],
+)
+def test_what_an_experiment_may_not_say(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        experiment(**changes)
+
+
+def test_a_section_of_another_type_replaces_the_one_below() -> None:
+    below = {"judge": {"type": "rules", "symbolic": True}, "rl": {"steps": 1, "kl": 0}}
+    above = {"judge": {"type": "embedding", "model": "m"}, "rl": {"steps": 2}}
+    assert overlay(below, above) == {
+        "judge": {"type": "embedding", "model": "m"},
+        "rl": {"steps": 2, "kl": 0},
+    }
+    assert below["rl"] == {"steps": 1, "kl": 0}
+
+
+def test_the_shipped_experiments_are_valid() -> None:
+    names = [e.name.removesuffix(".yaml") for e in (preset_folder() / "experiments").iterdir()]
+    assert "evidence-quick" in names
+    for name in names:
+        assert plan_experiment(configure_experiment(name))
+
+
+def test_files_of_another_kind_are_sent_to_their_command() -> None:
+    from flows.configure import configure
+
+    with pytest.raises(ConfigError, match="rlkd run demo"):
+        configure_experiment("demo")
+    with pytest.raises(ConfigError, match="rlkd experiment evidence-quick"):
+        configure("evidence-quick")

@@ -1,0 +1,70 @@
+"""Verdicts and their sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rlkd.experiments.statistics import Estimate
+from rlkd.experiments.verdicts import Compared, judge_family, verdict
+from schemas.config.experiment import CompareConfig
+
+COMPARE = CompareConfig(metric="accuracy", family=[("new", "old")], margin=0.02, level=0.05)
+
+
+def spread(low: float, high: float) -> Estimate:
+    draws = np.linspace(low, high, 1001)
+    return Estimate(float(draws.mean()), draws)
+
+
+@pytest.mark.parametrize(
+    ("mean", "p", "within", "word"),
+    [
+        (0.05, 0.01, (0.02, 0.08), "better"),
+        (-0.05, 0.01, (-0.08, -0.02), "worse"),
+        (0.001, 0.6, (-0.01, 0.012), "equivalent"),
+        (0.01, 0.3, (-0.01, 0.03), "no difference shown"),
+        (0.01, 0.05, (0.001, 0.019), "equivalent"),  # p at the level is not below it
+        (0.01, 0.04, (0.001, 0.019), "better"),  # a difference that is shown, however small
+    ],
+)
+def test_the_word(mean: float, p: float, within: tuple[float, float], word: str) -> None:
+    assert verdict(mean, p, within, 400, COMPARE) == word
+
+
+def test_sentences_are_made_from_the_numbers() -> None:
+    [better] = judge_family(
+        [
+            Compared(
+                "new", "old", "alpha 0.5", spread(0.02, 0.06), per_seed={"0": 0.03, "1": 0.05}, problems=400
+            )
+        ],
+        COMPARE,
+    )
+    assert better.verdict == "better"
+    # Quantiles 0.025 and 0.975 of 0.02..0.06: 0.021 and 0.059.
+    assert better.sentence == (
+        "In accuracy on test with alpha 0.5, new is better than old: +4.0 points [+2.1, +5.9], p = 0.002 "
+        "(2 seeds, 400 pairs of answers)."
+    )
+
+
+def test_holm_counts_every_comparison_of_the_family() -> None:
+    # Replicates 1 of 1001 at most 0: p = 2 x (1 + 1) / 1002 = 0.004; twice that in a family of two.
+    one = Compared("new", "old", "", spread(0.0, 0.1), per_seed={"0": 0.05}, problems=10)
+    first, second = judge_family([one, Compared("new", "older", "", missing=("seed 1 of older",))], COMPARE)
+    assert first.p == pytest.approx(4 / 1002)
+    assert first.p_holm == pytest.approx(8 / 1002)
+    assert "Holm over 2" in first.sentence
+    assert second.verdict == "missing"
+    assert second.difference is None
+    assert second.sentence == "new against older: missing, since seed 1 of older is missing."
+
+
+def test_equivalence_names_its_margin() -> None:
+    [row] = judge_family(
+        [Compared("new", "old", "", spread(-0.01, 0.01), per_seed={"0": 0.0}, problems=150)], COMPARE
+    )
+    assert row.verdict == "equivalent"
+    assert "new and old are equivalent" in row.sentence
+    assert "within the margin of 2.0 points" in row.sentence

@@ -1,0 +1,98 @@
+"""`rlkd experiment` on fake stages, and once on real ones: two methods, two seeds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+TOY = """
+name: toy
+data: {type: world, world: {n_train: 16, n_validation: 6, n_test: 6, n_ood: 2}}
+student:
+  model: {type: fresh, vocabulary: 300, layers: 1, width: 32, heads: 2, context: 640}
+  max_prompt_tokens: 400
+  max_completion_tokens: 200
+warm_start: {max_epochs: 2, batch_size: 8, eval_every: 2, patience: 2}
+qualify: {enabled: false}
+rl: {steps: 2, prompts_per_step: 2, group_size: 2, eval_every: 1, eval_problems: 4}
+evaluate: {samples: 0, pass_at: [], resamples: 100}
+tracking: {enabled: false}
+"""
+EXPERIMENT = """
+kind: experiment
+name: mini
+base: toy.yaml
+methods: [sft+grpo, sft+rlkd]
+seeds: [0, 1]
+compare: {metric: accuracy, family: [[sft+rlkd, sft+grpo]], resamples: 300}
+"""
+
+
+def test_a_failed_cell_loses_nothing_else(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "experiment.yaml").write_text(EXPERIMENT.replace("toy.yaml", "tiny.yaml"))
+    (tmp_path / "fail").write_text("rl")
+    failed = cli("experiment", "experiment.yaml", FAKE_FAIL=f"@{tmp_path / 'fail'}")
+    assert failed.returncode == 1, failed.stderr
+    assert "4 of 4 cells failed" in failed.stderr
+    found = json.loads((tmp_path / "runs" / "mini" / "experiment.json").read_text())
+    assert {cell["status"] for cell in found["cells"]} == {"failed"}
+    assert found["comparisons"][0]["verdict"] == "missing"
+    assert found["ranking"][0]["value"] is None
+    made = cli.work("warm_start")
+    (tmp_path / "fail").write_text("")
+    cli("experiment", "experiment.yaml", FAKE_FAIL=f"@{tmp_path / 'fail'}")
+    assert cli.work("warm_start") == made  # what the first attempt finished is reused
+
+
+def test_wrong_cells_start_nothing(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "experiment.yaml").write_text(
+        EXPERIMENT.replace("toy.yaml", "tiny.yaml") + "grid: {rl.steps: [1, 0]}\n"
+    )
+    done = cli("experiment", "experiment.yaml")
+    assert done.returncode == 2
+    assert done.stderr.count("cell sft-") == 4  # two methods, two seeds, of the one wrong value
+    assert "rl.steps" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_experiment_from_end_to_end(
+    tmp_path: Path, environment: dict[str, str], services: dict[str, str]
+) -> None:
+    pytest.importorskip("trl")
+    (tmp_path / "toy.yaml").write_text(TOY)
+    (tmp_path / "experiment.yaml").write_text(EXPERIMENT)
+    command = [sys.executable, "-m", "flows.cli.main", "experiment", "experiment.yaml"]
+    settings = {**environment, **services, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=550, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "runs" / "mini"
+    assert "In accuracy on test" in done.stdout
+    found = json.loads((folder / "experiment.json").read_text())
+    assert [cell["status"] for cell in found["cells"]] == ["done"] * 4
+    for stage, count in (("data", 2), ("warm_start", 2), ("rl", 4), ("evaluate", 4)):
+        made = [path for path in (folder / ".store" / stage).iterdir() if path.is_dir()]
+        assert len(made) == count, stage  # a seed's methods share what comes before RL
+    for cell in found["cells"]:
+        budget = cell["budget"]
+        assert [point["step"] for point in cell["curve"]] == [0, 1, 2]
+        assert cell["curve"][-1]["sampled"] == budget["sampled"] > 0
+        assert budget["trained"] > budget["sampled"]  # prompts and SFT are trained on, too
+        assert budget["flops"] > 6 * budget["parameters"] * budget["trained"]  # sampling comes on top
+    [comparison] = found["comparisons"]
+    assert sorted(comparison["per_seed"]) == ["0", "1"]
+    assert comparison["verdict"] in ("better", "worse", "equivalent", "no difference shown")
+    page = (folder / "experiment.html").read_text()
+    assert comparison["sentence"].replace("&", "&amp;") in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert os.path.exists(folder / "sft-rlkd-s1" / "report.html")
