@@ -14,6 +14,7 @@ from rlkd.experiments.plan import Cell
 from rlkd.experiments.results import read_experiment
 from tasks.display import current_display
 from tasks.experiment import hold_experiment, run_cells, write_cells
+from tasks.experiment_tracking import tracked_group
 
 
 def experiment_run_name() -> str:
@@ -50,17 +51,18 @@ def experiment(
     config = configure_experiment(preset, overrides or ())
     cells = plan_experiment(config)
     folder = Path(output) if output else Path("runs") / config.name
-    with hold_experiment(config, folder):
+    notice = current_display().message
+    with hold_experiment(config, folder), tracked_group(config, cells, folder, notice) as group:
         write_cells(cells, folder)
-        errors = run_cells(cells, folder, config.concurrent, _run_here, current_display().message)
+        errors = run_cells(cells, folder, config.concurrent, _run_here, notice, group.add)
         report = read_experiment(config, cells, folder, errors)
-        write_experiment(report, folder)
-    if errors:
-        first = next(iter(errors.items()))
-        raise StageError(
-            f"{len(errors)} of {len(cells)} cells failed, the first of them {first[0]} ({first[1]}); the others are finished, "
-            f"and the same command tries these again"
-        )
+        group.report(report, write_experiment(report, folder))
+        if errors:
+            name, why = next(iter(errors.items()))
+            raise StageError(
+                f"{len(errors)} of {len(cells)} cells failed, the first of them {name} ({why}); what is finished is kept, "
+                "and the same command tries these again"
+            )
     return str(folder)
 
 

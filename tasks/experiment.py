@@ -18,9 +18,10 @@ from rlkd.experiments.plan import Cell
 from rlkd.io import write_text_atomic
 from rlkd.pipeline.stages import STAGES, resolve
 from schemas.config.experiment import ExperimentConfig
+from tasks.finished import finished_stages
 from tasks.identity import identify
 from tasks.jobs import tail
-from tasks.runs import make_folder
+from tasks.runs import RUN_FILE, make_folder, read_run
 
 CELLS = "cells"
 """Folder of the cells' configurations, inside of the experiment's."""
@@ -70,8 +71,9 @@ def run_cells(
     concurrent: int,
     run_here: CellRunner,
     notice: Callable[[str], None],
+    after: Callable[[Cell], None] = lambda _: None,
 ) -> dict[str, str]:
-    """Runs cells; what is finished in them is reused. A failed cell ends no other.
+    """Runs the cells that are not finished; what is finished in them is reused. A failed cell ends no other.
 
     One at a time they run in this process; several at a time, each in a process of its own.
 
@@ -81,6 +83,7 @@ def run_cells(
         concurrent: Cells at the same time.
         run_here: Runs a cell in this process.
         notice: Told of each cell as it begins and fails.
+        after: Called with each cell that has run, in this thread or that of the cell.
 
     Returns:
         Why cells failed, by name.
@@ -89,12 +92,17 @@ def run_cells(
     errors: dict[str, str] = {}
 
     def one(number: int, cell: Cell) -> None:
-        notice(f"cell {number} of {len(cells)}: {cell.name}")
+        where = f"cell {number} of {len(cells)}: {cell.name}"
+        if is_finished(cell, folder / cell.name):
+            notice(f"{where} is finished")
+            return
+        notice(where)
         try:
             run(cell, _config_file(cell, folder), folder / cell.name)
         except RLKDError as error:
             errors[cell.name] = str(error)
             notice(f"cell {cell.name} failed: {error}")
+        after(cell)
 
     if concurrent == 1:
         for number, cell in enumerate(cells, 1):
@@ -112,6 +120,19 @@ def run_cells(
                 process.terminate()
             raise
     return errors
+
+
+def is_finished(cell: Cell, folder: Path) -> bool:
+    """Tells whether a cell's run is done, of this very configuration, with every stage as its inputs are now."""
+    if not (folder / RUN_FILE).exists() or not (folder / "report.html").exists():
+        return False
+    try:
+        run = read_run(folder)
+    except UserError:
+        return False
+    same = run.status == "done" and run.config == cell.config.model_dump(mode="json")
+    wanted = [spec.name for spec in STAGES if is_enabled(cell.config, spec.name)]
+    return same and finished_stages(cell.config, str(folder)) == wanted
 
 
 _running: set[subprocess.Popen[bytes]] = set()

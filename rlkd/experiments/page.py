@@ -25,10 +25,11 @@ _TONES = {
 }
 
 
-def write_experiment(report: ExperimentReport, folder: Path) -> None:
-    """Writes an experiment's report, as JSON and as a page."""
+def write_experiment(report: ExperimentReport, folder: Path) -> list[Path]:
+    """Writes an experiment's report, as JSON and as a page; returns both files."""
     write_json_atomic(folder / RESULT_FILE, report)
     write_text_atomic(folder / PAGE_FILE, render_experiment(report))
+    return [folder / RESULT_FILE, folder / PAGE_FILE]
 
 
 def render_experiment(report: ExperimentReport) -> str:

@@ -9,6 +9,7 @@ from tasks.tracking.connection import (
     tolerated,
     tracking_uri,
 )
+from tasks.tracking.groups import add_to_group, begin_group, end_group
 from tasks.tracking.models import DIGEST_TAG, MODEL_DIGEST_TAG, model_config, model_folder, register_student
 from tasks.tracking.outbox import FOLDER, Outbox, deliver_leftovers, delivering
 from tasks.tracking.runs import (
@@ -40,12 +41,15 @@ __all__ = [
     "NOTE_TAG",
     "Outbox",
     "StageRun",
+    "add_to_group",
+    "begin_group",
     "begin_run",
     "check_tracking",
     "client",
     "close_runs",
     "deliver_leftovers",
     "delivering",
+    "end_group",
     "end_run",
     "experiment",
     "flatten",

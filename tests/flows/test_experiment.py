@@ -25,7 +25,7 @@ warm_start: {max_epochs: 2, batch_size: 8, eval_every: 2, patience: 2}
 qualify: {enabled: false}
 rl: {steps: 2, prompts_per_step: 2, group_size: 2, eval_every: 1, eval_problems: 4}
 evaluate: {samples: 0, pass_at: [], resamples: 100}
-tracking: {enabled: false}
+tracking: {experiment: mini, system_metrics: false}
 """
 EXPERIMENT = """
 kind: experiment
@@ -96,3 +96,22 @@ def test_an_experiment_from_end_to_end(
     assert comparison["sentence"].replace("&", "&amp;") in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert os.path.exists(folder / "sft-rlkd-s1" / "report.html")
+    _check_mlflow(services["MLFLOW_TRACKING_URI"])
+    again = subprocess.run(
+        command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=300, check=True
+    )
+    assert "cell 4 of 4: sft-rlkd-s1 is finished" in again.stdout + again.stderr
+
+
+def _check_mlflow(uri: str) -> None:
+    """One parent run, with a child for each cell that names its method."""
+    from mlflow import MlflowClient
+
+    mlflow = MlflowClient(uri)
+    place = mlflow.get_experiment_by_name("mini")
+    assert place is not None
+    [parent] = mlflow.search_runs([place.experiment_id], "tags.`rlkd.kind` = 'experiment'")
+    assert parent.info.status == "FINISHED"
+    assert {"sft_grpo/accuracy", "sft_rlkd/accuracy"} <= set(parent.data.metrics)
+    below = mlflow.search_runs([place.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    assert sorted(run.data.params["method"] for run in below) == ["sft+grpo"] * 2 + ["sft+rlkd"] * 2

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rlkd.errors import ConfigError, DataError
 from rlkd.io import write_rows
 from rlkd.training import rl
+from schemas.problem import Problem
 from schemas.structure import Structure
 
 from .conftest import make_config, make_context
@@ -110,3 +111,17 @@ def test_precision_is_the_students_unless_the_optimizer_has_its_own(
     config = make_config(student={"dtype": dtype}, rl={"optimizer": {"precision": precision}})
     session = Session(tmp_path, make_context(tmp_path, config, {}).events, "x", 10)
     assert common_arguments(session, config.student, config.rl.optimizer, 0)["bf16"] is bf16
+
+
+def test_shuffled_teachers_are_all_used_and_none_is_its_own() -> None:
+    problems = [Problem(id=f"p{i}", question="q", answer="1", domain="math", split="train") for i in range(7)]
+    teachers = {p.id: [Structure(trace_id=p.id)] for p in problems}
+    practice = rl.Practice(problems, teachers, 0, 0, {p.id: [f"path {p.id}"] for p in problems})
+    for seed in range(20):
+        shuffled = rl.shuffle_teachers(practice, seed)
+        given = {name: found[0].trace_id for name, found in shuffled.teachers.items()}
+        assert sorted(given.values()) == sorted(given)
+        assert all(own != other for own, other in given.items())
+        assert all(shuffled.paths[own] == [f"path {other}"] for own, other in given.items())
+    with pytest.raises(DataError, match="at least two problems"):
+        rl.shuffle_teachers(rl.Practice(problems[:1], teachers, 0, 0), 0)

@@ -1,0 +1,200 @@
+"""What cells left behind, read into budgets, ranking and verdicts; figures worked out by hand."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.configure import plan_experiment
+from rlkd.experiments.page import render_experiment, write_experiment
+from rlkd.experiments.plan import Cell
+from rlkd.experiments.results import read_experiment
+from rlkd.io import write_json_atomic, write_rows
+from rlkd.rewards.ledger import Ledger
+from schemas.artifact import RunManifest, StageEntry
+from schemas.config.experiment import ExperimentConfig
+from schemas.evaluation import ProblemOutput
+from schemas.experiment import ExperimentReport
+from schemas.problem import Problem
+from schemas.rollout import RewardRecord
+from schemas.trace import TeacherTrace
+
+PROBLEMS = 200
+
+
+def experiment(**changes: Any) -> ExperimentConfig:
+    values = {
+        "name": "x",
+        "description": "A & B",
+        "base": "demo",
+        "methods": ["sft+grpo", "sft+rlkd"],
+        "seeds": [0, 1],
+        "compare": {"metric": "accuracy", "family": [["sft+rlkd", "sft+grpo"]], "resamples": 400},
+        **changes,
+    }
+    return ExperimentConfig.model_validate(values)
+
+
+def output(problem: int, right: bool) -> ProblemOutput:
+    return ProblemOutput(
+        checkpoint="rlkd",
+        split="test",
+        problem_id=f"p{problem}",
+        domain="math",
+        difficulty=None,
+        completion="",
+        answer=None,
+        correct=right,
+        structure=0.5,
+        format=1.0,
+        tokens=3,
+        finish_reason="length" if problem < 20 else "stop",
+    )
+
+
+def finish(cell: Cell, root: Path, right: set[int]) -> None:
+    """A finished cell: two practice problems, two RL steps of two completions each, and a model of 6 weights."""
+    store = root / "store" / cell.name
+    folders = {name: store / name for name in ("data", "traces", "warm_start", "rl", "evaluate")}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+    problems = [
+        Problem(id=f"q{i}", question="one two", answer="1", domain="math", split="train") for i in (0, 1)
+    ]
+    write_rows(folders["data"] / "train.jsonl", problems)
+    traces = [
+        TeacherTrace(id=f"q{i}/0", problem_id=f"q{i}", teacher="t", path="a b c", answer="1", accepted=True)
+        for i in (0, 1)
+    ]
+    write_rows(folders["traces"] / "accepted.jsonl", traces)
+    write_json_atomic(folders["warm_start"] / "traces.json", {"trace_ids": ["q0/0", "q1/0"]})
+    (folders["warm_start"] / "metrics.jsonl").write_text('{"step": 3, "loss": 1.0, "epoch": 1.5}\n')
+    model = folders["rl"] / "model"
+    model.mkdir()
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}}).encode()
+    (model / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(24))
+    ledger = Ledger(folders["rl"] / "ledger")
+    for step, tokens in ((0, 10), (1, 20)):
+        ledger.add(
+            RewardRecord(
+                step=step, group=step, problem_id="q0", completion="", tokens=tokens, finish_reason="stop"
+            )
+            for _ in range(2)
+        )
+    ledger.flush()
+    rows = [
+        {"step": 0, "validation_accuracy": 0.1},
+        {"step": 1, "validation_accuracy": 0.2},
+        {"step": 2, "validation_accuracy": 0.4},
+    ]
+    (folders["rl"] / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    write_rows(folders["evaluate"] / "outputs.jsonl", [output(i, i in right) for i in range(PROBLEMS)])
+    entries = tuple(
+        StageEntry(name=name, status="done", uri=str(folder), sha256="0", seconds=5.0)
+        for name, folder in folders.items()
+    )
+    (root / cell.name).mkdir()
+    manifest = RunManifest(
+        name=cell.name,
+        config=cell.config.model_dump(mode="json"),
+        config_digest="",
+        store=str(root / "store"),
+        stages=entries,
+        status="done",
+    )
+    write_json_atomic(root / cell.name / "run.json", manifest)
+
+
+def read(config: ExperimentConfig, root: Path, right: dict[str, set[int]]) -> ExperimentReport:
+    cells = plan_experiment(config)
+    for cell in cells:
+        if cell.name in right:
+            finish(cell, root, right[cell.name])
+    return read_experiment(config, cells, root)
+
+
+def test_budgets_by_hand(tmp_path: Path) -> None:
+    report = read(experiment(), tmp_path, {"sft-grpo-s0": {1}})
+    cell = report.cells[0]
+    assert cell.budget is not None
+    # Without a tokenizer words are counted: 2 of each prompt ("one two"), 3 of each path.
+    # SFT: 2 traces x (2 + 3) tokens x 1.5 epochs = 15. RL: 2 x 10 + 2 x 20 = 60 sampled, with 4 prompts of 2: 68 trained.
+    assert (cell.budget.sampled, cell.budget.trained, cell.budget.teacher) == (60, 15 + 68, 6)
+    assert cell.budget.steps == 3 + 50  # the SFT's last step, and the demo's RL steps
+    # N = 6: SFT 6 x 15 = 90, RL (2 + 6) x 68 = 544: 634 x 6.
+    assert (cell.budget.parameters, cell.budget.flops) == (6, 634 * 6)
+    assert cell.budget.seconds == 20.0  # four stages of 5 s; evaluation is not counted
+    # After step 1: 20 tokens, with their prompts 24: (90 + 8 x 24) x 6.
+    assert [(p.step, p.sampled, p.flops, p.accuracy) for p in cell.curve] == [
+        (0, 0, 90 * 6, 0.1),
+        (1, 20, (90 + 8 * 24) * 6, 0.2),
+        (2, 60, 634 * 6, 0.4),
+    ]
+    assert cell.scores["test/truncated"] == 0.1  # 20 of 200
+
+
+def test_a_clear_gain_is_better(tmp_path: Path) -> None:
+    few, many = set(range(80)), set(range(140))
+    report = read(
+        experiment(),
+        tmp_path,
+        {"sft-grpo-s0": few, "sft-grpo-s1": few, "sft-rlkd-s0": many, "sft-rlkd-s1": many | {140, 141}},
+    )
+    [row] = report.comparisons
+    # 60/200 = 0.30 and 62/200 = 0.31: 0.305 in the mean; 60 + 62 problems that it alone gets right.
+    assert row.verdict == "better"
+    assert row.difference is not None
+    assert row.difference.mean == pytest.approx(0.305)
+    assert row.per_seed == {"0": pytest.approx(0.30), "1": pytest.approx(0.31)}
+    assert row.wins == (122, 0)
+    assert [r.method for r in report.ranking] == ["sft+rlkd", "sft+grpo"]
+    assert report.ranking[1].value is not None
+    assert report.ranking[1].value.mean == pytest.approx(0.4)
+    # Equal budgets: every cell ends at 60 sampled tokens and 634 x 6 operations, where validation is 0.4.
+    assert {(r.method, r.budget, r.accuracy) for r in report.equal_sampled} == {
+        ("sft+grpo", 60, 0.4),
+        ("sft+rlkd", 60, 0.4),
+    }
+    assert len(report.equal_flops) == 2
+
+
+def test_a_missing_seed_is_shown_and_never_averaged_over(tmp_path: Path) -> None:
+    report = read(
+        experiment(), tmp_path, {"sft-grpo-s0": {1}, "sft-grpo-s1": {1}, "sft-rlkd-s0": set(range(150))}
+    )
+    [row] = report.comparisons
+    assert row.verdict == "missing"
+    assert "seed 1 of sft+rlkd is missing" in row.sentence
+    assert row.difference is None
+    assert row.per_seed == {"0": pytest.approx(149 / 200)}
+    last = report.ranking[-1]
+    assert (last.method, last.value, last.missing) == ("sft+rlkd", None, (1,))
+    page = render_experiment(report)
+    assert "seed 1 missing" in page
+    assert "sft-rlkd-s1" in page
+
+
+def test_a_cell_of_other_settings_does_not_count(tmp_path: Path) -> None:
+    read(experiment(), tmp_path, {"sft-grpo-s0": {1}})
+    changed = experiment(settings={"rl": {"steps": 7}})
+    report = read_experiment(changed, plan_experiment(changed), tmp_path)
+    assert report.cells[0].status == "missing"
+    assert "other settings" in report.cells[0].error
+
+
+def test_the_page_escapes_texts_and_holds_the_numbers_of_the_json(tmp_path: Path) -> None:
+    right = {1, 2, 3}
+    report = read(experiment(seeds=[0], compare=None), tmp_path, {"sft-grpo-s0": right, "sft-rlkd-s0": right})
+    json_file, html = write_experiment(report, tmp_path)
+    assert ExperimentReport.model_validate_json(json_file.read_text()) == report
+    page = html.read_text()
+    assert "A &amp; B" in page
+    assert "1.5%" in page  # 3 of 200
+    assert report.comparisons == ()
+    assert "Verdicts" not in page
+    assert "<script" not in page
+    assert 'name="viewport"' in page
