@@ -20,7 +20,6 @@ from rlkd.pipeline.stages import STAGES, resolve
 from schemas.config.experiment import ExperimentConfig
 from tasks.finished import finished_stages
 from tasks.identity import identify
-from tasks.jobs import tail
 from tasks.runs import RUN_FILE, make_folder, read_run
 
 CELLS = "cells"
@@ -89,6 +88,11 @@ def run_cells(
         Why cells failed, by name.
     """
     run = run_here if concurrent == 1 else _run_apart
+    if (
+        concurrent > 1
+    ):  # the cells of one seed would wait for its warm start: seeds side by side, method by method
+        methods = list(dict.fromkeys(cell.method for cell in cells))
+        cells = sorted(cells, key=lambda cell: methods.index(cell.method))
     errors: dict[str, str] = {}
 
     def one(number: int, cell: Cell) -> None:
@@ -157,8 +161,9 @@ def _run_apart(cell: Cell, config_file: Path, folder: Path) -> None:
         finally:
             _running.discard(process)
     if code:
-        lines = [line for line in tail(log, 5).splitlines() if not line.startswith("rlkd: resume with")]
-        said = lines[-1].removeprefix("rlkd: ") if lines else "it said nothing"
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        told = [line for line in lines if line.strip() and not line.startswith("rlkd: resume with")]
+        said = told[-1].removeprefix("rlkd: ") if told else "it said nothing"
         raise StageError(f"{said} (exit code {code}; see {log})")
 
 

@@ -112,6 +112,8 @@ def pareto_plot(report: ExperimentReport) -> Plot | None:
     methods = list(dict.fromkeys(cell.method for cell, _, _ in cells))
 
     def paint(figure: Figure) -> None:
+        from matplotlib.ticker import FuncFormatter, NullFormatter
+
         axis = figure.subplots()
         for place, method in enumerate(methods):
             mine = [(flops, value) for cell, flops, value in cells if cell.method == method]
@@ -122,7 +124,12 @@ def pareto_plot(report: ExperimentReport) -> Plot | None:
                 color=COLOURS[_CYCLE[place % len(_CYCLE)]],
                 label=method,
             )
-        axis.set_xscale("log")
+        spent = [flops for _, flops, _ in cells]
+        if max(spent) > 10 * min(spent):
+            axis.set_xscale("log")
+            axis.xaxis.set_minor_formatter(NullFormatter())
+        # matplotlib's own labels of powers are in a notation that these plots do not set (names may hold a dollar sign)
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.1e}"))
         axis.set_xlabel("operations (FLOPs)")
         as_percent(axis.yaxis)
         axis.legend(loc="upper left", bbox_to_anchor=(1, 1))

@@ -1,0 +1,1 @@
+"""Methods that experiments compare, each a YAML file with what differs from the base configuration."""
