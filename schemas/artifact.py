@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from schemas.base import SCHEMA_VERSION, JsonValue, Schema
 
@@ -122,8 +122,8 @@ class StageEntry(StageRow):
 class RunManifest(Schema):
     """``run.json`` in a run folder: its configuration and pointers into the store.
 
-    ``from_stage`` is the stage that was asked to be made again with all that follows, and ``owed`` names those of
-    them that are still to be made; both are empty in a usual run.
+    ``from_stage`` is the stage that was asked to be made again with all that follows, and ``pending_rebuild`` (``owed`` in files
+    of earlier releases) names those of them that are still to be made; both are empty in a usual run.
     """
 
     name: str
@@ -136,5 +136,7 @@ class RunManifest(Schema):
     wall_seconds: float = 0.0
     mlflow_run_id: str = ""
     from_stage: str | None = None
-    owed: tuple[str, ...] = ()
+    pending_rebuild: tuple[str, ...] = Field(
+        default=(), validation_alias=AliasChoices("pending_rebuild", "owed")
+    )
     schema_version: int = SCHEMA_VERSION

@@ -30,7 +30,8 @@ class ProblemOutput(Schema):
 
     ``correct`` is ``None`` where the verifier failed, ``structure`` where it is missing (no teacher path, a
     fault); ``correct_samples`` of ``samples`` (those with a verdict) is what pass@k is estimated from (0 of 0
-    where the problem was not sampled).
+    where the problem was not sampled). ``undecided`` says why
+    nobody can tell whether the answer is right (such an answer counts as wrong, or has no verdict where the verifier failed).
     """
 
     checkpoint: CheckpointName
@@ -47,6 +48,7 @@ class ProblemOutput(Schema):
     finish_reason: FinishReason
     samples: int = 0
     correct_samples: int = 0
+    undecided: str = ""
 
 
 class SplitMetrics(Schema):
@@ -60,6 +62,8 @@ class SplitMetrics(Schema):
         truncated: Share of greedy completions that hit the length limit.
         missing_structure: Problems without a structure score.
         missing_accuracy: Problems without a verdict on the answer.
+        undecided: Answers of which nobody can say whether they are right, by reason, the most frequent one first; empty in
+            reports of earlier releases. Those without a verdict are left out of accuracy, the others count as wrong.
         pass_at: pass@k over the sampled problems, keyed by k as text.
     """
 
@@ -70,6 +74,7 @@ class SplitMetrics(Schema):
     truncated: float = 0.0
     missing_structure: int = 0
     missing_accuracy: int = 0
+    undecided: dict[str, int] = Field(default_factory=dict)
     pass_at: dict[str, Interval] = Field(default_factory=dict)
 
 
@@ -97,12 +102,16 @@ class PairedDifference(Schema):
 
 
 class EvalReport(Schema):
-    """Everything that the evaluate stage measured (``eval_report.json``)."""
+    """Everything that the evaluate stage measured (``eval_report.json``).
+
+    ``structure_fault`` is what went wrong last in the decomposer or the judge, where structure scores are missing for it.
+    """
 
     checkpoints: tuple[CheckpointMetrics, ...]
     paired: tuple[PairedDifference, ...]
     confidence: float = 0.95
     resamples: int = 2000
+    structure_fault: str = ""
     schema_version: int = SCHEMA_VERSION
 
     def find(self, checkpoint: str, split: str) -> CheckpointMetrics | None:

@@ -60,7 +60,7 @@ class PipelineReport(Schema):
     ``qualification`` is ``None`` where the run has none.
 
     ``extra`` holds what is useful but not promised: ``status`` and ``headline`` of the run, ``paired_ood``,
-    and ``rejected`` traces by reason.
+    ``rejected`` traces by reason, and ``undecided`` answers by split, checkpoint and reason.
     """
 
     name: str

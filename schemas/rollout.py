@@ -54,6 +54,7 @@ class RewardRecord(Schema):
         reward: The combination in [0, 1].
         advantage: As used in the loss; 0 for a masked row.
         missing: Names of missing components.
+        undecided: Why nobody can say whether its answer is right; empty where that is known, or it states none.
     """
 
     step: int
@@ -69,6 +70,7 @@ class RewardRecord(Schema):
     reward: float | None = None
     advantage: float | None = None
     missing: tuple[str, ...] = ()
+    undecided: str = ""
 
     @property
     def structure(self) -> float | None:

@@ -91,7 +91,7 @@ class _Maker:
                 self.identity,
                 self.build,
                 run=self.run.folder.name,
-                force=name in self.run.manifest.owed,
+                force=name in self.run.manifest.pending_rebuild,
                 finished=finished,
                 notice=self.display.message,
             )

@@ -73,15 +73,15 @@ class Run:
     def record(self, entry: StageEntry) -> None:
         """Adds a stage's entry, or replaces the one that is there.
 
-        A stage that ended is no longer owed, also one that is finished and lets nothing pass (it has a digest).
+        A stage that ended no longer waits to be made again, also one that is finished and lets nothing pass (it has a digest).
         """
         entries = {item.name: item for item in self.manifest.stages} | {entry.name: entry}
         order = {spec.name: place for place, spec in enumerate(stages_of(self.config))}
         stages = tuple(sorted(entries.values(), key=lambda item: order.get(item.name, len(order))))
-        owed = self.manifest.owed
+        pending_rebuild = self.manifest.pending_rebuild
         if entry.status != "failed" or entry.sha256:
-            owed = tuple(name for name in owed if name != entry.name)
-        self.update(stages=stages, owed=owed, wall_seconds=self.elapsed())
+            pending_rebuild = tuple(name for name in pending_rebuild if name != entry.name)
+        self.update(stages=stages, pending_rebuild=pending_rebuild, wall_seconds=self.elapsed())
 
     def elapsed(self) -> float:
         """Seconds since the run started."""
@@ -164,11 +164,11 @@ def _begin(config: RunConfig, folder: Path, from_stage: str | None, whole: bool)
     """Writes the first manifest and the resolved configuration."""
     before = _earlier(folder)
     digest = config_digest(config)
-    owed: tuple[str, ...] = ()
+    pending_rebuild: tuple[str, ...] = ()
     if from_stage is not None:
-        owed = downstream(from_stage, config)
+        pending_rebuild = downstream(from_stage, config)
         if before is not None and _continues(before, digest, from_stage):
-            owed = before.owed
+            pending_rebuild = before.pending_rebuild
     keep = not whole and before is not None and before.config_digest == digest
     manifest = RunManifest(
         name=config.name,
@@ -178,7 +178,7 @@ def _begin(config: RunConfig, folder: Path, from_stage: str | None, whole: bool)
         stages=before.stages if keep and before is not None else (),
         started_at=datetime.now(UTC).isoformat(),
         from_stage=from_stage,
-        owed=owed,
+        pending_rebuild=pending_rebuild,
     )
     remember(config)
     write_json_atomic(folder / RUN_FILE, manifest)
@@ -207,9 +207,9 @@ def _earlier(folder: Path) -> RunManifest | None:
 
 
 def _continues(before: RunManifest, digest: str, from_stage: str) -> bool:
-    """Whether an interrupted run asked for the same again, and part of it is still owed."""
+    """Whether an interrupted run asked for the same again, and part of it is still to be made."""
     same = before.config_digest == digest and before.from_stage == from_stage
-    return same and before.status != "done" and bool(before.owed)
+    return same and before.status != "done" and bool(before.pending_rebuild)
 
 
 def make_folder(folder: Path) -> None:

@@ -70,7 +70,7 @@ def show_qualification(folder: Path) -> None:
 
 
 def _measured(folder: Path) -> StageEntry | None:
-    """The entry of a finished measurement, whatever its gate said."""
+    """The entry of a finished measurement, whatever its check said."""
     if not (folder / RUN_FILE).exists():
         return None
     entries = read_run(folder).stages

@@ -15,6 +15,7 @@ from rlkd.rewards.components import Rollout
 from rlkd.rewards.components.outcome import outcome_reward
 from rlkd.rewards.measure import make_components, measure, read_rollout
 from rlkd.rewards.scoring import step_verdict
+from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_scorer
 from rlkd.structure.interfaces import PathItem
 from rlkd.structure.scorer import ScoreItem
@@ -59,6 +60,11 @@ class StudentExaminer:
         """Lets go of the student and ends the event loop."""
         self._sampler = self._book = None
         self._runner.close()
+
+    @property
+    def last_fault(self) -> str:
+        """What went wrong last in the decomposer or the judge; empty where nothing is known."""
+        return last_fault(self.scorer)
 
     def open(self, checkpoint: CheckpointName) -> None:
         """Loads a checkpoint, in place of the one before.
@@ -116,6 +122,7 @@ class StudentExaminer:
                 correct=None if values["outcome"] is None else values["outcome"] >= 1.0,
                 format=values["format"],
                 structure=values["structure"],
+                undecided=rollout.notes.get("outcome", ""),
             )
             for rollout, values in zip(rollouts, measure(rollouts, self.components), strict=True)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
@@ -67,6 +68,7 @@ def split_metrics(
     def interval(values: list[float]) -> Interval:
         return bootstrap_interval(values, resamples=how.resamples, confidence=how.confidence, seed=how.seed)
 
+    undecided = count_undecided(outputs)
     correct = [float(row.correct) for row in outputs if row.correct is not None]
     structure = [row.structure for row in outputs if row.structure is not None]
     passes = {
@@ -81,8 +83,17 @@ def split_metrics(
         truncated=sum(row.finish_reason == "length" for row in outputs) / len(outputs),
         missing_structure=len(outputs) - len(structure),
         missing_accuracy=len(outputs) - len(correct),
+        undecided=undecided,
         pass_at={str(k): interval(values) for k, values in sorted(passes.items()) if values},
     )
+
+
+def count_undecided(outputs: Iterable[ProblemOutput]) -> dict[str, int]:
+    """Counts the answers of which nobody can say whether they are right, by reason, the most frequent one first."""
+    counts = Counter(
+        row.undecided or "no reason given" for row in outputs if row.undecided or row.correct is None
+    )
+    return dict(counts.most_common())
 
 
 def checkpoint_metrics(
@@ -193,6 +204,7 @@ def headline(report: EvalReport) -> dict[str, float]:
 def _figures(metrics: SplitMetrics) -> dict[str, float]:
     figures = {
         "accuracy": metrics.accuracy.mean,
+        "undecided": sum(metrics.undecided.values()) / (metrics.accuracy.n + metrics.missing_accuracy),
         "format": metrics.format.mean,
         "tokens": metrics.tokens.mean,
     }

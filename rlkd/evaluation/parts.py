@@ -25,12 +25,14 @@ class Grade:
         correct: Whether that is the reference answer; ``None`` where the verifier failed.
         format: Format score in [0, 1].
         structure: Structure score in [0, 1]; ``None`` where it is missing.
+        undecided: Why nobody can say whether the answer is right; empty where that is known.
     """
 
     answer: str | None
     correct: bool | None
     format: float
     structure: float | None
+    undecided: str = ""
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,7 @@ def _run_chunk(
             completion=completion.text,
             answer=grade.answer,
             correct=grade.correct,
+            undecided=grade.undecided,
             structure=grade.structure,
             format=grade.format,
             tokens=completion.tokens,

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 from rlkd.errors import ConfigError, DataError, MissingScoreError
-from rlkd.evaluation.metrics import CHECKPOINTS, SPLITS, Resampling, build_report, headline
+from rlkd.evaluation.metrics import (
+    CHECKPOINTS,
+    SPLITS,
+    Resampling,
+    build_report,
+    count_undecided,
+    headline,
+)
 from rlkd.evaluation.parts import Examiner, Part, gather_parts, run_part, shares
 from rlkd.evaluation.samples import pick_samples
 from rlkd.io import read_rows, write_json_atomic, write_rows
 from rlkd.pipeline.context import StageContext
+from rlkd.structure.backends.cached import last_fault
 from schemas.artifact import StageResult
 from schemas.config.evaluation import EvaluateConfig
 from schemas.evaluation import CheckpointName, EvalSplit, ProblemOutput
@@ -69,6 +77,16 @@ def _evaluate(
         return StageResult()
     how = Resampling(settings.resamples, settings.confidence, ctx.config.seed)
     report = build_report(outputs, [k for k in settings.pass_at if k <= settings.samples], how)
+    undecided = count_undecided(outputs)
+    if undecided:
+        ctx.events.message(f"nobody can say whether these answers are right: {_reasons(undecided)}")
+    missing = sum(row.structure is None for row in outputs)
+    if missing and (fault := last_fault(examiner)):
+        report = report.model_copy(update={"structure_fault": fault})
+        ctx.events.message(
+            f"{missing} of {len(outputs)} structure scores are missing (last fault: {fault}); "
+            "see to structures.decomposer and structures.judge"
+        )
     samples = pick_samples(problems, outputs, checkpoints, examiner, ctx.config.seed)
     write_rows(ctx.folder / "outputs.jsonl", outputs)
     write_rows(ctx.folder / "samples.jsonl", samples)
@@ -78,8 +96,10 @@ def _evaluate(
         summary={
             "checkpoints": list(checkpoints),
             "problems": {split: len(rows) for split, rows in problems.items()},
-            "missing_structure": sum(row.structure is None for row in outputs),
+            "missing_structure": missing,
+            "structure_fault": report.structure_fault,
             "missing_accuracy": sum(row.correct is None for row in outputs),
+            "undecided": undecided,
         },
         metrics=headline(report),
     )
@@ -146,9 +166,14 @@ def _check_missing(rows: Sequence[ProblemOutput], checkpoint: str, split: str) -
     missing = sum(row.correct is None for row in rows)
     if missing > MAX_MISSING_SHARE * len(rows):
         raise MissingScoreError(
-            f"evaluate: the verifier gave no verdict on {missing} of {len(rows)} answers of {checkpoint} on {split}; "
+            f"evaluate: there is no verdict on {missing} of {len(rows)} answers of {checkpoint} on {split} "
+            f"({_reasons(count_undecided(rows))}); "
             "check the verifier (math-verify, reasoning-gym) and run the stage again"
         )
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} x {reason}" for reason, count in counts.items())
 
 
 def _sampled(problems: Sequence[Problem], settings: EvaluateConfig, seed: int) -> frozenset[str]:

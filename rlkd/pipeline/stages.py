@@ -178,7 +178,7 @@ STAGES: tuple[StageSpec, ...] = (
             Reads("warm_start", ("model/**",)),
         ),
         job=True,
-        check="rlkd.qualification.verdict:gate",
+        check="rlkd.qualification.verdict:check_thresholds",
         tracked=("qualification.json",),
     ),
     StageSpec(

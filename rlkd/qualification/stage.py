@@ -21,7 +21,7 @@ from schemas.qualification import Qualification
 
 
 def qualify(ctx: StageContext) -> StageResult:
-    """Measures the structure reward on labelled pairs; whether that is enough is :func:`.verdict.gate`'s to say.
+    """Measures the structure reward on labelled pairs; whether that is enough is :func:`.verdict.check_thresholds`'s to say.
 
     Writes ``qualification.json`` (all figures), ``scores.jsonl`` (a row for each pair) and ``changes.jsonl`` (a row
     for each changed path, with its text).

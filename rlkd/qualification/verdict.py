@@ -218,7 +218,7 @@ def read_figures(folder: Path) -> Qualification:
     return Qualification.model_validate_json((folder / FIGURES).read_text(encoding="utf-8"))
 
 
-def gate(config: PipelineConfig, folder: Path) -> str:
+def check_thresholds(config: PipelineConfig, folder: Path) -> str:
     """Asks a finished stage whether RL may start.
 
     Thresholds are no part of what was measured, so a run with others asks the same folder again.

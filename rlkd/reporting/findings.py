@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from rlkd.reporting.labels import CHECKPOINT_LABELS, percent, points, signed
 from schemas.evaluation import CheckpointMetrics, EvalReport, PairedDifference
 from schemas.report import Sentence
@@ -97,15 +99,33 @@ def _near_zero(report: EvalReport) -> list[Sentence]:
     return [Sentence(text=text, tone="bad")]
 
 
+def _undecided(report: EvalReport) -> list[Sentence]:
+    """Of how many answers nobody can say whether they are right, by reason, and what they count as."""
+    counts: Counter[str] = Counter()
+    for found in report.checkpoints:
+        counts.update(found.overall.undecided)
+    if not counts:
+        return []
+    missing = sum(m.overall.missing_accuracy for m in report.checkpoints)
+    total = missing + sum(m.overall.accuracy.n for m in report.checkpoints)
+    why = ", ".join(f"{count} x {reason}" for reason, count in counts.most_common())
+    wrong = counts.total() - missing
+    parts = [f"{wrong} of them count as wrong"] if wrong else []
+    parts += [f"{missing} have no verdict and are left out of accuracy"] if missing else []
+    text = f"Whether {counts.total()} of {total} answers are right is undecided ({why}); {', '.join(parts)}."
+    return [Sentence(text=text)]
+
+
 def _caveats(report: EvalReport) -> list[Sentence]:
-    caveats = []
+    caveats = _undecided(report)
     missing = sum(m.overall.missing_structure for m in report.checkpoints)
     if missing:
-        total = sum(m.overall.accuracy.n for m in report.checkpoints)
+        total = sum(m.overall.accuracy.n + m.overall.missing_accuracy for m in report.checkpoints)
+        fault = f"; last fault: {report.structure_fault}" if report.structure_fault else ""
         caveats.append(
             Sentence(
                 text=f"{missing} of {total} completions have no structure score (no teacher path, or none that could "
-                "be read); they are left out of it, not counted as 0."
+                f"be read{fault}); they are left out of it, not counted as 0."
             )
         )
     if report.checkpoints:

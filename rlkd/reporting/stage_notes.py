@@ -54,7 +54,7 @@ def training_notes(inputs: Mapping[str, Path]) -> tuple[str, ...]:
             note += f", {rl['completions']:,} completions"
         if rl.get("kept_step", rl.get("steps")) != rl.get("steps"):
             note += f"; the checkpoint of step {rl['kept_step']}, the best on validation, goes on"
-        notes.append(note + "." + _left_out(rl, "problem"))
+        notes.append(note + "." + _left_out(rl, "problem") + _undecided(rl))
     return tuple(notes)
 
 
@@ -67,6 +67,15 @@ def _left_out(facts: Mapping[str, Any], what: str) -> str:
     }
     parts = [f"{_count(facts[key], what)} ({words})" for key, words in reasons.items() if facts.get(key)]
     return f" Left out: {', '.join(parts)}." if parts else ""
+
+
+def _undecided(facts: Mapping[str, Any]) -> str:
+    """The answers of training completions of which nobody can say whether they are right, as a sentence."""
+    counts = facts.get("undecided") or {}
+    if not counts:
+        return ""
+    why = ", ".join(f"{count:,} x {reason}" for reason, count in counts.items())
+    return f" Undecided answers, counted as {facts.get('undecided_counts_as', 'missing')}: {why}."
 
 
 def _facts(inputs: Mapping[str, Path], stage: str) -> dict[str, Any]:

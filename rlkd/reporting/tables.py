@@ -210,8 +210,18 @@ def pipeline_report(content: ReportContent, run: RunManifest) -> PipelineReport:
             "peak_gpu_mb": {entry.name: entry.peak_gpu_mb for entry in run.stages if entry.peak_gpu_mb},
             "paired_ood": [_paired_row(pair).model_dump() for pair in paired if pair.split == "ood"],
             "rejected": dict(content.rejected),
+            "undecided": _undecided(content.evaluation),
         },
     )
+
+
+def _undecided(report: EvalReport | None) -> dict[str, dict[str, dict[str, int]]]:
+    """Undecided answers by split, checkpoint and reason; a checkpoint without any is left out."""
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for part in report.checkpoints if report else ():
+        if part.overall.undecided:
+            found.setdefault(part.split, {})[part.checkpoint] = dict(part.overall.undecided)
+    return found
 
 
 @dataclass(frozen=True)

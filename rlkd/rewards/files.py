@@ -105,7 +105,8 @@ def score_file(
     Args:
         source: The input; ``teacher`` is a path or a list of paths.
         target: The output: rows ``{id, structure, prefix, outcome, reward, teacher_steps, student_steps, steps, missing,
-            error}``; replaced atomically. ``outcome`` and ``reward`` are null without ``answer``. ``error`` says what a
+            error}`` and a column for each of ``rewards.components``; replaced atomically. ``outcome``, these and ``reward``
+            are null without ``answer``. ``error`` says what a
             model's fault left out; ``teacher_steps`` is then the longest teacher path's, null where none could be read.
         structures: Decomposer, judge and alignment; by default rules and our alignment.
         rewards: How structure and outcome are combined; by default half and half.
@@ -286,7 +287,7 @@ async def _score_rows(
     found = await _score_inputs(inputs, scorer)
     scored = zip(found, await _measured(inputs, found, components), strict=True)
     return [
-        _failed(row, p) if isinstance(p, str) else _scored(row, *next(scored), rewards)
+        _failed(row, p, rewards) if isinstance(p, str) else _scored(row, *next(scored), rewards)
         for row, p in zip(rows, parsed, strict=True)
     ]
 
@@ -295,10 +296,10 @@ async def _measured(
     inputs: Sequence[_Input], found: Sequence[_Found], components: Components
 ) -> list[dict[str, float | None] | None]:
     """The components of each student's path; ``None`` where the row has no reference answer."""
+    given = [(row, made.score) for row, made in zip(inputs, found, strict=True) if row.answer is not None]
     rollouts = [
-        Rollout(row.problem, row.answer, row.student, read_any(row.student), structure=made.score)
-        for row, made in zip(inputs, found, strict=True)
-        if row.answer is not None
+        Rollout(r.problem, r.answer, r.student, read_any(r.student), structure=score, teachers=r.teachers)
+        for r, score in given
     ]
     rows = measure(rollouts, components)
     await wait_for_values(rows)
@@ -362,10 +363,10 @@ def _answer(row: dict[str, Any]) -> str | None:
     return answer if answer is not None and answer.strip() else None
 
 
-def _failed(row: _Row, error: str) -> dict[str, Any]:
+def _failed(row: _Row, error: str, rewards: RewardsConfig) -> dict[str, Any]:
     return {
-        "id": _row_id(row), "structure": None, "prefix": None, "outcome": None, "reward": None, "teacher_steps": None,
-        "student_steps": None, "steps": None, "missing": [], "error": error,
+        "id": _row_id(row), "structure": None, "prefix": None, "outcome": None, **dict.fromkeys(rewards.components),
+        "reward": None, "teacher_steps": None, "student_steps": None, "steps": None, "missing": [], "error": error,
     }  # fmt: skip
 
 
@@ -386,6 +387,7 @@ def _scored(
         "structure": None if score is None else score.structure,
         "prefix": None if score is None else score.prefix,
         "outcome": None if values is None else values["outcome"],
+        **{name: None if values is None else values[name] for name in rewards.components},
         "reward": None if values is None else combine(values, rewards, 0).reward,
         "teacher_steps": made.teacher_steps if score is None else score.teacher_steps,
         "student_steps": None if steps is None else len(steps),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,17 @@ def read_ledger(folder: Path) -> list[RewardRecord]:
     return [row for part in parts for row in _read_part(part)]
 
 
+def undecided_answers(folder: Path) -> dict[str, int]:
+    """Counts a ledger's completions whose answer is undecided, by reason, the most frequent one first."""
+    import pyarrow.parquet as pq
+
+    counts: Counter[str] = Counter()
+    for part in sorted(folder.glob(_PATTERN)):
+        if "undecided" in pq.read_schema(part).names:
+            counts.update(pq.read_table(part, columns=["undecided"])["undecided"].to_pylist())
+    return {reason: count for reason, count in counts.most_common() if reason}
+
+
 def check_new_ledger(folder: Path) -> None:
     """Refuses a folder that a new ledger would damage, or could not be written to.
 
@@ -111,6 +123,7 @@ def _schema(components: Sequence[str]) -> pa.Schema:
         "reward": number,
         "advantage": number,
         "missing": pa.list_(text),
+        "undecided": text,
     }
     return pa.schema(list(kinds.items()))
 

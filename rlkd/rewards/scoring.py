@@ -12,7 +12,7 @@ from typing import Protocol
 
 from rlkd.answers.conventions import ParsedOutput, read_output
 from rlkd.rewards.combine import combine
-from rlkd.rewards.components import STANDARD, RewardComponent
+from rlkd.rewards.components import STANDARD, RewardComponent, Rollout
 from rlkd.rewards.measure import make_components, measure, read_rollout, wait_for_values
 from rlkd.structure.scorer import ScoreItem
 from schemas.alignment import StepMatch, StructureScore
@@ -88,10 +88,8 @@ class RewardModel:
         if len(self.components) > len(STANDARD):
             await wait_for_values(rows)
         return [
-            self._record(completion, structure, values, step, first_group + i // group_size)
-            for i, (completion, structure, values) in enumerate(
-                zip(completions, structures, rows, strict=True)
-            )
+            self._record(completion, rollout, values, step, first_group + i // group_size)
+            for i, (completion, rollout, values) in enumerate(zip(completions, rollouts, rows, strict=True))
         ]
 
     async def _structures(
@@ -109,11 +107,12 @@ class RewardModel:
     def _record(
         self,
         completion: Completion,
-        structure: StructureScore | None,
+        rollout: Rollout,
         values: dict[str, float | None],
         step: int,
         group: int,
     ) -> RewardRecord:
+        structure = rollout.structure
         made = combine(values, self.rewards, step)
         return RewardRecord(
             step=step,
@@ -128,6 +127,7 @@ class RewardModel:
             alpha=made.alpha,
             reward=made.reward,
             missing=made.missing,
+            undecided=rollout.notes.get("outcome", ""),
         )
 
 

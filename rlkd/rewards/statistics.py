@@ -43,7 +43,7 @@ def step_statistics(records: Sequence[RewardRecord]) -> dict[str, float]:
 
     Returns:
         ``reward``, ``reward_std``, each component (``structure``, ``structure_std``, ...), ``tokens``,
-        ``tokens_sampled``, ``steps_found``, ``truncated``, ``missing``, ``groups``, ``groups_without_difference`` (a share),
+        ``tokens_sampled``, ``steps_found``, ``truncated``, ``missing``, ``undecided`` (a share), ``groups``, ``groups_without_difference`` (a share),
         ``structure_right`` and ``structure_wrong`` (structure where the outcome is right or wrong), ``alpha``.
     """
     if not records:
@@ -62,6 +62,7 @@ def step_statistics(records: Sequence[RewardRecord]) -> dict[str, float]:
         "steps_found": sum(r.steps_found for r in records) / len(records),
         "truncated": sum(r.finish_reason == "length" for r in records) / len(records),
         "missing": missing_share(records),
+        "undecided": sum(bool(r.undecided) for r in records) / len(records),
         "groups": float(len(groups)),
         "groups_without_difference": sum(map(without_difference, groups)) / len(groups),
         "alpha": records[0].alpha,

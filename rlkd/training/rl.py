@@ -14,7 +14,7 @@ from rlkd.data.drawn import Pair, drawn_pairs
 from rlkd.errors import ConfigError, DataError
 from rlkd.io import iter_rows
 from rlkd.pipeline.context import StageContext
-from rlkd.rewards.ledger import Ledger
+from rlkd.rewards.ledger import Ledger, undecided_answers
 from rlkd.rewards.scoring import RewardModel
 from rlkd.student.load import Student, is_fresh, load_student, publish_checkpoint
 from rlkd.student.prompts import PromptBook
@@ -92,6 +92,8 @@ def distil(ctx: StageContext) -> StageResult:
             * ctx.config.rl.prompts_per_step
             * ctx.config.rl.group_size
             // batches.updates_per_sample,
+            "undecided": undecided_answers(ctx.folder / "ledger"),
+            "undecided_counts_as": ctx.config.rewards.undecided,
         },
         metrics=_last_figures(session, trainer.reward.model.components),
     )
@@ -386,10 +388,7 @@ def _last_figures(session: Session, components: Iterable[str]) -> dict[str, floa
     names = (
         "reward",
         *components,
-        "tokens",
-        "truncated",
-        "groups_without_difference",
-        "missing",
+        *("tokens", "truncated", "groups_without_difference", "missing", "undecided"),
     )
     figures = {}
     for name in names:

@@ -81,7 +81,14 @@ _TAKEN = frozenset(
         "reward",
         "advantage",
         "missing",
+        "undecided",
         "components",
+        "id",
+        "prefix",
+        "teacher_steps",
+        "student_steps",
+        "steps",
+        "error",
         "tokens_sampled",
         "truncated",
         "groups",
@@ -173,7 +180,7 @@ class RewardsConfig(Schema):
                 )
             if name in _TAKEN or name.removesuffix("_std") in {*_TAKEN, *(set(value) - {name})}:
                 raise ValueError(
-                    f"{name!r} is taken by a column of the ledger or a training figure; choose another name"
+                    f"{name!r} is taken by a column of the ledger or of `rlkd score`, or by a training figure; choose another name"
                 )
         return value
 

@@ -51,6 +51,25 @@ def test_split_metrics_leaves_missing_structure_out_and_counts_it() -> None:
     assert (found.tokens.mean, found.format.mean, found.truncated) == (20, 0.75, 0.25)
 
 
+def test_undecided_answers_are_counted_by_reason_whatever_they_count_as() -> None:
+    rows = [
+        output("a"),
+        output("b", correct=False, undecided="units that are not known"),
+        output("c", correct=None, undecided="the verifier failed"),
+        output("d", correct=False, undecided="units that are not known"),
+        output("e", correct=None),  # of an earlier release, which kept no reason
+    ]
+    found = split_metrics(rows, how=QUICK)
+    assert list(found.undecided.items()) == [
+        ("units that are not known", 2),
+        ("the verifier failed", 1),
+        ("no reason given", 1),
+    ]
+    assert (found.missing_accuracy, found.accuracy.n) == (2, 3)
+    values = headline(build_report(rows, (), QUICK))
+    assert values["test_undecided_rlkd"] == values["test_undecided_final"] == 0.8  # 4 of 5
+
+
 def test_split_metrics_without_any_structure() -> None:
     found = split_metrics([output("a", structure=None)], how=QUICK)
     assert found.structure is None

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rlkd.errors import ConfigError, DataError
+from rlkd.errors import ConfigError, DataError, MissingScoreError
 from rlkd.evaluation.parts import Grade, PathComparison
 from rlkd.evaluation.stage import evaluate
 from rlkd.io import read_rows, write_rows
@@ -97,13 +98,15 @@ def context(tmp_path: Path) -> Callable[..., StageContext]:
 class Recorder:
     def __init__(self) -> None:
         self.done: list[tuple[int, int]] = []
+        self.said: list[str] = []
 
     def progress(self, done: int, total: int, what: str = "") -> None:
         self.done.append((done, total))
 
     def metrics(self, step: int, values: Any) -> None: ...
 
-    def message(self, text: str) -> None: ...
+    def message(self, text: str) -> None:
+        self.said.append(text)
 
 
 def test_evaluates_every_checkpoint_on_every_split(context: Callable[..., StageContext]) -> None:
@@ -127,6 +130,47 @@ def test_evaluates_every_checkpoint_on_every_split(context: Callable[..., StageC
     assert found.overall.pass_at["1"].n == 4
     assert found.overall.pass_at["1"].mean == 0.5
     assert ctx.events.done[-1] == (36, 36)  # type: ignore[attr-defined]
+
+
+class FaultyExaminer(FakeExaminer):
+    """An examiner whose judge was away, and whose verifier could not tell about some problems."""
+
+    last_fault = "HTTP 401: the key that JUDGE_KEY holds is refused"
+
+    def __init__(self, undecided: dict[str, str]) -> None:
+        super().__init__()
+        self.undecided = undecided
+
+    def grade(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[Grade]:
+        return [
+            replace(grade, correct=None, undecided=self.undecided[problem.id])
+            if problem.id in self.undecided
+            else grade
+            for problem, grade in zip(problems, super().grade(problems, completions), strict=True)
+        ]
+
+
+def test_what_is_undecided_and_what_failed_is_said(context: Callable[..., StageContext]) -> None:
+    ctx = context(test=20, ood=0, checkpoints=["base"])
+    result = evaluate(ctx, FaultyExaminer({"test-5": "time", "test-7": "no common value"}))
+    assert result.summary["undecided"] == {"time": 1, "no common value": 1}
+    assert (result.summary["missing_accuracy"], result.summary["missing_structure"]) == (2, 1)
+    assert result.metrics["test_undecided_base"] == 0.1  # 2 of 20
+    said = "\n".join(ctx.events.said)  # type: ignore[attr-defined]
+    assert "nobody can say whether these answers are right: 1 x time, 1 x no common value" in said
+    assert "1 of 20 structure scores are missing (last fault: HTTP 401: the key that JUDGE_KEY" in said
+    report = EvalReport.model_validate_json((ctx.folder / "eval_report.json").read_text())
+    assert report.structure_fault.startswith("HTTP 401")
+
+
+def test_too_many_undecided_answers_end_the_stage_with_their_reasons(
+    context: Callable[..., StageContext],
+) -> None:
+    examiner = FaultyExaminer({f"test-{i}": "the verifier failed" for i in range(3)})
+    with pytest.raises(
+        MissingScoreError, match=r"3 of 20 answers of base on test \(3 x the verifier failed\)"
+    ):
+        evaluate(context(test=20, ood=0, checkpoints=["base"]), examiner)
 
 
 def test_all_checkpoints_share_problems_and_seeds(context: Callable[..., StageContext]) -> None:

@@ -15,7 +15,7 @@ from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.events import NullSink
 from rlkd.qualification.stage import qualify
 from rlkd.qualification.student import label
-from rlkd.qualification.verdict import gate, read_figures
+from rlkd.qualification.verdict import check_thresholds, read_figures
 from schemas.config.pipeline import PipelineConfig
 from schemas.problem import Problem
 from schemas.qualification import ChangedPath, PairScore
@@ -60,7 +60,7 @@ def test_the_built_in_world_passes_with_its_own_decomposer(finished: dict[str, P
     assert sum(row.hidden is None for row in scores) == found.hidden_left_out
     assert len({row.path for row in changes}) > 40
     assert found.source == "paths that the built-in world makes for 60 validation problems"
-    assert "passes its qualification" in gate(config, tmp_path)
+    assert "passes its qualification" in check_thresholds(config, tmp_path)
     assert found.hidden.structure is not None
     assert result.metrics["qualify/auroc_hidden"] == found.hidden.structure.value
     assert result.metrics["qualify/step_scrambled"] == 1.0

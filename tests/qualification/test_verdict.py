@@ -12,7 +12,7 @@ from rlkd.config.load import parse_config
 from rlkd.errors import StageError
 from rlkd.io import write_json_atomic
 from rlkd.qualification.variants import EXPECTED
-from rlkd.qualification.verdict import FIGURES, RULES, bound, gate, judge, misses, summary
+from rlkd.qualification.verdict import FIGURES, RULES, bound, check_thresholds, judge, misses, summary
 from schemas.config.qualify import QualifyConfig, Thresholds
 from schemas.qualification import Auroc, Qualification, Separation, YesBias
 
@@ -110,17 +110,18 @@ def test_the_gate_names_every_missed_threshold(figures: Figures, tmp_path: Path)
     write_json_atomic(tmp_path / FIGURES, found.model_copy(update=both))
     config = parse_config({"name": "t", "data": {"type": "world"}})
     with pytest.raises(StageError) as caught:
-        gate(config, tmp_path)
+        check_thresholds(config, tmp_path)
     text = str(caught.value)
     assert "misses 2 of 15 thresholds" in text
     assert "score falls is 0.500, not at least 0.9 (qualify.thresholds.scrambled)" in text
     assert "scores that are missing is 0.900, not at most 0.05 (qualify.thresholds.missing)" in text
     assert "RL was not started" in text
     warn = parse_config({"name": "t", "data": {"type": "world"}, "qualify": {"action": "warn"}})
-    assert gate(warn, tmp_path).endswith("going on, as qualify.action is warn")
+    assert check_thresholds(warn, tmp_path).endswith("going on, as qualify.action is warn")
     write_json_atomic(tmp_path / FIGURES, found)
     assert (
-        gate(config, tmp_path) == "the structure reward passes its qualification: 15 of 15 thresholds are met"
+        check_thresholds(config, tmp_path)
+        == "the structure reward passes its qualification: 15 of 15 thresholds are met"
     )
 
 

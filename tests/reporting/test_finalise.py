@@ -213,6 +213,27 @@ def test_every_text_of_a_model_is_escaped(
     assert "<script" not in outside
 
 
+def test_undecided_answers_are_in_every_form_of_the_report(
+    tmp_path: Path, stages: dict[str, Path], run_folder: Path, run_of: Run, config_of: Config
+) -> None:
+    from rlkd.evaluation.metrics import Resampling, build_report
+
+    rows = read_rows(stages["evaluate"] / "outputs.jsonl", ProblemOutput)
+    first = next(i for i, row in enumerate(rows) if (row.checkpoint, row.split) == ("rlkd", "ood"))
+    rows[first] = rows[first].model_copy(update={"correct": False, "undecided": "no common value"})
+    write_json_atomic(
+        stages["evaluate"] / "eval_report.json", build_report(rows, how=Resampling(resamples=100))
+    )
+    folder = tmp_path / "counted"
+    folder.mkdir()
+    write_report(StageContext(config_of(), stages, folder, NullSink()))
+    found = finalise_report(run_folder, run_of(config_of()), folder)
+    assert found.extra["undecided"] == {"ood": {"rlkd": {"no common value": 1}}}
+    said = f"Whether 1 of {len(rows)} answers are right is undecided (1 x no common value); 1 of them count as wrong."
+    assert said in (run_folder / "report.md").read_text()
+    assert said in "".join(page_of(run_folder / "report.html").text)
+
+
 def test_absent_parts_leave_no_holes(
     tmp_path: Path, stages: dict[str, Path], run_folder: Path, run_of: Run, config_of: Config
 ) -> None:

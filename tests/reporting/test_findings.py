@@ -104,3 +104,24 @@ def test_completions_that_were_cut_off_are_counted_in_the_first_sentence() -> No
         in describe_findings(report_of(cut))[0].text
     )
     assert "cut off" not in describe_findings(report_of(rows))[0].text
+
+
+def test_undecided_answers_are_counted_by_reason_and_by_what_they_count_as() -> None:
+    rows = rows_of({"rlkd": [True] * 6 + [False] * 2 + [None] * 2})
+    reasons = {6: "units that are not known", 7: "time", 8: "the verifier failed", 9: "the verifier failed"}
+    rows = [row.model_copy(update={"undecided": reasons.get(i, "")}) for i, row in enumerate(rows)]
+    assert (
+        "Whether 4 of 10 answers are right is undecided (2 x the verifier failed, 1 x units that are not known, 1 x time); "
+        "2 of them count as wrong, 2 have no verdict and are left out of accuracy."
+    ) in [s.text for s in describe_findings(report_of(rows))]
+    assert not any("undecided" in s.text for s in describe_findings(report_of(rows[:6])))
+
+
+def test_the_judges_last_fault_is_named_with_the_scores_that_are_missing(students: Students) -> None:
+    report = report_of(students({"rlkd": 0.9}, 50, 0)).model_copy(
+        update={"structure_fault": "HTTP 401 from the judge"}
+    )
+    assert any(
+        "or none that could be read; last fault: HTTP 401 from the judge)" in s.text
+        for s in describe_findings(report)
+    )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from rlkd.reporting.stage_notes import data_notes, training_notes
@@ -12,6 +13,19 @@ def test_training_in_words(stages: dict[str, Path]) -> None:
         "traces. Left out: 1 trace (the prompt is too long), 2 traces (the completion is too long)."
     )
     assert rl == "RL: 100 steps on 64 problems, 12,800 completions."
+
+
+def test_undecided_training_answers_are_told_by_reason(stages: dict[str, Path]) -> None:
+    path = stages["rl"] / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["result"]["summary"] |= {
+        "undecided": {"time": 1200, "no common value": 3},
+        "undecided_counts_as": "wrong",
+    }
+    path.write_text(json.dumps(manifest))
+    assert training_notes(stages)[1].endswith(
+        " 12,800 completions. Undecided answers, counted as wrong: 1,200 x time, 3 x no common value."
+    )
 
 
 def test_skipped_stages_say_nothing(stages: dict[str, Path]) -> None:

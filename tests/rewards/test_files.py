@@ -17,6 +17,7 @@ from rlkd.rewards.functions import make_reward_function
 from rlkd.structure.decomposers.rules import RulesDecomposer
 from rlkd.structure.interfaces import PairVerdict, PathItem, StepPair
 from rlkd.structure.scorer import StructureScorer
+from schemas.config.rewards import RewardsConfig
 from schemas.config.structure import StructuresConfig
 from schemas.structure import Structure
 
@@ -143,7 +144,7 @@ def test_a_verifier_that_fails_leaves_the_outcome_missing(
     def broken(*_: Any) -> bool:
         raise VerifierError("gone")
 
-    monkeypatch.setattr("rlkd.rewards.components.outcome.answers_equal", broken)
+    monkeypatch.setattr("rlkd.rewards.components.outcome.judge_answer", broken)
     source = write(tmp_path / "in.jsonl", [{"id": 1, "teacher": TEACHER, "student": STUDENT, "answer": "14"}])
     assert score_file(source, tmp_path / "out.jsonl").faulty == 0
     [row] = rows(tmp_path / "out.jsonl")
@@ -321,6 +322,11 @@ def test_many_rows_cross_batches(tmp_path: Path) -> None:
     ]
 
 
+def _own_components(path: Path) -> tuple[StructuresConfig, RewardsConfig]:
+    path.write_text("rewards: {components: {similarity: 0.2}}")
+    return load_score_config(path)
+
+
 def test_score_configuration(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("name: x\nstructures:\n  alignment: {type: prefix}\nrewards: {alpha: 0.25}\n")
@@ -329,6 +335,14 @@ def test_score_configuration(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", [{"id": 1, "teacher": TEACHER, "student": TEACHER, "answer": "3"}])
     assert score_file(source, tmp_path / "out.jsonl", structures, rewards).faulty == 0
     assert rows(tmp_path / "out.jsonl")[0]["reward"] == 0.25
+    _, own = _own_components(path)
+    assert score_file(source, tmp_path / "out.jsonl", structures, own).faulty == 0
+    (row,) = rows(tmp_path / "out.jsonl")
+    assert list(row)[:6] == ["id", "structure", "prefix", "outcome", "similarity", "reward"]
+    assert row["similarity"] == 1.0  # the teacher's own words
+    write(source, [{"id": 1, "teacher": TEACHER, "student": TEACHER}, {"id": 2}])
+    assert score_file(source, tmp_path / "out.jsonl", structures, own).faulty == 1
+    assert [row["similarity"] for row in rows(tmp_path / "out.jsonl")] == [None, None]  # no answer; malformed
     path.write_text("structures: {alignment: {type: best}}\nrewards: {alpha: 2}\n")
     with pytest.raises(ConfigError, match=r"2 fault.*\n.*alignment.*\n.*rewards\.alpha"):
         load_score_config(path)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rlkd.answers.conventions import OutputFormat
+from rlkd.answers.equal import Verdict
 from rlkd.completion.simulated import Reply, SimulatedServer
 from rlkd.errors import ConfigError, DataError, MissingScoreError
 from rlkd.rewards.functions import compute_score, make_reward_function
@@ -224,8 +225,8 @@ def test_an_outcome_that_carries_no_weight_may_be_unknown(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     path = tmp_path / "reward.yaml"
-    path.write_text("rewards: {alpha: 1.0}\n")
-    monkeypatch.setattr("rlkd.rewards.components.outcome.answers_equal", lambda *_: None)
+    path.write_text("rewards: {alpha: 1.0, undecided: missing}\n")
+    monkeypatch.setattr("rlkd.rewards.components.outcome.judge_answer", lambda *_: Verdict(None, "time"))
     score = compute_score("gsm8k", GOOD, "29", {"teacher": TEACHER, "problem": PROBLEM}, config=str(path))
     assert math.isnan(score["outcome"])
     assert score["score"] == score["structure"] > 0.9

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rlkd.errors import DataError
-from rlkd.rewards.ledger import Ledger, read_ledger
+from rlkd.rewards.ledger import Ledger, read_ledger, undecided_answers
 from schemas.rollout import RewardRecord, StepVerdict
 
 
@@ -83,3 +83,22 @@ def test_unreadable_or_absent_parts_are_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "part-0000000-0000000.parquet").write_bytes(b"not parquet")
     with pytest.raises(DataError, match="not a readable ledger part"):
         read_ledger(tmp_path)
+
+
+def test_undecided_answers_are_counted_by_reason_over_all_parts(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for step, reason in enumerate(["time", "", "no common value", "time"]):
+        ledger.add([record(step, undecided=reason)])
+        ledger.flush()
+    assert list(undecided_answers(tmp_path).items()) == [("time", 2), ("no common value", 1)]
+    assert [row.undecided for row in read_ledger(tmp_path)] == ["time", "", "no common value", "time"]
+
+
+def test_a_ledger_of_an_earlier_release_names_no_undecided_answers(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    rows = write(tmp_path, 0)
+    (part,) = tmp_path.iterdir()
+    pq.write_table(pq.read_table(part).drop_columns(["undecided"]), part)
+    assert undecided_answers(tmp_path) == {}
+    assert read_ledger(tmp_path) == rows

@@ -82,3 +82,17 @@ def test_structure_without_weight_is_observed_only_where_asked() -> None:
     assert not unseen.items
     later = RewardsConfig(alpha=0.0, observe_structure=False, alpha_schedule=WeightSchedule(end=1, over=2))
     assert score(unseen, later, RIGHT, step=1)[0].structure == 0.5
+
+
+@pytest.mark.parametrize(("counts_as", "outcome"), [("wrong", 0.0), ("missing", None)])
+def test_why_an_answer_is_undecided_is_kept_with_its_completion(
+    counts_as: str, outcome: float | None
+) -> None:
+    problem = Problem(id="p", question="How many?", answer="5 shelves")
+    rewards = RewardsConfig.model_validate({"undecided": counts_as})
+    model = RewardModel(rewards, StudentConfig(), Scorer(0.5), {"p": problem}, {"p": [Structure()]})
+    texts = ("The answer is 5 crates.", "The answer is 6 shelves.", "I give up.")
+    rows = [Completion(problem_id="p", text=text, tokens=9, finish_reason="stop") for text in texts]
+    records = asyncio.run(model.score(rows, 0, 0, 3))
+    assert [record.undecided for record in records] == ["units that are not known", "", ""]
+    assert [record.outcome for record in records] == [outcome, 0.0, 0.0]

@@ -63,23 +63,40 @@ def test_what_went_wrong_first_is_what_is_told(tmp_path: Path, monkeypatch: pyte
 def test_stages_that_are_owed_are_remembered_until_they_are_made(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with open_run(CONFIG, folder, "rl") as run:  # it never says that it is done
-        assert run.manifest.owed == ("rl", "evaluate", "report")
+        assert run.manifest.pending_rebuild == ("rl", "evaluate", "report")
         run.record(_done("rl"))
         run.record(StageEntry(name="evaluate", status="failed"))
     with open_run(CONFIG, folder, "rl") as run:
-        assert run.manifest.owed == ("evaluate", "report")
+        assert run.manifest.pending_rebuild == ("evaluate", "report")
         run.update(status="done")
     with open_run(CONFIG, folder, "rl") as run:
-        assert run.manifest.owed == ("rl", "evaluate", "report")  # that one was done: this asks anew
+        assert run.manifest.pending_rebuild == (
+            "rl",
+            "evaluate",
+            "report",
+        )  # that one was done: this asks anew
+
+
+def test_a_run_of_an_earlier_release_goes_on_with_what_it_still_has_to_make(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with open_run(CONFIG, folder, "rl") as run:
+        run.record(_done("rl"))
+    path = folder / "run.json"
+    earlier = json.loads(path.read_text())
+    earlier["owed"] = earlier.pop("pending_rebuild")  # as the field was called then
+    path.write_text(json.dumps(earlier))
+    with open_run(CONFIG, folder, "rl") as run:
+        assert run.manifest.pending_rebuild == ("evaluate", "report")
+    assert "owed" not in json.loads(path.read_text())
 
 
 def test_a_stage_that_is_finished_and_lets_nothing_pass_is_not_owed_again(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with open_run(CONFIG, folder, "qualify") as run:
-        assert run.manifest.owed == ("qualify", "report")
+        assert run.manifest.pending_rebuild == ("qualify", "report")
         run.record(StageEntry(name="qualify", status="failed", sha256="0" * 64, error="misses a threshold"))
     with open_run(CONFIG, folder, "qualify") as run:
-        assert run.manifest.owed == ("report",)
+        assert run.manifest.pending_rebuild == ("report",)
 
 
 def test_a_run_of_some_stages_keeps_what_is_known_of_the_others(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, runtime_checkable
 
 from rlkd.answers.conventions import OutputFormat, ParsedOutput
@@ -46,6 +46,7 @@ class Rollout:
         problem: The problem with its source's verifier, where there is one.
         structure: The structure score in full, step by step; ``None`` where it is missing or not looked at.
         teachers: The teacher's paths for the problem, as text; empty where they are not known.
+        notes: What a component says about its value, by the component's name: why an outcome is undecided.
     """
 
     question: str
@@ -59,6 +60,7 @@ class Rollout:
     problem: Problem | None = None
     structure: StructureScore | None = None
     teachers: tuple[str, ...] = ()
+    notes: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 @runtime_checkable

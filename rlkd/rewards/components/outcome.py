@@ -13,6 +13,9 @@ from rlkd.rewards.components import Rollout, component
 
 log = logging.getLogger("rlkd.rewards")
 _COUNTS_AS = {"wrong": 0.0, "missing": None, "right": 1.0}
+VERIFIER_FAILED = "the verifier failed"
+"""Why an answer is undecided where the verifier ended in an error."""
+
 _undecided: Counter[str] = Counter()
 
 
@@ -30,6 +33,7 @@ def outcome_reward(
     Returns:
         1.0 for a right answer; 0.0 for a wrong one or none; a reasoning-gym verifier's own score
         in [0, 1]; ``None`` (missing) where there is no reference, or the verifier failed or did not finish.
+        Why an answer is undecided is noted in ``rollout.notes["outcome"]``.
     """
     answer, problem = rollout.parsed.answer, rollout.problem
     if rollout.reference is None:
@@ -40,13 +44,18 @@ def outcome_reward(
         if problem is None:
             verdict = judge_answer(rollout.reference, answer, timeout_s)
         elif GYM_KEY in problem.metadata:
-            return gym_score(problem, answer, timeout_s)
+            score = gym_score(problem, answer, timeout_s)
+            if score is None:
+                rollout.notes["outcome"] = "time"
+            return score
         else:
             verdict = judge_problem(problem, answer, timeout_s)
     except VerifierError:
+        rollout.notes["outcome"] = VERIFIER_FAILED
         return None
     if verdict.right is not None:
         return float(verdict.right)
+    rollout.notes["outcome"] = verdict.undecided
     _count(verdict.undecided, rollout.reference, answer, undecided)
     return _COUNTS_AS[undecided]
 

@@ -84,6 +84,9 @@ def test_a_verifier_that_fails_is_missing(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(verify.WORKER, "ask", fails)
     assert reward_of("The answer is 10.", "10", "answer_line", gym_problem()) is None
     assert reward_of(f"The answer is {HARD[1]}.", HARD[0], "answer_line") is None
+    text = f"The answer is {HARD[1]}."
+    failed = Rollout("", HARD[0], text, read_output(text, "answer_line"))
+    assert (outcome_reward(failed), failed.notes) == (None, {"outcome": "the verifier failed"})
 
 
 def test_a_verifier_that_runs_out_of_time_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,6 +113,7 @@ def test_an_undecided_answer_counts_as_the_configuration_says(
     rollout = Rollout("", "5 shelves", text, read_output(text, "answer_line"), "answer_line")
     with caplog.at_level("WARNING", logger="rlkd.rewards"):
         assert components["outcome"](rollout) == value
+    assert rollout.notes == {"outcome": "units that are not known"}
     assert f"units that are not known, counted as {counts_as}" in caplog.text
     assert (
         components["outcome"](
