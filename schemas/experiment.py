@@ -130,6 +130,7 @@ class ExperimentReport(Schema):
     cells: tuple[CellResult, ...] = ()
     ranking: tuple[MethodRow, ...] = ()
     comparisons: tuple[ComparisonRow, ...] = ()
+    summaries: tuple[str, ...] = ()
     equal_sampled: tuple[EqualBudgetRow, ...] = ()
     equal_flops: tuple[EqualBudgetRow, ...] = ()
     schema_version: int = SCHEMA_VERSION

@@ -56,6 +56,8 @@ def _show_result(folder: Path) -> None:
         for row in report.ranking
     ]
     print_table("", ["method", "setting", f"{report.metric} on {report.split}"], rows)
+    for text in report.summaries:
+        print(f"  {text}")
     for comparison in report.comparisons:
         print(f"  {comparison.sentence}")
     print(f"report: {folder / 'experiment.html'}")

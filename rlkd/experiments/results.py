@@ -12,7 +12,7 @@ from rlkd.evaluation.stats import bootstrap_interval
 from rlkd.experiments.budgets import read_costs
 from rlkd.experiments.plan import Cell
 from rlkd.experiments.statistics import Estimate, Values, estimate
-from rlkd.experiments.verdicts import Compared, judge_family
+from rlkd.experiments.verdicts import Compared, judge_family, summaries
 from rlkd.io import read_rows
 from rlkd.reporting.compare import ComparedRun, load_run
 from schemas.artifact import RunManifest
@@ -54,6 +54,7 @@ def read_experiment(
     read = [_read_cell(cell, folder / cell.name, (errors or {}).get(cell.name, "")) for cell in cells]
     compare = experiment.compare or _TABLE
     over_seeds = compare.over == "seeds" and len(experiment.seeds) > 1
+    comparisons = _comparisons(read, compare, over_seeds)
     return ExperimentReport(
         name=experiment.name,
         description=experiment.description,
@@ -64,7 +65,8 @@ def read_experiment(
         over="seeds" if over_seeds else "problems",
         cells=tuple(item.result for item in read),
         ranking=_ranking(read, compare, over_seeds),
-        comparisons=_comparisons(read, compare, over_seeds),
+        comparisons=comparisons,
+        summaries=summaries(comparisons),
         equal_sampled=_equal_budget(read, lambda point: float(point.sampled)),
         equal_flops=_equal_budget(read, lambda point: point.flops),
     )

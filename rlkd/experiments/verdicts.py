@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 from rlkd.experiments.statistics import Estimate, holm, is_equivalent
 from rlkd.reporting.labels import points, signed
@@ -122,6 +123,22 @@ def verdict(
         return "better" if mean > 0 else "worse"
     return (
         "equivalent" if is_equivalent(within, compare.margin, pairs, compare.level) else "no difference shown"
+    )
+
+
+def summaries(rows: Sequence[ComparisonRow]) -> tuple[str, ...]:
+    """Says for each pair of methods in which settings of the grid it came out how; nothing for a pair with one setting."""
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for row in rows:
+        found.setdefault((row.a, row.b), {}).setdefault(row.verdict, []).append(row.setting)
+    return tuple(
+        f"{a} against {b}: "
+        + "; ".join(
+            f"{word} with {', '.join(words[word])}" for word in get_args(VerdictWord) if word in words
+        )
+        + "."
+        for (a, b), words in found.items()
+        if sum(map(len, words.values())) > 1
     )
 
 

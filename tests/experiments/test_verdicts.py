@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from rlkd.experiments.statistics import Estimate
-from rlkd.experiments.verdicts import Compared, judge_family, verdict
+from rlkd.experiments.verdicts import Compared, judge_family, summaries, verdict
 from schemas.config.experiment import CompareConfig
+from schemas.experiment import ComparisonRow
 
 COMPARE = CompareConfig(metric="accuracy", family=[("new", "old")], margin=0.02, level=0.05)
 
@@ -68,3 +69,12 @@ def test_equivalence_names_its_margin() -> None:
     assert row.verdict == "equivalent"
     assert "new and old are equivalent" in row.sentence
     assert "within the margin of 2.0 points" in row.sentence
+
+
+def test_one_sentence_says_in_which_settings_a_method_pays() -> None:
+    rows = [
+        ComparisonRow(a="new", b="old", setting=setting, verdict=word, sentence="")
+        for setting, word in (("sparse", "better"), ("dense", "worse"), ("mid", "better"))
+    ]
+    alone = ComparisonRow(a="new", b="older", setting="", verdict="better", sentence="")
+    assert summaries([*rows, alone]) == ("new against old: better with sparse, mid; worse with dense.",)
