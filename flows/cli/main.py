@@ -79,9 +79,22 @@ def run(
             "--from", metavar="STAGE", help="Make this stage and all that follow again, even if finished."
         ),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what the teacher would be asked for: requests, tokens, money. Nothing is sent.",
+        ),
+    ] = False,
 ) -> None:
     """Distil a student end to end. Finished stages are reused; the same command goes on after a failure."""
     from flows.cli.run import run_pipeline
+
+    if dry_run:
+        from flows.cli.teacher_plan import plan_text
+
+        print(plan_text(config, overrides or []))
+        return
 
     run_pipeline(config, overrides or [], output, from_stage)
 

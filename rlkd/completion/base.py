@@ -49,6 +49,7 @@ class CompletionRequest:
         stop: Texts that end the completion (not part of it).
         json_schema: Schema of the JSON that is wanted; used where the backend can constrain its output.
         logprobs: Whether the log-probabilities of the first token's alternatives are wanted.
+        seed: Seed of the sampling, for servers that take one; ``None`` sends none.
         allow_truncated: Whether a completion that hit ``max_tokens`` counts (only where the first token is
             all that is read); otherwise it is an error.
     """
@@ -61,6 +62,7 @@ class CompletionRequest:
     json_schema: Mapping[str, Any] | None = None
     logprobs: bool = False
     allow_truncated: bool = False
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         if bool(self.messages) == (self.prompt is not None):
@@ -78,6 +80,7 @@ class CompletionResult:
         completion_tokens: Tokens written; 0 where the backend does not say.
         first_token_logprobs: Natural-log probabilities of the most likely first tokens (at least 20 where the
             backend gives as many), in no order; ``None`` where it gives none. Tokens may repeat.
+        reasoning: The model's thoughts where the server keeps them apart from the text; else empty.
     """
 
     text: str
@@ -85,6 +88,7 @@ class CompletionResult:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     first_token_logprobs: tuple[tuple[str, float], ...] | None = None
+    reasoning: str = ""
 
 
 @dataclass(slots=True)
@@ -116,11 +120,12 @@ class Usage:
 
 
 class CompletionFault(EndpointError):
-    """A request that gave no usable text, with the kind of fault."""
+    """A request that gave no usable text, with the kind of fault, and the HTTP status where that was the fault."""
 
-    def __init__(self, kind: FaultKind, message: str) -> None:
+    def __init__(self, kind: FaultKind, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.kind: FaultKind = kind
+        self.status = status
 
 
 def fault_kind(error: EndpointError) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import math
 import os
@@ -21,14 +20,14 @@ import httpx
 import tenacity
 
 from rlkd.completion.base import CompletionFault, CompletionRequest, CompletionResult, Usage, log
+from rlkd.completion.pace import Pace, expected_tokens
+from rlkd.completion.reply import error_text, parse_reply
 from rlkd.errors import UserError
 from rlkd.io import sha256_json
 from schemas.config.endpoint import OpenAIEndpoint
 
 TOP_LOGPROBS = 20
 """Alternatives asked for; OpenAI's own limit, and vLLM's default one."""
-MAX_QUOTE = 200
-"""Characters of a server's error message that are repeated in ours."""
 MAX_BODY = 8 * 1024 * 1024
 """Bytes of an answer that are read; a longer one is malformed."""
 _RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
@@ -93,6 +92,7 @@ class OpenAICompleter:
         self.name = f"{config.model}+{sha256_json(place)[:8]}"
         self.usage = Usage()
         self._session: _Session | None = None
+        self._pace = Pace(config.requests_per_minute, config.tokens_per_minute)
 
     def __repr__(self) -> str:
         return f"OpenAICompleter({self.config.base_url}, {self.config.model})"
@@ -182,6 +182,7 @@ class OpenAICompleter:
     ) -> CompletionResult:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         where = f"{self.config.model} at {self.config.base_url}"
+        await self._pace.wait(expected_tokens(request))
         async with self._here().connection() as client:
             try:
                 # One bound over the whole exchange: a server that drips a byte now and then never trips a read time-out.
@@ -198,9 +199,11 @@ class OpenAICompleter:
                 )
                 raise _Retry(fault) from None
         if status != 200:
-            raise _status_fault(where, status, reply_headers, _hide(_error_text(raw), key))
+            raise _status_fault(where, status, reply_headers, _hide(error_text(raw), key))
         try:
-            return parse_reply(raw, request)
+            result = parse_reply(raw, request)
+            self._pace.correct(expected_tokens(request), result.prompt_tokens + result.completion_tokens)
+            return result
         except CompletionFault as error:
             raise CompletionFault(error.kind, f"{where}: {_hide(str(error), key)}") from None
 
@@ -247,7 +250,9 @@ def _body(request: CompletionRequest, config: OpenAIEndpoint) -> dict[str, Any]:
         else:
             schema = {"name": "answer", "strict": True, "schema": dict(request.json_schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    return body | config.extra_body
+    if request.seed is not None:
+        body["seed"] = request.seed
+    return {name: value for name, value in (body | config.extra_body).items() if value is not None}
 
 
 def _status_fault(where: str, status: int, headers: Mapping[str, str], said: str) -> Exception:
@@ -264,7 +269,7 @@ def _status_fault(where: str, status: int, headers: Mapping[str, str], said: str
         403: "; check the key in the variable that api_key_env names",
         404: "; check base_url and model",
     }.get(status, "")
-    return CompletionFault("rejected", message + mend)
+    return CompletionFault("rejected", message + mend, status)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -274,21 +279,6 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         return None
     return seconds if 0 <= seconds < math.inf else None
-
-
-def _error_text(raw: bytes) -> str:
-    """A server's own words about an error, on one line and bounded."""
-    text = raw[: 16 * MAX_QUOTE].decode("utf-8", "replace")
-    try:
-        value = json.loads(raw) if len(raw) < 1_000_000 else None
-    except (ValueError, RecursionError):
-        value = None
-    if isinstance(value, dict):
-        inner = value.get("error", value)
-        said = inner.get("message") if isinstance(inner, dict) else inner
-        if isinstance(said, str):
-            text = said
-    return " ".join(text.split())[:MAX_QUOTE]
 
 
 def _hide(text: str, key: str | None) -> str:
@@ -308,102 +298,3 @@ def _is_part_of(word: str, key: str) -> bool:
     if star:
         return len(head) >= 2 and key.startswith(head) and key.endswith(tail)
     return len(word) >= 6 and word in key
-
-
-def parse_reply(raw: bytes, request: CompletionRequest) -> CompletionResult:
-    """Reads a server's answer.
-
-    Args:
-        raw: The body of a reply with status 200.
-        request: What was asked.
-
-    Raises:
-        CompletionFault: The body is not what the interface promises (malformed), the text was cut off
-            (truncated), or the model or a filter declined (refused).
-    """
-    try:
-        reply = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise CompletionFault("malformed", f"the answer is not JSON: {_error_text(raw)!r}") from None
-    choices = reply.get("choices") if isinstance(reply, dict) else None
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise CompletionFault("malformed", f"the answer holds no choice: {_error_text(raw)!r}")
-    choice = choices[0]
-    text, refusal = _text(choice, chat=bool(request.messages))
-    reason = choice.get("finish_reason")
-    if refusal or reason == "content_filter":
-        raise CompletionFault("refused", f"the model declined: {(refusal or 'content filter')[:MAX_QUOTE]!r}")
-    if text is None:
-        raise CompletionFault("malformed", "the answer holds no text")
-    if reason == "length":
-        if not request.allow_truncated:
-            raise CompletionFault(
-                "truncated", f"cut off at {request.max_tokens} tokens; raise max_tokens or shorten the prompt"
-            )
-    elif reason not in ("stop", None, "eos", "eos_token", "stop_sequence"):
-        raise CompletionFault("malformed", f"the model ended with {str(reason)[:40]!r}")
-    elif not text.strip():
-        raise CompletionFault("malformed", "the text is empty")
-    usage = reply.get("usage")
-    counts = usage if isinstance(usage, dict) else {}
-    return CompletionResult(
-        text=text,
-        finish_reason="length" if reason == "length" else "stop",
-        prompt_tokens=_count(counts.get("prompt_tokens")),
-        completion_tokens=_count(counts.get("completion_tokens")),
-        first_token_logprobs=_logprobs(choice.get("logprobs")) if request.logprobs else None,
-    )
-
-
-def _text(choice: Mapping[str, Any], chat: bool) -> tuple[str | None, str | None]:
-    """Text and refusal of a choice; both ``None`` where it has neither."""
-    if not chat:
-        text = choice.get("text")
-        return (text if isinstance(text, str) else None), None
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        return None, None
-    content, refusal = message.get("content"), message.get("refusal")
-    if isinstance(content, list):  # some servers answer in parts
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
-        content = "".join(parts) if parts and all(isinstance(part, str) for part in parts) else None  # type: ignore[arg-type]
-    return (content if isinstance(content, str) else None), (
-        refusal if isinstance(refusal, str) and refusal else None
-    )
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
-
-
-def _logprobs(value: Any) -> tuple[tuple[str, float], ...] | None:
-    """The first token's alternatives, from the chat or the completions form; ``None`` where the server gives none.
-
-    Raises:
-        CompletionFault: There are some, and they make no sense.
-    """
-    if not isinstance(value, dict):
-        return None
-    pairs: list[tuple[Any, Any]] = []
-    content = value.get("content")
-    if isinstance(content, list) and content and isinstance(content[0], dict):
-        first = content[0]
-        tops = first.get("top_logprobs")
-        pairs = (
-            [(top.get("token"), top.get("logprob")) for top in tops if isinstance(top, dict)]
-            if isinstance(tops, list)
-            else []
-        )
-        if first.get("token") not in [token for token, _ in pairs]:
-            pairs.append((first.get("token"), first.get("logprob")))
-    else:
-        tops = value.get("top_logprobs")
-        if isinstance(tops, list) and tops and isinstance(tops[0], dict):
-            pairs = list(tops[0].items())
-    if not pairs:
-        return None
-    for token, logprob in pairs:
-        number = isinstance(logprob, int | float) and not isinstance(logprob, bool)
-        if not isinstance(token, str) or not number or math.isnan(logprob) or logprob > 1e-3:
-            raise CompletionFault("malformed", "the log-probabilities make no sense")
-    return tuple((token, min(float(logprob), 0.0)) for token, logprob in pairs)

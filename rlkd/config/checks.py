@@ -15,6 +15,7 @@ from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import FilePairs, StudentPairs, WorldPairs
 from schemas.config.rewards import ComponentConfig, RewardsConfig, ever_weighs
 from schemas.config.student import FreshModel
+from schemas.config.traces import SampledTeacher
 
 
 def cross_check(config: Schema, values: Mapping[str, Any], faulty: Collection[str] = ()) -> list[Fault]:
@@ -84,6 +85,27 @@ def _source(config: PipelineConfig) -> Iterator[Fault]:
         yield Fault(
             ("data", "columns", "traces"),
             "is empty, but traces.teacher.type is 'column'; name the columns with teacher paths",
+        )
+
+
+def _samples(config: PipelineConfig) -> Iterator[Fault]:
+    teacher, wanted = config.traces.teacher, config.traces.per_problem
+    if not isinstance(teacher, SampledTeacher):
+        return
+    if teacher.attempts is not None and teacher.attempts < wanted:
+        yield Fault(
+            ("traces", "teacher", "attempts"),
+            f"is {teacher.attempts}, below traces.per_problem = {wanted}; raise it",
+        )
+    if teacher.temperature == 0 and max(wanted, teacher.attempts or 0) > 1:
+        yield Fault(
+            ("traces", "teacher", "temperature"),
+            "is 0, so that several samples of a problem would be the same; raise it, or set traces.per_problem and attempts to 1",
+        )
+    if teacher.budget.money is not None and not (teacher.price.prompt or teacher.price.completion):
+        yield Fault(
+            ("traces", "teacher", "price"),
+            "is not set, so that traces.teacher.budget.money would never be spent; set price.prompt and price.completion",
         )
 
 
@@ -168,6 +190,7 @@ def _qualification(config: PipelineConfig) -> Iterator[Fault]:
 
 _CHECKS: tuple[tuple[Callable[[PipelineConfig], Iterator[Fault]], tuple[str, ...]], ...] = (
     (_source, ("data", "traces")),
+    (_samples, ("traces",)),
     (_warm_start, ("traces", "warm_start")),
     (_structure_reward, ("traces", "rl", "rewards")),
     (_decomposer, ("data", "structures")),

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from schemas.base import Schema
 from schemas.config.data import WorldData
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import PairsConfig, StudentPairs, WorldPairs
 from schemas.config.rewards import ever_weighs
 from schemas.config.run import RunConfig
+from schemas.config.traces import SampledTeacher
+
+Config = TypeVar("Config", bound=Schema)
+
+
+def with_derived(config: Config) -> Config:
+    """States what one section takes from another, so that the stage that reads it has it in its own identity.
+
+    A language model that teaches is asked for the student's output form where it is asked for no other.
+    """
+    if not isinstance(config, PipelineConfig):
+        return config
+    teacher = config.traces.teacher
+    if not isinstance(teacher, SampledTeacher) or teacher.output is not None:
+        return config
+    asked = teacher.model_copy(update={"output": config.student.output})
+    return config.model_copy(update={"traces": config.traces.model_copy(update={"teacher": asked})})
 
 
 def is_enabled(config: RunConfig, name: str) -> bool:

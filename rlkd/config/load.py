@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from rlkd.config.checks import check_objects, cross_check
+from rlkd.config.derived import with_derived
 from rlkd.config.faults import Fault, faults_of, suggest
 from rlkd.config.strict_yaml import dump_yaml, parse_setting, parse_yaml
 from rlkd.errors import ConfigError, DataError
@@ -243,7 +244,7 @@ def _validate(
         return known
     config: Config | None = None
     try:
-        config = model.model_validate(values)
+        config = with_derived(model.model_validate(values))
         faults = [*faults, *cross_check(config, values), *(check_objects(config) if objects else ())]
     except ValidationError as error:
         faults = [*faults, *faults_of(error, values, model)]

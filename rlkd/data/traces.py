@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from rlkd.answers.conventions import read_any
 from rlkd.answers.symbolic import VerifierError
 from rlkd.answers.verify import judge_problem
+from rlkd.data.rejection import sample_traces, yields
 from rlkd.data.teachers import Teacher, open_teacher
+from rlkd.data.teachers._sampled import LanguageModelTeacher
 from rlkd.errors import DataError
 from rlkd.io import append_row, read_rows, recover_rows, write_json_atomic, write_rows
 from rlkd.pipeline.context import StageContext
 from schemas.artifact import StageResult
 from schemas.base import Schema
-from schemas.config.traces import TracesConfig
+from schemas.config.traces import Price, SampledTeacher, TracesConfig
 from schemas.problem import Problem, Split
 from schemas.trace import TeacherTrace
 
@@ -55,6 +58,8 @@ def collect_traces(ctx: StageContext) -> StageResult:
     finished = {row.problem_id: row for row in recover_rows(partial, FinishedProblem)}
     if finished:
         ctx.events.message(f"continuing: the traces of {len(finished)} of {len(problems)} problems are there")
+    if isinstance(teacher, LanguageModelTeacher):
+        return _finish(ctx, chosen, finished, _sample(ctx, problems, teacher, partial, finished))
     every = max(1, len(problems) // 100)
     for i, problem in enumerate(problems):
         if problem.id not in finished:
@@ -64,6 +69,49 @@ def collect_traces(ctx: StageContext) -> StageResult:
         if (i + 1) % every == 0 or i + 1 == len(problems):
             ctx.events.progress(i + 1, len(problems), "traces")
     return _finish(ctx, chosen, finished)
+
+
+def _sample(
+    ctx: StageContext,
+    problems: Sequence[Problem],
+    teacher: LanguageModelTeacher,
+    partial: Path,
+    finished: dict[str, FinishedProblem],
+) -> list[dict[str, Any]]:
+    """Asks a language model for the traces that are not there; returns the table of what they cost and brought.
+
+    A problem with a request that failed is finished for this attempt only: the next one asks again.
+    """
+    config, seed, total = ctx.config.traces, ctx.config.seed, len(problems)
+    every = max(1, total // 100)
+    teacher.waiting = ctx.events.message
+
+    def done(problem: Problem, traces: list[TeacherTrace], answered: bool) -> None:
+        row = FinishedProblem(problem_id=problem.id, traces=tuple(traces))
+        if answered:
+            append_row(partial, row)
+        finished[problem.id] = row
+        if len(finished) % every == 0 or len(finished) == total:
+            ctx.events.progress(len(finished), total, "traces")
+
+    def verify(problem: Problem, path: str, name: str, trace_id: str) -> TeacherTrace:
+        return verify_trace(problem, path, name, trace_id, config.timeout_s)
+
+    def table() -> list[dict[str, Any]]:
+        there = [problem for problem in problems if problem.id in finished]
+        return yields(there, lambda problem: finished[problem.id].traces, teacher, seed)
+
+    try:
+        table()  # what an attempt that was killed has spent counts toward the budget
+        missing = [problem for problem in problems if problem.id not in finished]
+        asyncio.run(sample_traces(missing, teacher, config.per_problem, seed, verify, done))
+        return table()
+    finally:
+        price = config.teacher.price if isinstance(config.teacher, SampledTeacher) else Price()
+        ctx.events.message(
+            f"{teacher.name}: {teacher.spending.new.text(price)} bought now, {teacher.spending.spent.text(price)} in all"
+        )
+        teacher.close()
 
 
 def choose_problems(data: Path, config: TracesConfig, seed: int) -> dict[Split, list[Problem]]:
@@ -129,7 +177,10 @@ def verify_trace(
 
 
 def _finish(
-    ctx: StageContext, chosen: dict[Split, list[Problem]], finished: dict[str, FinishedProblem]
+    ctx: StageContext,
+    chosen: dict[Split, list[Problem]],
+    finished: dict[str, FinishedProblem],
+    costs: Sequence[dict[str, Any]] = (),
 ) -> StageResult:
     accepted: list[TeacherTrace] = []
     rejected: list[TeacherTrace] = []
@@ -145,17 +196,23 @@ def _finish(
     if teacher != "none" and not by_split["train"]:
         raise DataError(
             f"no teacher trace of {len(chosen['train'])} training problems was accepted ({_reasons(rejected)}); "
-            "check data.columns.traces, data.answer_pattern and that the paths end with their answer"
+            + (
+                "see the teacher's answers in work/traces.jsonl of this stage, traces.teacher.prompt and max_tokens"
+                if costs
+                else "check data.columns.traces, data.answer_pattern and that the paths end with their answer"
+            )
         )
     write_rows(ctx.folder / "accepted.jsonl", accepted)
     write_rows(ctx.folder / "rejected.jsonl", rejected)
-    summary = {
+    summary: dict[str, Any] = {
         "teacher": teacher,
         "accepted": len(accepted),
         "rejected": len(rejected),
         "reasons": reasons,
         "accepted_by_split": by_split,
     }
+    if costs:
+        summary["costs"] = list(costs)
     write_json_atomic(ctx.folder / "summary.json", summary)
     metrics = {"accepted": float(len(accepted)), "rejected": float(len(rejected))}
     return StageResult(rows=len(accepted), summary=summary, metrics=metrics)

@@ -23,6 +23,14 @@ def data_notes(inputs: Mapping[str, Path], summary: Mapping[str, Any]) -> tuple[
     traces, structures = _facts(inputs, "traces"), _facts(inputs, "structures")
     if "teacher" in traces:
         notes.append(f"Teacher: {traces['teacher']}.")
+    for row in traces.get("costs", ()):
+        rejected = sum(row["rejected"].values())
+        tokens = row["prompt_tokens"] + row["completion_tokens"]
+        money = f", {row['money']:,.4g} {row['currency']}" if row["money"] else ""
+        notes.append(
+            f"{row['teacher']} on {row['domain']}: {_count(row['requests'], 'answer')}, {_count(tokens, 'token')}{money}; "
+            f"{row['accepted']:,} accepted, {rejected:,} rejected."
+        )
     if "decomposer" in structures:
         note = f"Steps of the teacher's paths read by {structures['decomposer']}"
         if "steps_mean" in structures:

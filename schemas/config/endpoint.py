@@ -64,13 +64,22 @@ class OpenAIEndpoint(Schema):
         ge=0,
         description="Longest wait between two attempts; also caps what Retry-After may ask for.",
     )
+    requests_per_minute: Annotated[float | None, OPERATIONAL] = Field(
+        default=None, gt=0, description="Most attempts in a minute; null sends as fast as the server answers."
+    )
+    tokens_per_minute: Annotated[float | None, OPERATIONAL] = Field(
+        default=None,
+        gt=0,
+        description="Most tokens in a minute, prompts and completions together; null has no limit.",
+    )
     structured_output: Literal["json_schema", "json_object", "none"] = Field(
         default="json_schema",
         description="How the server is asked for JSON: by schema, as any object, or by the prompt only.",
     )
     extra_body: dict[str, JsonValue] = Field(
         default_factory=dict,
-        description="Fields added to every request, for example {chat_template_kwargs: {enable_thinking: false}}.",
+        description="Fields added to every request, for example {chat_template_kwargs: {enable_thinking: false}}; null takes one out, "
+        "for example {max_tokens: null, max_completion_tokens: 4096}.",
     )
 
     @field_validator("base_url")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from schemas.base import Schema
+from schemas.base import OPERATIONAL, Schema
+from schemas.config.endpoint import LocalEndpoint, OpenAIEndpoint
 from schemas.config.plugin import PythonObject
 
 
@@ -35,6 +36,91 @@ class NoTeacher(Schema):
     )
 
 
+class Price(Schema):
+    """What a million tokens cost."""
+
+    prompt: float = Field(default=0.0, ge=0, description="Price of a million prompt tokens.")
+    completion: float = Field(
+        default=0.0, ge=0, description="Price of a million completion tokens, reasoning included."
+    )
+    currency: str = Field(default="USD", min_length=1, description="Currency, for the tables.")
+
+
+class Budget(Schema):
+    """What a teacher may cost; null is no limit. Answers that are already there cost nothing more, but count."""
+
+    money: float | None = Field(default=None, gt=0, description="Most money, in the currency of the price.")
+    tokens: int | None = Field(
+        default=None, ge=1, description="Most tokens, prompts and completions together."
+    )
+    requests: int | None = Field(default=None, ge=1, description="Most requests; retries do not count.")
+
+
+class SampledTeacher(Schema):
+    """What every teacher that is a language model has in common."""
+
+    attempts: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most samples of a problem until traces.per_problem of them are verified; null takes traces.per_problem.",
+    )
+    temperature: float = Field(default=0.7, ge=0, description="0 is greedy: every sample would be the same.")
+    max_tokens: int = Field(
+        default=4096, ge=1, description="Most tokens that one sample may have, reasoning included."
+    )
+    output: Literal["answer_line", "gsm8k", "boxed", "think_boxed"] | None = Field(
+        default=None, description="How the teacher is asked to state its answer; null takes student.output."
+    )
+    prompt: str = Field(
+        default="",
+        description="Prompt with {question} in it; empty takes the one of the output form.",
+    )
+    system: str = Field(default="", description="System message; empty sends none.")
+    reasoning: Literal["auto", "join", "drop"] = Field(
+        default="auto",
+        description="What becomes of a teacher's thoughts (reasoning_content or <think>): joined before its solution as "
+        "<think>...</think>, or dropped; auto joins them for the output form think_boxed, and where the solution is the bare answer.",
+    )
+    price: Annotated[Price, OPERATIONAL] = Field(
+        default=Price(), description="What tokens cost, for the budget and the tables."
+    )
+    budget: Annotated[Budget, OPERATIONAL] = Field(
+        default=Budget(), description="Where the teacher stops; what was finished is kept."
+    )
+    answers: Annotated[str, OPERATIONAL] = Field(
+        default="",
+        description="Folder that keeps every answer for good, for all runs; empty takes $RLKD_CACHE/teachers, else runs/.cache/teachers.",
+    )
+
+    @model_validator(mode="after")
+    def _prompt_holds_the_question(self) -> Self:
+        if self.prompt and "{question}" not in self.prompt:
+            raise ValueError("prompt has no {question}, so the teacher would not see the problem; put it in")
+        return self
+
+
+class EndpointTeacher(SampledTeacher):
+    """A language model behind an OpenAI-compatible server."""
+
+    type: Literal["endpoint"] = Field(
+        default="endpoint", description="A language model behind an OpenAI-compatible server."
+    )
+    endpoint: OpenAIEndpoint = Field(description="The server and its model.")
+    send_seed: bool = Field(
+        default=True,
+        description="Send a seed with each sample, so that a server that heeds it repeats itself; false for those that refuse it.",
+    )
+
+
+class LocalTeacher(SampledTeacher):
+    """A language model in this process."""
+
+    type: Literal["local"] = Field(
+        default="local", description="A language model in this process (transformers)."
+    )
+    endpoint: LocalEndpoint = Field(description="The model.")
+
+
 class PythonTeacher(PythonObject):
     """Your own teacher (the interface is rlkd.data.teachers.Teacher)."""
 
@@ -43,7 +129,8 @@ class PythonTeacher(PythonObject):
 
 
 TeacherConfig = Annotated[
-    WorldTeacher | ColumnTeacher | NoTeacher | PythonTeacher, Field(discriminator="type")
+    WorldTeacher | ColumnTeacher | NoTeacher | EndpointTeacher | LocalTeacher | PythonTeacher,
+    Field(discriminator="type"),
 ]
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from rlkd.completion.base import CompletionFault, CompletionRequest, CompletionResult, Message
-from rlkd.completion.openai import OpenAICompleter, parse_reply
+from rlkd.completion.openai import OpenAICompleter
+from rlkd.completion.reply import parse_reply
 from rlkd.completion.simulated import Reply, SimulatedServer
 from rlkd.errors import EndpointError, UserError
 from schemas.config.endpoint import OpenAIEndpoint
