@@ -224,7 +224,9 @@ def test_a_budget_counts_what_is_under_way() -> None:
             spending.spent += Cost(1, 10, 20)
         await other
         alone = Spending(Budget(tokens=150), Price()).booked(Cost(1, 60, 100))
-        with pytest.raises(BudgetSpent, match="budget of 150 tokens"):  # nothing is under way that could be cheaper
+        with pytest.raises(
+            BudgetSpent, match="budget of 150 tokens"
+        ):  # nothing is under way that could be cheaper
             await alone.__aenter__()
 
     asyncio.run(two())
