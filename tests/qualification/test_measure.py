@@ -91,7 +91,8 @@ def test_a_judge_that_always_says_yes_is_caught(labelled: Pairs) -> None:
         "says yes to steps that are certainly different (the worst question) is 1.000" in line
         for line in misses(verdict)
     )
-    assert all(row.full is not None and row.full > 0.9 for row in made.scores if not row.right)
+    # Wrong ones are paid for whatever they say: only steps that are missing or too many still cost (0.41 of them).
+    assert all(row.full is not None and row.full > 0.4 for row in made.scores if not row.right)
     assert found.cost is not None
     assert found.cost.requests > 1000  # every completion needs some
     assert found.cost.prompt_tokens == pytest.approx(30 * found.cost.requests)

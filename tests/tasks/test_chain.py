@@ -95,7 +95,7 @@ def test_a_stage_in_the_table_and_a_function_are_a_stage_everywhere(toy: StageSp
     assert child.info.run_name == "toy of run"
     assert child.data.metrics["counted"] == rows
     assert [item.path for item in client.list_artifacts(child.info.run_id)] == ["summary.json"]
-    assert "seconds_toy" in client.get_run(parent).data.metrics
+    assert "usage/seconds_toy" in client.get_run(parent).data.metrics
 
 
 def test_an_added_stage_is_a_choice_and_has_its_place_in_the_chain(toy: StageSpec) -> None:

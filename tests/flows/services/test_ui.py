@@ -118,7 +118,7 @@ def _run_that_uses(runs: Path, environment: dict[str, str]) -> subprocess.Popen[
         "from flows.services.environment import use_local_services\n"
         "from flows.services.private_server import prefect_server\n"
         f"with prefect_server(use_local_services(Path({str(runs)!r}))) as server:\n"
-        "    print(server.process, flush=True)\n"
+        "    print(server.pid, flush=True)\n"
         "    sys.stdin.read()\n"
     )
     user = _python(code, environment)

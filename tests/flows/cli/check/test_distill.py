@@ -332,7 +332,7 @@ def test_the_schema_of_each_kind(capsys: pytest.CaptureFixture[str]) -> None:
     assert "annotations" in json.loads(capsys.readouterr().out)["properties"]
     show_schema("distill")
     assert "warm_start" in json.loads(capsys.readouterr().out)["properties"]
-    with pytest.raises(UserError, match="distill and gsrm"):
+    with pytest.raises(UserError, match="distill, gsrm and experiment"):
         show_schema("grsm")
 
 
