@@ -18,6 +18,8 @@ from tasks.runs import Run, RunRef
 from tasks.storage import read_manifest
 
 REPORTS = ("report.html", "report.md", "report.json")
+NOTHING_MADE = "nothing: every stage was reused"
+"""Tag of a run that found all that it asked for."""
 _COLUMNS = {
     name: name
     for name in (
@@ -162,15 +164,14 @@ def _log_report(ref: RunRef, run: Run, report: PipelineReport) -> None:
     costs |= {f"usage/peak_gpu_mb_{entry.name}": entry.peak_gpu_mb for entry in made if entry.peak_gpu_mb}
     costs["usage/wall_seconds"] = report.wall_seconds
     tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, costs)
-    names = ", ".join(entry.name for entry in made if entry.name != "report")
-    tracking.set_tags(
-        ref.tracking_uri, ref.mlflow_run_id, {"rlkd.made": names or "nothing: every stage was reused"}
-    )
+    names = ", ".join(entry.name for entry in made if entry.name != "report") or NOTHING_MADE
+    tracking.set_tags(ref.tracking_uri, ref.mlflow_run_id, {"rlkd.made": names})
     tracking.log_files(ref.tracking_uri, ref.mlflow_run_id, {run.folder / name: "" for name in REPORTS})
     found = report.extra.get("headline")
     if isinstance(found, list) and found:
         lines = [
             run.config.description,
+            *(["This run made nothing: every stage was reused.", ""] if names == NOTHING_MADE else []),
             *(f"- {sentence}" for sentence in found),
             "",
             f"Run folder: `{run.folder}`",

@@ -13,6 +13,7 @@ from rlkd.io import is_disk_full
 from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.jobs import Job, peak_rss_mb
 from rlkd.pipeline.stages import StageSpec, resolve, stage_spec
+from rlkd.training.checkpoints import CHECKPOINTS
 from schemas.artifact import INTERRUPTED, Made, StageEntry, StageManifest, StageResult
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.run import RunConfig
@@ -93,6 +94,7 @@ class _Maker:
                 run=self.run.folder.name,
                 force=name in self.run.manifest.pending_rebuild,
                 finished=finished,
+                keep=(CHECKPOINTS,) if self.run.config.keep.checkpoints else (),
                 notice=self.display.message,
             )
         except BaseException as error:

@@ -181,6 +181,7 @@ class Store:
         run: str = "",
         force: bool = False,
         finished: Sequence[str] = (),
+        keep: Sequence[str] = (),
         notice: Notice = lambda _: None,
     ) -> tuple[StageManifest, bool]:
         """Returns a finished stage, building it only where it is not finished yet.
@@ -191,6 +192,7 @@ class Store:
             run: Name of the run, for the manifest.
             force: Build again even where it is finished; the old folder stays until the new one is complete.
             finished: Stages of the run that are finished; named as kept where the disk is full.
+            keep: Folders in the private ``work/`` that stay, in the stage's own folder, when it is finished.
             notice: Told about waiting and about faults in finished folders.
 
         Returns:
@@ -205,7 +207,7 @@ class Store:
                 force = False  # an earlier forced attempt was complete but for its renaming
             found = self.find(identity, notice)
             if found is not None and not force:
-                _remove(final / WORK)
+                _end_work(final, keep)
                 _remove(final.with_name(final.name + REDO))
                 return found, True
             if found is None and (final / MANIFEST).exists():
@@ -220,6 +222,7 @@ class Store:
                     clock.save()
                 raise
             manifest = _seal(target, identity, built, clock, run)
+            _end_work(target, keep)
             if target != final:
                 _swap(target, final)
             return manifest, False
@@ -270,7 +273,7 @@ def _published(folder: Path) -> list[Path]:
 
 
 def _seal(folder: Path, identity: StageIdentity, built: Made, clock: Clock, run: str) -> StageManifest:
-    """Digests and syncs a stage's files, writes its manifest last, and removes its private work."""
+    """Digests and syncs a stage's files, and writes its manifest last."""
     files: dict[str, str] = {}
     for path in _published(folder):
         descriptor = os.open(path, os.O_RDONLY)
@@ -296,8 +299,19 @@ def _seal(folder: Path, identity: StageIdentity, built: Made, clock: Clock, run:
         run=run,
     )
     write_text_atomic(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
-    _remove(folder / WORK)
     return manifest
+
+
+def _end_work(folder: Path, keep: Sequence[str]) -> None:
+    """Removes a finished stage's private work but for what is kept, which moves into the stage's folder.
+
+    The manifest is there already and does not cover it: who removes it later harms nothing.
+    """
+    for name in keep:
+        if (folder / WORK / name).is_dir():
+            _remove(folder / name)
+            os.replace(folder / WORK / name, folder / name)
+    _remove(folder / WORK)
 
 
 def _swap(new: Path, final: Path) -> None:

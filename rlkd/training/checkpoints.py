@@ -16,11 +16,13 @@ from pathlib import Path
 from rlkd.io import write_json_atomic, write_text_atomic
 
 MARKER = "complete.json"
+CHECKPOINTS = "checkpoints"
+"""The folder of a stage's checkpoints."""
 
 
 def checkpoint_root(folder: Path) -> Path:
     """Where a stage keeps its checkpoints while it is unfinished."""
-    return folder / "work" / "checkpoints"
+    return folder / "work" / CHECKPOINTS
 
 
 def step_of(checkpoint: Path) -> int:

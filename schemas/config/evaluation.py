@@ -51,3 +51,13 @@ class TrackingConfig(Schema):
         description="Name under which the final student is registered; empty for none.",
     )
     system_metrics: bool = Field(default=True, description="Log CPU, memory and GPU use.")
+
+
+class KeepConfig(Schema):
+    """What stays on the disk beside the results; changes no result, and no stage's identity."""
+
+    checkpoints: bool = Field(
+        default=False,
+        description="Keep the trainer's checkpoints of finished stages, with optimizer state (`checkpoints/` in the stage's folder); "
+        "false removes them when a stage is finished. Those of an unfinished stage stay either way.",
+    )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from schemas.base import OPERATIONAL, Schema
-from schemas.config.evaluation import TrackingConfig
+from schemas.config.evaluation import KeepConfig, TrackingConfig
 from schemas.config.structure import GenerativeDecomposerConfig, RulesDecomposerConfig
 from schemas.config.student import CheckpointModel, LoraConfig, ModelConfig
 from schemas.config.training import FineTuneConfig, LaunchConfig
@@ -225,3 +225,8 @@ class GsrmConfig(Schema):
     )
     tracking: TrackingConfig = Field(default=TrackingConfig(), description="MLflow.")
     launch: LaunchConfig = Field(default=LaunchConfig(), description="How training processes start.")
+    keep: KeepConfig = Field(
+        default=KeepConfig(),
+        exclude_if=lambda value: value == KeepConfig(),  # unused, it is no part of a configuration's digest
+        description="What stays on the disk beside the results.",
+    )

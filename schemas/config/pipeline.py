@@ -6,7 +6,7 @@ from pydantic import Field
 
 from schemas.base import Schema
 from schemas.config.data import DataConfig
-from schemas.config.evaluation import EvaluateConfig, ReportConfig, TrackingConfig
+from schemas.config.evaluation import EvaluateConfig, KeepConfig, ReportConfig, TrackingConfig
 from schemas.config.qualify import QualifyConfig
 from schemas.config.rewards import RewardsConfig
 from schemas.config.structure import StructuresConfig
@@ -43,3 +43,8 @@ class PipelineConfig(Schema):
     report: ReportConfig = Field(default=ReportConfig(), description="Report.")
     tracking: TrackingConfig = Field(default=TrackingConfig(), description="MLflow.")
     launch: LaunchConfig = Field(default=LaunchConfig(), description="How training processes start.")
+    keep: KeepConfig = Field(
+        default=KeepConfig(),
+        exclude_if=lambda value: value == KeepConfig(),  # unused, it is no part of a configuration's digest
+        description="What stays on the disk beside the results.",
+    )

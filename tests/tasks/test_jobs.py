@@ -85,7 +85,7 @@ def test_results_of_an_earlier_attempt_are_not_read(job: Job, monkeypatch: pytes
     _go(job)
     monkeypatch.setenv("FAKE_FAIL", "rl")
     monkeypatch.setenv("FAKE_FAULT", "exit")
-    (Path(job.folder) / "work" / "state.json").unlink()
+    (Path(job.folder) / "work" / "checkpoints" / "state.json").unlink()
     with pytest.raises(StageError, match="without a result"):
         _go(job)
 

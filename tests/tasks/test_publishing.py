@@ -1,4 +1,4 @@
-"""The report of a run that did not get to its report stage."""
+"""What a run shows: the report where it did not get to its report stage, and what it says that it cost."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from rlkd.config.load import parse_config
 from schemas.artifact import RunManifest, StageEntry
+from tasks import publishing, tracking
 from tasks.publishing import write_report
+from tasks.runs import RunRef
 
 
 def run_of(folder: Path, *stages: StageEntry) -> Any:
@@ -53,3 +57,31 @@ def test_a_run_of_which_nothing_is_there_has_a_report_all_the_same(tmp_path: Pat
     )
     assert write_report(run).rows.loaded == 0
     assert "there is no file x" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("status", "made"), [("reused", "nothing: every stage was reused"), ("done", "rl")])
+def test_a_run_says_what_it_made_and_only_that_costs_it_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: Any, made: str
+) -> None:
+    figures: dict[str, float] = {}
+    tags: dict[str, str] = {}
+    monkeypatch.setattr(tracking, "log_metrics", lambda uri, run, values: figures.update(values))
+    monkeypatch.setattr(tracking, "set_tags", lambda uri, run, values: tags.update(values))
+    monkeypatch.setattr(tracking, "log_files", lambda *_: None)
+    costs = {"sha256": "1", "seconds": 600.0, "peak_rss_mb": 900.0, "peak_gpu_mb": 80.0}
+    run = run_of(
+        tmp_path / "run",
+        StageEntry(name="data", status="reused", **costs),  # type: ignore[arg-type]
+        StageEntry(name="rl", status=status, **costs),  # type: ignore[arg-type]
+    )
+    report = write_report(run).model_copy(
+        update={"extra": {"headline": ["It solves 60%."]}, "wall_seconds": 2.0}
+    )
+    publishing._log_report(RunRef(folder=str(run.folder), mlflow_run_id="m"), run, report)
+    spent = {"usage/seconds_rl": 600.0, "usage/peak_rss_mb_rl": 900.0, "usage/peak_gpu_mb_rl": 80.0}
+    assert figures == {"usage/wall_seconds": 2.0, **(spent if status == "done" else {})}
+    assert tags["rlkd.made"] == made
+    assert ("This run made nothing: every stage was reused." in tags[tracking.NOTE_TAG]) == (
+        status == "reused"
+    )
+    assert "- It solves 60%." in tags[tracking.NOTE_TAG]

@@ -94,6 +94,25 @@ def test_a_stage_made_again_with_the_same_weights_has_nothing_else_made_again(
     assert (Path(rl.uri) / "metrics.jsonl").read_text() != before  # its rows say how long each step took
 
 
+def test_checkpoints_are_kept_where_that_is_asked_for_and_nothing_is_made_again_for_it(
+    fakes: Path, tmp_path: Path
+) -> None:
+    kept = _run(tmp_path / "run", _config(keep={"checkpoints": True}))
+    folders = {entry.name: Path(entry.uri) for entry in kept.stages}
+    for name in ("warm_start", "rl"):
+        assert (
+            json.loads((folders[name] / "checkpoints" / "state.json").read_text())["step"]
+            == fake_stages.UNITS
+        )
+    _run(tmp_path / "run")  # keeping is no part of a stage's identity
+    assert _statuses(tmp_path / "run") == dict.fromkeys(CHAIN, "reused")
+    _run(tmp_path / "run", _config(rl={"steps": 20}))
+    (other,) = (Path(entry.uri) for entry in read_run(tmp_path / "run").stages if entry.name == "rl")
+    assert sorted(path.name for path in other.iterdir()) == sorted(
+        {path.name for path in folders["rl"].iterdir()} - {"checkpoints"}
+    )
+
+
 def test_other_weights_are_evaluated_again(fakes: Path, tmp_path: Path) -> None:
     _run(tmp_path / "run", _config(rl={"steps": 10}))
     _run(tmp_path / "run", _config(rl={"steps": 20}))

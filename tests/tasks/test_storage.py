@@ -4,6 +4,7 @@ import errno
 import json
 import multiprocessing
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -42,6 +43,30 @@ def test_a_stage_is_built_once_and_then_reused(tmp_path: Path) -> None:
     assert reused
     assert again == made
     assert store.folder_of(again) == store.folder(IDENTITY)
+
+
+def test_work_that_is_kept_moves_beside_the_results_and_is_no_part_of_them(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def build(folder: Path, clock: Clock) -> Made:
+        (folder / "work" / "checkpoints" / "checkpoint-4").mkdir(parents=True)
+        return _build(folder, clock)
+
+    made, _ = store.make(IDENTITY, build, keep=("checkpoints", "absent"))
+    folder = store.folder(IDENTITY)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoints",
+        "manifest.json",
+        "model",
+        "rows.jsonl",
+    ]
+    assert (folder / "checkpoints" / "checkpoint-4").is_dir()
+    assert set(made.files) == {"rows.jsonl", "model/w"}
+    _, reused = store.make(IDENTITY, _never)  # a run that keeps nothing does not take what another one keeps
+    assert reused
+    assert (folder / "checkpoints" / "checkpoint-4").is_dir()
+    shutil.rmtree(folder / "checkpoints")
+    assert store.make(IDENTITY, _never)[1]  # who removes it by hand harms nothing
 
 
 def test_without_a_manifest_the_work_goes_on_where_it_stopped(tmp_path: Path) -> None:

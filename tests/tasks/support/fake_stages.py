@@ -183,7 +183,8 @@ def fake_rl(ctx: StageContext) -> StageResult:
 
 
 def _train(ctx: StageContext, stage: str, settings: object) -> StageResult:
-    state_path = ctx.folder / "work" / "state.json"
+    state_path = ctx.folder / "work" / "checkpoints" / "state.json"
+    state_path.parent.mkdir(exist_ok=True)
     state = (
         json.loads(state_path.read_text()) if state_path.exists() else {"step": 0, "weights": f"{settings}"}
     )
