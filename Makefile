@@ -38,7 +38,7 @@ evidence-quick: $(STAMP)  ## structure against outcome alone and SFT, tiny, two 
 demo-base: $(STAMP)  ## pre-train the demo's base student again (see its model card for the time it takes)
 	$(BIN)/python -m rlkd.demo.pretrain --output rlkd/models/demo_base
 
-fast: $(STAMP)  ## the tests that take no training, no server and no pipeline: under a minute
+fast: $(STAMP)  ## the tests that take no training, no server and no pipeline
 	$(PYTEST) -m "not slow and not gpu and not network"
 
 test: $(STAMP) lint  ## lint, type check, then every test
