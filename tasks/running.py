@@ -17,6 +17,7 @@ from rlkd.training.checkpoints import CHECKPOINTS
 from schemas.artifact import INTERRUPTED, Made, StageEntry, StageManifest, StageResult
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.run import RunConfig
+from schemas.config.training import LaunchConfig
 from tasks import tracking
 from tasks.artifacts import ProgressArtifact
 from tasks.display import Display, current_display
@@ -162,7 +163,10 @@ class _Maker:
             folder=str(folder),
             lock=str(self.run.store.job_lock(self.identity)),
         )
-        return run_job(job, folder / WORK, self.run.log(self.spec.name), self.run.config.launch, sink)
+        launch = self.run.config.launch
+        if self.spec.alone:
+            launch = LaunchConfig(grace_s=launch.grace_s)
+        return run_job(job, folder / WORK, self.run.log(self.spec.name), launch, sink)
 
     def _track(self, child: StageRun, result: StageResult, folder: Path) -> None:
         """Figures and small artifacts of a finished stage on its child run."""

@@ -24,8 +24,18 @@ def plan_text(preset: str, overrides: list[str]) -> str:
         for split, rows in splits.items()
         for problem in (rows[:limit] if split == "train" and limit is not None else rows)
     ]
-    teacher = open_teacher(config.traces.teacher, problems)
-    if not isinstance(teacher, LanguageModelTeacher):
-        return f"{config.name}: the teacher {config.traces.teacher.type} asks no model; nothing is sent, and nothing costs money"
     wanted = config.traces.per_problem
-    return teacher.plan(problems, wanted, max(teacher.config.attempts or wanted, wanted), config.seed)
+    plans = []
+    for settings in config.traces.teachers:
+        mine = [problem for problem in problems if not settings.domains or problem.domain in settings.domains]
+        teacher = open_teacher(settings, mine)
+        if isinstance(teacher, LanguageModelTeacher):
+            plans.append(
+                teacher.plan(mine, wanted, max(teacher.config.attempts or wanted, wanted), config.seed)
+            )
+            teacher.close()
+        else:
+            plans.append(
+                f"{teacher.name}: the teacher {settings.type} asks no model; nothing is sent, and nothing costs money"
+            )
+    return "\n".join(plans) if len(plans) > 1 else plans[0]

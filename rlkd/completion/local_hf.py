@@ -124,7 +124,7 @@ class LocalCompleter:
         except (OSError, ValueError) as error:
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise CheckpointError(
-                f"{path}: not a causal LM that can be loaded ({first}); check structures.*.endpoint.path"
+                f"{path}: not a causal LM that can be loaded ({first}); check the endpoint's path"
             ) from None
         device = self.config.device
         if device == "auto":
@@ -272,7 +272,7 @@ def _templated(tokenizer: Any, messages: list[dict[str, str]], path: str) -> str
             continue
         return text
     raise CheckpointError(
-        f"{path}: the chat template cannot be filled ({said}); set chat to false in structures.*.endpoint"
+        f"{path}: the chat template cannot be filled ({said}); set chat to false in this endpoint"
     )
 
 

@@ -15,7 +15,7 @@ from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import FilePairs, StudentPairs, WorldPairs
 from schemas.config.rewards import ComponentConfig, RewardsConfig, ever_weighs
 from schemas.config.student import FreshModel
-from schemas.config.traces import SampledTeacher
+from schemas.config.traces import SampledTeacher, StudentTeacher, TeacherConfig
 
 
 def cross_check(config: Schema, values: Mapping[str, Any], faulty: Collection[str] = ()) -> list[Fault]:
@@ -64,9 +64,25 @@ def _python_objects(config: Schema) -> Iterator[Fault]:
             yield Fault((*where.split("."), "object"), f"is wrong: {error}")
 
 
+def _teachers(config: PipelineConfig) -> Iterator[tuple[tuple[str, ...], TeacherConfig]]:
+    """Each teacher with where it stands."""
+    at = ("traces", "teacher")
+    several = isinstance(config.traces.teacher, tuple)
+    for i, teacher in enumerate(config.traces.teachers):
+        yield (*at, str(i)) if several else at, teacher
+
+
 def _source(config: PipelineConfig) -> Iterator[Fault]:
-    data, teacher = config.data, config.traces.teacher.type
-    at = ("traces", "teacher", "type")
+    if not config.traces.teachers:
+        yield Fault(("traces", "teacher"), "is an empty list; name a teacher, or set its type to none")
+    for at, teacher in _teachers(config):
+        yield from _source_of(config, teacher.type, (*at, "type"))
+
+
+def _source_of(config: PipelineConfig, teacher: str, at: tuple[str, ...]) -> Iterator[Fault]:
+    data = config.data
+    if teacher == "none" and isinstance(config.traces.teacher, tuple):
+        yield Fault(at, "is 'none' in a list of teachers; take it out")
     if isinstance(data, GymData):
         if teacher == "world" or (teacher == "column" and data.dataset not in GymData.with_steps):
             yield Fault(
@@ -89,34 +105,41 @@ def _source(config: PipelineConfig) -> Iterator[Fault]:
 
 
 def _samples(config: PipelineConfig) -> Iterator[Fault]:
-    teacher, wanted = config.traces.teacher, config.traces.per_problem
-    if not isinstance(teacher, SampledTeacher):
-        return
+    for at, teacher in _teachers(config):
+        if isinstance(teacher, SampledTeacher):
+            yield from _samples_of(teacher, config.traces.per_problem, at)
+
+
+def _samples_of(teacher: SampledTeacher, wanted: int, at: tuple[str, ...]) -> Iterator[Fault]:
     if teacher.attempts is not None and teacher.attempts < wanted:
         yield Fault(
-            ("traces", "teacher", "attempts"),
-            f"is {teacher.attempts}, below traces.per_problem = {wanted}; raise it",
+            (*at, "attempts"), f"is {teacher.attempts}, below traces.per_problem = {wanted}; raise it"
         )
     if teacher.temperature == 0 and max(wanted, teacher.attempts or 0) > 1:
         yield Fault(
-            ("traces", "teacher", "temperature"),
+            (*at, "temperature"),
             "is 0, so that several samples of a problem would be the same; raise it, or set traces.per_problem and attempts to 1",
         )
     if teacher.budget.money is not None and not (teacher.price.prompt or teacher.price.completion):
         yield Fault(
-            ("traces", "teacher", "price"),
+            (*at, "price"),
             "is not set, so that traces.teacher.budget.money would never be spent; set price.prompt and price.completion",
+        )
+    if isinstance(teacher, StudentTeacher) and teacher.student and teacher.student.model.type == "fresh":
+        yield Fault(
+            (*at, "type"),
+            "is 'student', but the student is fresh: untrained, it writes nothing; name a checkpoint in student.model",
         )
 
 
 def _warm_start(config: PipelineConfig) -> Iterator[Fault]:
-    if config.traces.teacher.type == "none" and config.warm_start.enabled:
+    if not config.traces.taught and config.warm_start.enabled:
         yield Fault(("warm_start", "enabled"), "is true, but traces.teacher.type is 'none'; set it to false")
 
 
 def _structure_reward(config: PipelineConfig) -> Iterator[Fault]:
     weighs = ever_weighs(config.rewards, "alpha")
-    if config.traces.teacher.type == "none" and config.rl.enabled and weighs:
+    if not config.traces.taught and config.rl.enabled and weighs:
         yield Fault(
             ("rewards", "alpha"),
             "is above 0, but traces.teacher.type is 'none': set it to 0 (outcome only)",
@@ -170,7 +193,7 @@ def _qualification(config: PipelineConfig) -> Iterator[Fault]:
         )
     if not config.qualify.enabled or isinstance(source, FilePairs):
         return
-    if config.traces.teacher.type == "none":
+    if not config.traces.taught:
         yield Fault(
             ("qualify", "enabled"),
             "is true, but traces.teacher.type is 'none', so no solution has a teacher's path beside it; set it to false, or "

@@ -10,7 +10,8 @@ from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import PairsConfig, StudentPairs, WorldPairs
 from schemas.config.rewards import ever_weighs
 from schemas.config.run import RunConfig
-from schemas.config.traces import SampledTeacher
+from schemas.config.student import StudentConfig
+from schemas.config.traces import SampledTeacher, StudentTeacher, TeacherConfig
 
 Config = TypeVar("Config", bound=Schema)
 
@@ -18,15 +19,25 @@ Config = TypeVar("Config", bound=Schema)
 def with_derived(config: Config) -> Config:
     """States what one section takes from another, so that the stage that reads it has it in its own identity.
 
-    A language model that teaches is asked for the student's output form where it is asked for no other.
+    A language model that teaches is asked for the student's output form where it is asked for no other; the student that
+    teaches itself is the section ``student``.
     """
     if not isinstance(config, PipelineConfig):
         return config
-    teacher = config.traces.teacher
-    if not isinstance(teacher, SampledTeacher) or teacher.output is not None:
+    teachers = tuple(_as_asked(teacher, config.student) for teacher in config.traces.teachers)
+    if teachers == config.traces.teachers:
         return config
-    asked = teacher.model_copy(update={"output": config.student.output})
-    return config.model_copy(update={"traces": config.traces.model_copy(update={"teacher": asked})})
+    stated = teachers if isinstance(config.traces.teacher, tuple) else teachers[0]
+    return config.model_copy(update={"traces": config.traces.model_copy(update={"teacher": stated})})
+
+
+def _as_asked(teacher: TeacherConfig, student: StudentConfig) -> TeacherConfig:
+    if not isinstance(teacher, SampledTeacher):
+        return teacher
+    stated: dict[str, object] = {} if teacher.output is not None else {"output": student.output}
+    if isinstance(teacher, StudentTeacher) and teacher.student is None:
+        stated["student"] = student.model_copy(update={"lora": None})  # before training it has no adapters
+    return teacher.model_copy(update=stated) if stated else teacher
 
 
 def is_enabled(config: RunConfig, name: str) -> bool:

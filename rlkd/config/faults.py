@@ -108,15 +108,21 @@ def _plain_path(loc: Sequence[str | int], values: Any) -> Keys:
     """The keys as written: without the tags and type names that pydantic puts between them."""
     path: list[str] = []
     at = values
+    tagged = False
     for i, part in enumerate(loc):
         last = i == len(loc) - 1
         if isinstance(at, Mapping):
+            if part == at.get("type") and not tagged:
+                tagged = (
+                    True  # a tag may be called as a key is: a teacher of type endpoint has a setting endpoint
+                )
+                continue
             if part in at:
-                at = at[part]
+                at, tagged = at[part], False
             elif not last or not str(part).isidentifier():
                 continue  # a tag, or pydantic's name of an alternative; only a missing key may end the path
         elif isinstance(at, (list, tuple)) and isinstance(part, int) and part < len(at):
-            at = at[part]
+            at, tagged = at[part], False
         else:
             continue
         path.append(str(part))
@@ -174,15 +180,33 @@ def _unknown(path: Keys, values: Mapping[str, Any], schema: dict[str, Any]) -> s
 
 def _value_at(path: Keys, values: Any) -> Any:
     for part in path:
-        values = values.get(part) if isinstance(values, Mapping) else None
+        values = _inside(values, part)
     return values
+
+
+def _inside(value: Any, part: str) -> Any:
+    """A value's part by key, or by position in a list; ``None`` where there is none."""
+    if isinstance(value, Mapping):
+        return value.get(part)
+    if isinstance(value, list | tuple) and part.isdigit() and int(part) < len(value):
+        return value[int(part)]
+    return None
+
+
+def _below(node: Mapping[str, Any], part: str, value: Any) -> Mapping[str, Any]:
+    """The schema of a part: of a setting (in the form, one or a list, that its value has), or of a list's item."""
+    found: Mapping[str, Any] = node.get("properties", {}).get(part) or node.get("items", {})
+    if "oneOf" in found and "discriminator" not in found:
+        listed = isinstance(value, list | tuple)
+        found = next((item for item in found["oneOf"] if (item.get("type") == "array") == listed), found)
+    return found
 
 
 def _alternatives(path: Keys, values: Any, schema: Mapping[str, Any]) -> dict[str, str]:
     """Reference of each alternative of a section, by its ``type``; empty where there is but one."""
     if not path:
         return {}
-    node = _section(path[:-1], values, schema).get("properties", {}).get(path[-1], {})
+    node = _below(_section(path[:-1], values, schema), path[-1], _value_at(path, values))
     mapping: dict[str, str] = node.get("discriminator", {}).get("mapping", {})
     return mapping
 
@@ -221,8 +245,8 @@ def _resolve(node: Mapping[str, Any], schema: Mapping[str, Any], value: Any = No
 def _section(path: Keys, values: Any, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     node: Mapping[str, Any] = schema
     for part in path:
-        values = values.get(part) if isinstance(values, Mapping) else None
-        node = _resolve(node.get("properties", {}).get(part, {}), schema, values)
+        values = _inside(values, part)
+        node = _resolve(_below(node, part, values), schema, values)
     return node
 
 

@@ -12,8 +12,10 @@ from typing import Any
 from rlkd.completion.base import fault_kind
 from rlkd.data.paid_answers import PaidAnswer
 from rlkd.data.spending import Cost
+from rlkd.data.teachers import Teacher
 from rlkd.data.teachers._sampled import LanguageModelTeacher, cost_of
 from rlkd.errors import EndpointError, RLKDError
+from schemas.config.traces import Price
 from schemas.problem import Problem
 from schemas.trace import TeacherTrace
 
@@ -139,16 +141,18 @@ def _rejected(problem: Problem, name: str, teacher: str, path: str, reason: str)
 def yields(
     problems: Iterable[Problem],
     traces_of: Callable[[Problem], Sequence[TeacherTrace]],
-    teacher: LanguageModelTeacher,
+    teacher: Teacher,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """Makes the table of what the samples cost and brought, a row for each domain."""
+    """Makes the table of what a teacher's traces cost and brought, a row for each domain; no model, no cost."""
+    sampled = teacher if isinstance(teacher, LanguageModelTeacher) else None
+    price = sampled.config.price if sampled is not None else Price()
     table: defaultdict[str, Yield] = defaultdict(Yield)
     for problem in problems:
         row = table[problem.domain]
         for trace in traces_of(problem):
             index = int(trace.id.rpartition("/")[2])
-            found = teacher.known(problem, index, seed)
+            found = sampled.known(problem, index, seed) if sampled is not None else None
             row.cost += cost_of(found) if found is not None else Cost()
             row.accepted += trace.accepted
             if not trace.accepted:
@@ -160,8 +164,8 @@ def yields(
             "requests": row.cost.requests,
             "prompt_tokens": row.cost.prompt_tokens,
             "completion_tokens": row.cost.completion_tokens,
-            "money": row.cost.money(teacher.config.price),
-            "currency": teacher.config.price.currency,
+            "money": row.cost.money(price),
+            "currency": price.currency,
             "accepted": row.accepted,
             "rejected": dict(row.rejected.most_common()),
         }

@@ -71,6 +71,7 @@ class StageSpec:
         sections: Sections of the configuration that its identity covers (beside the seed).
         reads: What it reads of earlier stages.
         job: Whether it runs as a process of its own (torch, GPU memory, several processes).
+        alone: Whether its job is one process, however many train (``launch.processes``).
         after: Stages that must have come through before it starts, though it reads nothing of theirs: no part of its
             identity.
         check: ``module:name`` of a function that is asked, each time the stage is made or found finished, whether the
@@ -86,6 +87,7 @@ class StageSpec:
     sections: tuple[str, ...] = ()
     reads: tuple[Reads, ...] = ()
     job: bool = False
+    alone: bool = False
     after: tuple[str, ...] = ()
     check: str = ""
     tracked: tuple[str, ...] = ("summary.json",)
@@ -355,13 +357,21 @@ def stages_of(config: RunConfig) -> tuple[StageSpec, ...]:
     return STAGES if isinstance(config, PipelineConfig) else GSRM_STAGES
 
 
+_LOCAL_TEACHERS = frozenset({"local", "student"})
+
+
 def resolve(spec: StageSpec, config: RunConfig) -> StageSpec:
     """A stage under one configuration: what it reads may depend on it, and so what counts toward its identity.
 
     A qualification on a file of labelled solutions reads no other stage, and only the student's samples need the
-    student, its warm start and a process of their own.
+    student, its warm start and a process of their own. A teacher that is a model in this process runs in one of its own,
+    which gives its memory back.
     """
-    if spec.name != "qualify" or not isinstance(config, PipelineConfig):
+    if not isinstance(config, PipelineConfig):
+        return spec
+    if spec.name == "traces" and any(teacher.type in _LOCAL_TEACHERS for teacher in config.traces.teachers):
+        return replace(spec, job=True, alone=True)
+    if spec.name != "qualify":
         return spec
     source = pairs_source(config)
     if isinstance(source, StudentPairs):

@@ -27,9 +27,10 @@ def data_notes(inputs: Mapping[str, Path], summary: Mapping[str, Any]) -> tuple[
         rejected = sum(row["rejected"].values())
         tokens = row["prompt_tokens"] + row["completion_tokens"]
         money = f", {row['money']:,.4g} {row['currency']}" if row["money"] else ""
+        asked = f"{_count(row['requests'], 'answer')}, {_count(tokens, 'token')}{money}; "
         notes.append(
-            f"{row['teacher']} on {row['domain']}: {_count(row['requests'], 'answer')}, {_count(tokens, 'token')}{money}; "
-            f"{row['accepted']:,} accepted, {rejected:,} rejected."
+            f"{row['teacher']} on {row['domain']}: {asked if row['requests'] else ''}{row['accepted']:,} accepted, "
+            f"{rejected:,} rejected."
         )
     if "decomposer" in structures:
         note = f"Steps of the teacher's paths read by {structures['decomposer']}"

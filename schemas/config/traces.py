@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from schemas.base import OPERATIONAL, Schema
+from schemas.base import ADDED, OPERATIONAL, Schema
 from schemas.config.endpoint import LocalEndpoint, OpenAIEndpoint
 from schemas.config.plugin import PythonObject
+from schemas.config.student import StudentConfig
 
 
-class WorldTeacher(Schema):
+class Routed(Schema):
+    """What every teacher has: which problems it gets."""
+
+    domains: Annotated[tuple[str, ...], ADDED] = Field(
+        default=(), description="Domains whose problems it teaches (`domain` of a problem); empty takes all."
+    )
+
+
+class WorldTeacher(Routed):
     """The solver of the built-in world."""
 
     type: Literal["world"] = Field(default="world", description="The built-in world's own solver.")
@@ -22,13 +31,13 @@ class WorldTeacher(Schema):
     )
 
 
-class ColumnTeacher(Schema):
+class ColumnTeacher(Routed):
     """Paths that came with the dataset (`data.columns.traces`)."""
 
     type: Literal["column"] = Field(default="column", description="Teacher paths from the dataset's columns.")
 
 
-class NoTeacher(Schema):
+class NoTeacher(Routed):
     """No traces: evaluation only, or RL on the outcome alone."""
 
     type: Literal["none"] = Field(
@@ -56,7 +65,7 @@ class Budget(Schema):
     requests: int | None = Field(default=None, ge=1, description="Most requests; retries do not count.")
 
 
-class SampledTeacher(Schema):
+class SampledTeacher(Routed):
     """What every teacher that is a language model has in common."""
 
     attempts: int | None = Field(
@@ -121,7 +130,29 @@ class LocalTeacher(SampledTeacher):
     endpoint: LocalEndpoint = Field(description="The model.")
 
 
-class PythonTeacher(PythonObject):
+class StudentTeacher(SampledTeacher):
+    """The student itself, as it is before training: its verified samples teach it (rejection-sampling self-training)."""
+
+    type: Literal["student"] = Field(
+        default="student", description="The student's own verified samples (rejection sampling)."
+    )
+    student: StudentConfig | None = Field(
+        default=None, description="Model and prompt that are sampled; null takes the section student."
+    )
+    batch_size: Annotated[int, OPERATIONAL] = Field(
+        default=64, ge=1, description="Most samples that are written at once."
+    )
+
+    @model_validator(mode="after")
+    def _asked_as_a_student(self) -> Self:
+        if self.prompt or self.system:
+            raise ValueError(
+                "the student is asked in its own words; set student.prompt or student.system instead of prompt and system here"
+            )
+        return self
+
+
+class PythonTeacher(PythonObject, Routed):
     """Your own teacher (the interface is rlkd.data.teachers.Teacher)."""
 
     kind: ClassVar[str] = "teacher"
@@ -129,19 +160,48 @@ class PythonTeacher(PythonObject):
 
 
 TeacherConfig = Annotated[
-    WorldTeacher | ColumnTeacher | NoTeacher | EndpointTeacher | LocalTeacher | PythonTeacher,
+    WorldTeacher
+    | ColumnTeacher
+    | NoTeacher
+    | EndpointTeacher
+    | LocalTeacher
+    | StudentTeacher
+    | PythonTeacher,
     Field(discriminator="type"),
+]
+
+
+def _form(value: Any) -> str:
+    return "several" if isinstance(value, list | tuple) else "one"
+
+
+Teachers = Annotated[
+    Annotated[TeacherConfig, Tag("one")] | Annotated[tuple[TeacherConfig, ...], Tag("several")],
+    Discriminator(_form),
 ]
 
 
 class TracesConfig(Schema):
     """Teacher traces: how many, and how they are verified."""
 
-    teacher: TeacherConfig = Field(default=WorldTeacher(), description="Who writes the traces.")
+    teacher: Teachers = Field(
+        default=WorldTeacher(),
+        description="Who writes the traces: one teacher, or a list. Each of several is asked for per_problem traces of every problem of its domains.",
+    )
     problems: int | None = Field(
         default=None, ge=1, description="Training problems that get traces (drawn by seed); null takes all."
     )
-    per_problem: int = Field(default=1, ge=1, description="Traces asked for per problem.")
+    per_problem: int = Field(default=1, ge=1, description="Traces asked for per problem, of each teacher.")
     timeout_s: float = Field(
         default=5.0, gt=0, description="Longest time that one verification may take, in seconds."
     )
+
+    @property
+    def teachers(self) -> tuple[TeacherConfig, ...]:
+        """The teachers, one or several."""
+        return self.teacher if isinstance(self.teacher, tuple) else (self.teacher,)
+
+    @property
+    def taught(self) -> bool:
+        """Whether there is a teacher at all."""
+        return any(teacher.type != "none" for teacher in self.teachers)

@@ -108,7 +108,7 @@ def _answers(config: PipelineConfig, splits: dict[Split, list[Problem]], found: 
     """Whether the traces that came with the data state answers, and the right ones: others would teach nothing."""
     from rlkd.data.stated_answers import examine_traces
 
-    if config.traces.teacher.type != "column":
+    if all(teacher.type != "column" for teacher in config.traces.teachers):
         return
     stated = examine_traces([problem for rows in splits.values() for problem in rows])
     if stated.traces:

@@ -119,8 +119,13 @@ class LanguageModelTeacher:
             max_tokens=self.config.max_tokens,
             temperature=self.config.temperature,
             allow_truncated=True,
-            seed=_sample_seed(seed, index) if self._send_seed else None,
+            seed=self.sample_seed(seed, index) if self._send_seed else None,
         )
+
+    @staticmethod
+    def sample_seed(seed: int, index: int) -> int:
+        """Makes a seed for each sample, within what servers take (31 bits)."""
+        return int.from_bytes(hashlib.sha256(f"{seed}:{index}".encode()).digest()[:4], "big") >> 1
 
     def key(self, request: CompletionRequest, index: int, seed: int) -> str:
         """Computes what an answer is found by: all that was asked, of whom, and the number of the sample."""
@@ -278,8 +283,3 @@ def cost_of(answer: PaidAnswer) -> Cost:
 
 def _tokens(text: str) -> int:
     return round(len(text) / CHARS_PER_TOKEN)
-
-
-def _sample_seed(seed: int, index: int) -> int:
-    """A seed for each sample, within what servers take (31 bits)."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{index}".encode()).digest()[:4], "big") >> 1
