@@ -13,7 +13,9 @@ import math
 import os
 import random
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -92,6 +94,7 @@ class OpenAICompleter:
         self.name = f"{config.model}+{sha256_json(place)[:8]}"
         self.usage = Usage()
         self._session: _Session | None = None
+        self._told = False
         self._pace = Pace(config.requests_per_minute, config.tokens_per_minute)
 
     def __repr__(self) -> str:
@@ -153,12 +156,7 @@ class OpenAICompleter:
             ceiling = min(self.config.max_wait_s, 0.5 * 2 ** min(state.attempt_number, 16))
             delay = random.uniform(ceiling / 2, ceiling)
             asked = error.after_s if isinstance(error, _Retry) else None
-            # A random part on top of Retry-After, or all clients come back in the same instant.
-            return (
-                delay
-                if asked is None
-                else min(asked + random.uniform(0, 0.1 * asked + 0.05), self.config.max_wait_s)
-            )
+            return delay if asked is None else self._honoured(asked)
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_Retry),
@@ -174,8 +172,22 @@ class OpenAICompleter:
                     return await self._attempt(path, body, key, request)
         except _Retry as last:
             tries = f" ({self.config.attempts} attempts)" if self.config.attempts > 1 else ""
+            if (asked := last.after_s) is not None and asked > self.config.max_retry_after_s:
+                tries += f"; the server asks to wait {asked:g} s, which is longer than max_retry_after_s = {self.config.max_retry_after_s:g}: raise it"
             raise CompletionFault(last.fault.kind, f"{last.fault}{tries}") from None
         raise AssertionError("tenacity ended without a result")
+
+    def _honoured(self, asked: float) -> float:
+        """Seconds to wait where the server asks for some; a longer wait than is allowed is said once."""
+        limit = self.config.max_retry_after_s
+        if asked > limit:
+            text = "%s at %s asks to wait %g s, which is longer than max_retry_after_s = %g; trying again after that"
+            level = logging.DEBUG if self._told else logging.WARNING
+            log.log(level, text, self.config.model, self.config.base_url, asked, limit)
+            self._told = True
+            return limit
+        # A random part on top, or all clients come back in the same instant.
+        return asked + random.uniform(0, 0.1 * asked + 0.05)
 
     async def _attempt(
         self, path: str, body: Mapping[str, Any], key: str | None, request: CompletionRequest
@@ -273,11 +285,15 @@ def _status_fault(where: str, status: int, headers: Mapping[str, str], said: str
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to wait; dates and nonsense are ignored."""
+    """Seconds that the server asks to wait, as a number or as a date (RFC 9110, 10.2.3); nonsense is ignored."""
+    said = headers.get("retry-after", "")
     try:
-        seconds = float(headers.get("retry-after", ""))
+        seconds = float(said)
     except ValueError:
-        return None
+        try:
+            seconds = max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+        except ValueError:
+            return None
     return seconds if 0 <= seconds < math.inf else None
 
 

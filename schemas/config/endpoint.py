@@ -62,7 +62,12 @@ class OpenAIEndpoint(Schema):
     max_wait_s: Annotated[float, OPERATIONAL] = Field(
         default=30.0,
         ge=0,
-        description="Longest wait between two attempts; also caps what Retry-After may ask for.",
+        description="Longest wait between two attempts where the server names none.",
+    )
+    max_retry_after_s: Annotated[float, OPERATIONAL] = Field(
+        default=300.0,
+        ge=0,
+        description="Longest wait that a server may ask for with Retry-After; after that the request is tried again all the same, and it is said.",
     )
     requests_per_minute: Annotated[float | None, OPERATIONAL] = Field(
         default=None, gt=0, description="Most attempts in a minute; null sends as fast as the server answers."

@@ -9,6 +9,8 @@ import math
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -187,7 +189,9 @@ def test_a_slow_server_is_given_up_after_the_time_limit() -> None:
     assert caught.value.kind == "timeout"
 
 
-def test_retry_after_is_honoured_up_to_the_longest_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_after_is_honoured_up_to_a_limit_and_a_longer_one_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     waits: list[float] = []
     real = asyncio.sleep
 
@@ -196,22 +200,25 @@ def test_retry_after_is_honoured_up_to_the_longest_wait(monkeypatch: pytest.Monk
         await real(0)
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    replies = [
-        Reply(status=429, headers={"retry-after": "7"}),
-        Reply(status=429, headers={"retry-after": "900"}),
-        Reply("yes"),
-    ]
-    completer = OpenAICompleter(settings("http://x", max_wait_s=60))
-    answers = iter([(r.status, r.headers, r.body()) for r in replies])
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=40), usegmt=True)
+    asked = ["31", date, "900", "901"]
+    answers = iter([(429, {"retry-after": after}, b"{}") for after in asked])
 
     async def post(*args: Any) -> Any:
         return next(answers)
 
     monkeypatch.setattr("rlkd.completion.openai._post", post)
-    assert asyncio.run(completer.complete(ASK)).text == "yes"
-    asked = [w for w in waits if w > 1]
-    assert 7 <= asked[0] <= 7.75  # what was asked, and up to a tenth more
-    assert asked[1] == 60  # 900 s is more than the longest wait
+    completer = OpenAICompleter(settings("http://x", attempts=4, max_retry_after_s=60))
+    with caplog.at_level("WARNING", "rlkd.completion"), pytest.raises(CompletionFault) as caught:
+        asyncio.run(completer.complete(ASK))
+    waits = [w for w in waits if w > 1]
+    assert 31 <= waits[0] <= 34.15  # beyond max_wait_s, and up to a tenth (and 0.05 s) more
+    assert 38 <= waits[1] <= 44.05  # a date counts from now
+    assert waits[2] == 60  # 900 s is more than is allowed
+    assert "asks to wait 900 s, which is longer than max_retry_after_s = 60" in caplog.text
+    assert "the server asks to wait 901 s, which is longer than max_retry_after_s = 60: raise it" in str(
+        caught.value
+    )
 
 
 def test_no_more_requests_at_once_than_allowed_and_order_is_kept() -> None:

@@ -195,7 +195,14 @@ def _with_judge(endpoint: dict[str, object] | None = None, **structures: object)
 
 @pytest.mark.parametrize(
     "setting",
-    [{"concurrency": 2}, {"timeout_s": 9}, {"attempts": 1}, {"max_wait_s": 0}, {"api_key_env": "OTHER_KEY"}],
+    [
+        {"concurrency": 2},
+        {"timeout_s": 9},
+        {"attempts": 1},
+        {"max_wait_s": 0},
+        {"max_retry_after_s": 9},
+        {"api_key_env": "OTHER_KEY"},
+    ],
 )
 def test_how_an_endpoint_is_reached_is_no_part_of_a_result(setting: dict[str, object]) -> None:
     assert _changed(_with_judge(), _with_judge(setting)) == set()
