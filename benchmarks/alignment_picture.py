@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from rlkd.structure.decomposers.rules import decompose_text
-from rlkd.structure.graphs.path_graph import PathGraph
+from rlkd.structure.graph import PathGraph
+from rlkd.structure.interfaces import Sample
 from rlkd.structure.judges.rules import RulesJudge
-from rlkd.structure.matching.alignment import Sample
-from rlkd.structure.matching.structure_alignment import StructureAlignment
+from rlkd.structure.matching.alignments import StructureAlignment
 from rlkd.structure.scorer import run_now, score_paths
 
 EXAMPLES = ((249, "175b_verification"), (81, "175b_verification"), (193, "6b_verification"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rlkd.quantities.numbers import same_value
+from rlkd.structure.reading.calculation import Found
 from rlkd.structure.reading.claims import content_words
 from rlkd.structure.reading.path import read_path
 
@@ -54,7 +55,7 @@ def _socratic(data: Path, half: str, joint: str) -> dict[str, float]:
             if value is None:
                 continue
             end = starts[k + 1] if k + 1 < len(starts) else len(path) + 1
-            last = [[c for c in step.calcs if starts[k] <= c.eq < end] for step in steps]
+            last = [[c for c in step.calculations if starts[k] <= cast(Found, c).at < end] for step in steps]
             stated = [calcs[-1].value for calcs in last if calcs]
             target = float(value.group(1).replace(",", ""))
             answers_gold += 1

@@ -385,7 +385,7 @@ def _forget() -> None:
 def _profile(scorer: StructureScorer, items: list[ScoreItem]) -> dict[str, float]:
     """Shares of ``score_now``'s time by part, measured by calling the parts alone."""
     from rlkd.structure.decomposers.rules import decompose_text
-    from rlkd.structure.graphs.path_graph import PathGraph
+    from rlkd.structure.graph import PathGraph
     from rlkd.structure.reading.path import read_path
 
     _forget()

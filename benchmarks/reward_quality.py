@@ -125,7 +125,9 @@ def auroc_table(data: Path, half: str) -> dict[str, Any]:
             pairs = load_pairs(data, half, hidden, style)
             found = measures(pairs)
             none = [not read_path(p.teacher) or not read_path(p.student) for p in pairs if p.student.strip()]
-            silent = [not any(s.calcs for s in read_path(p.student)) for p in pairs if p.student.strip()]
+            silent = [
+                not any(s.calculations for s in read_path(p.student)) for p in pairs if p.student.strip()
+            ]
             key = f"{'hidden' if hidden else 'full'}, {style}"
             table[key] = {
                 "pairs": len(pairs),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from pydantic import AliasChoices, ConfigDict, Field
 
 from schemas.base import Schema
 
 
-class StepMatch(Schema):
-    """One student step with the teacher step that it is aligned with, if any.
+@dataclass(slots=True)
+class StepMatch:
+    """One student step with the teacher step that it is aligned with, if any; a file may call its index ``step``.
 
     Attributes:
         index: The student step, from 0.
@@ -21,7 +25,9 @@ class StepMatch(Schema):
         p_answer: Probability that the answers are equal.
     """
 
-    index: int = Field(ge=0)
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    index: Annotated[int, Field(ge=0, validation_alias=AliasChoices("index", "step"))]
     sub_problem: str = ""
     answer: str = ""
     teacher_path: int | None = None

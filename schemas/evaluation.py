@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from schemas.alignment import StepMatch
 from schemas.base import SCHEMA_VERSION, Schema
-from schemas.rollout import FinishReason, StepVerdict
+from schemas.rollout import FinishReason
 
 CheckpointName = Literal["base", "warm_start", "rlkd"]
 """The student before training, after the warm start, and after RL distillation; in this order everywhere."""
@@ -131,7 +132,7 @@ class SampleStep(Schema):
     sub_problem: str = ""
     answer: str = ""
     partner: int | None = None
-    verdict: StepVerdict | None = None
+    verdict: StepMatch | None = None
 
 
 class SampleCompletion(Schema):

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from schemas.alignment import StepMatch
 from schemas.base import Schema
 
 FinishReason = Literal["stop", "length"]
@@ -18,19 +19,6 @@ class Completion(Schema):
     text: str
     tokens: int = Field(ge=0)
     finish_reason: FinishReason
-
-
-class StepVerdict(Schema):
-    """The judge's probabilities for one student step and the teacher's step that it is aligned with."""
-
-    step: int
-    sub_problem: str = ""
-    answer: str = ""
-    teacher_path: int | None = None
-    teacher_step: int | None = None
-    p_intent: float | None = None
-    p_sub_problem: float | None = None
-    p_answer: float | None = None
 
 
 class RewardRecord(Schema):
@@ -64,7 +52,7 @@ class RewardRecord(Schema):
     tokens: int
     finish_reason: FinishReason
     steps_found: int = 0
-    verdicts: tuple[StepVerdict, ...] = ()
+    verdicts: tuple[StepMatch, ...] = ()
     components: dict[str, float | None] = Field(default_factory=dict)
     alpha: float = 0.5
     reward: float | None = None

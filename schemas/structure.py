@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from schemas.base import Schema
+
+Count = Annotated[int, Field(ge=0)]
 
 CHECK = "check"
 """Kind of a step that verifies earlier ones and finds nothing new."""
@@ -14,8 +17,11 @@ RETRACTED = "retracted"
 """Kind of a step that a later one takes back and stands in for."""
 
 
-class Calculation(Schema):
+@dataclass(slots=True)
+class Calculation:
     """One calculation that a path makes, as data: what judges and alignments compare, read off the text once.
+
+    Like a step, it is checked where a :class:`Structure` is read from a file, not where the rules make it (a third of their time).
 
     ``She sells 16 - 3 - 4 = 9 eggs`` is value 9, operands (16, 3, 4), operation ``-``, text ``16-3-4=9``.
 
@@ -30,6 +36,8 @@ class Calculation(Schema):
         equation_key: For a solution (``x = 3``) the value that equations equivalent to it have; else ``None``.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
     value: float
     operands: tuple[float, ...] = ()
     operation: str = ""
@@ -39,13 +47,17 @@ class Calculation(Schema):
     symbolic: bool = False
     equation_key: float | None = None
 
-    @cached_property
-    def signature(self) -> tuple[str, tuple[float, ...]] | None:
-        """Operation and sorted operands, which the same calculation in another order shares; ``None`` below two operands."""
-        return (self.operation, tuple(sorted(self.operands))) if len(self.operands) > 1 else None
+    def same_work(self, other: Calculation) -> bool:
+        """Returns whether another does the same to the same operands, in any order; never below two operands."""
+        return (
+            self.operation == other.operation
+            and len(self.operands) > 1
+            and (self.operands == other.operands or sorted(self.operands) == sorted(other.operands))
+        )
 
 
-class ReasoningStep(Schema):
+@dataclass(slots=True)
+class ReasoningStep:
     """One step of a path: why this comes next, the sub-problem, and its answer.
 
     Attributes:
@@ -63,15 +75,17 @@ class ReasoningStep(Schema):
         calculations: The calculations that it makes, in order.
     """
 
-    index: int = Field(ge=0)
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    index: Count
     meta: str = ""
     sub_problem: str = ""
     answer: str = ""
     quantities: tuple[str, ...] = ()
     operation: str = ""
     depends_on: tuple[int, ...] = ()
-    start: int = Field(default=0, ge=0)
-    end: int = Field(default=0, ge=0)
+    start: Count = 0
+    end: Count = 0
     kind: str = "step"
     calculations: tuple[Calculation, ...] = ()
 

@@ -39,7 +39,7 @@ def check_objects(config: Schema) -> list[Fault]:
     return [*_named_components(config), *_python_objects(config)]
 
 
-CHECK_COMPONENT = "rlkd.rewards.measure:check_named"
+CHECK_COMPONENT = "rlkd.rewards.scoring:check_named"
 """Named and not imported, as the functions of stages are: the readers of configurations stand below what they configure."""
 
 

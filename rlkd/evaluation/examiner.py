@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from rlkd.evaluation.parts import Grade, PathComparison
 from rlkd.io import iter_rows
 from rlkd.rewards.components import Rollout
-from rlkd.rewards.components.outcome import outcome_reward
-from rlkd.rewards.measure import make_components, measure, read_rollout
-from rlkd.rewards.scoring import step_verdict
+from rlkd.rewards.components.standard import outcome_reward
+from rlkd.rewards.scoring import make_components, measure, read_rollout
 from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_scorer
 from rlkd.structure.interfaces import PathItem
@@ -258,8 +257,6 @@ def _marked(structure: Structure, score: StructureScore | None) -> tuple[SampleS
     )
     steps = _steps(structure, {index: match.teacher_step or 0 for index, match in matches.items()})
     return tuple(
-        step.model_copy(update={"verdict": step_verdict(matches[step.index])})
-        if step.index in matches
-        else step
+        step.model_copy(update={"verdict": matches[step.index]}) if step.index in matches else step
         for step in steps
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rlkd.answers.conventions import read_any
 from rlkd.qualification.pairs import Labelled, drawn
-from rlkd.rewards.components.outcome import outcome_reward
-from rlkd.rewards.measure import read_rollout
+from rlkd.rewards.components.standard import outcome_reward
+from rlkd.rewards.scoring import read_rollout
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import StudentPairs
 from schemas.problem import Problem

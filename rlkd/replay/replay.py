@@ -19,12 +19,17 @@ from rlkd.config.load import load_config
 from rlkd.errors import ConfigError, DataError, UserError
 from rlkd.io import read_rows
 from rlkd.replay.ranking import advantages, deviation, kendall, mean, pearson, spearman
-from rlkd.rewards.combine import RIGHT, combine
 from rlkd.rewards.components import Rollout
-from rlkd.rewards.components.length import length_reward
+from rlkd.rewards.components.standard import length_reward
 from rlkd.rewards.ledger import Ledger, check_new_ledger, read_ledger
-from rlkd.rewards.measure import make_components, measure, read_rollout, wait_for_values
-from rlkd.rewards.scoring import step_verdict
+from rlkd.rewards.scoring import (
+    RIGHT,
+    combine,
+    make_components,
+    measure,
+    read_rollout,
+    wait_for_values,
+)
 from rlkd.rewards.statistics import components_of, group_records, without_difference
 from rlkd.structure.factory import make_decomposer, make_scorer
 from rlkd.structure.interfaces import PathItem
@@ -261,7 +266,7 @@ def _rollout(row: RewardRecord, problems: Mapping[str, Problem], student: Studen
 def _measured(
     row: RewardRecord, score: StructureScore | None, values: Mapping[str, float | None]
 ) -> RewardRecord:
-    verdicts = () if score is None else tuple(step_verdict(match) for match in score.steps)
+    verdicts = () if score is None else score.steps
     return row.model_copy(
         update={
             "components": {**row.components, **values},

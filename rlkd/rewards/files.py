@@ -10,7 +10,7 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,8 @@ from pydantic import TypeAdapter
 from rlkd.answers.conventions import read_any
 from rlkd.config.sections import _TOOL_REWARDS
 from rlkd.errors import DataError
-from rlkd.rewards.combine import combine
 from rlkd.rewards.components import Rollout
-from rlkd.rewards.measure import Components, make_components, measure, wait_for_values
+from rlkd.rewards.scoring import Components, combine, make_components, measure, wait_for_values
 from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_decomposer, make_scorer
 from rlkd.structure.interfaces import UNREAD, Decomposer, PathItem
@@ -391,7 +390,7 @@ def _scored(
         "reward": None if values is None else combine(values, rewards, 0).reward,
         "teacher_steps": made.teacher_steps if score is None else score.teacher_steps,
         "student_steps": None if steps is None else len(steps),
-        "steps": None if steps is None else [step.model_dump(mode="json") for step in steps],
+        "steps": None if steps is None else [asdict(step) for step in steps],
         "missing": missing,
         "error": made.error,
     }

@@ -22,9 +22,8 @@ from typing import Any, TypeVar
 from rlkd.answers.conventions import OutputFormat, read_output_or_any
 from rlkd.errors import ConfigError, DataError, MissingScoreError
 from rlkd.rewards.breaker import CircuitBreaker
-from rlkd.rewards.combine import Combined, combine
 from rlkd.rewards.components import STANDARD, Rollout
-from rlkd.rewards.measure import make_components, measure, wait_for_values
+from rlkd.rewards.scoring import Combined, combine, make_components, measure, wait_for_values
 from rlkd.rewards.texts import TextSample, TextScorer
 from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_scorer

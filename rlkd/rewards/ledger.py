@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlkd.errors import DataError
 from rlkd.rewards.statistics import components_of
-from schemas.rollout import RewardRecord, StepVerdict
+from schemas.rollout import RewardRecord
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -136,7 +136,8 @@ def _write_part(folder: Path, rows: Sequence[RewardRecord]) -> None:
     for row in rows:
         value = row.model_dump()
         value |= value.pop("components")
-        value["verdicts"] = json.dumps(value["verdicts"], ensure_ascii=False)
+        verdicts = [{"step": verdict.pop("index"), **verdict} for verdict in value["verdicts"]]
+        value["verdicts"] = json.dumps(verdicts, ensure_ascii=False)
         value["missing"] = list(row.missing)
         values.append(value)
     steps = [row.step for row in rows]
@@ -163,7 +164,7 @@ def _read_part(path: Path) -> list[RewardRecord]:
         ) from None
     rows = []
     for value in values:
-        verdicts = tuple(StepVerdict.model_validate(verdict) for verdict in json.loads(value.pop("verdicts")))
+        verdicts = json.loads(value.pop("verdicts"))
         missing = tuple(value.pop("missing"))
         components = {name: value.pop(name) for name in list(value) if name not in RewardRecord.model_fields}
         given = {**value, "verdicts": verdicts, "missing": missing, "components": components}

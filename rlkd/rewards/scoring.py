@@ -1,26 +1,234 @@
-"""Scores completions with every component and combines them: what any trainer calls once per batch.
+"""Scores completions: reads each once, asks every component, and combines the values into one number in [0, 1].
 
-No trainer is imported here. Each completion is read once. The scorer of structures is asynchronous and batched; outcome,
-format and length are computed in the calling thread (the verifier's time-outs need the main one).
+Training, evaluation, replay, the file commands and the functions for other trainers all measure through here; no trainer is
+imported. The scorer of structures is asynchronous and batched; outcome, format and length are computed in the calling thread
+(the verifier's time-outs need the main one).
+
+``reward = (1 - sum of the other weights) * core + sum of weight * component`` with
+``core = alpha * structure + (1 - alpha) * outcome`` (paper, section 3.3: R = alpha R_GSRM + (1 - alpha) R_outcome), the
+others being format, length and whatever the configuration adds. Each weight may change over training. Differs from the
+paper's code: every component and the result are in [0, 1], and a component that could not be computed makes the reward
+*missing*, never zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import functools
+import inspect
+import logging
+import numbers
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from rlkd.answers.conventions import ParsedOutput, read_output
-from rlkd.rewards.combine import combine
-from rlkd.rewards.components import STANDARD, RewardComponent, Rollout
-from rlkd.rewards.measure import make_components, measure, read_rollout, wait_for_values
+from rlkd.errors import ConfigError
+from rlkd.plugins import make_plugin
+from rlkd.rewards.components import (
+    STANDARD,
+    RewardComponent,
+    Rollout,
+    Value,
+    component_names,
+    find_component,
+)
 from rlkd.structure.scorer import ScoreItem
-from schemas.alignment import StepMatch, StructureScore
+from schemas.alignment import StructureScore
+from schemas.config.plugin import PythonObject
 from schemas.config.rewards import RewardsConfig
 from schemas.config.student import StudentConfig
 from schemas.problem import Problem
-from schemas.rollout import Completion, RewardRecord, StepVerdict
+from schemas.rollout import Completion, RewardRecord
 from schemas.structure import Structure
+
+log = logging.getLogger("rlkd.rewards")
+Components = Mapping[str, RewardComponent]
+
+
+def make_components(config: RewardsConfig) -> dict[str, RewardComponent]:
+    """Makes the components of a configuration by name: the standard ones, then its own.
+
+    Raises:
+        ConfigError: One of them is not there, or cannot be made.
+    """
+    made = {name: cast(RewardComponent, find_component(name)) for name in STANDARD}
+    made["outcome"] = cast(
+        RewardComponent, functools.partial(find_component("outcome"), undecided=config.undecided)
+    )
+    made["length"] = cast(
+        RewardComponent, functools.partial(find_component("length"), free=config.length_free)
+    )
+    for name, settings in config.further.items():
+        own = make_plugin(settings) if isinstance(settings, PythonObject) else _named(name, settings.options)
+        made[name] = _Guarded(name, own)
+    return made
+
+
+def _named(name: str, options: Mapping[str, Any]) -> RewardComponent:
+    target = check_named(name, options)
+    made = target(**options) if isinstance(target, type) else functools.partial(target, **options)
+    return cast(RewardComponent, made)
+
+
+def check_named(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
+    """Finds a component of this project, and whether its options fit.
+
+    Raises:
+        ConfigError: There is none of that name, or it does not take these options.
+    """
+    if name not in component_names():
+        raise ConfigError(
+            f"there is no such component; choose from {', '.join(component_names())}, or name your own: "
+            "{type: python, object: module:name, weight: ...}"
+        )
+    target = find_component(name)
+    try:
+        inspect.signature(target).bind(*() if isinstance(target, type) else (None,), **options)
+    except TypeError as error:
+        raise ConfigError(f"its options do not fit ({error}); mend `options`") from None
+    return target
+
+
+class _Guarded:
+    """A component whose faults are missing values, never the end of a run and never 0."""
+
+    def __init__(self, name: str, inner: RewardComponent) -> None:
+        self.name, self.inner = name, inner
+
+    def __call__(self, rollout: Rollout) -> Value | Awaitable[Value]:
+        try:
+            value = self.inner(rollout)
+        except Exception as error:
+            return self.fault(f"{type(error).__name__}: {error}")
+        return self._wait(value) if inspect.isawaitable(value) else self.checked(value)
+
+    async def _wait(self, value: Any) -> Value:
+        try:
+            return self.checked(await value)
+        except Exception as error:
+            return self.fault(f"{type(error).__name__}: {error}")
+
+    def checked(self, value: Any) -> Value:
+        """A value as it is, if it is one."""
+        if value is None:
+            return None
+        if not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:  # NaN too
+            return self.fault(f"{value!r} is no number in [0, 1]")
+        return float(value)
+
+    def fault(self, why: str) -> Value:
+        """Says why a value is missing."""
+        log.warning("reward component %s gave no value: %s", self.name, why)
+        return None
+
+
+def read_rollout(
+    completion: Completion,
+    problem: Problem,
+    student: StudentConfig,
+    structure: StructureScore | None = None,
+    parsed: ParsedOutput | None = None,
+    teachers: Sequence[str] = (),
+) -> Rollout:
+    """Reads a student's completion once, for all components.
+
+    Args:
+        completion: The completion.
+        problem: Its problem.
+        student: Output convention and token budget.
+        structure: Its structure score, where there is one.
+        parsed: What was read off it before, where it was.
+        teachers: The teacher's paths for the problem.
+    """
+    return Rollout(
+        question=problem.question,
+        reference=problem.answer,
+        text=completion.text,
+        parsed=parsed or read_output(completion.text, student.output),
+        output=student.output,
+        tokens=completion.tokens,
+        max_tokens=student.max_completion_tokens,
+        finished=completion.finish_reason == "stop",
+        problem=problem,
+        structure=structure,
+        teachers=tuple(teachers),
+    )
+
+
+def measure(rollouts: Sequence[Rollout], components: Components) -> list[dict[str, Any]]:
+    """Asks every component about every completion, in the calling thread (verifiers' time-outs need the main one).
+
+    Returns:
+        Values by name for each completion; what an ``async`` component answers still has to be waited for
+        (:func:`wait_for_values`).
+    """
+    return [{name: ask(rollout) for name, ask in components.items()} for rollout in rollouts]
+
+
+async def wait_for_values(rows: Sequence[dict[str, Any]]) -> None:
+    """Waits for the answers of ``async`` components, all together, and writes them in."""
+    waiting = [(row, name) for row in rows for name, value in row.items() if isinstance(value, Awaitable)]
+    values = await asyncio.gather(*(row[name] for row, name in waiting))
+    for (row, name), value in zip(waiting, values, strict=True):
+        row[name] = value
+
+
+RIGHT = 0.5
+"""Outcome from which a completion counts as right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """The combination.
+
+    Attributes:
+        reward: In [0, 1]; ``None`` where a component that it needs is missing.
+        alpha: Weight of structure at that step.
+        missing: Names of the missing components that it needed.
+    """
+
+    reward: float | None
+    alpha: float
+    missing: tuple[str, ...]
+
+
+def combine(values: Mapping[str, float | None], config: RewardsConfig, step: int) -> Combined:
+    """Combines what was measured of one completion.
+
+    Only components that carry weight are needed: with ``alpha`` 0, or where ``structure_gate`` leaves structure
+    out, a missing structure score harms nothing. Where structure is left out the outcome takes its weight, so that a
+    right answer is never paid less than a wrong one for being right.
+
+    Args:
+        values: Each component in [0, 1] by name; ``None`` or absent where it is missing.
+        config: Weights, and when structure counts.
+        step: Optimiser step, from 0, for the schedules of the weights.
+    """
+    alpha, terms = config.alpha_at(step), config.weights_at(step)
+    structure, outcome = values.get("structure"), values.get("outcome")
+    share: float | None = alpha
+    if config.structure_gate != "always" and alpha > 0:
+        if outcome is None:
+            share = None  # whether structure counts is not known either
+        elif (outcome >= RIGHT) != (config.structure_gate == "right"):
+            share = 0.0
+    missing = []
+    if structure is None and share is not None and share > 0:
+        missing.append("structure")
+    if outcome is None and (share is None or share < 1):
+        missing.append("outcome")
+    missing += [name for name, weight in terms.items() if weight > 0 and values.get(name) is None]
+    if missing:
+        return Combined(None, alpha, tuple(missing))
+    core = (share or 0.0) * (structure or 0.0) + (1 - (share or 0.0)) * (outcome or 0.0)
+    rest = 1.0
+    for weight in terms.values():
+        rest -= weight
+    total = rest * core
+    for name, weight in terms.items():
+        total += weight * (values.get(name) or 0.0)
+    return Combined(min(1.0, max(0.0, total)), alpha, ())
 
 
 class Scorer(Protocol):
@@ -122,24 +330,10 @@ class RewardModel:
             tokens=completion.tokens,
             finish_reason=completion.finish_reason,
             steps_found=0 if structure is None else structure.student_steps,
-            verdicts=() if structure is None else tuple(step_verdict(match) for match in structure.steps),
+            verdicts=() if structure is None else structure.steps,
             components=values,
             alpha=made.alpha,
             reward=made.reward,
             missing=made.missing,
             undecided=rollout.notes.get("outcome", ""),
         )
-
-
-def step_verdict(match: StepMatch) -> StepVerdict:
-    """A student's step as the ledger keeps it: the step, its partner, and the judge's probabilities."""
-    return StepVerdict(
-        step=match.index,
-        sub_problem=match.sub_problem,
-        answer=match.answer,
-        teacher_path=match.teacher_path,
-        teacher_step=match.teacher_step,
-        p_intent=match.p_intent,
-        p_sub_problem=match.p_sub_problem,
-        p_answer=match.p_answer,
-    )

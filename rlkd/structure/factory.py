@@ -8,11 +8,9 @@ file is imported only when its type is asked for.
 from __future__ import annotations
 
 from rlkd.structure.decomposers import build_decomposer
-from rlkd.structure.interfaces import Decomposer, Judge
+from rlkd.structure.interfaces import Alignment, Decomposer, Judge
 from rlkd.structure.judges import build_judge
-from rlkd.structure.matching.alignment import Alignment
-from rlkd.structure.matching.prefix_rule import PrefixAlignment
-from rlkd.structure.matching.structure_alignment import StructureAlignment
+from rlkd.structure.matching.alignments import PrefixAlignment, StructureAlignment
 from rlkd.structure.scorer import StructureScorer
 from schemas.config.structure import (
     AlignmentConfig,

@@ -8,12 +8,19 @@ from typing import Any, TypeVar
 
 from rlkd.completion.base import gather
 from rlkd.structure.decomposers.rules import RulesDecomposer, decompose_text
-from rlkd.structure.graphs.path_graph import PathGraph
-from rlkd.structure.interfaces import Decomposer, Judge, PathItem
+from rlkd.structure.graph import PathGraph
+from rlkd.structure.interfaces import (
+    Alignment,
+    Comparison,
+    Decomposer,
+    Judge,
+    PathItem,
+    Sample,
+    Verdicts,
+    Walk,
+)
 from rlkd.structure.judges.rules import RulesJudge
-from rlkd.structure.matching.alignment import Alignment, Comparison, Sample, Verdicts, Walk
-from rlkd.structure.matching.prefix_rule import PrefixAlignment
-from rlkd.structure.matching.structure_alignment import StructureAlignment
+from rlkd.structure.matching.alignments import PrefixAlignment, StructureAlignment
 from schemas.alignment import StepMatch, StructureScore
 from schemas.structure import Structure
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rlkd.qualification.bias import certainly_different, unrelated_pairs, yes_bias
 from rlkd.structure.decomposers.rules import decompose_text
@@ -25,7 +26,7 @@ def other(**changes: object) -> ReasoningStep:
         "quantities": ("5", "6"),
         "calculations": (Calculation(value=30, text="5*6=30"),),
     }
-    return STEP.model_copy(update={**values, **changes})
+    return replace(STEP, **{**values, **changes})
 
 
 def test_steps_are_certainly_different_where_they_share_nothing() -> None:

@@ -18,9 +18,8 @@ from rlkd.errors import ConfigError, DataError, UserError
 from rlkd.io import read_rows, write_json_atomic, write_rows
 from rlkd.replay.ranking import advantages
 from rlkd.replay.replay import open_run, replay, replay_run, replay_table
-from rlkd.rewards.combine import combine
 from rlkd.rewards.ledger import Ledger, read_ledger
-from rlkd.rewards.scoring import RewardModel
+from rlkd.rewards.scoring import RewardModel, combine
 from rlkd.structure.decomposers.rules import RulesDecomposer
 from rlkd.structure.factory import make_scorer
 from rlkd.structure.interfaces import PathItem

@@ -13,10 +13,11 @@ import pytest
 from rlkd.evaluation.metrics import Resampling, build_report, headline
 from rlkd.io import write_json_atomic, write_rows
 from rlkd.rewards.ledger import Ledger
+from schemas.alignment import StepMatch
 from schemas.artifact import RunManifest, StageEntry, StageManifest, StageResult
 from schemas.config.pipeline import PipelineConfig
 from schemas.evaluation import ProblemOutput, SampleCompletion, SampleProblem, SampleStep
-from schemas.rollout import RewardRecord, StepVerdict
+from schemas.rollout import RewardRecord
 from schemas.trace import TeacherTrace
 
 SKILL = {"base": 0.22, "warm_start": 0.6, "rlkd": 0.88}
@@ -73,8 +74,8 @@ def spans(text: str, parts: list[tuple[str, int | None, float]]) -> tuple[Sample
     steps = []
     for i, (part, partner, equal) in enumerate(parts):
         start = text.index(part)
-        verdict = StepVerdict(
-            step=i, teacher_path=0, teacher_step=partner, p_intent=0.97, p_sub_problem=0.94, p_answer=equal
+        verdict = StepMatch(
+            index=i, teacher_path=0, teacher_step=partner, p_intent=0.97, p_sub_problem=0.94, p_answer=equal
         )
         steps.append(
             SampleStep(
@@ -177,7 +178,7 @@ def write_ledger(folder: Path, steps: int, groups: int = 4, size: int = 4) -> No
                 ledger.add(
                     [
                         RewardRecord(
-                            step=step,
+                            index=step,
                             group=group,
                             problem_id=f"train-{step * groups + group}",
                             completion="The answer is 9.",

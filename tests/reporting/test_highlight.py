@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkd.reporting.highlight import pieces
+from schemas.alignment import StepMatch
 from schemas.evaluation import SampleStep
-from schemas.rollout import StepVerdict
 
 
 def step(start: int, end: int, partner: int | None = 0, p_answer: float | None = 1.0) -> SampleStep:
-    verdict = StepVerdict(step=0, p_intent=0.9, p_sub_problem=0.8, p_answer=p_answer)
+    verdict = StepMatch(index=0, p_intent=0.9, p_sub_problem=0.8, p_answer=p_answer)
     return SampleStep(index=0, start=start, end=end, partner=partner, verdict=verdict)
 
 

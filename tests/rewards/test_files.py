@@ -144,7 +144,7 @@ def test_a_verifier_that_fails_leaves_the_outcome_missing(
     def broken(*_: Any) -> bool:
         raise VerifierError("gone")
 
-    monkeypatch.setattr("rlkd.rewards.components.outcome.judge_answer", broken)
+    monkeypatch.setattr("rlkd.rewards.components.standard.judge_answer", broken)
     source = write(tmp_path / "in.jsonl", [{"id": 1, "teacher": TEACHER, "student": STUDENT, "answer": "14"}])
     assert score_file(source, tmp_path / "out.jsonl").faulty == 0
     [row] = rows(tmp_path / "out.jsonl")

@@ -226,7 +226,7 @@ def test_an_outcome_that_carries_no_weight_may_be_unknown(
 ) -> None:
     path = tmp_path / "reward.yaml"
     path.write_text("rewards: {alpha: 1.0, undecided: missing}\n")
-    monkeypatch.setattr("rlkd.rewards.components.outcome.judge_answer", lambda *_: Verdict(None, "time"))
+    monkeypatch.setattr("rlkd.rewards.components.standard.judge_answer", lambda *_: Verdict(None, "time"))
     score = compute_score("gsm8k", GOOD, "29", {"teacher": TEACHER, "problem": PROBLEM}, config=str(path))
     assert math.isnan(score["outcome"])
     assert score["score"] == score["structure"] > 0.9

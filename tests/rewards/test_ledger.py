@@ -6,14 +6,15 @@ import pytest
 
 from rlkd.errors import DataError
 from rlkd.rewards.ledger import Ledger, read_ledger, undecided_answers
-from schemas.rollout import RewardRecord, StepVerdict
+from schemas.alignment import StepMatch
+from schemas.rollout import RewardRecord
 
 
 def record(step: int, group: int = 0, **changes: object) -> RewardRecord:
     base: dict[str, object] = {
         "step": step, "group": group, "problem_id": f"p{group}", "completion": "α = 1\n\"x\"", "tokens": 3, "finish_reason": "stop",
         "components": {"structure": 0.25, "outcome": 1.0, "format": 1.0}, "reward": 0.625, "advantage": -0.5,
-        "verdicts": (StepVerdict(step=0, sub_problem="a", teacher_path=0, teacher_step=2, p_answer=0.5),), "steps_found": 1,
+        "verdicts": (StepMatch(index=0, sub_problem="a", teacher_path=0, teacher_step=2, p_answer=0.5),), "steps_found": 1,
     }  # fmt: skip
     return RewardRecord.model_validate({**base, **changes})
 

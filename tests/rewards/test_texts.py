@@ -11,7 +11,7 @@ import pytest
 from rlkd.rewards.texts import TextSample, TextScorer
 from rlkd.structure.backends.cached import CachedDecomposer
 from rlkd.structure.interfaces import PairVerdict, PathItem, StepPair
-from rlkd.structure.matching.prefix_rule import PrefixAlignment
+from rlkd.structure.matching.alignments import PrefixAlignment
 from rlkd.structure.scorer import StructureScorer
 from schemas.structure import ReasoningStep, Structure
 

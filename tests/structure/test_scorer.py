@@ -14,7 +14,7 @@ from rlkd.structure.decomposers.rules import RulesDecomposer, decompose_text
 from rlkd.structure.factory import make_scorer
 from rlkd.structure.interfaces import PairVerdict, PathItem, StepPair
 from rlkd.structure.judges.rules import RulesJudge
-from rlkd.structure.matching.prefix_rule import PrefixAlignment
+from rlkd.structure.matching.alignments import PrefixAlignment
 from rlkd.structure.scorer import ScoreItem, StructureScorer, score_paths
 from schemas.config.structure import RulesJudgeConfig, StructuresConfig
 from schemas.structure import ReasoningStep, Structure

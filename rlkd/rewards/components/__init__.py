@@ -1,4 +1,4 @@
-"""The components of the reward: one small file each, found because it lies in this folder.
+"""The components of the reward, found because their files lie in this folder; those that every ledger has are in ``standard``.
 
 A component looks at one :class:`Rollout` and says a number in [0, 1], or ``None`` where it cannot say one (missing,
 never 0). To add one, write one file here::

@@ -36,7 +36,7 @@ from collections.abc import Sequence
 
 from rlkd.structure.backends.prompting import defang
 from rlkd.structure.decomposers.json_form import MAX_STEPS, ParseFault, locate, make_step
-from rlkd.structure.reading.lines import sentence_ends, split_lines
+from rlkd.structure.reading.path import sentence_ends, split_lines
 from schemas.structure import ReasoningStep
 
 MARK = "="

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from typing import cast
 
 from rlkd.quantities.numbers import canonical
 from rlkd.quantities.signs import plain_signs, plain_text
 from rlkd.quantities.stated import problem_quantities
-from rlkd.structure.graphs.graph import build_graph, step_dependencies
+from rlkd.structure.graph import build_graph, finding, step_dependencies
 from rlkd.structure.interfaces import PathItem
+from rlkd.structure.reading.calculation import Found
 from rlkd.structure.reading.claims import CLAIM_STOP, THEREFORE, premises_of
-from rlkd.structure.reading.path import MAX_CHARS, MAX_STEPS, RawStep, read_path, step_texts
+from rlkd.structure.reading.path import MAX_CHARS, MAX_STEPS, read_path, step_texts
 from schemas.config.structure import CacheConfig, RulesDecomposerConfig
-from schemas.structure import CHECK, RETRACTED, Calculation, ReasoningStep, Structure
+from schemas.structure import ReasoningStep, Structure
 
 VERSION = "rules@3"
 _UNIT = re.compile(r" ?([A-Za-z]{2,20})")
@@ -40,65 +42,43 @@ def decompose_text(
     plain = plain_text(path[:max_chars])
     text = plain.text
     problem = plain_signs(problem)
-    raw = read_path(text, len(text), max_steps)
-    made = [tuple(calc.finished() for calc in step.calcs) for step in raw]
-    texts = [step_texts(text, step, problem) for step in raw]
-    depends, premises = _dependencies(raw, made, [said for _, _, said in texts], problem)
-    spans = [plain.span(step.start, step.end) for step in raw]
-    steps = tuple(
-        ReasoningStep(
-            index=i,
-            meta=meta,
-            sub_problem=sub_problem,
-            answer=_answer_of(text, step) if step.calcs else said,
-            quantities=premises[i] or _quantities(step),
-            operation=THEREFORE if premises[i] else _operation(step),
-            depends_on=tuple(depends[i]),
-            start=span[0],
-            end=span[1],
-            kind=step.kind,
-            calculations=made[i],
+    steps = read_path(text, len(text), max_steps)
+    said: list[str] = []
+    for i, step in enumerate(steps):
+        calcs = cast(tuple[Found, ...], step.calculations)
+        step.index = i
+        step.meta, step.sub_problem, rest = step_texts(text, step, problem)
+        said.append(rest)
+        step.answer = _answer_of(text, calcs[-1]) if calcs else rest
+        step.quantities = tuple(dict.fromkeys(quantity for calc in calcs for quantity in calc.quantities()))
+        step.operation = (
+            calcs[0].operation
+            if len(calcs) == 1
+            else "".join(dict.fromkeys("".join(calc.operation for calc in calcs)))
         )
-        for i, (step, (meta, sub_problem, said), span) in enumerate(zip(raw, texts, spans, strict=True))
-    )
+        step.calculations = tuple(calc.finished() for calc in calcs)
+    _link(steps, said, problem)
+    for step in steps:
+        step.start, step.end = plain.span(step.start, step.end)
     digest = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
-    return Structure(steps=steps, decomposer=VERSION, path_sha256=digest)
+    return Structure(steps=tuple(steps), decomposer=VERSION, path_sha256=digest)
 
 
-def _dependencies(
-    raw: Sequence[RawStep], made: Sequence[Sequence[Calculation]], texts: Sequence[str], problem: str
-) -> tuple[Sequence[Sequence[int]], Sequence[tuple[str, ...]]]:
-    """Returns for each step the earlier ones that it uses; in a path in words with the claims that it follows from."""
-    finding = [
-        (i, calculation)
-        for i, step in enumerate(raw)
-        if step.kind not in (CHECK, RETRACTED)
-        for calculation in made[i]
-    ]
-    if any(made):
-        graph = build_graph(finding, problem_quantities(problem))
-        return step_dependencies(graph, len(raw)), [()] * len(raw)
-    depends = premises_of(texts, CLAIM_STOP)
-    return depends, [tuple(texts[k] for k in own) for own in depends]
+def _link(steps: Sequence[ReasoningStep], said: Sequence[str], problem: str) -> None:
+    """Fills in which earlier steps each uses; in a path in words the claims that it follows from."""
+    if any(step.calculations for step in steps):
+        graph = build_graph(finding(steps), problem_quantities(problem))
+        for step, depends in zip(steps, step_dependencies(graph, len(steps)), strict=True):
+            step.depends_on = tuple(depends)
+        return
+    for step, depends in zip(steps, premises_of(said, CLAIM_STOP), strict=True):
+        step.depends_on = tuple(depends)
+        if depends:
+            step.quantities, step.operation = tuple(said[k] for k in depends), THEREFORE
 
 
-def _quantities(step: RawStep) -> tuple[str, ...]:
-    """Returns what a step's calculations work from, each once."""
-    if not step.calcs:
-        return ()
-    return tuple(dict.fromkeys(quantity for calc in step.calcs for quantity in calc.quantities()))
-
-
-def _operation(step: RawStep) -> str:
-    """Returns the distinct operators of a step's calculations, in order."""
-    if len(step.calcs) == 1:
-        return step.calcs[0].ops
-    return "".join(dict.fromkeys("".join(calc.ops for calc in step.calcs)))
-
-
-def _answer_of(path: str, step: RawStep) -> str:
+def _answer_of(path: str, calc: Found) -> str:
     """Returns the result of a step's last calculation with its unit."""
-    calc = step.calcs[-1]
     if calc.source and calc.symbolic:
         return calc.source
     value = f"{canonical(calc.value * 100)}%" if calc.percent else canonical(calc.value)

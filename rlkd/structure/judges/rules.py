@@ -57,11 +57,11 @@ def judge_calculations(teacher: Calculation, student: Calculation) -> PairVerdic
     if teacher.value == student.value or (
         (teacher.value % 1.0 or student.value % 1.0) and same_number(teacher, student)
     ):
-        if teacher.signature is not None and teacher.signature == student.signature:
+        if teacher.same_work(student):
             return PairVerdict(1.0, 1.0, 1.0)
         overlap = operand_overlap(teacher.operands, student.operands)
         return PairVerdict(1.0, OTHER_OPERANDS + (1 - OTHER_OPERANDS) * overlap, 1.0)
-    if teacher.signature is not None and teacher.signature == student.signature:
+    if teacher.same_work(student):
         return PairVerdict(1.0, 1.0, 0.0)
     return None
 

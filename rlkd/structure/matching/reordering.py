@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rlkd.quantities.stated import UNIT_CONSTANTS
-from rlkd.structure.graphs.graph import Graph, find_value, left_over
-from rlkd.structure.graphs.path_graph import PathGraph
-from rlkd.structure.matching.match_items import Matching
+from rlkd.structure.graph import Graph, PathGraph, find_value, left_over
+from rlkd.structure.matching.credits import Matching
 
 MAX_FRONTIER = 6
 """Open results beyond which nothing is said."""

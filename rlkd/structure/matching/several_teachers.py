@@ -8,10 +8,11 @@ time anew: the walks through the merged graph are as good references as the teac
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from rlkd.structure.graphs.path_graph import PathGraph
+from rlkd.structure.graph import PathGraph
+from rlkd.structure.interfaces import StepRef, Walk
 from rlkd.structure.judges.rules import judge_steps
-from rlkd.structure.matching.alignment import StepRef, Walk
 from schemas.structure import ReasoningStep, Structure
 
 MAX_WALKS = 16
@@ -140,5 +141,5 @@ def _walk(order: list[StepRef], teachers: Sequence[PathGraph], merged: _Merged) 
     steps: list[ReasoningStep] = []
     for i, (k, step) in enumerate(order):
         depends = tuple(sorted(index[merged.node[k, d]] for d in teachers[k].depends[step]))
-        steps.append(teachers[k].steps[step].model_copy(update={"index": i, "depends_on": depends}))
+        steps.append(replace(teachers[k].steps[step], index=i, depends_on=depends))
     return Walk(PathGraph(Structure(steps=tuple(steps)), teachers[0].problem), tuple(order))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from rlkd.structure.reading.calculation import Calc
+from rlkd.structure.reading.calculation import Found
 from rlkd.structure.reading.inline_arithmetic import find_calculations
 from rlkd.structure.reading.latex_equations import read_math
 
@@ -26,13 +26,13 @@ _ROOT = re.compile(r"√ ?(\d{1,12}(?:\.\d{1,9})?)")
 _CHOOSE = re.compile(r"\bC\((\d{1,4}), ?(\d{1,4})\)")
 
 
-def read_plain(text: str) -> list[Calc]:
+def read_plain(text: str) -> list[Found]:
     """The calculations of a text without LaTeX, in order: arithmetic, algebra, powers, roots, factorials, inequalities.
 
     Args:
         text: Prose.
     """
-    found: list[Calc] = []
+    found: list[Found] = []
     if _has_sign(text) and _SPECIAL.search(text):
         text = _blank_special(text, found)
     plain = find_calculations(text)
@@ -42,7 +42,7 @@ def read_plain(text: str) -> list[Calc]:
             found += _as_algebra(text, calc) if calc.symbolic else [calc]
     else:
         found += plain
-    found.sort(key=lambda calc: calc.eq)
+    found.sort(key=lambda calc: calc.at)
     return found
 
 
@@ -54,7 +54,7 @@ def _has_sign(text: str) -> bool:
     return False
 
 
-def _blank_special(text: str, found: list[Calc]) -> str:
+def _blank_special(text: str, found: list[Found]) -> str:
     """Reads the stretches with other signs, and returns the text with blanks in their place."""
     rest: list[str] = []
     last = 0
@@ -79,7 +79,7 @@ def _is_algebra(said: str) -> bool:
     )
 
 
-def _as_algebra(text: str, calc: Calc) -> list[Calc]:
+def _as_algebra(text: str, calc: Found) -> list[Found]:
     """An equation in variables, read as in LaTeX; as it was found where that says nothing."""
     said = text[calc.start : calc.end]
     if "<<" in said or "$" in said or calc.end - calc.start > 300:
@@ -87,12 +87,12 @@ def _as_algebra(text: str, calc: Calc) -> list[Calc]:
     return _read(said, calc.start, calc.end) or [calc]
 
 
-def _read(said: str, start: int, end: int) -> list[Calc]:
+def _read(said: str, start: int, end: int) -> list[Found]:
     math = _CHOOSE.sub(r"\\binom{\1}{\2}", said) if "C(" in said else said
     math = _ROOT.sub(r"sqrt(\1)", math) if "√" in math else math
     for sign, command in _SIGNS:
         math = math.replace(sign, command)
     calcs = [calc for calc in read_math(math, 0) if calc.operands or calc.symbolic]
     for calc in calcs:
-        calc.start, calc.end, calc.eq = start, end, start
+        calc.start, calc.end, calc.at = start, end, start
     return calcs

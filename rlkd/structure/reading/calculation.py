@@ -1,70 +1,171 @@
-"""One calculation while it is being read, and the names of variables."""
+"""Calculations while they are read, and arithmetic expressions: bounded, fast, and never ``eval``.
+
+An expression is a flat list whose items are ``float`` (operands) and ``str`` (``+ - * / % ^ ( )``, ``%`` being the remainder).
+Every function is linear in its input and refuses what is too long or too deep, so that no text can make it slow.
+"""
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import dataclass, field
 
 from rlkd.quantities.numbers import canonical
-from rlkd.structure.reading.expression import Item
 from schemas.structure import Calculation
 
+MAX_TOKENS = 96
+"""Longer expressions are not read."""
+MAX_DEPTH = 12
+_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
 
-class Calc:
-    """A calculation while it is being read: where it stands, its expression, and the value that the text states for it.
+Item = float | str
+
+
+class ExpressionError(ValueError):
+    """The tokens are no expression, or one that is too large to read."""
+
+
+def _apply(op: str, a: float, b: float) -> float:
+    if op == "+":
+        return a + b
+    if op == "-":
+        return a - b
+    if op == "*":
+        return a * b
+    if op == "/":
+        if b == 0:
+            raise ExpressionError("division by zero")
+        return a / b
+    if op == "%":
+        if b == 0:
+            raise ExpressionError("division by zero")
+        return a % b
+    if abs(b) > 64 or (a == 0 and b < 0) or (a < 0 and b != int(b)):
+        raise ExpressionError("power out of range")
+    try:
+        return float(a**b)
+    except OverflowError as error:
+        raise ExpressionError("power out of range") from error
+
+
+def evaluate(items: list[Item]) -> float:
+    """Evaluates a flat expression with the usual precedence; adjacent operands multiply.
+
+    Args:
+        items: Operands and operators, for example ``[16.0, "-", 3.0, "-", 4.0]``.
+
+    Returns:
+        The value.
+
+    Raises:
+        ExpressionError: The items are no complete expression, too many, too deep, or divide by zero.
+    """
+    if len(items) > MAX_TOKENS:
+        raise ExpressionError("expression too long")
+    if (
+        len(items) == 3
+        and isinstance(items[0], float)
+        and isinstance(items[2], float)
+        and items[1] in _PRECEDENCE
+    ):
+        value = _apply(str(items[1]), items[0], items[2])  # "16 - 7", as four of five expressions are
+    else:
+        value = _shunt(items)
+    if value != value or value in (math.inf, -math.inf):
+        raise ExpressionError("value out of range")
+    return value
+
+
+def _shunt(items: list[Item]) -> float:
+    """Operator-precedence evaluation with two stacks."""
+    values: list[float] = []
+    ops: list[str] = []
+
+    def reduce_top() -> None:
+        op = ops.pop()
+        if op == "~":
+            if not values:
+                raise ExpressionError("no operand")
+            values[-1] = -values[-1]
+            return
+        if op == "(" or len(values) < 2:
+            raise ExpressionError("unbalanced expression")
+        b = values.pop()
+        values[-1] = _apply(op, values[-1], b)
+
+    operand_before = False
+    for item in items:
+        if isinstance(item, float):
+            if operand_before:  # 2(3), (a)(b), 2x: implicit product
+                _push_op("*", ops, reduce_top)
+            values.append(item)
+            operand_before = True
+        elif item == "(":
+            if operand_before:
+                _push_op("*", ops, reduce_top)
+            ops.append("(")
+            if len(ops) > 4 * MAX_DEPTH:
+                raise ExpressionError("expression too deep")
+            operand_before = False
+        elif item == ")":
+            if not operand_before:
+                raise ExpressionError("empty parentheses")
+            while ops and ops[-1] != "(":
+                reduce_top()
+            if not ops:
+                raise ExpressionError("unbalanced parentheses")
+            ops.pop()
+        elif not operand_before:
+            if item == "-":
+                ops.append("~")
+            elif item != "+":
+                raise ExpressionError("operator without operand")
+        else:
+            _push_op(item, ops, reduce_top)
+            operand_before = False
+    if not operand_before:
+        raise ExpressionError("unfinished expression")
+    while ops:
+        reduce_top()
+    if len(values) != 1:
+        raise ExpressionError("no single value")
+    return values[0]
+
+
+def _push_op(op: str, ops: list[str], reduce_top: object) -> None:
+    rank = _PRECEDENCE[op]
+    while ops and ops[-1] != "(":
+        top = ops[-1]
+        top_rank = 2.5 if top == "~" else _PRECEDENCE[top]
+        if top_rank > rank or (top_rank == rank and op != "^"):
+            reduce_top()  # type: ignore[operator]
+        else:
+            break
+    ops.append(op)
+
+
+@dataclass(slots=True)
+class Found(Calculation):
+    """A calculation in the text that is being read: where it stands, and its expression.
 
     It does not leave the reading: :meth:`finished` makes the :class:`~schemas.structure.Calculation` of it.
 
     Attributes:
         start, end: Span in the text, in code points.
-        value: The stated value (computed where none is stated).
-        operands: The numbers (and stand-ins for variables) of the expression, signs dropped.
-        ops: The distinct operators in order of appearance, e.g. ``"*-"``.
-        holds: Whether the stated value is the value of the expression.
+        at: Where the equals sign (or mark) stands; a calculation belongs to the sentence that holds it.
+        items: The expression.
         computed: The value of the expression.
         stated: Whether a result was stated.
-        percent: Whether the result was stated as a percentage (the value is then the fraction).
-        symbolic: Whether a variable takes part.
-        eq: Where the equals sign (or mark) stands; a calculation belongs to the sentence that holds it.
-        items: The expression.
         source: Its LaTeX, where it cannot be written down from ``items``.
-        equation_key: For ``x = 3`` the fingerprint of that equation, which equivalent equations share; else ``None``.
     """
 
-    __slots__ = (
-        "computed",
-        "end",
-        "eq",
-        "equation_key",
-        "holds",
-        "items",
-        "operands",
-        "ops",
-        "percent",
-        "source",
-        "start",
-        "stated",
-        "symbolic",
-        "value",
-    )  # fmt: skip
-
-    def __init__(self, start: int, end: int, value: float, operands: tuple[float, ...], ops: str) -> None:
-        self.start = start
-        self.end = end
-        self.value = value
-        self.operands = operands
-        self.ops = ops
-        self.holds = True
-        self.computed = value
-        self.stated = True
-        self.percent = False
-        self.symbolic = False
-        self.eq = start
-        self.items: list[Item] = []
-        self.source = ""
-        self.equation_key: float | None = None
-
-    def __repr__(self) -> str:
-        return f"Calc({self.operands}{self.ops}={self.value}{'' if self.holds else ' FALSE'})"
+    start: int = 0
+    end: int = 0
+    at: int = 0
+    items: list[Item] = field(default_factory=list)
+    computed: float = 0.0
+    stated: bool = True
+    source: str = ""
 
     def quantities(self) -> list[str]:
         """Its operands as canonical text; variables by name."""
@@ -76,14 +177,14 @@ class Calc:
         """Returns what was read, as data."""
         value = round(self.value, 6) if self.value % 1.0 else self.value  # 14.999999999999998 is 15
         return Calculation(
-            value=value if value else self.value,
-            operands=self.operands,
-            operation=self.ops,
-            text=self.render(),
-            holds=self.holds,
-            percent=self.percent,
-            symbolic=self.symbolic,
-            equation_key=self.equation_key,
+            value if value else self.value,
+            self.operands,
+            self.operation,
+            self.render(),
+            self.holds,
+            self.percent,
+            self.symbolic,
+            self.equation_key,
         )
 
     def render(self) -> str:
@@ -93,7 +194,7 @@ class Calc:
         value = f"{canonical(self.value * 100)}%" if self.percent else _exact(self.value)
         if not self.items:
             return f"x={value}" if self.symbolic else f"${value}$"
-        return f"{''.join(_exact(i) if isinstance(i, float) else i for i in self.items)}={value}"
+        return f"{''.join([i if isinstance(i, str) else _exact(i) for i in self.items])}={value}"
 
 
 _SOURCE_QUANTITY = re.compile(r"(?<![\\A-Za-z])[A-Za-z](?:_\w)?(?![A-Za-z])|\d+(?:\.\d+)?")

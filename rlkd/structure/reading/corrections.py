@@ -11,9 +11,8 @@ import re
 from collections.abc import Sequence
 
 from rlkd.quantities.numbers import parse_number, same_value
-from rlkd.structure.reading.calculation import Calc
-from rlkd.structure.reading.step import RawStep
-from schemas.structure import CHECK, RETRACTED
+from rlkd.structure.reading.calculation import Found
+from schemas.structure import CHECK, RETRACTED, Calculation, ReasoningStep
 
 _WRONG = re.compile(
     r"\b(?:that|this|it|which)(?: is|(?:'|\u2019)s| was) (?:actually |clearly )?(?:wrong|incorrect|a mistake|an error|not (?:right|correct|it))\b"
@@ -31,7 +30,7 @@ _BACK = 16
 """Steps before a correction among which the corrected one is looked for."""
 
 
-def resolve_corrections(text: str, steps: list[RawStep]) -> list[RawStep]:
+def resolve_corrections(text: str, steps: list[ReasoningStep]) -> list[ReasoningStep]:
     """Gives steps that check or turn back their final kinds, and marks those that are taken back.
 
     Args:
@@ -47,70 +46,85 @@ def resolve_corrections(text: str, steps: list[RawStep]) -> list[RawStep]:
         said = text[step.start : step.end][:400]
         turned = step.kind == "wait"
         wrong = turned and _WRONG.search(said) is not None
-        if turned and not step.calcs:
-            step.calcs = _value_instead(said, step.start, steps[:i])
-        if step.calcs and _retract_same(steps, i):
+        if turned and not step.calculations:
+            step.calculations = _value_instead(said, step.start, steps[:i])
+        if step.calculations and _retract_same(steps, i):
             step.kind = "step"
             continue
         if wrong:
             _retract_last(steps[:i])
         # What says that it checks may work out more on its way back to something known ("18 - 9 = 9, and 9 + 9 = 18").
-        results = step.calcs if turned else step.calcs[-1:]
+        results = step.calculations if turned else step.calculations[-1:]
         step.kind = CHECK if (not wrong and _known(results, steps[:i])) or not results else "step"
     return steps
 
 
-def _value_instead(said: str, start: int, earlier: Sequence[RawStep]) -> list[Calc]:
+def _value_instead(said: str, start: int, earlier: Sequence[ReasoningStep]) -> tuple[Found, ...]:
     """For "that's 13" the last calculation with that result; nothing where the result is the same."""
     found = _INSTEAD.search(said)
-    last = next((step.calcs[-1] for step in reversed(earlier) if step.calcs), None)
+    last = next((step.calculations[-1] for step in reversed(earlier) if step.calculations), None)
     value = parse_number(found.group(1).lstrip("-")) if found else None
-    if found is None or last is None or value is None or not last.items or len(last.operands) < 2:
-        return []
+    if (
+        found is None
+        or value is None
+        or not isinstance(last, Found)
+        or not last.items
+        or len(last.operands) < 2
+    ):
+        return ()
     value = -value if found.group(1).startswith("-") else value
     if same_value(value, last.value):
-        return []
-    calc = Calc(start + found.start(1), start + found.end(1), value, last.operands, last.ops)
-    calc.items, calc.computed = last.items, last.computed
-    calc.eq = calc.start
-    calc.holds = same_value(calc.computed, value)
-    return [calc]
+        return ()
+    at = start + found.start(1)
+    return (
+        Found(
+            value,
+            last.operands,
+            last.operation,
+            holds=same_value(last.computed, value),
+            start=at,
+            end=start + found.end(1),
+            at=at,
+            items=last.items,
+            computed=last.computed,
+        ),
+    )
 
 
-def _retract_same(steps: list[RawStep], at: int) -> bool:
+def _retract_same(steps: list[ReasoningStep], at: int) -> bool:
     """Takes back the step that did the same with another result, and what was built on it since."""
     ours = {
-        (calc.ops, tuple(sorted(calc.operands))): calc.value
-        for calc in steps[at].calcs
+        (calc.operation, tuple(sorted(calc.operands))): calc.value
+        for calc in steps[at].calculations
         if len(calc.operands) > 1
     }
     for k in range(at - 1, max(-1, at - 1 - _BACK), -1):
         if steps[k].kind != "step":
             continue
-        for calc in steps[k].calcs:
-            value = ours.get((calc.ops, tuple(sorted(calc.operands))))
+        for calc in steps[k].calculations:
+            value = ours.get((calc.operation, tuple(sorted(calc.operands))))
             if value is not None and not same_value(value, calc.value):
                 _retract(steps, k, at)
                 return True
     return False
 
 
-def _retract(steps: list[RawStep], first: int, until: int) -> None:
+def _retract(steps: list[ReasoningStep], first: int, until: int) -> None:
     steps[first].kind = RETRACTED
-    gone = [calc.value for calc in steps[first].calcs]
+    gone = [calc.value for calc in steps[first].calculations]
     for step in steps[first + 1 : until]:
-        if step.kind == "step" and any(x in gone for calc in step.calcs for x in calc.operands):
+        if step.kind == "step" and any(x in gone for calc in step.calculations for x in calc.operands):
             step.kind = RETRACTED
-            gone += [calc.value for calc in step.calcs]
+            gone += [calc.value for calc in step.calculations]
 
 
-def _retract_last(earlier: Sequence[RawStep]) -> None:
-    last = next((step for step in reversed(earlier) if step.kind == "step" and step.calcs), None)
+def _retract_last(earlier: Sequence[ReasoningStep]) -> None:
+    last = next((step for step in reversed(earlier) if step.kind == "step" and step.calculations), None)
     if last is not None:
         last.kind = RETRACTED
 
 
-def _known(results: Sequence[Calc], earlier: Sequence[RawStep]) -> bool:
+def _known(results: Sequence[Calculation], earlier: Sequence[ReasoningStep]) -> bool:
     """Whether every result stands in earlier steps already."""
-    known = {x for other in earlier for calc in other.calcs for x in (*calc.operands, calc.value)}
+    known = {x for other in earlier for calc in other.calculations for x in (*calc.operands, calc.value)}
     return all(calc.value in known or any(same_value(calc.value, x) for x in known) for calc in results)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 
 from rlkd.quantities.numbers import parse_number, same_value
-from rlkd.structure.reading.calculation import Calc, variable_value
-from rlkd.structure.reading.expression import ExpressionError, Item, evaluate
+from rlkd.structure.reading.calculation import ExpressionError, Found, Item, evaluate, variable_value
 
 MAX_GAP = 48
 """Characters of unit words that may stand between an operand and the operator after it."""
@@ -54,7 +53,7 @@ class _Reader:
     def __init__(self, text: str, base: int) -> None:
         self.text = text
         self.base = base
-        self.found: list[Calc] = []
+        self.found: list[Found] = []
         self.parts: list[tuple[list[Item], bool, bool]] = []
         self.start = 0
         self.eq_at = 0
@@ -188,7 +187,7 @@ def _leaves(items: list[Item]) -> tuple[tuple[float, ...], str]:
 
 
 def _keep(
-    found: list[Calc],
+    found: list[Found],
     base: int,
     start: int,
     end: int,
@@ -205,23 +204,23 @@ def _keep(
         named = group[0]
         if not named[3]:
             return  # "1 dozen = 12": a conversion; stated, nothing calculated
-        calc = Calc(base + start, base + end, last[1], (), "")
+        calc = Found(last[1], start=base + start, end=base + end)
         calc.items = named[0]
         calc.symbolic = True
         calc.percent = last[2]
-        calc.eq = base + eq
+        calc.at = base + eq
         found.append(calc)
         return
     operands, ops = _leaves(expression[0])
     if len(group) == 1 and (ops == "/" or ops == "-" or len(operands) < 2):
         return  # a fraction, a ratio or a range, not a calculation
-    calc = Calc(base + start, base + end, last[1], operands, ops)
+    calc = Found(last[1], operands, ops, start=base + start, end=base + end)
     calc.computed = expression[1]
     calc.items = expression[0]
     calc.stated = last is not expression
     calc.percent = last[2]
     calc.symbolic = expression[3] or last[3]
-    calc.eq = base + eq if calc.stated else base + end
+    calc.at = base + eq if calc.stated else base + end
     if calc.stated and not calc.symbolic:
         a, b = calc.computed, calc.value
         calc.holds = same_value(a, b) or _rounded(a, b) or same_value(a * 100, b) or same_value(a, b * 100)
@@ -266,16 +265,16 @@ def _mark(reader: _Reader, body: str, start: int, end: int) -> None:
     if stated is None:
         return
     operands, ops = _leaves(items) if len(items) > 1 else ((), "")
-    calc = Calc(reader.base + begin, reader.base + end, stated, operands, ops)
+    calc = Found(stated, operands, ops, start=reader.base + begin, end=reader.base + end)
     calc.computed = stated if computed is None else computed
     calc.items = items
     calc.symbolic = symbolic
-    calc.eq = reader.base + start
+    calc.at = reader.base + start
     calc.holds = symbolic or computed is None or same_value(computed, stated) or _rounded(computed, stated)
     reader.found.append(calc)
 
 
-def find_calculations(text: str, base: int = 0) -> list[Calc]:
+def find_calculations(text: str, base: int = 0) -> list[Found]:
     """Finds the calculations of a text, in order.
 
     Args:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from rlkd.structure.reading.calculation import Calc
+from rlkd.structure.reading.calculation import Found
 from rlkd.structure.reading.inline_arithmetic import find_calculations
 from rlkd.structure.reading.latex_equations import read_math
 
@@ -38,9 +38,9 @@ def has_latex(text: str) -> bool:
     )
 
 
-def find_latex_calculations(text: str) -> list[Calc]:
+def find_latex_calculations(text: str) -> list[Found]:
     """Finds the calculations of a text with stretches of LaTeX math; outside of them it is read as prose."""
-    found: list[Calc] = []
+    found: list[Found] = []
     rest: list[str] = []
     last = 0
     for match in _REGION.finditer(text):
@@ -57,11 +57,11 @@ def find_latex_calculations(text: str) -> list[Calc]:
     found += [
         calc for calc in find_calculations(outside.replace("\\$", " $")) if calc.operands or calc.symbolic
     ]
-    found.sort(key=lambda calc: calc.eq)
+    found.sort(key=lambda calc: calc.at)
     return found
 
 
-def _read_bare(text: str, found: list[Calc]) -> str:
+def _read_bare(text: str, found: list[Found]) -> str:
     """Reads stretches of commands without dollars around them, and returns the text with blanks in their place."""
     rest: list[str] = []
     last = 0

@@ -12,7 +12,7 @@ import re
 import zlib
 
 from rlkd.quantities.numbers import same_value
-from rlkd.structure.reading.calculation import Calc
+from rlkd.structure.reading.calculation import Found
 from rlkd.structure.reading.latex_expression import TOKEN, TUPLE, Expression
 
 _JOINTS = {
@@ -48,14 +48,14 @@ _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
 _UNKNOWN = re.compile(r"(?<![A-Za-z\\])[a-z](?![A-Za-z])")
 
 
-def read_math(body: str, base: int) -> list[Calc]:
+def read_math(body: str, base: int) -> list[Found]:
     """The calculations of one stretch of math, in order.
 
     Args:
         body: The math, in LaTeX or plain.
         base: Added to every span.
     """
-    found: list[Calc] = []
+    found: list[Found] = []
     chain: list[Expression] = []
     joints: list[str] = []
     start, carried = 0, False
@@ -115,12 +115,12 @@ def _split(body: str) -> list[tuple[str, int, int, str]]:
     return parts
 
 
-def _of_chain(chain: list[Expression], joints: list[str], source: str, start: int, end: int) -> list[Calc]:
+def _of_chain(chain: list[Expression], joints: list[str], source: str, start: int, end: int) -> list[Found]:
     """The calculations of a chain: one for each run of equals, one for each inequality in variables."""
     names = set().union(*(part.names for part in chain))
     if len(names) == 1 and names != {"x"} and len(next(iter(names))) == 1:
         chain = [part.renamed(next(iter(names))) for part in chain]
-    found: list[Calc] = []
+    found: list[Found] = []
     run: list[Expression] = []
     inequality = any(joint in ("<", ">", "#") for joint in joints[:-1])
     for k, part in enumerate(chain):
@@ -136,25 +136,24 @@ def _of_chain(chain: list[Expression], joints: list[str], source: str, start: in
     return found
 
 
-def _of_inequality(left: Expression, right: Expression, joint: str, start: int, end: int) -> Calc | None:
+def _of_inequality(left: Expression, right: Expression, joint: str, start: int, end: int) -> Found | None:
     if not (left.names or right.names) or left.value is None or right.value is None:
         return None
     direction = 0 if joint == "#" else (1 if joint == "<" else -1) * (1 if left.value < right.value else -1)
-    calc = Calc(
-        start,
-        end,
+    relation = r"\neq" if joint == "#" else joint
+    return Found(
         _fingerprint(left, right) + 0.5 + 0.25 * direction,
         left.operands(),
         left.operators() + "<",
+        symbolic=True,
+        start=start,
+        end=end,
+        at=start,
+        source=f"{left.text.strip()} {relation} {right.text.strip()}",
     )
-    calc.symbolic = True
-    relation = r"\neq" if joint == "#" else joint
-    calc.source = f"{left.text.strip()} {relation} {right.text.strip()}"
-    calc.eq = start
-    return calc
 
 
-def _of_equals(chain: list[Expression], source: str, start: int, end: int) -> Calc | None:
+def _of_equals(chain: list[Expression], source: str, start: int, end: int) -> Found | None:
     values = [part for part in chain if part.value is not None]
     if not values:
         return _as_text(source, start, end) if len(chain) > 1 else None
@@ -176,7 +175,7 @@ def _of_equals(chain: list[Expression], source: str, start: int, end: int) -> Ca
             calc.source = source.strip()
         elif named and worked is None and (named.group(1) or named.group(2)):
             calc.operands = tuple(float(x) for x in _NUMBER.findall(first.text)[:8])
-            calc.ops = named.group(1) or named.group(2)
+            calc.operation = named.group(1) or named.group(2)
             calc.source = source.strip()
         elif (
             worked is None
@@ -184,12 +183,12 @@ def _of_equals(chain: list[Expression], source: str, start: int, end: int) -> Ca
             and numeric[0] is not numeric[-1]
             and not same_value(numeric[0].value or 0.0, calc.value)
         ):
-            calc.operands, calc.ops = (numeric[0].value or 0.0,), "%"  # 7 = 2, modulo 5
+            calc.operands, calc.operation = (numeric[0].value or 0.0,), "%"  # 7 = 2, modulo 5
             calc.source = source.strip()
         return calc
     calc = _make(start, end, first, first, source, stated=True)
     calc.value = _fingerprint(first, last)
-    calc.ops += "="
+    calc.operation += "="
     calc.holds = calc.symbolic = True
     calc.source = source.strip()
     return calc
@@ -208,26 +207,24 @@ def _name_of(part: Expression) -> re.Match[str] | None:
     return found
 
 
-def _as_text(source: str, start: int, end: int) -> Calc:
+def _as_text(source: str, start: int, end: int) -> Found:
     """An equation between what cannot be worked out (``7^{2023} = 2^{2023}``): the same text is the same equation."""
     plain = re.sub(r"[\s{}&]|\\[,;:! ]|\\(?:left|right)", "", source)
-    calc = Calc(start, end, float(zlib.crc32(plain.encode("utf-8", "surrogatepass"))) + 1e12, (), "=")
-    calc.symbolic = True
-    calc.source = source.strip()
-    calc.eq = start
-    return calc
+    value = float(zlib.crc32(plain.encode("utf-8", "surrogatepass"))) + 1e12
+    return Found(value, (), "=", symbolic=True, start=start, end=end, at=start, source=source.strip())
 
 
-def _make(start: int, end: int, stated_as: Expression, worked: Expression, source: str, stated: bool) -> Calc:
+def _make(
+    start: int, end: int, stated_as: Expression, worked: Expression, source: str, stated: bool
+) -> Found:
     value = stated_as.value or 0.0
     operands = worked.operands() if worked.worked() else ()
-    calc = Calc(start, end, value, operands, worked.operators())
+    calc = Found(value, operands, worked.operators(), start=start, end=end, at=start)
     calc.items = worked.items if operands else []
-    if operands and (worked.of_function() or "%" in calc.ops):
+    if operands and (worked.of_function() or "%" in calc.operation):
         calc.source = source.strip()  # functions cannot be written down from the items
     calc.computed = worked.value or 0.0
     calc.stated = stated
-    calc.eq = start
     calc.holds = same_value(calc.computed, value)
     return calc
 

@@ -7,8 +7,7 @@ import re
 import zlib
 from functools import lru_cache
 
-from rlkd.structure.reading.calculation import variable_value
-from rlkd.structure.reading.expression import ExpressionError, Item, evaluate
+from rlkd.structure.reading.calculation import ExpressionError, Item, evaluate, variable_value
 
 TOKEN = re.compile(
     r"(\d{1,3}(?:(?:,|\{,\}|\\,|\\!,\\!|,\\!)\d{3}){1,5}(?!\d)(?:\.\d{1,20})?|\d{1,24}(?:\.\d{1,20})?|\.\d{1,20})"  # 1

@@ -1,27 +1,140 @@
-"""Reads a path into light steps: the hot path of the ``rules`` decomposer, without pydantic."""
+"""Reads a path into steps: its lines, sentences, list items, headings, checks, and the stated final answer."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 
 from rlkd.structure.reading.algebra import read_plain
-from rlkd.structure.reading.calculation import Calc
+from rlkd.structure.reading.calculation import Found
 from rlkd.structure.reading.corrections import resolve_corrections
 from rlkd.structure.reading.latex import find_latex_calculations, has_latex
-from rlkd.structure.reading.lines import (
-    Segment,
-    check_kind,
-    content_start,
-    heads_answer,
-    sentence_ends,
-    split_lines,
-    states_answer,
-)
 from rlkd.structure.reading.spoken_arithmetic import add_verbal
-from rlkd.structure.reading.step import RawStep
+from schemas.structure import ReasoningStep
 
-__all__ = ["MAX_CHARS", "MAX_STEPS", "RawStep", "read_path", "step_texts"]
+_LINE = re.compile(r"[^\n\r\u2028\u2029]+")
+_SO = r"(?:(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|[Tt]hen|[Aa]nd so|[Ff]inally|[Cc]onsequently|[Ii]n conclusion),? ?)?"
+_FINAL = re.compile(
+    r"\s{0,8}(?:[-*>#]{0,3}\s{0,2})?(?:\*\*)?(?:####"
+    r"|A\s?(?:\*\*)?:|(?:Answer|ANSWER|Final [Aa]nswer|FINAL ANSWER|Result|RESULT|Final [Rr]esult)\s?(?:\*\*)?\s?[:=]"
+    rf"|{_SO}(?:[Tt]he|[Oo]ur|[Mm]y) (?:final |correct )?answer(?:, [a-z]{{1,12}},)?(?: (?:is|=|to [^.\n]{{1,80}} is)|\s?[:=])"
+    rf"|{_SO}(?:[Yy]es|[Nn]o|[Tt]rue|[Ff]alse)[.!]?\Z"
+    r"|</?answer>)"
+)
+_FINAL_HEADING = re.compile(
+    r"[\s#*]{0,8}(?:(?:The )?[Ff]inal )?(?:[Aa]nswer|ANSWER|[Rr]esult)\s?[:*\s]{0,6}\Z"
+)
+_WAIT = re.compile(
+    r"\s{0,8}(?:[-*>]\s)?(?:but )?(?:wait\b|hmm|hold on|actually,|oops|no, (?:that|this|it|wait|i)\b|scratch that|on second thought)",
+    re.IGNORECASE,
+)
+_CHECK = re.compile(
+    r"[\s#*>-]{0,8}(?:now,? |first,? |so,? |step \d{1,2}: )?(?:let me (?:just )?(?:quickly )?(?:double[- ]?check|check|verify|re-?check|reconsider|confirm)"
+    r"|let(?:'|\u2019)?s (?:double[- ]?check|check|verify|reconsider|confirm)|to (?:double[- ]?check|check|verify)\b"
+    r"|(?:check|verification|verify|verifying)\s?[:*.]"
+    r"|checking\b|double[- ]checking\b|we can (?:check|verify)\b|(?:as|for) a check\b)",
+    re.IGNORECASE,
+)
+_HEADING = re.compile(
+    r"\s{0,8}(?:#{1,6} .*|\*\*[^*\n]{1,200}\*\*:?\s*|(?:Step|STEP) \d{1,3}\s?[:.)]?\s*|[^\n]{1,200}:\s*)\Z"
+)
+_BULLET = re.compile(
+    r"\s{0,12}(?:[-*•+]\s{1,4}|\(?\d{1,3}[.)]\s{1,4}|(?:\*\*)?(?:Step|STEP) \d{1,3}(?:\*\*)?\s?[:.)-](?:\*\*)?\s{0,4})"
+)
+_SENTENCE_END = re.compile(
+    r"[.!?;][\"')\]]{0,2}\s{1,4}(?=[\"'(\[$\\]{0,2}[A-Z0-9$\\])"
+    r"|(?<=[a-z0-9%)>])\s{1,4}(?=(?:So|The|He|She|They|It|If|Then|There|Now|Therefore|Thus|Hence|Since|In|On|After"
+    r"|Each|And|This|That|To|First|Next|Finally|We|You|But|Also|Their|His|Her|Next|When|With|For|Because|Wait|Actually|Hmm|Let|Hence|Hold)[ ,])"
+)
+_FRAME = re.compile(r"(?:\\(?:begin|end)\{[a-z]{1,12}\*?\}|\\[\[\]]|\$\$|[\s.,])*\Z")
+_TAG = re.compile(r"</?(?:think|thinking|reasoning|answer|solution)>")
+_TOKENS = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|vs|etc|e\.g|i\.e|approx|lbs?|oz|no)\.\s\Z")
+
+
+class Segment:
+    """A stretch of the path: ``kind`` is ``step``, ``check``, ``wait``, ``heading``, ``question`` or ``final``."""
+
+    __slots__ = ("end", "kind", "start")
+
+    def __init__(self, start: int, end: int, kind: str) -> None:
+        self.start = start
+        self.end = end
+        self.kind = kind
+
+    def __repr__(self) -> str:
+        return f"Segment({self.start}, {self.end}, {self.kind})"
+
+
+def split_lines(path: str) -> list[Segment]:
+    """The non-empty lines of a path with their kinds; spans exclude outer blanks, bullets and tags."""
+    segments: list[Segment] = []
+    for match in _LINE.finditer(path):
+        start, end = match.span()
+        while start < end and path[start].isspace():
+            start += 1
+        while end > start and path[end - 1].isspace():
+            end -= 1
+        if path.startswith("<", start):
+            tag = _TAG.match(path, start, end)
+            if tag and tag.group().strip("</>") != "answer":
+                start = tag.end()
+        if start >= end or not (path[start].isalnum() or any(c.isalnum() for c in path[start : start + 400])):
+            continue
+        if path[start] == "\\" and end - start < 60 and _FRAME.match(path, start, end):
+            continue
+        segments.append(Segment(start, end, kind_of(path, start, end)))
+    return segments
+
+
+def kind_of(path: str, start: int, end: int) -> str:
+    """The kind of the text between two positions."""
+    if _FINAL.match(path, start, end):
+        return "final"
+    last = path[end - 1]
+    if last == "?":
+        return "question"
+    first = path[start]
+    if (last in ":*.)" or first in "#*S") and end - start < 240 and _HEADING.match(path, start, end):
+        return "heading"
+    return check_kind(path, start, end) if first in _CHECK_FIRST else "step"
+
+
+def check_kind(path: str, start: int, end: int) -> str:
+    """``check`` where the text verifies, ``wait`` where it turns back, else ``step``."""
+    if _WAIT.match(path, start, end):
+        return "wait"
+    return "check" if _CHECK.match(path, start, end) else "step"
+
+
+def states_answer(path: str, start: int, end: int) -> bool:
+    r"""Whether a sentence states the final answer: ``The answer is 18.``, or a box (``\boxed{18}``) anywhere in it."""
+    return _FINAL.match(path, start, end) is not None or path.find("\\boxed", start, end) >= 0
+
+
+def heads_answer(path: str, start: int, end: int) -> bool:
+    """Whether a heading announces the final answer."""
+    return _FINAL_HEADING.match(path, start, end) is not None
+
+
+_CHECK_FIRST = frozenset("wWhHlLtTcCvVdDaAoOnNfFbBsS-*>#")
+
+
+def content_start(path: str, start: int, end: int) -> int:
+    """Where the text begins after a bullet or step number."""
+    bullet = _BULLET.match(path, start, end)
+    return bullet.end() if bullet and bullet.end() < end else start
+
+
+def sentence_ends(path: str, start: int, end: int) -> list[int]:
+    """Where sentences begin after the first one, between two positions, ascending."""
+    found: list[int] = []
+    for match in _SENTENCE_END.finditer(path, start, end):
+        if path[match.start()] == "." and _TOKENS.search(path, max(start, match.start() - 8), match.end()):
+            continue
+        found.append(match.end())
+    return found
+
 
 MAX_CHARS = 50_000
 MAX_STEPS = 256
@@ -33,7 +146,7 @@ _META = re.compile(
 )
 
 
-def read_path(path: str, max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS) -> list[RawStep]:
+def read_path(path: str, max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS) -> list[ReasoningStep]:
     """Reads the steps of a path.
 
     A line is a step; a line with several calculations in several sentences is as many steps. Headings and
@@ -46,7 +159,8 @@ def read_path(path: str, max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS)
         max_steps: Steps that are read.
 
     Returns:
-        The steps in order; empty where the path has none.
+        The steps in order, with span, kind and calculations; the heading or question before a step is its ``meta``. Empty where
+        the path has none.
     """
     text = path if len(path) <= max_chars else path[:max_chars]
     reader = _PathReader(text, read_calculations(text))
@@ -58,7 +172,7 @@ def read_path(path: str, max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS)
     return resolve_corrections(text, steps) if reader.turns else steps
 
 
-def read_calculations(text: str) -> list[Calc]:
+def read_calculations(text: str) -> list[Found]:
     """Reads the calculations of a text, in LaTeX or in prose, in signs or in words; in order."""
     return find_latex_calculations(text) if has_latex(text) else add_verbal(text, read_plain(text))
 
@@ -66,11 +180,11 @@ def read_calculations(text: str) -> list[Calc]:
 class _PathReader:
     """What the reading of a path carries from line to line."""
 
-    def __init__(self, text: str, calcs: list[Calc]) -> None:
+    def __init__(self, text: str, calcs: list[Found]) -> None:
         self.text = text
         self.calcs = calcs
         self.position = 0
-        self.steps: list[RawStep] = []
+        self.steps: list[ReasoningStep] = []
         self.lead: Segment | None = None
         self.careful = _has_cue(text)  # else no sentence inside a line can be of another kind
         self.answer_ahead = False
@@ -98,14 +212,14 @@ class _PathReader:
             segment.kind = "check"
         new = self._steps_of(segment, inside)
         if new and self.lead is not None:
-            new[0].lead_start, new[0].lead_end = self.lead.start, self.lead.end
+            new[0].meta = self.text[self.lead.start : self.lead.end]
             self.lead = None
         self.steps.extend(new)
 
-    def _calcs_in(self, segment: Segment) -> list[Calc]:
-        inside: list[Calc] = []
-        while self.position < len(self.calcs) and self.calcs[self.position].eq <= segment.end:
-            if self.calcs[self.position].eq >= segment.start:
+    def _calcs_in(self, segment: Segment) -> list[Found]:
+        inside: list[Found] = []
+        while self.position < len(self.calcs) and self.calcs[self.position].at <= segment.end:
+            if self.calcs[self.position].at >= segment.start:
                 inside.append(self.calcs[self.position])
             self.position += 1
         return inside
@@ -118,28 +232,28 @@ class _PathReader:
             self.checking = check_kind(self.text, segment.start, segment.end) != "step"
         self.lead = segment if self.lead is None else Segment(self.lead.start, segment.end, "heading")
 
-    def _steps_of(self, segment: Segment, calcs: list[Calc]) -> list[RawStep]:
+    def _steps_of(self, segment: Segment, calcs: list[Found]) -> list[ReasoningStep]:
         """The steps of one line."""
         text = self.text
         self.turns = self.turns or segment.kind in ("check", "wait")
         long_prose = not calcs and segment.end - segment.start > 60
         if len(calcs) < 2 and not long_prose and not self.careful:
-            return [RawStep(segment.start, segment.end, calcs, segment.kind)]
+            return [_step(segment.start, segment.end, segment.kind, calcs)]
         bounds = [segment.start, *sentence_ends(text, segment.start, segment.end), segment.end]
         if not self.careful and len(bounds) == 2:
-            return [RawStep(segment.start, segment.end, calcs, segment.kind)]
-        steps: list[RawStep] = []
+            return [_step(segment.start, segment.end, segment.kind, calcs)]
+        steps: list[ReasoningStep] = []
         begin, position, kind = bounds[0], 0, segment.kind
         last = bounds[0]
         for at, stop in pairwise(bounds):
-            here: list[Calc] = []
-            while position < len(calcs) and (calcs[position].eq < stop or stop == segment.end):
+            here: list[Found] = []
+            while position < len(calcs) and (calcs[position].at < stop or stop == segment.end):
                 here.append(calcs[position])
                 position += 1
             if self.careful:
                 if not any(calc.operands for calc in here) and states_answer(text, at, stop):
                     if begin < at and not calcs:
-                        steps.append(RawStep(begin, _trim(text, begin, at), [], kind))
+                        steps.append(_step(begin, _trim(text, begin, at), kind))
                     begin, kind = stop, segment.kind
                     continue
                 own = check_kind(text, at, stop)
@@ -150,13 +264,13 @@ class _PathReader:
                     self.turns = True
             last = stop
             if here or not calcs or kind == "wait":
-                steps.append(RawStep(begin, _trim(text, begin, stop), here, kind))
+                steps.append(_step(begin, _trim(text, begin, stop), kind, here))
                 begin, kind = stop, segment.kind
         if begin < last:
             if steps and kind == segment.kind:
                 steps[-1].end = _trim(text, begin, last)
             else:
-                steps.append(RawStep(begin, _trim(text, begin, last), [], kind))
+                steps.append(_step(begin, _trim(text, begin, last), kind))
         return steps
 
 
@@ -174,18 +288,22 @@ def _has_cue(text: str) -> bool:
     return False
 
 
+def _step(start: int, end: int, kind: str, calcs: Sequence[Found] = ()) -> ReasoningStep:
+    return ReasoningStep(0, start=start, end=end, kind=kind, calculations=tuple(calcs))
+
+
 def _trim(text: str, start: int, end: int) -> int:
     while end > start and text[end - 1].isspace():
         end -= 1
     return end
 
 
-def step_texts(path: str, step: RawStep, problem: str = "") -> tuple[str, str, str]:
+def step_texts(path: str, step: ReasoningStep, problem: str = "") -> tuple[str, str, str]:
     """A step in words.
 
     Args:
         path: The path that it was read from.
-        step: The step.
+        step: The step as read; its ``meta`` is the heading or question before it.
         problem: The problem's text; what only repeats it leads to nothing.
 
     Returns:
@@ -195,7 +313,7 @@ def step_texts(path: str, step: RawStep, problem: str = "") -> tuple[str, str, s
     text = path[content_start(path, step.start, step.end) : step.end]
     if "<<" in text:
         text = _MARK.sub("", text)
-    meta = path[step.lead_start : step.lead_end]
+    meta = step.meta
     question = ""
     if meta and problem and " ".join(meta.split()) in " ".join(problem.split()):
         meta = ""

@@ -13,8 +13,7 @@ from itertools import pairwise
 
 from rlkd.quantities.numbers import parse_number, same_value
 from rlkd.quantities.words import with_digits
-from rlkd.structure.reading.calculation import Calc
-from rlkd.structure.reading.expression import Item
+from rlkd.structure.reading.calculation import Found, Item
 from rlkd.structure.reading.inline_arithmetic import find_calculations
 
 MAX_SENTENCE = 400
@@ -112,7 +111,7 @@ _POWER = re.compile(
 )
 
 
-def add_verbal(text: str, calcs: list[Calc]) -> list[Calc]:
+def add_verbal(text: str, calcs: list[Found]) -> list[Found]:
     """Adds the calculations in words to those in signs.
 
     Args:
@@ -122,7 +121,7 @@ def add_verbal(text: str, calcs: list[Calc]) -> list[Calc]:
     Returns:
         All of them, in order; time is linear in the text.
     """
-    found: list[Calc] = []
+    found: list[Found] = []
     previous = 0
     for position in range(len(calcs) + 1):
         until = calcs[position].start if position < len(calcs) else len(text)
@@ -138,7 +137,7 @@ def add_verbal(text: str, calcs: list[Calc]) -> list[Calc]:
                     found += _read_sentence(text[start : min(end, start + MAX_SENTENCE)], start)
         if position < len(calcs):
             previous = max(previous, calcs[position].end)
-    return sorted([*calcs, *found], key=lambda calc: calc.eq) if found else calcs
+    return sorted([*calcs, *found], key=lambda calc: calc.at) if found else calcs
 
 
 def _holds_sentence(text: str, start: int, end: int) -> bool:
@@ -149,7 +148,7 @@ def _holds_sentence(text: str, start: int, end: int) -> bool:
     )
 
 
-def _read_sentence(sentence: str, base: int) -> list[Calc]:
+def _read_sentence(sentence: str, base: int) -> list[Found]:
     if _CUE.search(sentence) is None and "→" not in sentence:
         return []
     plain = with_digits(sentence)
@@ -166,11 +165,11 @@ def _read_sentence(sentence: str, base: int) -> list[Calc]:
         ]
     for calc in found:  # positions in the plain text say nothing
         calc.start, calc.end = base, base + len(sentence.rstrip())
-        calc.eq = calc.end - 1
+        calc.at = calc.end - 1
     return found
 
 
-def _match(sentence: str) -> Calc | None:
+def _match(sentence: str) -> Found | None:
     """The calculation of a sentence in one of the forms."""
     for form, op, turned in _FORMS:
         match = form.search(sentence)
@@ -189,10 +188,10 @@ def _number(match: re.Match[str], group: int) -> float:
     return parse_number(match.group(group)) or 0.0
 
 
-def _made(items: list[Item], value: float) -> Calc:
+def _made(items: list[Item], value: float) -> Found:
     numbers = tuple(x for x in items if isinstance(x, float))
     ops = "".join(dict.fromkeys(x for x in items if isinstance(x, str)))
-    calc = Calc(0, 0, value, numbers, ops)
+    calc = Found(value, numbers, ops)
     calc.items = items
     if ops in _DO and len(numbers) == 2:
         calc.computed = _DO[ops](*numbers)
@@ -200,7 +199,7 @@ def _made(items: list[Item], value: float) -> Calc:
     return calc
 
 
-def _power(sentence: str) -> Calc | None:
+def _power(sentence: str) -> Found | None:
     match = _POWER.search(sentence)
     if match is None:
         return None
@@ -215,7 +214,7 @@ def _power(sentence: str) -> Calc | None:
     return calc
 
 
-def _leaves(sentence: str) -> Calc | None:
+def _leaves(sentence: str) -> Found | None:
     """What is left ("eating 3 and baking 4 leaves 9"): what it is taken from goes without saying."""
     match = _LEAVES.search(sentence)
     if match is None:
@@ -228,7 +227,7 @@ def _leaves(sentence: str) -> Calc | None:
     return _made(items, value)
 
 
-def _listed(sentence: str) -> Calc | None:
+def _listed(sentence: str) -> Found | None:
     """Two numbers, then a third ("eats 3 and bakes 4, which is 7"): a sum only where it is one."""
     match = _LIST.search(sentence)
     if match is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -153,7 +154,7 @@ def test_a_step_without_a_place_stays_with_the_one_before_it() -> None:
         ("8", "So Val"),
         ("9", "So Val"),
     ]
-    assert len(read_compact(write_compact([lost.model_copy(update={"index": 0})], PATH), PATH)) == 1
+    assert len(read_compact(write_compact([replace(lost, index=0)], PATH), PATH)) == 1
 
 
 def test_a_path_without_steps_is_said_again() -> None:
@@ -194,7 +195,7 @@ def test_any_path_of_the_world_comes_back_as_it_was(seed: int, name: str) -> Non
     path = world.wander(problem, rng, WanderSettings(focus=1.0))
     steps = world.decompose(path).steps
     back = read_compact(write_compact(steps, path), path)
-    assert [step.model_copy(update={"kind": "step"}) for step in steps] == list(back)
+    assert [replace(step, kind="step") for step in steps] == list(back)
 
 
 _FIELD = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_named_quantities_and_text_answers() -> None:
         pytest.approx(1 / 3),
         1.0,
     )
-    other = step("What is Bob?", "5").model_copy(update={"operation": "multiply"})
+    other = replace(step("What is Bob?", "5"), operation="multiply")
     assert judge(step("What is Bob?", "5"), other) == (1.0, 0.5, 1.0)
     assert judge(step("What is Bob?", "5"), step("What is Bob?", "5", ("Zoe", "8"))) == (1.0, 0.0, 1.0)
     assert judge(step("What is Bob?", "true"), step("What is Bob?", "True."))[2] == 1.0

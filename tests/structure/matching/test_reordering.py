@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkd.structure.decomposers.rules import decompose_text
-from rlkd.structure.graphs.path_graph import PathGraph
-from rlkd.structure.matching.match_items import Matching
+from rlkd.structure.graph import PathGraph
+from rlkd.structure.matching.credits import Matching
 from rlkd.structure.matching.reordering import combined_results, same_in_another_order
 
 numbers = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkd.structure.decomposers.rules import RulesDecomposer, decompose_text
-from rlkd.structure.graphs.path_graph import PathGraph
+from rlkd.structure.graph import PathGraph
 from rlkd.structure.interfaces import PairVerdict, PathItem, StepPair
 from rlkd.structure.matching.several_teachers import MAX_WALKS, other_walks
 from rlkd.structure.scorer import ScoreItem, StructureScorer, score_paths

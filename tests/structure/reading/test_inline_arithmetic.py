@@ -15,7 +15,7 @@ from rlkd.structure.reading.inline_arithmetic import find_calculations
 
 def read(text: str) -> list[tuple[tuple[float, ...], str, float]]:
     """Operands, operators and value of each calculation."""
-    return [(c.operands, c.ops, c.value) for c in find_calculations(text)]
+    return [(c.operands, c.operation, c.value) for c in find_calculations(text)]
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_spans_are_code_points_of_the_source() -> None:
 def test_simple_equations_round_trip(a: int, op: str, b: int, space: str) -> None:
     value = {"+": a + b, "-": a - b, "*": a * b}[op]
     (calc,) = find_calculations(f"so there are {a}{space}{op}{space}{b} = {value} of them")
-    assert (calc.operands, calc.ops, calc.value, calc.holds) == ((a, b), op, value, True)
+    assert (calc.operands, calc.operation, calc.value, calc.holds) == ((a, b), op, value, True)
     (again,) = find_calculations(calc.render())
-    assert (again.operands, again.ops, again.value) == (calc.operands, calc.ops, calc.value)
+    assert (again.operands, again.operation, again.value) == (calc.operands, calc.operation, calc.value)
 
 
 @given(st.text(alphabet="0123456789+-*/=().,%$<>xX aofis\n", max_size=200))

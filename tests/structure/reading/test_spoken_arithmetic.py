@@ -33,7 +33,7 @@ from rlkd.structure.reading.spoken_arithmetic import add_verbal
 )
 def test_reads(text: str, operands: tuple[float, ...], ops: str, value: float) -> None:
     (calc,) = add_verbal(text, read_plain(text))
-    assert (calc.operands, calc.ops, calc.value) == (operands, ops, value)
+    assert (calc.operands, calc.operation, calc.value) == (operands, ops, value)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkd.structure.graphs.path_graph import PathGraph
+from rlkd.structure.graph import PathGraph
 from rlkd.structure.interfaces import PairVerdict, PathItem
-from rlkd.structure.matching.prefix_rule import PrefixAlignment
+from rlkd.structure.matching.alignments import PrefixAlignment
 from rlkd.structure.scorer import ScoreItem, StructureScorer
 from schemas.alignment import StructureScore
 from schemas.structure import ReasoningStep, Structure

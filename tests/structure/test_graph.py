@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from rlkd.quantities.stated import problem_quantities
 from rlkd.structure.decomposers.rules import decompose_text
-from rlkd.structure.graphs.graph import Graph, build_graph, find_value, left_over
-from rlkd.structure.graphs.path_graph import PathGraph
-from rlkd.structure.reading.calculation import Calc
+from rlkd.structure.graph import Graph, PathGraph, build_graph, find_value, left_over
+from rlkd.structure.reading.calculation import Found
 from schemas.structure import Structure
 
 
@@ -86,5 +85,5 @@ def test_a_stored_structure_gives_the_same_graph_as_the_path() -> None:
 
 
 def test_values_are_without_the_noise_of_floating_point() -> None:
-    assert Calc(0, 9, 14.999999999999998, (4.2, 9.45, 1.35), "+").finished().value == 15.0
+    assert Found(14.999999999999998, (4.2, 9.45, 1.35), "+").finished().value == 15.0
     assert build_graph([], ()).frontier() == []

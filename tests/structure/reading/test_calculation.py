@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkd.quantities.numbers import canonical, parse_number
-from rlkd.structure.reading.expression import MAX_TOKENS, ExpressionError, evaluate
+from rlkd.structure.reading.calculation import MAX_TOKENS, ExpressionError, evaluate
 
 
 @pytest.mark.parametrize(

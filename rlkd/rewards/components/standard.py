@@ -1,4 +1,4 @@
-"""The outcome reward: is the stated final answer right?"""
+"""The components that every ledger has: structure, outcome, format and length."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from rlkd.answers.equal import judge_answer
 from rlkd.answers.symbolic import VerifierError
 from rlkd.answers.verify import GYM_KEY, gym_score, judge_problem
 from rlkd.rewards.components import Rollout, component
+
+
+@component("structure")
+def structure_reward(rollout: Rollout) -> float | None:
+    """Takes the structure score, which was made for the whole batch at once; the unbounded sum counts as at most 1."""
+    return None if rollout.structure is None else min(1.0, rollout.structure.structure)
+
 
 log = logging.getLogger("rlkd.rewards")
 _COUNTS_AS = {"wrong": 0.0, "missing": None, "right": 1.0}
@@ -73,3 +80,52 @@ def _count(kind: str, reference: str, answer: str, counts_as: str) -> None:
             answer[:80],
             reference[:80],
         )
+
+
+_TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+_PARTIAL = 0.5
+
+
+@component("format")
+def format_reward(rollout: Rollout) -> float | None:
+    """1 for a finished completion in exactly the asked form, less for part of it, 0 for none of it.
+
+    Half of the reward is for parts: an answer that is stated, but not as asked (twice, in the middle,
+    cut off), and in ``think_boxed`` the share of the four tags that occur exactly once (the paper's
+    code rewards format and tag count apart; here they are one term in [0, 1]).
+
+    Returns:
+        A value in [0, 1]; ``None`` where no form was asked for.
+    """
+    parsed = rollout.parsed
+    if rollout.output is None:
+        return None
+    if parsed.well_formed and rollout.finished:
+        return 1.0
+    stated = float(parsed.answer is not None)
+    if rollout.output != "think_boxed":
+        return _PARTIAL * stated
+    tags = sum(rollout.text.count(tag) == 1 for tag in _TAGS) / len(_TAGS)
+    return _PARTIAL * (tags + stated) / 2
+
+
+@component("length")
+def length_reward(rollout: Rollout, free: float = 0.75) -> float | None:
+    """1 up to the free share of the budget, then falling in a straight line to 0 at the limit.
+
+    With a limit of 100 tokens and 0.6 of it free, 80 tokens earn (100 - 80) / (100 - 60) = 0.5.
+
+    Args:
+        rollout: The completion.
+        free: Share of the budget that costs nothing (``rewards.length_free``).
+
+    Returns:
+        A value in [0, 1]; ``None`` where length or limit is not known.
+    """
+    tokens, limit = rollout.tokens, rollout.max_tokens
+    if tokens is None or limit is None:
+        return None
+    budget = limit * free
+    if tokens <= budget:
+        return 1.0
+    return max(0.0, (limit - tokens) / (limit - budget)) if limit > budget else 0.0
