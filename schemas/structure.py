@@ -47,14 +47,6 @@ class Calculation:
     symbolic: bool = False
     equation_key: float | None = None
 
-    def same_work(self, other: Calculation) -> bool:
-        """Returns whether another does the same to the same operands, in any order; never below two operands."""
-        return (
-            self.operation == other.operation
-            and len(self.operands) > 1
-            and (self.operands == other.operands or sorted(self.operands) == sorted(other.operands))
-        )
-
 
 @dataclass(slots=True)
 class ReasoningStep:

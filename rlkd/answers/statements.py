@@ -96,7 +96,7 @@ def find_statement(text: str) -> Statement | None:
 
 def _candidates(text: str, begin: int) -> tuple[list[Statement], list[Statement]]:
     """Every statement, and every sentence that only may be one."""
-    found = _boxed(text, begin)
+    found = _boxed(text, begin) if "box" in text else []
     about: list[Statement] = []
     for match in HASHES.finditer(text, begin):
         answer = strip_markup(match[1])
@@ -149,7 +149,7 @@ def _add_worded(
     if not answer or answer.startswith(("?",)) or rest[cut : cut + 1] == "?":
         return
     statement = Statement(
-        _line_start(text, start) if label and match["line"] is not None else start, end, answer
+        text.rfind("\n", 0, start) + 1 if label and match["line"] is not None else start, end, answer
     )
     doubtful = not label and (speaks_about(answer) or _asked(text, start))
     (about if doubtful else found).append(statement)
@@ -174,10 +174,6 @@ def _asked(text: str, start: int) -> bool:
 def _begins_sentence(text: str, start: int) -> bool:
     before = text[max(0, start - 16) : start].rstrip(" \t*_#>-")
     return not before or before[-1] in "\n.!?:"
-
-
-def _line_start(text: str, start: int) -> int:
-    return text.rfind("\n", 0, start) + 1
 
 
 def sentence_end(rest: str) -> int:

@@ -62,7 +62,8 @@ _ODD = re.compile(
     rf"|(?P<nothing>[{_NOTHING}])"
     r"|(?P<other>[^\x00-\x7f])"
 )
-_PLAIN = re.compile(r"[\x20-\x7e\n]*\Z")
+PLAIN = re.compile(r"[\x20-\x7e\n]*\Z")
+"""A text that is in plain signs already, as nearly all are."""
 
 
 def _replacement(match: re.Match[str], text: str) -> str:
@@ -104,7 +105,7 @@ def plain_signs(text: str) -> str:
         >>> plain_signs("１２ ∗ ５ ＝ ６０, 10³, 1¾")
         '12 * 5 = 60, 10^3, 1 3/4'
     """
-    if _PLAIN.match(text):
+    if PLAIN.match(text):
         return text
     return _ODD.sub(lambda match: _replacement(match, text), text)
 
@@ -152,7 +153,7 @@ def plain_text(text: str) -> PlainText:
         >>> plain.text, plain.span(0, 4)
         ('10^3 = 1000', (0, 3))
     """
-    if _PLAIN.match(text):
+    if PLAIN.match(text):
         return PlainText(text, text)
     parts: list[str] = []
     starts: list[int] = []

@@ -8,7 +8,7 @@ that are left over, it is what the next step can start from. A :class:`PathGraph
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rlkd.quantities.numbers import same_value, stated_number
 from rlkd.quantities.signs import plain_signs
@@ -16,7 +16,11 @@ from rlkd.quantities.stated import UNIT_CONSTANTS, problem_quantities
 from rlkd.structure.reading.claims import content_words
 from schemas.structure import CHECK, RETRACTED, Calculation, ReasoningStep, Structure
 
+_SILENT = (CHECK, RETRACTED)
+"""Kinds of steps that find nothing."""
 
+
+@dataclass(slots=True)
 class Node:
     """A calculation in the graph of its path.
 
@@ -30,18 +34,16 @@ class Node:
         base: Operands that no node gave.
     """
 
-    __slots__ = ("ahead", "base", "calculation", "deps", "step", "sure", "value")
-
-    def __init__(self, step: int, calculation: Calculation) -> None:
-        self.step = step
-        self.calculation = calculation
-        self.value = calculation.value
-        self.deps: list[int] = []
-        self.sure: list[int] = []
-        self.ahead: list[int] = []
-        self.base: list[float] = []
+    step: int
+    calculation: Calculation
+    value: float
+    deps: list[int] = field(default_factory=list)
+    sure: list[int] = field(default_factory=list)
+    ahead: list[int] = field(default_factory=list)
+    base: list[float] = field(default_factory=list)
 
 
+@dataclass(slots=True)
 class Graph:
     """The calculations of a path in order, with their uses.
 
@@ -49,25 +51,19 @@ class Graph:
         nodes: Distinct calculations: a repeated one is kept once.
         uses: For each node, the later nodes that use its value.
         dropped: For each dropped calculation ``(step, node that it repeats or -1)``.
+        frontier: The values that no node uses.
+        ends_in_algebra: Whether an equation in variables is open.
+        early: How many results are used before they are found.
+        by_step: The nodes of each step that has any, in order.
     """
 
-    __slots__ = ("dropped", "nodes", "uses")
-
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self.uses: list[list[int]] = []
-        self.dropped: list[tuple[int, int]] = []
-
-    def frontier(self) -> list[float]:
-        """Returns the values that no node uses."""
-        return [node.value for node, used in zip(self.nodes, self.uses, strict=True) if not used]
-
-    def ends_in_algebra(self) -> bool:
-        """Returns whether an equation in variables is open."""
-        return any(
-            node.calculation.symbolic and node.calculation.operation.endswith("=") and not used
-            for node, used in zip(self.nodes, self.uses, strict=True)
-        )
+    nodes: list[Node] = field(default_factory=list)
+    uses: list[list[int]] = field(default_factory=list)
+    dropped: list[tuple[int, int]] = field(default_factory=list)
+    frontier: list[float] = field(default_factory=list)
+    ends_in_algebra: bool = False
+    early: int = 0
+    by_step: dict[int, list[int]] = field(default_factory=dict)
 
     def base(self) -> list[float]:
         """Returns the quantities that the nodes use and that none of them found, repeats kept."""
@@ -107,7 +103,7 @@ def build_graph(calculations: Sequence[tuple[int, Calculation]], problem: Sequen
         if repeat is not None:
             graph.dropped.append((step, repeat))
             continue
-        node = Node(step, calculation)
+        node = Node(step, calculation, calculation.value)
         _link_operands(node, graph, values, problem)
         if calculation.symbolic:
             if previous_symbolic >= 0 and previous_symbolic not in node.deps:
@@ -117,10 +113,17 @@ def build_graph(calculations: Sequence[tuple[int, Calculation]], problem: Sequen
             for k, value in enumerate(values):
                 if value == values[j]:  # of equal results none stays open, whichever was meant
                     graph.uses[k].append(len(kept))
+        graph.by_step.setdefault(step, []).append(len(kept))
         kept.append(node)
         values.append(node.value)
         graph.uses.append([])
     _link_ahead(graph, values, problem)
+    graph.early = len({j for node in kept for j in node.ahead})
+    for node, used in zip(kept, graph.uses, strict=True):
+        if not used:
+            graph.frontier.append(node.value)
+            equation = node.calculation.symbolic and node.calculation.operation.endswith("=")
+            graph.ends_in_algebra = graph.ends_in_algebra or equation
     return graph
 
 
@@ -193,10 +196,19 @@ def _repeat_of(
                 new.symbolic and operation[-1:] == earlier.operation[-1:] == "="
             )  # the same equation, transformed
             or (not operands and not new.symbolic)
-            or new.same_work(earlier)
+            or (operation == earlier.operation and same_work(new, earlier))
         ):
             return j
     return None
+
+
+def same_work(a: Calculation, b: Calculation) -> bool:
+    """Returns whether two calculations do the same to the same operands, in any order; never below two operands."""
+    return (
+        a.operation == b.operation
+        and len(a.operands) > 1
+        and (a.operands == b.operands or sorted(a.operands) == sorted(b.operands))
+    )
 
 
 def step_dependencies(graph: Graph, steps: int) -> list[list[int]]:
@@ -269,7 +281,7 @@ class PathGraph:
         calculates: Whether the path makes any calculation; if not, its steps are compared as statements.
     """
 
-    __slots__ = ("_items", "_words", "calculates", "depends", "graph", "problem", "quantities", "steps")
+    __slots__ = ("_items", "calculates", "depends", "graph", "problem", "quantities", "steps")
 
     def __init__(self, structure: Structure, problem: str) -> None:
         self.steps: tuple[ReasoningStep, ...] = structure.steps
@@ -282,20 +294,24 @@ class PathGraph:
             self.depends = step_dependencies(self.graph, len(self.steps))
         self.calculates = bool(self.graph.nodes)
         self._items: dict[bool, Items] = {}
-        self._words: frozenset[str] | None = None
 
     def items(self, calculations: bool) -> Items:
         """Returns what is matched: the calculations of the path, or its steps. Made once, since a teacher's path is compared often."""
         known = self._items.get(calculations)
         if known is None:
-            known = self._items[calculations] = self._calculated() if calculations else self._stated()
+            nodes = self.graph.nodes
+            known = self._items[calculations] = (
+                Items(
+                    [node.deps for node in nodes],
+                    [node.base for node in nodes],
+                    [node.value for node in nodes],
+                    [node.sure for node in nodes],
+                    [node.step for node in nodes],
+                )
+                if calculations
+                else self._stated()
+            )
         return known
-
-    def words(self) -> frozenset[str]:
-        """Returns the content words of the steps that calculate."""
-        if self._words is None:
-            self._words = words_of(self.steps[i] for i in {node.step for node in self.graph.nodes})
-        return self._words
 
     def own(self) -> list[bool]:
         """Returns for each step whether it says something of the path's own.
@@ -304,16 +320,6 @@ class PathGraph:
         """
         prompt = " ".join(plain_signs(self.problem).lower().split())
         return [counts(step) and not _copies(step, prompt) for step in self.steps]
-
-    def _calculated(self) -> Items:
-        nodes = self.graph.nodes
-        return Items(
-            [node.deps for node in nodes],
-            [node.base for node in nodes],
-            [node.value for node in nodes],
-            [node.sure for node in nodes],
-            [node.step for node in nodes],
-        )
 
     def _stated(self) -> Items:
         """Returns the steps as items: a step works from the quantities that it names and no step before it found."""
@@ -327,12 +333,12 @@ class PathGraph:
 
 def counts(step: ReasoningStep) -> bool:
     """Returns whether a step finds something and is not taken back."""
-    return step.kind not in (CHECK, RETRACTED)
+    return step.kind not in _SILENT
 
 
 def finding(steps: Iterable[ReasoningStep]) -> list[tuple[int, Calculation]]:
     """Returns the calculations of the steps that count, each with the index of its step."""
-    return [(step.index, made) for step in steps if counts(step) for made in step.calculations]
+    return [(step.index, made) for step in steps if step.kind not in _SILENT for made in step.calculations]
 
 
 def words_of(steps: Iterable[ReasoningStep]) -> frozenset[str]:

@@ -113,12 +113,8 @@ class Sample:
     problem: str
     domain: str
 
-    def pair(self, teacher: int, t: int, s: int, number: int = 0) -> StepPair:
-        """Returns the question about step ``t`` of a teacher and step ``s`` of the student, sample ``number`` of its call."""
-        steps = self.teachers[teacher].steps[t], self.student.steps[s]
-        return StepPair(*steps, self.problem, self.domain, number)
 
-
+@dataclass(slots=True)
 class Comparison:
     """A student path against one reference path.
 
@@ -127,9 +123,8 @@ class Comparison:
         steps: For each student step the reference's step that it follows with the verdict, or ``None``.
     """
 
-    def __init__(self, value: float, steps: list[tuple[int, PairVerdict] | None]) -> None:
-        self.value = value
-        self.steps = steps
+    value: float
+    steps: list[tuple[int, PairVerdict] | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,10 +138,10 @@ class StructureScorer:
             found.append(
                 self.alignment.compare(walk.path, student, _of_walk(walk, verdicts, len(student.steps)))
             )
-        self.alignment.combine(found)
-        best = max(
-            range(len(found)), key=lambda i: found[i].value
-        )  # the first of equals; a teacher's own path before walks
+        if len(found) > 1:
+            self.alignment.combine(found)
+        # The first of equals; a teacher's own path before walks.
+        best = max(range(len(found)), key=lambda i: found[i].value)
         prefix = max(
             self._paper.compare(teacher, student, verdicts[k]).value for k, teacher in enumerate(known.paths)
         )

@@ -137,7 +137,7 @@ def test_two_components_of_one_name_are_refused() -> None:
         return 0.0
 
     with pytest.raises(
-        ValueError, match=r"both rlkd\.rewards\.components\.length and .* define the component 'length'"
+        ValueError, match=r"both rlkd\.rewards\.components\.standard and .* define the component 'length'"
     ):
         component("length")(length)
 

@@ -16,7 +16,7 @@ def graph_of(path: str, problem: str = "") -> Graph:
 def test_results_that_are_used_are_edges_the_rest_is_open() -> None:
     graph = graph_of("3 + 4 = 7\n16 - 7 = 9\n5 * 5 = 25")
     assert [node.deps for node in graph.nodes] == [[], [0], []]
-    assert graph.frontier() == [9, 25]
+    assert graph.frontier == [9, 25]
     assert graph.base() == [3, 4, 16, 5, 5]
 
 
@@ -29,13 +29,13 @@ def test_repeats_and_restatements_are_dropped() -> None:
 def test_a_result_used_too_early_is_linked_ahead() -> None:
     graph = graph_of("16 - 9 = 7\n4 + 5 = 9", "There are 16, 4 and 5.")
     assert graph.nodes[0].ahead == [1]
-    assert graph.frontier() == [7]
+    assert graph.frontier == [7]
 
 
 def test_no_result_is_used_by_what_it_comes_from() -> None:
     graph = graph_of("5 + 5 = 10\n10 - 5 = 5")
     assert graph.nodes[0].ahead == []
-    assert graph.frontier() == [5]
+    assert graph.frontier == [5]
 
 
 def test_a_given_number_is_not_taken_from_a_used_result() -> None:
@@ -45,7 +45,7 @@ def test_a_given_number_is_not_taken_from_a_used_result() -> None:
 
 def test_equations_in_one_unknown_follow_each_other() -> None:
     graph = graph_of("Let x be it. x + 3 = 10\n2x = 14\nx = 7")
-    assert graph.frontier() == [7]
+    assert graph.frontier == [7]
 
 
 def test_left_over_quantities() -> None:
@@ -86,4 +86,4 @@ def test_a_stored_structure_gives_the_same_graph_as_the_path() -> None:
 
 def test_values_are_without_the_noise_of_floating_point() -> None:
     assert Found(14.999999999999998, (4.2, 9.45, 1.35), "+").finished().value == 15.0
-    assert build_graph([], ()).frontier() == []
+    assert build_graph([], ()).frontier == []

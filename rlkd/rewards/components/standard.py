@@ -48,7 +48,7 @@ def outcome_reward(
     if answer is None:
         return 0.0
     try:
-        if problem is None:
+        if problem is None or not problem.metadata:  # else its source may have a verifier of its own
             verdict = judge_answer(rollout.reference, answer, timeout_s)
         elif GYM_KEY in problem.metadata:
             score = gym_score(problem, answer, timeout_s)

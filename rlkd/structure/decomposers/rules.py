@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from rlkd.quantities.numbers import canonical
-from rlkd.quantities.signs import plain_signs, plain_text
+from rlkd.quantities.signs import PLAIN, plain_signs, plain_text
 from rlkd.quantities.stated import problem_quantities
 from rlkd.structure.graph import build_graph, finding, step_dependencies
 from rlkd.structure.interfaces import PathItem
@@ -39,9 +39,10 @@ def decompose_text(
         The structure; without steps where the path has none. Its texts are in plain signs (``１２ ∗ ５`` is ``12 * 5``), its
         spans point into the path as it is.
     """
-    plain = plain_text(path[:max_chars])
-    text = plain.text
-    problem = plain_signs(problem)
+    text = path[:max_chars]
+    plain = None if PLAIN.match(text) else plain_text(text)
+    text = text if plain is None else plain.text
+    problem = problem if PLAIN.match(problem) else plain_signs(problem)
     steps = read_path(text, len(text), max_steps)
     said: list[str] = []
     for i, step in enumerate(steps):
@@ -58,10 +59,11 @@ def decompose_text(
         )
         step.calculations = tuple(calc.finished() for calc in calcs)
     _link(steps, said, problem)
-    for step in steps:
-        step.start, step.end = plain.span(step.start, step.end)
+    if plain is not None:
+        for step in steps:
+            step.start, step.end = plain.span(step.start, step.end)
     digest = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
-    return Structure(steps=tuple(steps), decomposer=VERSION, path_sha256=digest)
+    return Structure.model_construct(steps=tuple(steps), decomposer=VERSION, path_sha256=digest)
 
 
 def _link(steps: Sequence[ReasoningStep], said: Sequence[str], problem: str) -> None:
@@ -81,7 +83,10 @@ def _answer_of(path: str, calc: Found) -> str:
     """Returns the result of a step's last calculation with its unit."""
     if calc.source and calc.symbolic:
         return calc.source
-    value = f"{canonical(calc.value * 100)}%" if calc.percent else canonical(calc.value)
+    if calc.percent:
+        value = f"{canonical(calc.value * 100)}%"
+    else:
+        value = str(int(calc.value)) if calc.value % 1.0 == 0 else canonical(calc.value)
     at = calc.end
     if path.startswith(">>", at - 2):
         repeated = _RESULT.match(path, at)

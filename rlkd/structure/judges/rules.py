@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rlkd.quantities.amounts import same_measure
 from rlkd.quantities.numbers import same_value, stated_number
+from rlkd.structure.graph import same_work
 from rlkd.structure.interfaces import PairVerdict, StepPair
 from rlkd.structure.reading.claims import CLAIM_STOP, THEREFORE, likeness, premises_alike
 from schemas.config.structure import CacheConfig, RulesJudgeConfig
@@ -35,13 +36,15 @@ def operand_overlap(a: Sequence[float], b: Sequence[float]) -> float:
     shared = 0
     for x in a:
         for k, y in enumerate(rest):
-            if x == y or same_value(x, y):
+            if x == y or ((x % 1.0 or y % 1.0) and same_value(x, y)):
                 del rest[k]
                 shared += 1
                 break
     return shared / max(len(a), len(b))
 
 
+_THE_SAME = PairVerdict(1.0, 1.0, 1.0)
+_OTHER_RESULT = PairVerdict(1.0, 1.0, 0.0)
 _NOTHING_SHARED = PairVerdict(0.0, 0.0, 0.0)
 OTHER_OPERANDS = 0.6
 """Same result from quantities none of which are shared (``9 * 2 = 18`` and ``10 + 8 = 18``): likely the same sub-problem."""
@@ -54,16 +57,14 @@ def judge_calculations(teacher: Calculation, student: Calculation) -> PairVerdic
         The verdict, or ``None`` where they have nothing in common: neither the result, nor the same operation on the
         same quantities.
     """
-    if teacher.value == student.value or (
-        (teacher.value % 1.0 or student.value % 1.0) and same_number(teacher, student)
-    ):
-        if teacher.same_work(student):
-            return PairVerdict(1.0, 1.0, 1.0)
+    value, other = teacher.value, student.value
+    alike = teacher.operation == student.operation and same_work(teacher, student)
+    if value == other or ((value % 1.0 or other % 1.0) and same_number(teacher, student)):
+        if alike:
+            return _THE_SAME
         overlap = operand_overlap(teacher.operands, student.operands)
         return PairVerdict(1.0, OTHER_OPERANDS + (1 - OTHER_OPERANDS) * overlap, 1.0)
-    if teacher.same_work(student):
-        return PairVerdict(1.0, 1.0, 0.0)
-    return None
+    return _OTHER_RESULT if alike else None
 
 
 def _names(text: str) -> frozenset[str]:
@@ -91,8 +92,12 @@ def wording(a: str, b: str) -> float:
 
 def judge_steps(teacher: ReasoningStep, student: ReasoningStep, symbolic: bool = False) -> PairVerdict:
     """Compares two steps; see :class:`RulesJudge`."""
-    if teacher.calculations and student.calculations and teacher.kind != RETRACTED != student.kind:
-        return _judge_calculating(teacher.calculations, student.calculations)
+    ours, theirs = teacher.calculations, student.calculations
+    if ours and theirs and teacher.kind != RETRACTED != student.kind:
+        if len(ours) == len(theirs) == 1:
+            return judge_calculations(ours[0], theirs[0]) or _NOTHING_SHARED
+        # Words make no two steps alike that share neither result nor operation.
+        return max((judge_calculations(a, b) or _NOTHING_SHARED for a in ours for b in theirs), key=sum)
     if any(step.quantities and not step.calculations for step in (teacher, student)):
         sub_problem = _named_sub_problem(teacher, student)
     else:
@@ -102,14 +107,6 @@ def judge_steps(teacher: ReasoningStep, student: ReasoningStep, symbolic: bool =
         intent = max(wording(teacher.meta, student.meta), intent)
     answer = _same_answer(teacher, student, symbolic) if intent >= _ANSWER_COUNTS else 0.0
     return PairVerdict(_sure(intent), _sure(sub_problem), answer)
-
-
-def _judge_calculating(teacher: Sequence[Calculation], student: Sequence[Calculation]) -> PairVerdict:
-    """Returns the best verdict on two steps' calculations; words make no two alike that share neither result nor operation."""
-    if len(teacher) == len(student) == 1:
-        return judge_calculations(teacher[0], student[0]) or _NOTHING_SHARED
-    verdicts = [judge_calculations(t, s) or _NOTHING_SHARED for t in teacher for s in student]
-    return max(verdicts, key=sum)
 
 
 def _sure(score: float) -> float:

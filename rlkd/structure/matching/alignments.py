@@ -8,13 +8,23 @@ steps are the same is for the judge to say.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rlkd.structure.graph import Items, PathGraph, counts, find_value, words_of
-from rlkd.structure.interfaces import Alignment, Comparison, Judge, PairVerdict, Sample, Verdicts, Walk
+from rlkd.structure.interfaces import (
+    Alignment,
+    Comparison,
+    Judge,
+    PairVerdict,
+    Sample,
+    StepPair,
+    Verdicts,
+    Walk,
+)
 from rlkd.structure.judges.early_stop import prefix_verdicts
 from rlkd.structure.judges.rules import OTHER_OPERANDS, judge_calculations
 from rlkd.structure.matching.credits import (
-    Departures,
+    COST_EXTRA,
     Matching,
     credit_merged_steps,
     inputs_of,
@@ -37,33 +47,28 @@ ItemVerdicts = dict[tuple[int, int], PairVerdict]
 """Verdicts by (teacher's item, student's item)."""
 
 
+@dataclass(slots=True)
 class Aligned(Comparison):
     """A student path aligned with one reference path.
 
     Attributes:
-        departures: What the student's path departs from.
+        left: What departures leave of 1 that a step of another teacher's path cannot make good.
         matching: How the items are matched.
         calculations: Whether the items are calculations (else steps).
         counted: For each item of the student, whether it counts; for steps that depends on the reference.
     """
 
-    def __init__(
-        self, departures: Departures, matching: Matching, calculations: bool, counted: list[bool],
-        steps: list[tuple[int, PairVerdict] | None],
-    ) -> None:  # fmt: skip
-        super().__init__(0.0, steps)
-        self.departures = departures
-        self.matching = matching
-        self.calculations = calculations
-        self.counted = counted
-        self.rate()
+    left: float
+    matching: Matching
+    calculations: bool
+    counted: list[bool]
 
     def rate(self) -> None:
-        """Works the score out again, after a change of the credits."""
+        """Works the score out, again after a change of the credits: what is left once the extra steps have their cost too."""
         extra = sum(
-            1 - credit for credit, own in zip(self.matching.explained, self.counted, strict=True) if own
+            [1 - credit for credit, own in zip(self.matching.explained, self.counted, strict=True) if own]
         )
-        self.value = self.departures.kept(extra)
+        self.value = float(self.left * 2.0 ** -(COST_EXTRA * extra))
 
 
 class StructureAlignment(Alignment):
@@ -80,9 +85,9 @@ class StructureAlignment(Alignment):
         """Asks about every pair that can count, of all samples in one call; and about same-index pairs, for the paper's rule."""
         keys = [[_pairs(teacher, sample.student) for teacher in sample.teachers] for sample in samples]
         pairs = [
-            sample.pair(k, t, s, n)
+            StepPair(teacher.steps[t], sample.student.steps[s], sample.problem, sample.domain, n)
             for n, (sample, asked) in enumerate(zip(samples, keys, strict=True))
-            for k, own in enumerate(asked)
+            for teacher, own in zip(sample.teachers, asked, strict=True)
             for t, s in own
         ]
         answers = await judge.judge(pairs) if pairs else []
@@ -111,11 +116,15 @@ class StructureAlignment(Alignment):
                 for (t, s), v in verdicts.items()
                 if own[t] and counted[s] and v.p_intent >= self.threshold
             }
-        matching = match_items([(_credit(v), t, s) for (t, s), v in items.items()], ours, theirs)
+        credits = [
+            (v.p_intent * (1 + v.p_sub_problem) / 2 * (WRONG_ANSWER + (1 - WRONG_ANSWER) * v.p_answer), t, s)
+            for (t, s), v in items.items()
+        ]
+        matching = match_items(credits, ours, theirs)
         if calculations:
             _weigh_premises(matching, items, ours, theirs)
         credit_merged_steps(matching.pairs, matching.covered, matching.explained, ours, theirs)
-        if calculations:
+        if any(node.calculation.symbolic for node in teacher.graph.nodes):
             _explain_solutions(matching, teacher, student)
         steps: list[tuple[int, PairVerdict] | None] = [None] * len(student.steps)
         for t, s in matching.pairs.items():
@@ -123,16 +132,20 @@ class StructureAlignment(Alignment):
             if known is None or items[t, s].p_answer >= known[1].p_answer:
                 steps[theirs.step[s]] = ours.step[t], items[t, s]
         taken = {theirs.step[s] for s, credit in enumerate(matching.explained) if credit > 0 and counted[s]}
-        departures = kept_of(
+        left = kept_of(
             [credit for credit, mine in zip(matching.covered, own, strict=True) if mine],
             _same_ends(teacher, student) if calculations else 1.0,
-            max(0, _used_early(student) - _used_early(teacher)),
-            same_in_another_order(matching, teacher, student) if calculations else 0.0,
+            max(0, student.graph.early - teacher.graph.early),
+            same_in_another_order(matching, teacher, student)
+            if calculations and min(matching.covered) < 0.5 and min(matching.explained, default=1.0) < 0.5
+            else 0.0,  # where nothing is left on a side there is nothing to forgive
             _shared_words(teacher, student, taken)
             if calculations
             else 1.0,  # else the verdicts are on words already
         )
-        return Aligned(departures, matching, calculations, counted, steps)
+        found = Aligned(0.0, steps, left, matching, calculations, counted)
+        found.rate()
+        return found
 
     def walks(self, teachers: Sequence[PathGraph]) -> list[Walk]:
         """Returns the walks through the merged graph of several teachers' paths that none of them took."""
@@ -153,8 +166,7 @@ class StructureAlignment(Alignment):
 def _pairs(teacher: PathGraph, student: PathGraph) -> list[tuple[int, int]]:
     """Returns the pairs of steps that can be matched, and the same-index pairs."""
     if teacher.calculates:
-        ours = sorted({node.step for node in teacher.graph.nodes})
-        theirs = sorted({node.step for node in student.graph.nodes})
+        ours, theirs = list(teacher.graph.by_step), list(student.graph.by_step)
     else:
         ours = [i for i, own in enumerate(_counting(teacher, student)[0]) if own]
         theirs = list(range(len(student.steps)))
@@ -173,18 +185,13 @@ def _counting(teacher: PathGraph, student: PathGraph) -> tuple[list[bool], list[
     return [True] * len(ours), theirs if any(theirs) else [True] * len(theirs)
 
 
-def _credit(verdict: PairVerdict) -> float:
-    credit = verdict.p_intent * (1 + verdict.p_sub_problem) / 2
-    return credit * (WRONG_ANSWER + (1 - WRONG_ANSWER) * verdict.p_answer)
-
-
 def _spread(verdicts: Verdicts, teacher: PathGraph, student: PathGraph, threshold: float) -> ItemVerdicts:
     """Turns verdicts on steps into verdicts on their calculations.
 
     Where both steps make one calculation, the verdict is theirs. Where they make several, those that share a result or an
     operation belong together, as far as the judge agrees; where none do, the last ones, which give the steps' answers.
     """
-    ours, theirs = _nodes_by_step(teacher), _nodes_by_step(student)
+    ours, theirs = teacher.graph.by_step, student.graph.by_step
     found: ItemVerdicts = {}
     for (i, j), verdict in verdicts.items():
         if verdict.p_intent < threshold or i not in ours or j not in theirs:
@@ -203,13 +210,6 @@ def _spread(verdicts: Verdicts, teacher: PathGraph, student: PathGraph, threshol
                     found[t, s] = PairVerdict(*map(min, own, verdict))
         if not alike and not _share_anything(teacher, i, student, j):
             found[ours[i][-1], theirs[j][-1]] = verdict
-    return found
-
-
-def _nodes_by_step(path: PathGraph) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
-    for k, node in enumerate(path.graph.nodes):
-        found.setdefault(node.step, []).append(k)
     return found
 
 
@@ -265,11 +265,11 @@ def _same_ends(teacher: PathGraph, student: PathGraph) -> float:
     A share of the teacher's and no overlap: using up a wrong result must not pay. Where either path ends in an equation, what
     the student found at all counts: it may solve the equation that the teacher leaves (``x - 12 = 7``, and ``x = 19``).
     """
-    ours = teacher.graph.frontier()
-    if teacher.graph.ends_in_algebra() or student.graph.ends_in_algebra():
+    ours = teacher.graph.frontier
+    if teacher.graph.ends_in_algebra or student.graph.ends_in_algebra:
         rest = [node.value for node in student.graph.nodes]
     else:
-        rest = student.graph.frontier()
+        rest = list(student.graph.frontier)
     shared = 0
     for value in ours:
         i = find_value(value, rest)
@@ -279,14 +279,10 @@ def _same_ends(teacher: PathGraph, student: PathGraph) -> float:
     return shared / len(ours) if ours else 1.0
 
 
-def _used_early(path: PathGraph) -> int:
-    """Returns how many results a path uses before it finds them."""
-    return len({j for node in path.graph.nodes for j in node.ahead})
-
-
 def _shared_words(teacher: PathGraph, student: PathGraph, taken: set[int]) -> float:
     """Returns the overlap in content words between the teacher's path and the student's steps that follow it."""
-    ours, theirs = teacher.words(), words_of(student.steps[i] for i in taken)
+    ours = words_of(teacher.steps[i] for i in teacher.graph.by_step)
+    theirs = words_of(student.steps[i] for i in taken)
     return 2 * len(ours & theirs) / (len(ours) + len(theirs)) if ours or theirs else 1.0
 
 
@@ -322,9 +318,12 @@ class PrefixAlignment(Alignment):
     async def ask(self, judge: Judge, samples: Sequence[Sample]) -> list[list[Verdicts] | None]:
         """Asks about same-index pairs, no further than to the first with another intent where the judge can stop."""
         diagonals = [
-            [sample.pair(k, i, i, n) for i in range(min(len(teacher.steps), len(sample.student.steps)))]
+            [
+                StepPair(ours, theirs, sample.problem, sample.domain, n)
+                for ours, theirs in zip(teacher.steps, sample.student.steps, strict=False)
+            ]
             for n, sample in enumerate(samples)
-            for k, teacher in enumerate(sample.teachers)
+            for teacher in sample.teachers
         ]
         answers = iter(await prefix_verdicts(judge, diagonals, self.threshold))
         found: list[list[Verdicts] | None] = []

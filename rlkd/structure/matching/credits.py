@@ -21,6 +21,7 @@ ORDER_BREAK = 0.5
 """What is left of a step's credit when it comes before a step that it depends on."""
 
 
+@dataclass(slots=True)
 class Matching:
     """Which student item follows which teacher item.
 
@@ -31,15 +32,10 @@ class Matching:
         order_breaks: Matched student items that come before what they depend on.
     """
 
-    __slots__ = ("covered", "explained", "order_breaks", "pairs")
-
-    def __init__(
-        self, pairs: dict[int, int], covered: list[float], explained: list[float], order_breaks: int
-    ) -> None:
-        self.pairs = pairs
-        self.covered = covered
-        self.explained = explained
-        self.order_breaks = order_breaks
+    pairs: dict[int, int]
+    covered: list[float]
+    explained: list[float]
+    order_breaks: int
 
 
 def match_items(candidates: list[tuple[float, int, int]], teacher: Items, student: Items) -> Matching:
@@ -185,25 +181,10 @@ COST_WORDING = 0.02
 """For other words in the steps that both take; below ``COST_EXTRA``, so that no added step pays through its words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Departures:
-    """What departures leave of 1 that a step of another teacher's path cannot make good.
-
-    Attributes:
-        left: What they leave.
-    """
-
-    left: float
-
-    def kept(self, extra: float) -> float:
-        """Returns the score: what is left once the extra steps have their cost too."""
-        return float(self.left * 2.0 ** -(COST_EXTRA * extra))
-
-
 def kept_of(
     covered: Sequence[float], ends: float, early: int, reordered: float, shared_words: float
-) -> Departures:
-    """Counts the departures of a student's path, but for its extra steps.
+) -> float:
+    """Counts the departures of a student's path, but for its extra steps, and returns what they leave of 1.
 
     Args:
         covered: Credit of each teacher item that counts, at least one.
@@ -217,4 +198,4 @@ def kept_of(
     left = min(taken, 2.0 ** -(missing + COST_OPEN * (1 - ends))) if taken else 0.0
     if reordered:
         left = max(left, 2.0 ** -(missing * (1 - FORGIVEN * reordered)))
-    return Departures(left * 2.0 ** -(COST_ORDER * early + COST_WORDING * (1 - shared_words)))
+    return float(left * 2.0 ** -(COST_ORDER * early + COST_WORDING * (1 - shared_words)))

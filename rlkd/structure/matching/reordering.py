@@ -45,10 +45,10 @@ def same_in_another_order(matching: Matching, teacher: PathGraph, student: PathG
     )
     if not all(kinds) or "mixed" in kinds:
         return 0.0
-    ours, theirs = teacher.graph.frontier(), student.graph.frontier()
+    ours, theirs = teacher.graph.frontier, student.graph.frontier
     if not ours or not theirs or max(len(ours), len(theirs)) > MAX_FRONTIER:
         return 0.0
-    if teacher.graph.ends_in_algebra() or student.graph.ends_in_algebra():
+    if teacher.graph.ends_in_algebra or student.graph.ends_in_algebra:
         return 0.0
     base_t, base_s = teacher.graph.base(), student.graph.base()
     left_t = left_over(base_t, student.quantities, base_s)

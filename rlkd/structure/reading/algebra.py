@@ -8,11 +8,9 @@ from __future__ import annotations
 import re
 
 from rlkd.structure.reading.calculation import Found
-from rlkd.structure.reading.inline_arithmetic import find_calculations
 from rlkd.structure.reading.latex_equations import read_math
 
 _SPECIAL = re.compile(r"[²³⁴√≤≥≠≡]|\d!(?= ?[-=*/+)^×·])|\bsqrt\b|\d ?[<>]=? ?\d|[a-z] ?[<>]=? ?\d|\bC\(\d")
-_SIGNAL = ("<", ">", "²", "³", "⁴", "√", "≤", "≥", "≠", "≡", "!", "sqrt", "C(")
 _RUN = re.compile(
     r"(?:(?<=[\d)])!(?= ?[-=*/+)^×·])|[-+*/^=()²³⁴√×·÷≤≥≠≡<>]|\d[\d,]{0,20}(?:\.\d{1,12})?|\bsqrt\b|\bC(?=\(\d)|(?<![A-Za-z'])[A-Za-z](?![A-Za-z'])| (?=[-+*/^=()√×·÷≤≥≠≡<>\d]|sqrt|[a-z](?![A-Za-z']))|, (?=\d{1,3}\))){3,300}"
 )
@@ -26,36 +24,15 @@ _ROOT = re.compile(r"√ ?(\d{1,12}(?:\.\d{1,9})?)")
 _CHOOSE = re.compile(r"\bC\((\d{1,4}), ?(\d{1,4})\)")
 
 
-def read_plain(text: str) -> list[Found]:
-    """The calculations of a text without LaTeX, in order: arithmetic, algebra, powers, roots, factorials, inequalities.
+def read_special(text: str) -> tuple[str, list[Found]]:
+    """Reads the stretches with signs beyond the four operations: powers, roots, factorials, inequalities.
 
-    Args:
-        text: Prose.
+    Returns:
+        The text with blanks in their place, and their calculations in order.
     """
     found: list[Found] = []
-    if _has_sign(text) and _SPECIAL.search(text):
-        text = _blank_special(text, found)
-    plain = find_calculations(text)
-    symbolic = [text[calc.start : calc.end] for calc in plain if calc.symbolic]
-    if any(_is_algebra(said) for said in symbolic):
-        for calc in plain:
-            found += _as_algebra(text, calc) if calc.symbolic else [calc]
-    else:
-        found += plain
-    found.sort(key=lambda calc: calc.at)
-    return found
-
-
-def _has_sign(text: str) -> bool:
-    """Whether any sign of :data:`_SPECIAL` is there: what nearly all prose lacks; far cheaper than the pattern."""
-    for sign in _SIGNAL:  # noqa: SIM110  (a generator takes twice as long)
-        if sign in text:
-            return True
-    return False
-
-
-def _blank_special(text: str, found: list[Found]) -> str:
-    """Reads the stretches with other signs, and returns the text with blanks in their place."""
+    if _SPECIAL.search(text) is None:
+        return text, found
     rest: list[str] = []
     last = 0
     for match in _RUN.finditer(text):
@@ -68,7 +45,17 @@ def _blank_special(text: str, found: list[Found]) -> str:
         found += calcs
         rest += [text[last : match.start()], " " * len(said)]
         last = match.end()
-    return "".join([*rest, text[last:]])
+    return "".join([*rest, text[last:]]), found
+
+
+def read_equations(text: str, calcs: list[Found]) -> list[Found]:
+    """Reads the equations in variables among a text's calculations as those in LaTeX are read, where any is more than a name."""
+    if not any(_is_algebra(text[calc.start : calc.end]) for calc in calcs if calc.symbolic):
+        return calcs
+    found: list[Found] = []
+    for calc in calcs:
+        found += _as_algebra(text, calc) if calc.symbolic else [calc]
+    return sorted(found, key=lambda calc: calc.at)
 
 
 def _is_algebra(said: str) -> bool:

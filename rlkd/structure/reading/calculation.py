@@ -7,7 +7,9 @@ Every function is linear in its input and refuses what is too long or too deep, 
 from __future__ import annotations
 
 import math
+import operator
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rlkd.quantities.numbers import canonical
@@ -16,6 +18,7 @@ from schemas.structure import Calculation
 MAX_TOKENS = 96
 """Longer expressions are not read."""
 MAX_DEPTH = 12
+_DO: dict[str, Callable[[float, float], float]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
 
 Item = float | str
@@ -26,12 +29,8 @@ class ExpressionError(ValueError):
 
 
 def _apply(op: str, a: float, b: float) -> float:
-    if op == "+":
-        return a + b
-    if op == "-":
-        return a - b
-    if op == "*":
-        return a * b
+    if op in _DO:
+        return _DO[op](a, b)
     if op == "/":
         if b == 0:
             raise ExpressionError("division by zero")
@@ -68,7 +67,8 @@ def evaluate(items: list[Item]) -> float:
         and isinstance(items[2], float)
         and items[1] in _PRECEDENCE
     ):
-        value = _apply(str(items[1]), items[0], items[2])  # "16 - 7", as four of five expressions are
+        do = _DO.get(str(items[1]))  # "16 - 7", as four of five expressions are
+        value = do(items[0], items[2]) if do else _apply(str(items[1]), items[0], items[2])
     else:
         value = _shunt(items)
     if value != value or value in (math.inf, -math.inf):
@@ -171,43 +171,40 @@ class Found(Calculation):
         """Its operands as canonical text; variables by name."""
         if self.source and self.symbolic:
             return _SOURCE_QUANTITY.findall(self.source)
-        return [_symbol(x) for x in self.operands]
+        return [written(x, exact=False) for x in self.operands]
 
     def finished(self) -> Calculation:
-        """Returns what was read, as data."""
+        """Returns what was read, as data; its text is how it is shown to people: ``16-3-4=9``."""
+        if self.source:
+            text = f"${self.source}$"
+        else:
+            result = f"{canonical(self.value * 100)}%" if self.percent else written(self.value)
+            said = "".join([item if isinstance(item, str) else written(item) for item in self.items])
+            text = f"{said}={result}" if said else f"x={result}" if self.symbolic else f"${result}$"
         value = round(self.value, 6) if self.value % 1.0 else self.value  # 14.999999999999998 is 15
         return Calculation(
             value if value else self.value,
             self.operands,
             self.operation,
-            self.render(),
+            text,
             self.holds,
             self.percent,
             self.symbolic,
             self.equation_key,
         )
 
-    def render(self) -> str:
-        """Returns how the calculation is shown to people: ``16-3-4=9``."""
-        if self.source:
-            return f"${self.source}$"
-        value = f"{canonical(self.value * 100)}%" if self.percent else _exact(self.value)
-        if not self.items:
-            return f"x={value}" if self.symbolic else f"${value}$"
-        return f"{''.join([i if isinstance(i, str) else _exact(i) for i in self.items])}={value}"
-
 
 _SOURCE_QUANTITY = re.compile(r"(?<![\\A-Za-z])[A-Za-z](?:_\w)?(?![A-Za-z])|\d+(?:\.\d+)?")
 
 
-def _symbol(value: float) -> str:
-    return _NAMES.get(value) or canonical(value)
-
-
-def _exact(value: float) -> str:
-    """Text that reads back as the very same value."""
-    if value in _NAMES or value == int(value):
-        return _symbol(value)
+def written(value: float, exact: bool = True) -> str:
+    """Returns a number as text, or the name of the variable that it stands in for; exact text reads back as the very same value."""
+    if value % 1.0 == 0 and -1e15 < value < 1e15:
+        return str(int(value))  # as canonical does, without the way there
+    if value in _NAMES:
+        return _NAMES[value]
+    if not exact or value % 1.0 == 0:
+        return canonical(value)
     text = repr(value)
     return f"{value:.20f}".rstrip("0") if "e" in text else text
 

@@ -7,8 +7,9 @@ expressions. Words between an operand and the next operator are units ("60 elves
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 
-from rlkd.quantities.numbers import parse_number, same_value
+from rlkd.quantities.numbers import MAX_DIGITS, parse_number, same_value
 from rlkd.structure.reading.calculation import ExpressionError, Found, Item, evaluate, variable_value
 
 MAX_GAP = 48
@@ -42,26 +43,25 @@ _MARK_TOKEN = re.compile(
 )
 
 
+@dataclass(slots=True)
 class _Reader:
-    """State of the one pass over the tokens of a text."""
+    """State of the one pass over the tokens of a text; ``declared`` are the names that it lets stand for unknowns."""
 
-    __slots__ = (
-        "base", "declared", "depth", "eq_at", "found", "items", "last_end",
-        "operand", "parts", "percent", "start", "symbolic", "text",
-    )  # fmt: skip
-
-    def __init__(self, text: str, base: int) -> None:
-        self.text = text
-        self.base = base
-        self.found: list[Found] = []
-        self.parts: list[tuple[list[Item], bool, bool]] = []
-        self.start = 0
-        self.eq_at = 0
-        self.declared = set(_DECLARED.findall(text)) if "et " in text else set()
-        self.clear()
+    text: str
+    declared: set[str]
+    found: list[Found] = field(default_factory=list)
+    parts: list[tuple[list[Item], bool, bool]] = field(default_factory=list)
+    start: int = 0
+    eq_at: int = 0
+    items: list[Item] = field(default_factory=list)
+    operand: bool = False
+    depth: int = 0
+    last_end: int = 0
+    percent: bool = False
+    symbolic: bool = False
 
     def clear(self) -> None:
-        self.items: list[Item] = []
+        self.items = []
         self.operand = False
         self.depth = 0
         self.last_end = 0
@@ -144,7 +144,10 @@ class _Reader:
         values: list[tuple[list[Item], float, bool, bool]] = []
         for items, percent, symbolic in self.parts:
             try:
-                values.append((items, evaluate(items), percent, symbolic))
+                value = items[0] if len(items) == 1 else None  # "7" after the sign, as in nearly all
+                values.append(
+                    (items, value if isinstance(value, float) else evaluate(items), percent, symbolic)
+                )
             except ExpressionError:
                 if values:
                     break
@@ -156,11 +159,11 @@ class _Reader:
                 if isinstance(first, float) and first == previous and not same_value(part[1], previous):
                     # "5 * 2 = 10 + 3 = 13": the result runs on into the next calculation
                     group.append(([first], first, False, False))
-                    _keep(self.found, self.base, self.start, end, self.eq_at, group)
+                    _keep(self.found, self.start, end, self.eq_at, group)
                     group = []
             group.append(part)
         if group:
-            _keep(self.found, self.base, self.start, end, self.eq_at, group)
+            _keep(self.found, self.start, end, self.eq_at, group)
 
 
 def _drop_unclosed(items: list[Item]) -> None:
@@ -188,7 +191,6 @@ def _leaves(items: list[Item]) -> tuple[tuple[float, ...], str]:
 
 def _keep(
     found: list[Found],
-    base: int,
     start: int,
     end: int,
     eq: int,
@@ -204,26 +206,28 @@ def _keep(
         named = group[0]
         if not named[3]:
             return  # "1 dozen = 12": a conversion; stated, nothing calculated
-        calc = Found(last[1], start=base + start, end=base + end)
+        calc = Found(last[1], start=start, end=end)
         calc.items = named[0]
         calc.symbolic = True
         calc.percent = last[2]
-        calc.at = base + eq
+        calc.at = eq
         found.append(calc)
         return
     operands, ops = _leaves(expression[0])
     if len(group) == 1 and (ops == "/" or ops == "-" or len(operands) < 2):
         return  # a fraction, a ratio or a range, not a calculation
-    calc = Found(last[1], operands, ops, start=base + start, end=base + end)
+    calc = Found(last[1], operands, ops, start=start, end=end)
     calc.computed = expression[1]
     calc.items = expression[0]
     calc.stated = last is not expression
     calc.percent = last[2]
     calc.symbolic = expression[3] or last[3]
-    calc.at = base + eq if calc.stated else base + end
+    calc.at = eq if calc.stated else end
     if calc.stated and not calc.symbolic:
         a, b = calc.computed, calc.value
-        calc.holds = same_value(a, b) or _rounded(a, b) or same_value(a * 100, b) or same_value(a, b * 100)
+        calc.holds = (
+            a == b or same_value(a, b) or _rounded(a, b) or same_value(a * 100, b) or same_value(a, b * 100)
+        )
     found.append(calc)
 
 
@@ -265,33 +269,33 @@ def _mark(reader: _Reader, body: str, start: int, end: int) -> None:
     if stated is None:
         return
     operands, ops = _leaves(items) if len(items) > 1 else ((), "")
-    calc = Found(stated, operands, ops, start=reader.base + begin, end=reader.base + end)
+    calc = Found(stated, operands, ops, start=begin, end=end)
     calc.computed = stated if computed is None else computed
     calc.items = items
     calc.symbolic = symbolic
-    calc.at = reader.base + start
+    calc.at = start
     calc.holds = symbolic or computed is None or same_value(computed, stated) or _rounded(computed, stated)
     reader.found.append(calc)
 
 
-def find_calculations(text: str, base: int = 0) -> list[Found]:
+def find_calculations(text: str) -> list[Found]:
     """Finds the calculations of a text, in order.
 
     Args:
         text: Prose, with or without marks.
-        base: Added to every span.
 
     Returns:
         The calculations; time is linear in the length of the text.
     """
-    reader = _Reader(text, base)
+    reader = _Reader(text, set(_DECLARED.findall(text)) if "et " in text else set())
     for match in _TOKEN.finditer(text):
         kind = match.lastindex
         if kind is None:
             continue
         start, end = match.span(kind)
         if kind == 5:
-            value = parse_number(match.group(5))
+            said = match.group(5)
+            value = float(said) if said.isdigit() and len(said) <= MAX_DIGITS else parse_number(said)
             if value is not None:
                 reader.operand_token(value, start, end)
         elif kind == 9:
@@ -301,7 +305,16 @@ def find_calculations(text: str, base: int = 0) -> list[Found]:
             if reader.operand:
                 _word(reader, match.group(8), start, end)
         elif kind == 7:
-            _sign(reader, match.group(7), start, end)
+            symbol = match.group(7)
+            symbol = _OPS.get(symbol, symbol)
+            if symbol == "=":
+                reader.equals(start, end)
+            elif symbol == "(":
+                _open(reader, start, end)
+            elif symbol == ")":
+                _close(reader, end)
+            elif reader.operand or symbol == "-":
+                reader.operator(symbol, start, end)
         elif kind == 10:
             if reader.items or reader.parts or _ALGEBRA_AHEAD.match(text, end):
                 _letter(reader, match.group(10), start, end)
@@ -317,18 +330,6 @@ def find_calculations(text: str, base: int = 0) -> list[Found]:
                 reader.operand_token(whole + top / bottom, match.start(2), end)
     reader.finish()
     return reader.found
-
-
-def _sign(reader: _Reader, symbol: str, start: int, end: int) -> None:
-    symbol = _OPS.get(symbol, symbol)
-    if symbol == "=":
-        reader.equals(start, end)
-    elif symbol == "(":
-        _open(reader, start, end)
-    elif symbol == ")":
-        _close(reader, end)
-    elif reader.operand or symbol == "-":
-        reader.operator(symbol, start, end)
 
 
 def _open(reader: _Reader, start: int, end: int) -> None:

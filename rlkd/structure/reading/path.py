@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
-from rlkd.structure.reading.algebra import read_plain
+from rlkd.structure.reading.algebra import read_equations, read_special
 from rlkd.structure.reading.calculation import Found
 from rlkd.structure.reading.corrections import resolve_corrections
+from rlkd.structure.reading.inline_arithmetic import find_calculations
 from rlkd.structure.reading.latex import find_latex_calculations, has_latex
-from rlkd.structure.reading.spoken_arithmetic import add_verbal
+from rlkd.structure.reading.spoken_arithmetic import MAX_SENTENCE, SHORTEST, read_sentence
 from schemas.structure import ReasoningStep
 
 _LINE = re.compile(r"[^\n\r\u2028\u2029]+")
@@ -52,18 +53,13 @@ _TAG = re.compile(r"</?(?:think|thinking|reasoning|answer|solution)>")
 _TOKENS = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|vs|etc|e\.g|i\.e|approx|lbs?|oz|no)\.\s\Z")
 
 
+@dataclass(slots=True)
 class Segment:
     """A stretch of the path: ``kind`` is ``step``, ``check``, ``wait``, ``heading``, ``question`` or ``final``."""
 
-    __slots__ = ("end", "kind", "start")
-
-    def __init__(self, start: int, end: int, kind: str) -> None:
-        self.start = start
-        self.end = end
-        self.kind = kind
-
-    def __repr__(self) -> str:
-        return f"Segment({self.start}, {self.end}, {self.kind})"
+    start: int
+    end: int
+    kind: str
 
 
 def split_lines(path: str) -> list[Segment]:
@@ -120,12 +116,6 @@ def heads_answer(path: str, start: int, end: int) -> bool:
 _CHECK_FIRST = frozenset("wWhHlLtTcCvVdDaAoOnNfFbBsS-*>#")
 
 
-def content_start(path: str, start: int, end: int) -> int:
-    """Where the text begins after a bullet or step number."""
-    bullet = _BULLET.match(path, start, end)
-    return bullet.end() if bullet and bullet.end() < end else start
-
-
 def sentence_ends(path: str, start: int, end: int) -> list[int]:
     """Where sentences begin after the first one, between two positions, ascending."""
     found: list[int] = []
@@ -138,6 +128,9 @@ def sentence_ends(path: str, start: int, end: int) -> list[int]:
 
 MAX_CHARS = 50_000
 MAX_STEPS = 256
+_BREAK = re.compile(r"(?<!i\.e)[.!?;](?=\s|\Z)\s{0,4}|\n")
+_BREAKS = re.compile(r"[.!?;\n].{4,}[.!?;\n]", re.DOTALL)
+"""A whole sentence between two calculations: it has a break on either side."""
 _MARK = re.compile(r"<<[^<>\n]{0,200}>>")
 _META = re.compile(
     r"(?:since|because|if|as|given that|first|firstly|next|now|then|finally|to find|to get|to calculate|to determine|in order to"
@@ -163,7 +156,7 @@ def read_path(path: str, max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS)
         the path has none.
     """
     text = path if len(path) <= max_chars else path[:max_chars]
-    reader = _PathReader(text, read_calculations(text))
+    reader = _PathReader(text, read_calculations(text), any(map(text.__contains__, _CUES)))
     for segment in split_lines(text):
         reader.read(segment)
         if len(reader.steps) >= max_steps:
@@ -173,28 +166,73 @@ def read_path(path: str, max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS)
 
 
 def read_calculations(text: str) -> list[Found]:
-    """Reads the calculations of a text, in LaTeX or in prose, in signs or in words; in order."""
-    return find_latex_calculations(text) if has_latex(text) else add_verbal(text, read_plain(text))
+    """Reads the calculations of a text, in LaTeX or in prose, in signs or in words; in order.
+
+    What a plain text has none of is looked for by its signs before the file that reads it is entered.
+    """
+    if ("\\" in text or "$" in text) and has_latex(text):
+        return find_latex_calculations(text)
+    found: list[Found] = []
+    if not text.isascii() or "<" in text or ">" in text or "!" in text or "sqrt" in text or "C(" in text:
+        text, found = read_special(text)
+    plain = find_calculations(text)
+    if any(calc.symbolic for calc in plain):
+        plain = read_equations(text, plain)
+    return _with_spoken(text, sorted([*found, *plain], key=lambda calc: calc.at) if found else plain)
 
 
+def _with_spoken(text: str, calcs: list[Found]) -> list[Found]:
+    """Adds the calculations in words of the sentences in which no calculation in signs was found."""
+    found: list[Found] = []
+    previous = 0
+    for position in range(len(calcs) + 1):
+        until = calcs[position].start if position < len(calcs) else len(text)
+        inner = 0 < position < len(calcs)
+        if until - previous >= SHORTEST and (
+            not inner
+            or (
+                text.count("\n", previous, until) + text.count(".", previous, until) >= 2
+                and _BREAKS.search(text, previous, until)
+            )
+        ):
+            cuts = [match.end() for match in _BREAK.finditer(text, previous, until)]
+            if position == 0:
+                cuts.insert(0, 0)
+            if position == len(calcs):
+                cuts.append(len(text))
+            for start, end in pairwise(cuts):
+                if end - start >= SHORTEST:
+                    found += read_sentence(text[start : min(end, start + MAX_SENTENCE)], start)
+        if position < len(calcs):
+            previous = max(previous, calcs[position].end)
+    return sorted([*calcs, *found], key=lambda calc: calc.at) if found else calcs
+
+
+@dataclass(slots=True)
 class _PathReader:
-    """What the reading of a path carries from line to line."""
+    """What the reading of a path carries from line to line.
 
-    def __init__(self, text: str, calcs: list[Found]) -> None:
-        self.text = text
-        self.calcs = calcs
-        self.position = 0
-        self.steps: list[ReasoningStep] = []
-        self.lead: Segment | None = None
-        self.careful = _has_cue(text)  # else no sentence inside a line can be of another kind
-        self.answer_ahead = False
-        self.checking = False
-        self.turns = False
-        self.last_end = 0
+    ``careful`` is whether any sentence inside a line can be of another kind than its line.
+    """
+
+    text: str
+    calcs: list[Found]
+    careful: bool
+    position: int = 0
+    steps: list[ReasoningStep] = field(default_factory=list)
+    lead: Segment | None = None
+    answer_ahead: bool = False
+    checking: bool = False
+    turns: bool = False
+    last_end: int = 0
 
     def read(self, segment: Segment) -> None:
         """Reads one line."""
-        inside = self._calcs_in(segment)
+        inside: list[Found] = []
+        while self.position < len(self.calcs) and self.calcs[self.position].at <= segment.end:
+            if self.calcs[self.position].at >= segment.start:
+                inside.append(self.calcs[self.position])
+            self.position += 1
         if self.checking and "\n\n" in self.text[self.last_end : segment.start].replace(" ", ""):
             self.checking = False
         self.last_end = segment.end
@@ -216,14 +254,6 @@ class _PathReader:
             self.lead = None
         self.steps.extend(new)
 
-    def _calcs_in(self, segment: Segment) -> list[Found]:
-        inside: list[Found] = []
-        while self.position < len(self.calcs) and self.calcs[self.position].at <= segment.end:
-            if self.calcs[self.position].at >= segment.start:
-                inside.append(self.calcs[self.position])
-            self.position += 1
-        return inside
-
     def _take_lead(self, segment: Segment) -> None:
         if segment.kind == "heading":
             self.answer_ahead = heads_answer(self.text, segment.start, segment.end)
@@ -238,10 +268,18 @@ class _PathReader:
         self.turns = self.turns or segment.kind in ("check", "wait")
         long_prose = not calcs and segment.end - segment.start > 60
         if len(calcs) < 2 and not long_prose and not self.careful:
-            return [_step(segment.start, segment.end, segment.kind, calcs)]
+            return [
+                ReasoningStep(
+                    0, start=segment.start, end=segment.end, kind=segment.kind, calculations=tuple(calcs)
+                )
+            ]
         bounds = [segment.start, *sentence_ends(text, segment.start, segment.end), segment.end]
         if not self.careful and len(bounds) == 2:
-            return [_step(segment.start, segment.end, segment.kind, calcs)]
+            return [
+                ReasoningStep(
+                    0, start=segment.start, end=segment.end, kind=segment.kind, calculations=tuple(calcs)
+                )
+            ]
         steps: list[ReasoningStep] = []
         begin, position, kind = bounds[0], 0, segment.kind
         last = bounds[0]
@@ -253,7 +291,7 @@ class _PathReader:
             if self.careful:
                 if not any(calc.operands for calc in here) and states_answer(text, at, stop):
                     if begin < at and not calcs:
-                        steps.append(_step(begin, _trim(text, begin, at), kind))
+                        steps.append(ReasoningStep(0, start=begin, end=_trim(text, begin, at), kind=kind))
                     begin, kind = stop, segment.kind
                     continue
                 own = check_kind(text, at, stop)
@@ -264,13 +302,17 @@ class _PathReader:
                     self.turns = True
             last = stop
             if here or not calcs or kind == "wait":
-                steps.append(_step(begin, _trim(text, begin, stop), kind, here))
+                steps.append(
+                    ReasoningStep(
+                        0, start=begin, end=_trim(text, begin, stop), kind=kind, calculations=tuple(here)
+                    )
+                )
                 begin, kind = stop, segment.kind
         if begin < last:
             if steps and kind == segment.kind:
                 steps[-1].end = _trim(text, begin, last)
             else:
-                steps.append(_step(begin, _trim(text, begin, last), kind))
+                steps.append(ReasoningStep(0, start=begin, end=_trim(text, begin, last), kind=kind))
         return steps
 
 
@@ -279,17 +321,6 @@ _CUES = (
     "old on", "cratch", "No,", "no,", "ops", "onfirm", "econsider",
 )  # fmt: skip
 """A path without any of these states no answer inside a line, verifies nothing and takes nothing back."""
-
-
-def _has_cue(text: str) -> bool:
-    for cue in _CUES:  # noqa: SIM110  (a generator takes twice as long)
-        if cue in text:
-            return True
-    return False
-
-
-def _step(start: int, end: int, kind: str, calcs: Sequence[Found] = ()) -> ReasoningStep:
-    return ReasoningStep(0, start=start, end=end, kind=kind, calculations=tuple(calcs))
 
 
 def _trim(text: str, start: int, end: int) -> int:
@@ -310,7 +341,8 @@ def step_texts(path: str, step: ReasoningStep, problem: str = "") -> tuple[str, 
         The meta-reasoning (what leads to it: a heading, "Since ...", "To find ..."; may be empty), the sub-problem (a
         question before it, else the rest of its text), and its text without the meta-reasoning.
     """
-    text = path[content_start(path, step.start, step.end) : step.end]
+    bullet = _BULLET.match(path, step.start, step.end)
+    text = path[bullet.end() if bullet and bullet.end() < step.end else step.start : step.end]
     if "<<" in text:
         text = _MARK.sub("", text)
     meta = step.meta

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from itertools import pairwise
 
 from rlkd.quantities.numbers import parse_number, same_value
 from rlkd.quantities.words import with_digits
@@ -18,9 +17,8 @@ from rlkd.structure.reading.inline_arithmetic import find_calculations
 
 MAX_SENTENCE = 400
 """Characters of a sentence that are read."""
-_SHORTEST = 9
-_BREAK = re.compile(r"(?<!i\.e)[.!?;](?=\s|\Z)\s{0,4}|\n")
-_BREAKS = re.compile(r"[.!?;\n].{4,}[.!?;\n]", re.DOTALL)
+SHORTEST = 9
+"""Characters below which a sentence says no calculation."""
 _CUE = re.compile(
     r"\b(?:add|combin|sum|subtract|tak(?:e|ing)|deduct|remov|differen|multipl|product|divi|split|shar|half|third|quarter|twice"
     r"|double|triple|squar|cube|root|factorial|mod|plus|minus|times|at|and|leav|left|remain|over|altogether|total)",
@@ -111,44 +109,13 @@ _POWER = re.compile(
 )
 
 
-def add_verbal(text: str, calcs: list[Found]) -> list[Found]:
-    """Adds the calculations in words to those in signs.
+def read_sentence(sentence: str, base: int) -> list[Found]:
+    """Reads the calculation in words of a sentence without any in signs; time is linear in its length.
 
     Args:
-        text: The path, or a part of it, without what is no prose.
-        calcs: The calculations in signs, in order.
-
-    Returns:
-        All of them, in order; time is linear in the text.
+        sentence: The sentence, at most ``MAX_SENTENCE`` characters of it.
+        base: Where it starts in its text.
     """
-    found: list[Found] = []
-    previous = 0
-    for position in range(len(calcs) + 1):
-        until = calcs[position].start if position < len(calcs) else len(text)
-        inner = 0 < position < len(calcs)
-        if until - previous >= _SHORTEST and not (inner and not _holds_sentence(text, previous, until)):
-            cuts = [match.end() for match in _BREAK.finditer(text, previous, until)]
-            if position == 0:
-                cuts.insert(0, 0)
-            if position == len(calcs):
-                cuts.append(len(text))
-            for start, end in pairwise(cuts):
-                if end - start >= _SHORTEST:
-                    found += _read_sentence(text[start : min(end, start + MAX_SENTENCE)], start)
-        if position < len(calcs):
-            previous = max(previous, calcs[position].end)
-    return sorted([*calcs, *found], key=lambda calc: calc.at) if found else calcs
-
-
-def _holds_sentence(text: str, start: int, end: int) -> bool:
-    """Whether a whole sentence can stand between two calculations: it has a break on either side."""
-    return (
-        text.count("\n", start, end) + text.count(".", start, end) >= 2
-        and _BREAKS.search(text, start, end) is not None
-    )
-
-
-def _read_sentence(sentence: str, base: int) -> list[Found]:
     if _CUE.search(sentence) is None and "→" not in sentence:
         return []
     plain = with_digits(sentence)

@@ -72,7 +72,7 @@ def test_simple_equations_round_trip(a: int, op: str, b: int, space: str) -> Non
     value = {"+": a + b, "-": a - b, "*": a * b}[op]
     (calc,) = find_calculations(f"so there are {a}{space}{op}{space}{b} = {value} of them")
     assert (calc.operands, calc.operation, calc.value, calc.holds) == ((a, b), op, value, True)
-    (again,) = find_calculations(calc.render())
+    (again,) = find_calculations(calc.finished().text)
     assert (again.operands, again.operation, again.value) == (calc.operands, calc.operation, calc.value)
 
 

@@ -74,7 +74,7 @@ def test_rendered_calculations_read_back() -> None:
     ):
         (calc,) = find_latex_calculations(text)
         again = find_latex_calculations(
-            calc.render() if calc.render().startswith("$") else f"${calc.render()}$"
+            calc.finished().text if calc.finished().text.startswith("$") else f"${calc.finished().text}$"
         )
         assert [a.value for a in again] == [calc.value]
 

@@ -7,8 +7,7 @@ import time
 import pytest
 
 from rlkd.quantities.words import with_digits
-from rlkd.structure.reading.algebra import read_plain
-from rlkd.structure.reading.spoken_arithmetic import add_verbal
+from rlkd.structure.reading.path import read_calculations
 
 
 @pytest.mark.parametrize(
@@ -32,7 +31,7 @@ from rlkd.structure.reading.spoken_arithmetic import add_verbal
     ],
 )
 def test_reads(text: str, operands: tuple[float, ...], ops: str, value: float) -> None:
-    (calc,) = add_verbal(text, read_plain(text))
+    (calc,) = read_calculations(text)
     assert (calc.operands, calc.operation, calc.value) == (operands, ops, value)
 
 
@@ -41,7 +40,7 @@ def test_reads(text: str, operands: tuple[float, ...], ops: str, value: float) -
     ["She meets 3 friends at 5 and they are 8 years old", "He has 5 apples and 3 pears", "One of them is 3"],
 )
 def test_numbers_alone_are_no_calculation(text: str) -> None:
-    assert add_verbal(text, read_plain(text)) == []
+    assert read_calculations(text) == []
 
 
 def test_number_words() -> None:
@@ -52,5 +51,5 @@ def test_number_words() -> None:
 def test_any_text_is_read_in_bounded_time(unit: str) -> None:
     text = unit * (50_000 // len(unit))
     start = time.process_time()
-    add_verbal(text, [])
+    read_calculations(text)
     assert time.process_time() - start < 2
