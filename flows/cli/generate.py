@@ -45,16 +45,35 @@ def generate_completions(
 
 
 def _registered(name: str, checkpoint: str | None) -> tuple[PipelineConfig, Path]:
-    """Configuration and folder of a registered student, asked of ``MLFLOW_TRACKING_URI`` or the runs in ``runs``.
+    """Configuration and folder of a registered student.
 
     Raises:
         UserError: There is no such model, or a checkpoint of a run is asked of it.
     """
     from rlkd.config.load import load_config
-    from tasks import tracking
 
     if checkpoint is not None:
         raise UserError(f"{name} is one student; --checkpoint is for a run folder")
+    with tempfile.TemporaryDirectory() as place:
+        file, folder = registered_student(name, Path(place))
+        return load_config(str(file)), folder
+
+
+def registered_student(name: str, into: Path) -> tuple[Path, Path]:
+    """Finds a registered student, asked of ``MLFLOW_TRACKING_URI`` or the runs in ``runs``.
+
+    Args:
+        name: ``models:/name/3`` or the like.
+        into: Folder that gets the configuration of the run that made it.
+
+    Returns:
+        That configuration, and the folder of the weights.
+
+    Raises:
+        UserError: There is no such model.
+    """
+    from tasks import tracking
+
     runs = Path("runs")
     uri = tracking.tracking_uri(runs)
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
@@ -62,8 +81,7 @@ def _registered(name: str, checkpoint: str | None) -> tuple[PipelineConfig, Path
             f"there is no {name}: {runs} holds no MLflow database, and MLFLOW_TRACKING_URI is not set"
         )
     folder = tracking.model_folder(uri, name)
-    with tempfile.TemporaryDirectory() as place:
-        return load_config(str(tracking.model_config(uri, name, Path(place)))), folder
+    return tracking.model_config(uri, name, into), folder
 
 
 def find_checkpoint(

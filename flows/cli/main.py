@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.model_commands import add_commands
+
 EXIT_FAILED, EXIT_USER, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 
 app = typer.Typer(
@@ -356,6 +358,9 @@ def ui(
     from flows.services.ui import serve
 
     serve(runs, prefect_port, mlflow_port)
+
+
+add_commands(app)
 
 
 def main() -> None:

@@ -100,6 +100,19 @@ def _load(
 ) -> Config:
     source = _read(preset_or_path, preset_folder)
     _check_kind(model, source)
+    return _overridden(model, source, overrides)
+
+
+def load_values(values: Mapping[str, Any], overrides: Sequence[str], name: str) -> PipelineConfig:
+    """Loads a configuration that is already a mapping, with overrides applied; see :func:`load_config`.
+
+    Raises:
+        ConfigError: As :func:`load_config`.
+    """
+    return _overridden(PipelineConfig, _Source(name, copy.deepcopy(dict(values)), {}), overrides)
+
+
+def _overridden(model: type[Config], source: _Source, overrides: Sequence[str]) -> Config:
     values, places = source.values, dict(source.places)
     faults: list[Fault] = []
     for override in overrides:

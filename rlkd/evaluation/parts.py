@@ -159,13 +159,14 @@ def gather_parts(parts: Sequence[Part], poll_s: float = 0.5) -> dict[str, Proble
     for part in parts:
         if not part.problems:
             continue
-        while _lines(part.path) < len(part.problems):
+        while count_lines(part.path) < len(part.problems):
             time.sleep(poll_s)
         rows.update((row.problem_id, row) for row in read_rows(part.path, ProblemOutput))
     return rows
 
 
-def _lines(path: Path) -> int:
+def count_lines(path: Path) -> int:
+    """Counts the whole lines of a file; 0 where it is not there yet."""
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 

@@ -10,6 +10,16 @@ from schemas.base import Schema
 from schemas.evaluation import CheckpointName
 
 
+class NamedBenchmark(Schema):
+    """A benchmark by name, and the user's own copy of it."""
+
+    name: str = Field(min_length=1, description="Its name, e.g. gsm8k or reasoning_gym/gsm_symbolic.")
+    path: str | None = Field(
+        default=None,
+        description="Your own copy, a file or a folder; null takes $RLKD_DATA where the benchmark lies there, else the hub.",
+    )
+
+
 class EvaluateConfig(Schema):
     """Evaluation of the base, the warm-started and the final student."""
 

@@ -9,6 +9,7 @@ from tasks.tracking.connection import (
     tolerated,
     tracking_uri,
 )
+from tasks.tracking.evaluations import log_evaluation
 from tasks.tracking.groups import add_to_group, begin_group, end_group
 from tasks.tracking.models import DIGEST_TAG, MODEL_DIGEST_TAG, model_config, model_folder, register_student
 from tasks.tracking.outbox import FOLDER, Outbox, deliver_leftovers, delivering
@@ -54,6 +55,7 @@ __all__ = [
     "experiment",
     "flatten",
     "log_datasets",
+    "log_evaluation",
     "log_files",
     "log_metrics",
     "log_student",

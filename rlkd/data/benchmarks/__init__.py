@@ -14,6 +14,7 @@ hub, whichever is there first.
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
@@ -24,9 +25,13 @@ from typing import Any, Literal
 from rlkd.errors import DataError
 from rlkd.io import expand_path
 from schemas.config.data import BenchmarkData
-from schemas.problem import Split
+from schemas.problem import Problem, Split
 
 Metric = Literal["accuracy", "exact_match_and_f1"]
+BENCHMARK_KEY = "benchmark"
+"""Key of ``Problem.metadata`` that names its benchmark."""
+CLUSTER_KEY = "cluster"
+"""Key of ``Problem.metadata`` that says which problems share a passage or a template."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Item:
         difficulty: Difficulty, where the row says one.
         choices: Label to text of a multiple-choice problem: label and text both count as answers.
         references: All reference answers of a problem that has several (CoQA); compared by the official normalisation.
+        cluster: What it shares with other problems (a passage, a template): they are right or wrong together, and standard errors
+            are clustered by it.
     """
 
     question: Any
@@ -52,6 +59,7 @@ class Item:
     difficulty: int | None = None
     choices: Mapping[str, str] = field(default_factory=dict)
     references: tuple[str, ...] = ()
+    cluster: Any = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,17 @@ def find_benchmark(name: str) -> Benchmark:
         raise DataError(f"data.name: there is no benchmark {name!r}{hint}")
     found: Benchmark = importlib.import_module(f"{__name__}.{name}").BENCHMARK
     return found
+
+
+def metric_of(problem: Problem) -> Metric:
+    """Finds the metric of the benchmark that a problem is of; accuracy where it is of none."""
+    name = problem.metadata.get(BENCHMARK_KEY)
+    return "accuracy" if name is None else _metric(str(name))
+
+
+@functools.cache
+def _metric(name: str) -> Metric:
+    return find_benchmark(name).metric if name in benchmark_names() else "accuracy"
 
 
 def local_files(config: BenchmarkData) -> dict[Split, Path]:

@@ -44,3 +44,8 @@ def closed(path: str, answer: str) -> str:
 def shuffled(texts: Sequence[str], question: str) -> list[str]:
     """Options in an order that only depends on the question."""
     return sorted(texts, key=lambda text: hashlib.sha256(f"{question}\n{text}".encode()).hexdigest())
+
+
+def passage(text: str) -> str:
+    """A short name for a passage that several questions share."""
+    return hashlib.sha256(text.strip().encode()).hexdigest()[:12]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rlkd.data.benchmarks import Benchmark, Item
+from rlkd.data.benchmarks._rows import passage
 
 
 def _texts(turns: Any) -> list[str]:
@@ -24,6 +25,8 @@ def _read(row: Mapping[str, Any]) -> Iterator[Item]:
             id=row.get("id"),
             domain=row.get("domain"),
             references=(row["answer"],),
+            # One turn a row: the ids are "<story>-<turn>".
+            cluster=str(row["id"]).rpartition("-")[0] if row.get("id") else None,
         )
         return
     questions, answers = _texts(row["questions"]), _texts(row["answers"])
@@ -39,6 +42,7 @@ def _read(row: Mapping[str, Any]) -> Iterator[Item]:
             id=number,
             domain=row.get("source"),
             references=references,
+            cluster=row.get("id") or passage(row["story"]),
         )
         told += [f"Q: {question}", f"A: {answer}"]
 

@@ -11,7 +11,12 @@ BENCHMARK = Benchmark(
     },
     read=lambda row: [
         Item(
-            row["question"], row["answer"], traces=row["traces"], id=row["id"], difficulty=row.get("n_steps")
+            row["question"],
+            row["answer"],
+            traces=row["traces"],
+            id=row["id"],
+            difficulty=row.get("n_steps"),
+            cluster=row.get("cluster"),
         )
     ],
 )

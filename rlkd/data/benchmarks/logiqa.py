@@ -1,7 +1,7 @@
 """LogiQA: logical reasoning over a passage, four options (arXiv 2007.08124)."""
 
 from rlkd.data.benchmarks import Benchmark
-from rlkd.data.benchmarks._rows import LETTERS, choice, options
+from rlkd.data.benchmarks._rows import LETTERS, choice, options, passage
 
 BENCHMARK = Benchmark(
     licence="CC BY-NC-SA 4.0",
@@ -13,6 +13,7 @@ BENCHMARK = Benchmark(
             f"{row['context'].strip()}\n{row['query'].strip()}",
             options(row["options"]),
             LETTERS[int(row["correct_option"])],
+            cluster=passage(row["context"]),
         )
     ],
 )

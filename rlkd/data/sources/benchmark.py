@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rlkd.answers.verify import CHOICES_KEY, REFERENCES_KEY
-from rlkd.data.benchmarks import Benchmark, Item, find_benchmark, local_files
+from rlkd.data.benchmarks import (
+    BENCHMARK_KEY,
+    CLUSTER_KEY,
+    Benchmark,
+    Item,
+    find_benchmark,
+    local_files,
+)
 from rlkd.data.sources.base import DroppedRow, Loaded, Malformed, Source, check_malformed
 from rlkd.data.sources.file import read_table
 from rlkd.data.sources.hub import load_dataset
@@ -121,7 +128,9 @@ def _problem(item: Item, number: str, split: Split, name: str, benchmark: Benchm
         raise Malformed("no question" if not question else "no answer", "the column is empty")
     if item.choices and answer not in item.choices:
         raise Malformed("no answer", f"{answer!r} is none of the options {', '.join(item.choices)}")
-    metadata: dict[str, Any] = {"benchmark": name}
+    metadata: dict[str, Any] = {BENCHMARK_KEY: name}
+    if item.cluster is not None:
+        metadata[CLUSTER_KEY] = str(item.cluster)
     if item.choices:
         metadata[CHOICES_KEY] = dict(item.choices)
     if item.references:

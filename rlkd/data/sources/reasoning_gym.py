@@ -9,6 +9,7 @@ from typing import Any
 
 from rlkd.answers.symbolic import VerifierError
 from rlkd.answers.verify import GYM_KEY, gym_score
+from rlkd.data.benchmarks import CLUSTER_KEY
 from rlkd.data.sources.base import DroppedRow, Loaded, check_malformed
 from rlkd.errors import DataError
 from schemas.config.data import GymData
@@ -47,7 +48,10 @@ class GymSource:
 
     def _draw(self, split: Split, size: int, seed: int, seen: set[str], loaded: Loaded) -> None:
         name = self.config.dataset
-        for number, entry in enumerate(self._dataset(size, seed)):
+        dataset = self._dataset(size, seed)
+        # gsm_symbolic fills templates: problems of one template are right or wrong together.
+        templates = getattr(dataset, "task_indices", None)
+        for number, entry in enumerate(dataset):
             loaded.rows += 1
             where = f"reasoning-gym {name}, {split}, row {number + 1}"
             question, answer = str(entry["question"]).strip(), str(entry["answer"] or "").strip()
@@ -56,6 +60,9 @@ class GymSource:
                 loaded.dropped.append(DroppedRow(where=where, reason="exact duplicate", row=problem_id))
                 continue
             problem, fault = self._problem(problem_id, question, answer, split, entry)
+            if problem is not None and templates is not None:
+                cluster = {CLUSTER_KEY: str(templates[number])}
+                problem = problem.model_copy(update={"metadata": problem.metadata | cluster})
             if problem is None:
                 loaded.dropped.append(DroppedRow(where=where, reason=fault, row=problem_id))
                 continue

@@ -1,0 +1,213 @@
+"""``rlkd evaluate``: any model on named benchmarks, without a run."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from flows.cli.models import NamedModel, find_model
+from flows.cli.terminal import print_table, terminal
+from rlkd.errors import UserError
+from rlkd.io import iter_rows, write_json_atomic
+from schemas.benchmarks import BenchmarkFigures, Figure, ModelEvaluation
+from schemas.config.evaluation import NamedBenchmark
+from schemas.problem import Problem
+
+RESULT = "evaluation.json"
+_HEAD = ["model", "benchmark", "problems", "greedy", "strict", "avg@k", "pass@k", "majority@k", "tokens", "cut", "no answer", "undecided"]  # fmt: skip
+
+
+def evaluate_model(
+    model: str,
+    benchmarks: Sequence[str],
+    config: str | None,
+    overrides: Sequence[str],
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """Evaluates a model on benchmarks; prints its figures beside those of other models in the same folder.
+
+    Args:
+        model: Whatever :func:`flows.cli.models.find_model` takes.
+        benchmarks: Names, each as ``NAME`` or ``NAME=PATH`` of one's own copy.
+        config: Preset or YAML file that says how the model is asked.
+        overrides: ``key=value`` settings.
+        output: Folder of answers and figures; by default ``runs/evaluations``.
+        as_json: Whether the figures are printed as JSON instead of a table.
+
+    Raises:
+        UserError: Model, benchmark or configuration cannot be used.
+    """
+    from rlkd.student.quiet import quiet_libraries
+
+    quiet_libraries()
+    named = [
+        NamedBenchmark(name=name, path=path or None)
+        for name, _, path in (b.partition("=") for b in benchmarks)
+    ]
+    if not named:
+        raise UserError("name at least one benchmark: rlkd evaluate MODEL --on gsm8k")
+    found = find_model(model, config, overrides)
+    root = Path(output) if output else Path("runs") / "evaluations"
+    evaluation, folder = _evaluate(found, named, root)
+    write_json_atomic(folder / RESULT, evaluation)
+    _track(found, evaluation, folder)
+    if as_json:
+        print(evaluation.model_dump_json(indent=2))
+        return
+    _show(evaluation, _others(root, folder, {b.benchmark for b in evaluation.benchmarks}))
+    print(f"answers and figures: {folder}")
+
+
+def _evaluate(found: NamedModel, named: Sequence[NamedBenchmark], root: Path) -> tuple[ModelEvaluation, Path]:
+    from contextlib import closing
+
+    from filelock import FileLock
+
+    from rlkd.evaluation.benchmarks import benchmark_figures, evaluate_benchmark, load_benchmark
+    from rlkd.evaluation.solvers import EndpointSolver, Solver, StudentSolver
+
+    config = found.config
+    settings, seen = config.evaluate, _trained_on(found)
+    problems = [load_benchmark(name, config.seed, settings.max_problems, seen) for name in named]
+    solver: Solver = (
+        EndpointSolver(found.teacher)
+        if found.teacher is not None
+        else StudentSolver(config.student, found.folder, settings.batch_size)
+    )
+    figures: list[BenchmarkFigures] = []
+    with closing(solver), terminal() as display:
+        slug = re.sub(r"[^A-Za-z0-9._-]+", "-", found.name).strip("-")[-60:]
+        folder = root / f"{slug}-{solver.identity[:8]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            for benchmark in problems:
+                title = benchmark.name
+                display.stage_started(title)
+                rows = evaluate_benchmark(
+                    benchmark,
+                    solver,
+                    settings,
+                    config.seed,
+                    folder / f"{benchmark.name.replace('/', '-')}.jsonl",
+                    advance=lambda done, total, title=title: display.progress(title, done, total, "answers"),  # type: ignore[misc]
+                )
+                figures.append(benchmark_figures(benchmark, rows, settings))
+        evaluation = ModelEvaluation(
+            model=found.name,
+            identity=solver.identity,
+            asked=solver.asked,
+            temperature=settings.temperature,
+            seed=config.seed,
+            confidence=settings.confidence,
+            cost=solver.cost,
+            benchmarks=tuple(figures),
+        )
+    return evaluation, folder
+
+
+def _trained_on(found: NamedModel) -> frozenset[str]:
+    """Questions of the run's training data, which are left out: for its teacher too, so that all rows are over the same problems."""
+    from rlkd.evaluation.benchmarks import question_key
+
+    if found.run is None:
+        return frozenset()
+    data = next(
+        (Path(entry.uri) for entry in found.run[1].stages if entry.name == "data" and entry.uri), None
+    )
+    file = data / "train.jsonl" if data else None
+    if file is None or not file.is_file():
+        return frozenset()
+    return frozenset(question_key(problem.question) for problem in iter_rows(file, Problem))
+
+
+def _track(found: NamedModel, evaluation: ModelEvaluation, folder: Path) -> None:
+    """Logs to MLflow where a run or a configuration asks for tracking, or MLFLOW_TRACKING_URI is set."""
+    if not (found.config.tracking.enabled or os.environ.get("MLFLOW_TRACKING_URI")):
+        return
+    from tasks import tracking
+
+    def notice(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    runs = found.run[0].resolve().parent if found.run else folder.resolve().parent.parent
+    with tracking.tolerated("the evaluation", notice):
+        uri = tracking.tracking_uri(runs)
+        tracking.log_evaluation(uri, found.config.tracking.experiment, evaluation, folder / RESULT)
+
+
+def _others(root: Path, own: Path, names: set[str]) -> list[ModelEvaluation]:
+    """Evaluations of other models in the same folder on the same benchmarks."""
+    found = []
+    for file in sorted(root.glob(f"*/{RESULT}")):
+        if file.parent != own:
+            evaluation = ModelEvaluation.model_validate_json(file.read_text(encoding="utf-8"))
+            kept = tuple(b for b in evaluation.benchmarks if b.benchmark in names)
+            if kept:
+                found.append(evaluation.model_copy(update={"benchmarks": kept}))
+    return found
+
+
+def _show(evaluation: ModelEvaluation, others: Sequence[ModelEvaluation]) -> None:
+    every = [*others, evaluation]
+    rows = [_row(e.model, b) for e in every for b in e.benchmarks]
+    rows.sort(key=lambda row: row[1])
+    print_table("", _HEAD, rows if sys.stdout.isatty() else [_HEAD, *rows])
+    percent = f"percent, with standard errors (clustered where problems share a passage or template); k is {'/'.join(sorted({str(b.samples) for e in every for b in e.benchmarks}))}"
+    print(percent)
+    for found in evaluation.benchmarks:
+        for note in notes_of(found):
+            print(f"{found.benchmark}: {note}")
+    if evaluation.cost:
+        print(f"cost of this call, answers that were kept included: {evaluation.cost}")
+
+
+def _row(model: str, found: BenchmarkFigures) -> list[str]:
+    most = max(found.pass_at, key=int, default="")
+    return [
+        model,
+        found.benchmark,
+        str(found.problems),
+        cell(found.greedy),
+        cell(found.greedy_strict),
+        cell(found.sampled),
+        cell({"": found.pass_at[most]}) if most else "",
+        cell({"": found.majority}) if found.majority else "",
+        f"{found.tokens:.0f}",
+        f"{100 * found.truncated:.1f}",
+        str(found.no_answer),
+        str(sum(found.undecided.values())),
+    ]
+
+
+def cell(figures: dict[str, Figure]) -> str:
+    """Figures with their standard errors in one cell (at 0 and 1, where that is 0 too, the interval); accuracy alone needs no name."""
+    names = {"exact_match": "EM ", "f1": "F1 "}
+    parts = []
+    for name, figure in figures.items():
+        spread = (
+            f"±{100 * figure.se:.1f}" if figure.se else f"({100 * figure.low:.0f} to {100 * figure.high:.0f})"
+        )
+        parts.append(f"{names.get(name, '')}{100 * figure.mean:.1f} {spread}")
+    return ", ".join(parts)
+
+
+def notes_of(found: BenchmarkFigures) -> list[str]:
+    """What is to be known beside the figures, each in a sentence."""
+    notes = list(found.notes)
+    clusters = next(iter(found.greedy.values())).clusters if found.greedy else found.problems
+    if clusters < found.problems:
+        notes.append(f"{found.problems} problems in {clusters} clusters")
+    if found.undecided:
+        counts = ", ".join(f"{count} x {reason}" for reason, count in found.undecided.items())
+        notes.append(f"nobody can say whether these answers are right (they count as wrong): {counts}")
+    if found.too_long:
+        notes.append(f"{found.too_long} prompts are too long for the model (they count as wrong)")
+    if found.unanswered:
+        notes.append(
+            f"{found.unanswered} requests failed and are in no figure; the same command asks for them again"
+        )
+    return notes

@@ -1,0 +1,92 @@
+"""The commands that are given a model rather than a run's configuration: evaluate."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Replaces a setting, e.g. --set student.output=boxed. May be repeated.",
+    ),
+]
+ModelConfig = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="PRESET_OR_YAML",
+        help="Says how the model is asked: sections student, traces.teacher and evaluate.",
+    ),
+]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds the commands to the command line."""
+    app.command()(evaluate)
+
+
+def evaluate(
+    model: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL [BENCHMARK...]",
+            help="A run (RUN or RUN:base, RUN:warm_start, RUN:teacher), models:/NAME/VERSION, a checkpoint folder, a GGUF file, a "
+            "Hugging Face id, builtin:NAME, or an endpoint http://HOST/v1#MODEL; then benchmarks beyond the first.",
+        ),
+    ],
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--on", metavar="BENCHMARK", help="NAME, or NAME=PATH of your own copy. May be repeated."
+        ),
+    ] = None,
+    problems: Annotated[
+        int | None,
+        typer.Option("--problems", min=1, help="Problems of each benchmark, drawn by seed. Default: all."),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            "--samples",
+            min=0,
+            help="Samples of each problem for avg@k, pass@k and majority@k; 0 for greedy only.",
+        ),
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", help="Temperature of the samples.")
+    ] = None,
+    config: ModelConfig = None,
+    overrides: Overrides = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Keeps answers and figures; models in one folder are shown side by side. Default: runs/evaluations.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Evaluate any model on benchmarks by name, with standard errors. The same command goes on after a failure."""
+    from flows.cli.evaluate import evaluate_model
+
+    settings = list(overrides or [])
+    if problems is not None:
+        settings.append(f"evaluate.max_problems={problems}")
+    if samples is not None:
+        powers = sorted({1, samples, *(k for k in (2, 4, 8, 16, 32, 64) if k <= samples)} - {0})
+        settings += [
+            f"evaluate.samples={samples}",
+            f"evaluate.pass_at={powers}",
+            "evaluate.pass_problems=null",
+        ]
+    if temperature is not None:
+        settings.append(f"evaluate.temperature={temperature}")
+    name, *more = model
+    benchmarks = [part for text in [*(on or []), *more] for part in text.split(",") if part]
+    evaluate_model(name, benchmarks, config, settings, output, as_json)
