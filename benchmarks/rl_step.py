@@ -73,7 +73,7 @@ def time_parts(clock: dict[str, float], now: Any) -> None:
     """Wraps the parts of a step with a clock."""
     from rlkd.rewards.scoring import RewardModel
     from rlkd.student import generate as decode
-    from rlkd.training import grpo
+    from rlkd.training import group_reward, grpo
 
     def timed(name: str, function: Any) -> Any:
         def run(*args: Any, **kwargs: Any) -> Any:
@@ -86,7 +86,7 @@ def time_parts(clock: dict[str, float], now: Any) -> None:
         return run
 
     grpo.generate_ids = timed("sampling", decode.generate_ids)
-    grpo.GroupReward.__call__ = timed("reward", grpo.GroupReward.__call__)  # type: ignore[method-assign]
+    group_reward.GroupReward.__call__ = timed("reward", group_reward.GroupReward.__call__)  # type: ignore[method-assign]
     make = grpo.make_trainer_class
 
     def made() -> type:

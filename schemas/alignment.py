@@ -46,6 +46,7 @@ class StructureScore(Schema):
         teacher_steps: Steps of the teacher path that matched best.
         student_steps: Steps of the student path.
         steps: The student's steps in order.
+        spans: Where each of them stands in the student's path, (start, end) in code points; it is not written to files.
     """
 
     structure: float = Field(ge=0)
@@ -53,3 +54,4 @@ class StructureScore(Schema):
     teacher_steps: int = Field(ge=0)
     student_steps: int = Field(ge=0)
     steps: tuple[StepMatch, ...] = ()
+    spans: tuple[tuple[int, int], ...] = Field(default=(), exclude=True, repr=False)

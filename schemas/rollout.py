@@ -10,6 +10,8 @@ from schemas.alignment import StepMatch
 from schemas.base import Schema
 
 FinishReason = Literal["stop", "length"]
+Member = Literal["sampled", "greedy", "teacher"]
+"""Where a member of a group comes from: sampled by the student, decoded greedily by it, or written by the teacher."""
 
 
 class Completion(Schema):
@@ -40,8 +42,11 @@ class RewardRecord(Schema):
             ``rewards.components`` adds); a column each in the ledger.
         alpha: Weight of structure at that step.
         reward: The combination in [0, 1].
-        advantage: As used in the loss; 0 for a masked row.
+        advantage: As used in the loss; 0 for a masked row, ``None`` for one of a group that was replaced (``rl.objective.resample``).
         missing: Names of missing components.
+        spans: Where each step of ``verdicts`` stands in ``completion``, in code points; empty where that is not known. No column
+            of the ledger.
+        member: Where it comes from; what the teacher wrote counts as no sample.
         undecided: Why nobody can say whether its answer is right; empty where that is known, or it states none.
     """
 
@@ -59,6 +64,8 @@ class RewardRecord(Schema):
     advantage: float | None = None
     missing: tuple[str, ...] = ()
     undecided: str = ""
+    member: Member = "sampled"
+    spans: tuple[tuple[int, int], ...] = Field(default=(), exclude=True, repr=False)
 
     @property
     def structure(self) -> float | None:

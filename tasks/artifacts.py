@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
@@ -72,3 +73,15 @@ def show_report(report: Path, key: str = "rlkd-report", beside: str = "") -> Non
         text = text[:_MARKDOWN_LIMIT] + "\n\n(cut here; the whole report is in the run folder)"
     text += f"\n\n{beside}\n" if beside else ""
     create_markdown_artifact(markdown=text, key=key, description=f"Report of {report.parent.name}")
+
+
+def show_alarms(alarms: Sequence[str], run: str, key: str = "rlkd-watch") -> None:
+    """Makes the alarms of the watch over RL an artifact of the Prefect run; none where there are none."""
+    if not alarms or not in_prefect_run():
+        return
+    from prefect.artifacts import create_markdown_artifact
+
+    lines = "\n".join(f"- {alarm}" for alarm in alarms)
+    create_markdown_artifact(
+        markdown=f"## Alarms in RL\n\n{lines}\n", key=key, description=f"Watch over RL of {run}"
+    )

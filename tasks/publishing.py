@@ -11,7 +11,7 @@ from schemas.artifact import RunManifest, StageEntry
 from schemas.config.pipeline import PipelineConfig
 from schemas.report import PipelineReport, ReportContent
 from tasks import tracking
-from tasks.artifacts import show_report
+from tasks.artifacts import show_alarms, show_report
 from tasks.display import current_display
 from tasks.gsrm import publish_gsrm
 from tasks.runs import Run, RunRef
@@ -52,6 +52,14 @@ def _shown_as(name: str) -> str:
     """A figure's name in MLflow, which sorts by it: what a run is compared by (``test_...``) comes first."""
     group, slash, rest = name.partition("/")
     return f"verdict/{rest}" if slash and group == "qualify" else name
+
+
+def publish_watch(run: Run, ref: RunRef, made: StageEntry, inputs: Mapping[str, StageEntry]) -> None:
+    """Shows the alarms of the watch over RL: as a Prefect artifact, and their number on the parent run."""
+    publish_figures(run, ref, made, inputs)
+    manifest, _ = read_manifest(Path(made.uri))
+    if manifest is not None:
+        show_alarms([str(alarm) for alarm in manifest.result.summary.get("alarms") or ()], run.folder.name)
 
 
 def publish_headline(run: Run, ref: RunRef, made: StageEntry, inputs: Mapping[str, StageEntry]) -> None:
@@ -186,6 +194,7 @@ Publish = Callable[[Run, RunRef, StageEntry, Mapping[str, StageEntry]], None]
 AFTER: dict[str, Publish] = {
     "data": publish_datasets,
     "qualify": publish_figures,
+    "rl": publish_watch,
     "evaluate": publish_headline,
     "gsrm_evaluate": publish_gsrm,
 }

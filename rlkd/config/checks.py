@@ -36,10 +36,11 @@ def cross_check(config: Schema, values: Mapping[str, Any], faulty: Collection[st
 
 def check_objects(config: Schema) -> list[Fault]:
     """What is wrong with the reward components and Python objects that a configuration names; none is made."""
-    return [*_named_components(config), *_python_objects(config)]
+    return [*_named_components(config), *_python_objects(config), *_teacher_model(config)]
 
 
 CHECK_COMPONENT = "rlkd.rewards.scoring:check_named"
+CHECK_TEACHER = "rlkd.training.teacher_model:check_teacher"
 """Named and not imported, as the functions of stages are: the readers of configurations stand below what they configure."""
 
 
@@ -54,6 +55,14 @@ def _named_components(config: Schema) -> Iterator[Fault]:
                 import_object(CHECK_COMPONENT, "check")(name, settings.options)
             except ConfigError as error:
                 yield Fault((*at, name), f"is wrong: {error}")
+
+
+def _teacher_model(config: Schema) -> Iterator[Fault]:
+    if isinstance(config, PipelineConfig) and config.rl.enabled and config.rl.objective.distil is not None:
+        try:
+            import_object(CHECK_TEACHER, "check")(config.rl.objective.distil, config.student)
+        except ConfigError as error:
+            yield Fault(("rl", "objective", "distil"), f"is wrong: {error}")
 
 
 def _python_objects(config: Schema) -> Iterator[Fault]:
@@ -146,6 +155,48 @@ def _structure_reward(config: PipelineConfig) -> Iterator[Fault]:
         )
 
 
+def _objective(config: PipelineConfig) -> Iterator[Fault]:
+    rl, at = config.rl, ("rl", "objective")
+    wanted = rl.objective
+    if not rl.enabled:
+        return
+    untaught = all(teacher.type == "none" for teacher in config.traces.teachers)
+    if wanted.teacher_in_group and untaught:
+        yield Fault(
+            (*at, "teacher_in_group"), "is true, but traces.teacher.type is 'none': there is no trace"
+        )
+    if wanted.teacher_in_group and rl.iterations * rl.steps_per_generation > 1:
+        yield Fault(
+            (*at, "teacher_in_group"),
+            "is true, which takes one update for each round of samples; set rl.iterations and rl.steps_per_generation to 1",
+        )
+    for name in ("teacher_in_group", "greedy_in_group"):
+        if getattr(wanted, name) and rl.generation == "vllm":
+            yield Fault(
+                (*at, name),
+                "is true, but rl.generation is vllm, which samples whole groups; set it to transformers",
+            )
+    if wanted.teacher_in_group and wanted.greedy_in_group and rl.group_size < 4:
+        yield Fault(
+            ("rl", "group_size"), "is below 4, too few for the teacher's trace, a greedy member and samples"
+        )
+    if wanted.resample and config.launch.processes > 1:
+        yield Fault((*at, "resample"), "is above 0, which takes launch.processes = 1; set it to 0")
+    if wanted.resample and rl.scale_rewards == "batch":
+        yield Fault((*at, "resample"), "is above 0, which takes rl.scale_rewards = group or none")
+    if wanted.normalize == "components" and config.rewards.structure_gate != "always":
+        yield Fault(
+            (*at, "normalize"),
+            "is components, which takes rewards.structure_gate = always: a gate makes one component of two",
+        )
+    unseen = not config.rewards.observe_structure and not ever_weighs(config.rewards, "alpha")
+    if wanted.step_credit and (untaught or unseen):
+        why = "traces.teacher.type is 'none'" if untaught else "rewards.observe_structure is false"
+        yield Fault(
+            (*at, "step_credit"), f"is above 0, but {why}: nobody says which step failed; set it to 0"
+        )
+
+
 def _decomposer(config: PipelineConfig) -> Iterator[Fault]:
     if config.structures.decomposer.type == "world" and not isinstance(config.data, WorldData):
         yield Fault(
@@ -216,6 +267,7 @@ _CHECKS: tuple[tuple[Callable[[PipelineConfig], Iterator[Fault]], tuple[str, ...
     (_samples, ("traces",)),
     (_warm_start, ("traces", "warm_start")),
     (_structure_reward, ("traces", "rl", "rewards")),
+    (_objective, ("traces", "rl", "rewards", "launch")),
     (_decomposer, ("data", "structures")),
     (_student, ("student",)),
     (_evaluation, ("evaluate",)),

@@ -198,7 +198,7 @@ STAGES: tuple[StageSpec, ...] = (
         ),
         job=True,
         after=("qualify",),
-        tracked=(*_METRICS, "ledger"),
+        tracked=(*_METRICS, "ledger", "watch.json"),
     ),
     StageSpec(
         "evaluate",

@@ -294,7 +294,7 @@ def _with_length(row: RewardRecord, config: PipelineConfig) -> RewardRecord:
 
 
 def _combine(row: RewardRecord, config: RewardsConfig) -> RewardRecord:
-    made = combine(row.components, config, row.step)
+    made = combine(row.components, config, row.step, finished=row.finish_reason == "stop")
     return row.model_copy(update={"alpha": made.alpha, "reward": made.reward, "missing": made.missing})
 
 

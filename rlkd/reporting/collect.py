@@ -21,7 +21,7 @@ from rlkd.reporting.plots import (
 )
 from rlkd.reporting.qualification import qualification_content, qualification_plot, qualification_sentence
 from rlkd.reporting.series import RewardCurves, first_of, quadrant, read_ledger, read_metrics
-from rlkd.reporting.stage_notes import data_notes, training_notes
+from rlkd.reporting.stage_notes import alarm_sentences, data_notes, training_notes
 from schemas.config.pipeline import PipelineConfig
 from schemas.evaluation import EvalReport, ProblemOutput, SampleProblem
 from schemas.report import Plot, Quadrant, QualificationContent, ReportContent, RowCounts
@@ -49,6 +49,7 @@ def collect(config: PipelineConfig, inputs: Mapping[str, Path]) -> ReportContent
         description=config.description,
         headline=(
             *(describe_findings(evaluation) if evaluation else ()),
+            *alarm_sentences(inputs),
             *(
                 (qualification_sentence(qualification),)
                 if qualification and not qualification.verdict.passed

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.artifact import StageManifest
+from schemas.report import Sentence
 
 
 def data_notes(inputs: Mapping[str, Path], summary: Mapping[str, Any]) -> tuple[str, ...]:
@@ -65,6 +66,22 @@ def training_notes(inputs: Mapping[str, Path]) -> tuple[str, ...]:
             note += f"; the checkpoint of step {rl['kept_step']}, the best on validation, goes on"
         notes.append(note + "." + _left_out(rl, "problem") + _undecided(rl))
     return tuple(notes)
+
+
+def alarm_sentences(inputs: Mapping[str, Path]) -> tuple[Sentence, ...]:
+    """Says what the watch over RL found, for the headline; nothing where it found nothing."""
+    rl = _facts(inputs, "rl")
+    alarms = [str(alarm) for alarm in rl.get("alarms") or ()]
+    if not alarms:
+        return ()
+    stopped = rl.get("stopped_by_watch")
+    end = (
+        f" Training was stopped after step {stopped}; the checkpoint of step {rl.get('kept_step')} goes on."
+        if stopped is not None
+        else ""
+    )
+    text = f"The watch over RL gave {_count(len(alarms), 'alarm')}: {'; '.join(alarms)}.{end}"
+    return (Sentence(text=text, tone="bad"),)
 
 
 def _left_out(facts: Mapping[str, Any], what: str) -> str:

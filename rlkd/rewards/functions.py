@@ -133,8 +133,8 @@ class RewardFunction:
             self._run(wait_for_values(rows))
         step = int(getattr(columns.get("trainer_state"), "global_step", 0) or 0)
         return [
-            Scored(values, combine(values, self.rewards, step), score)
-            for values, score in zip(rows, scores, strict=True)
+            Scored(values, combine(values, self.rewards, step, finished=rollout.finished), score)
+            for values, score, rollout in zip(rows, scores, rollouts, strict=True)
         ]
 
     def _rollouts(

@@ -193,7 +193,9 @@ class Combined:
     missing: tuple[str, ...]
 
 
-def combine(values: Mapping[str, float | None], config: RewardsConfig, step: int) -> Combined:
+def combine(
+    values: Mapping[str, float | None], config: RewardsConfig, step: int, *, finished: bool = True
+) -> Combined:
     """Combines what was measured of one completion.
 
     Only components that carry weight are needed: with ``alpha`` 0, or where ``structure_gate`` leaves structure
@@ -204,9 +206,11 @@ def combine(values: Mapping[str, float | None], config: RewardsConfig, step: int
         values: Each component in [0, 1] by name; ``None`` or absent where it is missing.
         config: Weights, and when structure counts.
         step: Optimiser step, from 0, for the schedules of the weights.
+        finished: Whether the student ended the completion; if not, its structure counts ``rewards.unfinished`` of it.
     """
     alpha, terms = config.alpha_at(step), config.weights_at(step)
-    structure, outcome = values.get("structure"), values.get("outcome")
+    structure = paid_structure(values.get("structure"), config, finished=finished)
+    outcome = values.get("outcome")
     share: float | None = alpha
     if config.structure_gate != "always" and alpha > 0:
         if outcome is None:
@@ -229,6 +233,15 @@ def combine(values: Mapping[str, float | None], config: RewardsConfig, step: int
     for name, weight in terms.items():
         total += weight * (values.get(name) or 0.0)
     return Combined(min(1.0, max(0.0, total)), alpha, ())
+
+
+def paid_structure(structure: float | None, config: RewardsConfig, *, finished: bool) -> float | None:
+    """Computes what a structure score is paid: less where the completion was cut off at the length limit.
+
+    Differs from the paper where ``rewards.unfinished`` is below 1. Without it a path that never ends loses nothing, and
+    one that repeats itself up to the limit little: on the sparse world greedy completions at the limit came to 85%.
+    """
+    return None if structure is None else structure * (1.0 if finished else config.unfinished)
 
 
 class Scorer(Protocol):
@@ -321,7 +334,7 @@ class RewardModel:
         group: int,
     ) -> RewardRecord:
         structure = rollout.structure
-        made = combine(values, self.rewards, step)
+        made = combine(values, self.rewards, step, finished=rollout.finished)
         return RewardRecord(
             step=step,
             group=group,
@@ -336,4 +349,13 @@ class RewardModel:
             reward=made.reward,
             missing=made.missing,
             undecided=rollout.notes.get("outcome", ""),
+            spans=_spans(rollout),
         )
+
+
+def _spans(rollout: Rollout) -> tuple[tuple[int, int], ...]:
+    """Where the steps stand in the completion; empty where its path is not found in it as it was read."""
+    start = rollout.text.find(rollout.parsed.path)
+    if start < 0 or rollout.structure is None:
+        return ()
+    return tuple((start + first, start + last) for first, last in rollout.structure.spans)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from rlkd.rewards.loops import repeated_share
 from schemas.rollout import RewardRecord
 
 _SAME = 1e-8
@@ -39,27 +40,33 @@ def step_statistics(records: Sequence[RewardRecord]) -> dict[str, float]:
     """Figures of one round of sampling.
 
     Means and standard deviations (of the population) are over the completions that have the value; a
-    figure without any value is left out, never NaN.
+    figure without any value is left out, never NaN. What the teacher wrote is no sample of the student's, and counts only
+    in its group.
 
     Returns:
         ``reward``, ``reward_std``, each component (``structure``, ``structure_std``, ...), ``tokens``,
-        ``tokens_sampled``, ``steps_found``, ``truncated``, ``missing``, ``undecided`` (a share), ``groups``, ``groups_without_difference`` (a share),
+        ``tokens_sampled``, ``steps_found``, ``repeated`` (share of lines), ``truncated``, ``missing``, ``undecided`` (a share), ``groups``, ``groups_without_difference`` (a share),
         ``structure_right`` and ``structure_wrong`` (structure where the outcome is right or wrong), ``alpha``.
     """
     if not records:
         return {}
     figures: dict[str, float] = {}
+    groups = group_records(records)
+    records = [record for record in records if record.member != "teacher"]
+    greedy = [record for record in records if record.member == "greedy"]
+    if greedy:
+        figures["greedy_truncated"] = sum(r.finish_reason == "length" for r in greedy) / len(greedy)
     _describe(figures, "reward", [r.reward for r in records])
     for name in components_of(records):
         _describe(figures, name, [r.components.get(name) for r in records])
     for name, right in (("structure_right", True), ("structure_wrong", False)):
         judged = [r.structure for r in records if r.outcome is not None and (r.outcome >= 0.5) == right]
         _describe(figures, name, judged, spread=False)
-    groups = group_records(records)
     figures |= {
         "tokens": sum(r.tokens for r in records) / len(records),
         "tokens_sampled": float(sum(r.tokens for r in records)),
         "steps_found": sum(r.steps_found for r in records) / len(records),
+        "repeated": sum(repeated_share(r.completion) for r in records) / len(records),
         "truncated": sum(r.finish_reason == "length" for r in records) / len(records),
         "missing": missing_share(records),
         "undecided": sum(bool(r.undecided) for r in records) / len(records),

@@ -198,6 +198,7 @@ def report(found: Comparison, prefix: float, reference: Walk, student: PathGraph
         teacher_steps=len(reference.origin),
         student_steps=len(student.steps),
         steps=tuple(rows),
+        spans=tuple((step.start, step.end) for step in student.steps),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rlkd.io import write_json_atomic, write_text_atomic
@@ -93,3 +93,20 @@ class MetricsFile:
         lines = self.path.read_text(encoding="utf-8").split("\n")[:-1]
         kept = [line for line in lines if json.loads(line)["step"] <= step]
         write_text_atomic(self.path, "".join(line + "\n" for line in kept))
+
+
+def last_figures(metrics: MetricsFile, components: Iterable[str]) -> dict[str, float]:
+    """Computes means of RL's figures over the last tenth of the run, as headline figures."""
+    rows = [row for row in metrics.read() if row["step"] > 0]
+    tail = rows[-max(1, len(rows) // 10) :]
+    names = (
+        "reward",
+        *components,
+        *("tokens", "truncated", "groups_without_difference", "missing", "undecided"),
+    )
+    figures = {}
+    for name in names:
+        values = [row[name] for row in tail if name in row]
+        if values:
+            figures[f"train_{name}"] = sum(values) / len(values)
+    return figures

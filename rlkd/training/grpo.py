@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlkd.errors import MissingScoreError
+from rlkd.errors import ConfigError
 from rlkd.rewards.ledger import Ledger
-from rlkd.rewards.scoring import RewardModel
-from rlkd.rewards.statistics import missing_share, step_statistics
+from rlkd.rewards.loops import copied_share
+from rlkd.rewards.statistics import step_statistics
 from rlkd.structure.backends.cached import last_fault
 from rlkd.student.generate import generate_ids, graph_supported, lean_supported
 from rlkd.student.prompts import PromptBook
 from rlkd.student.sampling import Sampling
+from rlkd.training.group_reward import GroupReward, check_missing
 from rlkd.training.mixin import WatchedTrainer
-from rlkd.training.trl_hooks import GRPOHooks, pad_id, tokenizer_of, whole_model
+from rlkd.training.objective import Objective
+from rlkd.training.trl_hooks import GRPOHooks, Sampler, pad_id, tokenizer_of, whole_model
 from rlkd.training.validation import Validation, best_step, figures
-from schemas.rollout import Completion, RewardRecord
+from rlkd.training.watch import Watch
+from schemas.config.objective import ObjectiveConfig
+from schemas.config.rewards import RewardsConfig
+from schemas.config.watch import WatchConfig
+from schemas.rollout import RewardRecord
 
 if TYPE_CHECKING:
     import torch
@@ -37,94 +42,6 @@ METRICS = {
 }
 
 
-class GroupReward:
-    """The one reward function that TRL sees; remembers the records of the last batch.
-
-    TRL would add several functions with ``nansum``, which turns a missing component into 0. Here the
-    components are combined first, and a missing one makes the whole reward ``None``.
-
-    Args:
-        model: Scores completions.
-        eos_ids: Tokens that end a completion.
-        group_size: Completions per problem.
-        max_missing_share: Share of missing rewards past which training stops.
-        whole: Makes the whole completion of a sampled text: puts back what the prompt has opened.
-    """
-
-    __name__ = "rlkd_reward"
-
-    def __init__(
-        self,
-        model: RewardModel,
-        eos_ids: Sequence[int],
-        group_size: int,
-        max_missing_share: float,
-        whole: Callable[[str], str] = str,
-    ) -> None:
-        self.model = model
-        self.eos_ids = frozenset(eos_ids)
-        self.group_size = group_size
-        self.max_missing_share = max_missing_share
-        self.whole = whole
-        self.process_index = 0
-        self.records: list[RewardRecord] = []
-        self._runner = asyncio.Runner()
-
-    def __call__(
-        self,
-        completions: Sequence[str],
-        completion_ids: Sequence[Sequence[int]],
-        problem_id: Sequence[str],
-        trainer_state: Any,
-        **_: Any,
-    ) -> list[float | None]:
-        """Scores this process's completions; ``None`` where the reward is missing."""
-        rows = [
-            Completion(
-                problem_id=name,
-                text=self.whole(text),
-                tokens=len(ids),
-                finish_reason="stop" if ids and ids[-1] in self.eos_ids else "length",
-            )
-            for name, text, ids in zip(problem_id, completions, completion_ids, strict=True)
-        ]
-        first = self.process_index * len(rows)
-        scored = self._runner.run(self.model.score(rows, trainer_state.global_step, 0, 1))
-        self.records = [
-            r.model_copy(update={"group": (first + i) // self.group_size}) for i, r in enumerate(scored)
-        ]
-        return [record.reward for record in self.records]
-
-    def score_apart(self, model: RewardModel, completions: Sequence[Completion]) -> list[RewardRecord]:
-        """Scores completions that nothing is learned from."""
-        return self._runner.run(model.score(completions, 0, 0, 1))
-
-    def close(self) -> None:
-        """Ends the event loop."""
-        self._runner.close()
-
-
-def check_missing(records: Sequence[RewardRecord], limit: float, fault: str = "") -> None:
-    """Stops a run whose rewards are missing too often.
-
-    Args:
-        records: The step's records.
-        limit: Share of missing rewards that is borne.
-        fault: What went wrong last, for the message.
-
-    Raises:
-        MissingScoreError: The share of missing rewards in the step exceeds the limit.
-    """
-    share = missing_share(records)
-    if share > limit:
-        names = sorted({name for record in records for name in record.missing})
-        raise MissingScoreError(
-            f"{share:.0%} of the rewards of step {records[0].step + 1} are missing ({', '.join(names)}), more than "
-            f"rl.max_missing_share = {limit:.0%}{f' (last fault: {fault})' if fault else ''}; mend structures.decomposer, "
-            "structures.judge or their endpoint and run again: training continues from its last checkpoint"
-        )
-
-
 class StructureTrainer(GRPOHooks, WatchedTrainer):
     """What we put before TRL's trainer: GRPO (Shao et al. 2024) on the combined reward. See :func:`make_trainer_class`."""
 
@@ -137,6 +54,8 @@ class StructureTrainer(GRPOHooks, WatchedTrainer):
     last_records: list[RewardRecord]
     last_time: float
     share_prompts: bool
+    objective: Objective
+    watch: Watch
 
     def attach(
         self,
@@ -147,6 +66,8 @@ class StructureTrainer(GRPOHooks, WatchedTrainer):
         *,
         share_prompts: bool,
         keep_best: bool = False,
+        objective: Objective | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """Sets what the trainer works with."""
         from rlkd.training.shared_prompt import supports
@@ -155,6 +76,8 @@ class StructureTrainer(GRPOHooks, WatchedTrainer):
         self.share_prompts = share_prompts and supports(trainer.accelerator.unwrap_model(trainer.model))
         self.book, self.reward, self.ledger = book, reward, ledger
         self.validation, self.keep_best = validation, keep_best
+        self.watch = watch or Watch(WatchConfig())
+        self.objective = objective or Objective(ObjectiveConfig(), RewardsConfig(), reward.group_size)
         self.reward.process_index = trainer.accelerator.process_index
         self.last_records, self.last_time = [], time.perf_counter()
 
@@ -174,13 +97,45 @@ class StructureTrainer(GRPOHooks, WatchedTrainer):
         )
 
     def sample(self, prompts: list[list[int]]) -> list[list[int]] | None:
-        """Samples with our loops where they support the model; vLLM and sharded models are the library's."""
+        """Samples with our loops where they support the model; vLLM and sharded models are the library's.
+
+        Members of a group that are not sampled (``rl.objective``) are decoded greedily, or taken from the teacher.
+        """
         trainer: Any = self
         model = trainer.accelerator.unwrap_model(trainer.model)
         sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
-        if trainer.use_vllm or sharded or not (lean_supported(model) or graph_supported(model)):
+        step = trainer.state.global_step
+        first = trainer.accelerator.process_index * len(prompts)
+        members = self.objective.members(len(prompts), first, step)
+        plain = set(members) == {"sampled"}
+        ours = lean_supported(model) or graph_supported(model)
+        if trainer.use_vllm or sharded or (plain and not ours):
+            if not plain:
+                raise ConfigError(
+                    "rl.objective.greedy_in_group and teacher_in_group need the sampler of this project, which samples from no sharded "
+                    "model (FSDP, DeepSpeed) and not with vLLM; switch them off"
+                )
             return None
-        return generate_ids(model, prompts, self._sampling())
+        self.reward.members = members
+        found: dict[int, list[int]] = {}
+        for kind, greedy in (("sampled", False), ("greedy", True)):
+            places = [i for i, member in enumerate(members) if member == kind]
+            made = generate_ids(model, [prompts[i] for i in places], self._sampling(greedy=greedy))
+            found.update(zip(places, made, strict=True))
+        for i, member in enumerate(members):
+            if member == "teacher":
+                found[i] = list(self.objective.trace(i, step) or ())
+        return [found[i] for i in range(len(prompts))]
+
+    def sampled(self, inputs: list[dict[str, Any]], sample: Sampler) -> dict[str, Any]:
+        """Samples and scores a round, again for groups without a signal where ``rl.objective.resample`` asks for that."""
+        trainer: Any = self
+        step = trainer.state.global_step
+        return self.objective.sample(inputs, sample, self.reward, step, pad_id(trainer))
+
+    def advantages_now(self, inputs: dict[str, Any], log_p_BC: torch.Tensor) -> torch.Tensor:
+        """Returns the advantages of a loss; see :class:`~rlkd.training.objective.Objective`."""
+        return self.objective.advantages_now(inputs, log_p_BC)
 
     def packed_log_probabilities(
         self, model: Any, ids_BT: torch.Tensor, mask_BT: torch.Tensor, completion: int, entropy: bool
@@ -199,37 +154,107 @@ class StructureTrainer(GRPOHooks, WatchedTrainer):
             return log_probabilities(model, packed, entropy=entropy)
 
     def scored(self, output: dict[str, Any]) -> None:
-        """Masks completions without a reward, and writes the batch's records into the ledger."""
+        """Masks completions without a reward, makes their advantages, and writes the batch's records into the ledger."""
         from accelerate.utils import gather_object
 
-        records = self._mask_unscored(output)
-        everyone: list[RewardRecord] = gather_object(records)
+        count = len(output["completion_ids"])
+        replaced = self.reward.records[count:]  # groups that were sampled and are not learned from
+        records = self._with_advantages(output, self.reward.records[:count])
+        everyone: list[RewardRecord] = [*gather_object(records), *replaced]
         self.last_records = everyone
         if self.ledger is not None:
             self.ledger.add(everyone)
-        check_missing(everyone, self.reward.max_missing_share, last_fault(self.reward.model.scorer))
+        self._for_the_loss(output, records)
+        if self.objective.rewarded:
+            check_missing(everyone, self.reward.max_missing_share, last_fault(self.reward.model.scorer))
 
-    def _mask_unscored(self, output: dict[str, Any]) -> list[RewardRecord]:
+    def _with_advantages(self, output: dict[str, Any], records: list[RewardRecord]) -> list[RewardRecord]:
         """Masks completions without a reward out of the loss, and notes the advantages (B,) that it uses."""
+        import torch
+        from accelerate.utils import gather_object
+
+        trainer: Any = self
+        mask_BC = output["completion_mask"]
+        if self.objective.rewarded:
+            scored_B = torch.tensor([r.reward is not None for r in records], device=mask_BC.device)
+            output["completion_mask"] = mask_BC = mask_BC * scored_B[:, None].to(mask_BC.dtype)
+        # TRL counted the masked tokens too; dapo divides by this number.
+        output["num_items_in_batch"] = trainer.accelerator.gather(mask_BC.sum()).sum()
+        made = gather_object((output["advantages"] * mask_BC.any(1)).tolist())
+        first = trainer.accelerator.process_index * len(records)
+        found = self.objective.advantages(gather_object(records), made)[first : first + len(records)]
+        output["advantages"] = output["advantages"].new_tensor(found) * mask_BC.any(1)
+        advantages = output["advantages"].tolist()
+        return [r.model_copy(update={"advantage": a}) for r, a in zip(records, advantages, strict=True)]
+
+    def _for_the_loss(self, output: dict[str, Any], records: list[RewardRecord]) -> None:
+        """Adds what the loss needs beside one advantage for each completion."""
         import torch
 
         trainer: Any = self
-        records = self.reward.records
-        mask_BC = output["completion_mask"]
-        scored_B = torch.tensor([r.reward is not None for r in records], device=mask_BC.device)
-        output["completion_mask"] = mask_BC = mask_BC * scored_B[:, None].to(mask_BC.dtype)
-        # TRL counted the masked tokens too; dapo divides by this number.
-        output["num_items_in_batch"] = trainer.accelerator.gather(mask_BC.sum()).sum()
-        advantages = (output["advantages"] * mask_BC.any(1)).tolist()
-        return [r.model_copy(update={"advantage": a}) for r, a in zip(records, advantages, strict=True)]
+        config, ids_BC = self.objective.config, output["completion_ids"]
+        if config.teacher_in_group:
+            output["rlkd_teacher_member"] = torch.tensor(
+                [record.member == "teacher" for record in records], device=ids_BC.device
+            )
+        if self.objective.teacher is not None:
+            size = trainer.args.per_device_train_batch_size
+            output["rlkd_teacher_log_p"] = self.log_probabilities_of(self.objective.teacher, output, size)
+        if config.step_credit > 0:
+            tokenizer = tokenizer_of(trainer)
+            ids = [row[: record.tokens] for row, record in zip(ids_BC.tolist(), records, strict=True)]
+            weights = self.objective.by_token(
+                records,
+                ids,
+                lambda own: tokenizer.decode(own, skip_special_tokens=True),
+                len(self.reward.whole("")),
+            )
+            weights_BC = torch.ones_like(ids_BC, dtype=output["advantages"].dtype)
+            for row_C, own in zip(weights_BC, weights, strict=True):
+                row_C[: len(own)] = row_C.new_tensor(own)
+            output["advantages"] = output["advantages"][:, None] * weights_BC
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Keeps the step's figures, and stops training where the watch over them says so."""
+        super().log(logs, start_time)
+        if "loss" in logs:
+            self._look()
+
+    def _look(self) -> None:
+        """Shows the last row to the watch, in the first process; all stop together."""
+        from accelerate.utils import broadcast_object_list
+
+        trainer: Any = self
+        if trainer.is_world_process_zero():
+            for alarm in self.watch.add(self.last_row):
+                self.session.events.message(f"watch, step {alarm.step}: {alarm.text}")
+        stopped = broadcast_object_list([self.watch.stopped])[0]
+        if stopped is not None:
+            trainer.control.should_save = trainer.control.should_training_stop = True
 
     def extra_metrics(self) -> dict[str, float]:
         """Statistics of the round that was sampled in this step, if one was, the step's wall time, and validation."""
         seconds = time.perf_counter() - self.last_time
         records, self.last_records = self.last_records, []
-        found = {**step_statistics(records), "step_seconds": seconds, **self.validate()}
+        found = {
+            **step_statistics(records),
+            **self._copied(records),
+            **self.objective.figures(),
+            "step_seconds": seconds,
+            **self.validate(),
+        }
         self.last_time = time.perf_counter()  # what validation took is no part of a step
         return found
+
+    def _copied(self, records: Sequence[RewardRecord]) -> dict[str, float]:
+        """Mean share of the student's completions that is copied from the problem."""
+        problems = self.reward.model.problems
+        shares = [
+            copied_share(record.completion, problems[record.problem_id].question)
+            for record in records
+            if record.member != "teacher"
+        ]
+        return {"copied": sum(shares) / len(shares)} if shares else {}
 
     def validate(self) -> dict[str, float]:
         """Greedy figures on the validation problems, after steps that are due; every process asks its share."""
@@ -286,6 +311,7 @@ def start_callback(trainer: Any) -> Any:
                 found = trainer.validate()
                 if state.is_world_process_zero:
                     trainer.session.metrics.append(0, found)
+                    trainer.watch.add({"step": 0, **found})
                     trainer.session.events.metrics(0, found)
                 trainer.last_time = time.perf_counter()
 

@@ -75,6 +75,8 @@ class WatchedTrainer(TrainerHooks):
     session: Session
     metric_names: Mapping[str, str] = {}
     """Our name of each figure that is kept, by the trainer's name."""
+    last_row: Mapping[str, float]
+    """The last row of the metrics."""
 
     def best_checkpoint(self) -> Path | None:
         """A checkpoint that must be kept beside the last one."""
@@ -95,6 +97,7 @@ class WatchedTrainer(TrainerHooks):
             values = {name: float(v) for name, v in found.items() if v is not None and math.isfinite(v)}
             values |= extra
             step = self.state.global_step  # type: ignore[attr-defined]
+            self.last_row = {"step": step, **values}
             self.session.metrics.append(step, values)
             self.session.events.metrics(step, values)
 

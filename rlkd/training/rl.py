@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib.util
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rlkd.data.drawn import Pair, drawn_pairs
 from rlkd.errors import ConfigError, DataError
-from rlkd.io import iter_rows
+from rlkd.io import iter_rows, write_json_atomic
 from rlkd.pipeline.context import StageContext
 from rlkd.rewards.ledger import Ledger, undecided_answers
 from rlkd.rewards.scoring import RewardModel
@@ -20,12 +20,15 @@ from rlkd.student.load import Student, is_fresh, load_student, publish_checkpoin
 from rlkd.student.prompts import PromptBook
 from rlkd.student.quiet import quiet_libraries
 from rlkd.student.special_tokens import end_ids
+from rlkd.training import watch
 from rlkd.training.arguments import common_arguments, world_size
-from rlkd.training.checkpoints import all_checkpoints, step_of
+from rlkd.training.checkpoints import all_checkpoints, last_figures, step_of
 from rlkd.training.guard import stop_on_sigterm
 from rlkd.training.mixin import Session, session_callback
+from rlkd.training.objective import make_objective
 from rlkd.training.validation import make_validation
 from rlkd.training.warm_start import starting_student
+from rlkd.training.watch import WATCH_FILE, Watch
 from schemas.artifact import StageResult
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.training import RLConfig
@@ -48,6 +51,7 @@ def distil(ctx: StageContext) -> StageResult:
         MissingScoreError: Too many rewards are missing.
     """
     quiet_libraries()
+    config = ctx.config
     batches = plan_batches(ctx.config.rl, world_size())
     check_settings(ctx.config)
     pairs = drawn_pairs(ctx.inputs)
@@ -73,13 +77,16 @@ def distil(ctx: StageContext) -> StageResult:
         trainer = build_trainer(ctx, session, student, book, practice, batches)
         try:
             final = _train(trainer, session)
-            kept = (trainer.best_checkpoint() if trainer.is_world_process_zero() else None) or final
+            stopped = trainer.watch.stopped
+            best = config.rl.keep == "best" or stopped is not None
+            kept = (trainer.best_checkpoint() if best and trainer.is_world_process_zero() else None) or final
         finally:
             trainer.reward.close()
             if trainer.ledger is not None:
                 trainer.ledger.flush()  # after a failure: what led to it can be read, until the next attempt cuts it
     if trainer.is_world_process_zero():
         publish_checkpoint(ctx.config.student, kept, start, ctx.folder / "model")
+        write_json_atomic(ctx.folder / WATCH_FILE, trainer.watch.report)
     return StageResult(
         rows=len(practice.problems),
         summary={
@@ -94,8 +101,13 @@ def distil(ctx: StageContext) -> StageResult:
             // batches.updates_per_sample,
             "undecided": undecided_answers(ctx.folder / "ledger"),
             "undecided_counts_as": ctx.config.rewards.undecided,
+            "alarms": [f"step {alarm.step}: {alarm.text}" for alarm in trainer.watch.alarms],
+            "stopped_by_watch": stopped,
         },
-        metrics=_last_figures(session, trainer.reward.model.components),
+        metrics={
+            **last_figures(session.metrics, trainer.reward.model.components),
+            "watch_alarms": float(len(trainer.watch.alarms)),
+        },
     )
 
 
@@ -275,7 +287,8 @@ def build_trainer(
 
     from rlkd.structure.factory import make_scorer
     from rlkd.student.load import lora_config
-    from rlkd.training.grpo import GroupReward, make_trainer_class, start_callback
+    from rlkd.training.group_reward import GroupReward
+    from rlkd.training.grpo import make_trainer_class, start_callback
 
     config = ctx.config
     by_id = {problem.id: problem for problem in practice.problems}
@@ -318,7 +331,9 @@ def build_trainer(
         ledger,
         make_validation(ctx, book, model, batches.boundary),
         share_prompts=config.rl.share_prompts,
-        keep_best=config.rl.keep == "best",
+        keep_best=config.rl.keep == "best" or config.rl.watch.action == "stop",
+        watch=Watch(config.rl.watch),
+        objective=make_objective(config, book, practice.problems, practice.paths, rows),
     )
     trainer.add_callback(start_callback(trainer))
     return trainer
@@ -373,26 +388,10 @@ def _train(trainer: Any, session: Session) -> Path:
     done = step_of(checkpoint) if checkpoint else 0
     if trainer.ledger is not None:
         trainer.ledger.truncate(done)
-    if done < session.total:
+    trainer.watch = watch.replay(session.metrics.read(), trainer.watch.config)
+    if done < session.total and trainer.watch.stopped is None:
         if checkpoint is not None:
             session.events.message(f"continues from step {done}")
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         session.check_finished(trainer.state.global_step)
     return all_checkpoints(session.root)[-1]
-
-
-def _last_figures(session: Session, components: Iterable[str]) -> dict[str, float]:
-    """Means over the last tenth of the run, as headline figures."""
-    rows = [row for row in session.metrics.read() if row["step"] > 0]
-    tail = rows[-max(1, len(rows) // 10) :]
-    names = (
-        "reward",
-        *components,
-        *("tokens", "truncated", "groups_without_difference", "missing", "undecided"),
-    )
-    figures = {}
-    for name in names:
-        values = [row[name] for row in tail if name in row]
-        if values:
-            figures[f"train_{name}"] = sum(values) / len(values)
-    return figures

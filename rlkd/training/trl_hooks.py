@@ -47,6 +47,7 @@ RELIED_ON: dict[str, tuple[str, ...]] = {
         "image_position_ids",
     ),
     "trl.GRPOTrainer._generate_and_score_completions": ("self", "inputs"),
+    "trl.GRPOTrainer._compute_loss": ("self", "model", "inputs"),
     "trl.GRPOTrainer._prepare_inputs": ("self", "generation_batch"),
     "transformers.Trainer._clip_grad_norm": ("self", "model"),
     "transformers.Trainer._save_checkpoint": ("self", "model", "trial"),
@@ -82,6 +83,8 @@ RELIED_ON: dict[str, tuple[str, ...]] = {
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "trl.GRPOTrainer.__init__": ("self._tokenizer =", "self._dist =", "self.eos_token_ids ="),
     "trl.GRPOTrainer._get_per_token_logps_and_entropies": ("fused_lm_head=True", "outputs.log_probs"),
+    # Read after the log-probabilities are computed, and may be (B, C): objectives change it in between.
+    "trl.GRPOTrainer._compute_loss": ('advantages = inputs["advantages"]', "if advantages.dim() == 1:"),
     "trl.GRPOTrainer._prepare_inputs": (
         "self._buffered_inputs = [",
         "self._buffered_inputs[self._step % self.args.steps_per_generation]",
@@ -92,6 +95,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
 """Attributes that are set or read there, as they stand in the source, and that this project reads or sets too."""
 
 
+Sampler = Callable[[list[dict[str, Any]]], dict[str, Any]]
 _ORDER = "rlkd_order"
 """Number of a completion in its batch, as it was sampled: group after group."""
 
@@ -167,6 +171,18 @@ class TrainerHooks:
 class GRPOHooks:
     """What our RL trainer changes in TRL's ``GRPOTrainer``; goes before the trainer class."""
 
+    current: dict[str, Any] | None = None
+    """Inputs of the loss that is being computed."""
+
+    def sampled(self, inputs: list[dict[str, Any]], sample: Sampler) -> dict[str, Any]:
+        """Samples and scores a completion of each row; ``sample`` does what the library does."""
+        return sample(inputs)
+
+    def advantages_now(self, inputs: dict[str, Any], log_p_BC: torch.Tensor) -> torch.Tensor:
+        """Returns the advantages (B,) or (B, C) of a loss, given the tokens' log-probabilities under the student."""
+        found: torch.Tensor = inputs["advantages"]
+        return found
+
     def encode_prompts(self, prompts: list[str]) -> list[list[int]]:
         """Encodes rendered prompts."""
         raise NotImplementedError
@@ -201,16 +217,41 @@ class GRPOHooks:
         if not kwargs.get("compute_aux_loss"):
             wanted = bool(kwargs.get("compute_entropy"))
             packed = self.packed_log_probabilities(model, input_ids, attention_mask, logits_to_keep, wanted)
-        if packed is None:
-            return super()._get_per_token_logps_and_entropies(  # type: ignore[misc]
+        found = (
+            super()._get_per_token_logps_and_entropies(  # type: ignore[misc]
                 model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
             )
-        return (*packed, None)
+            if packed is None
+            else (*packed, None)
+        )
+        if self.current is not None:
+            self.current["advantages"] = self.advantages_now(self.current, found[0].detach())
+        return found
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
+        self.current = dict(inputs)
+        try:
+            return super()._compute_loss(model, self.current)  # type: ignore[misc]
+        finally:
+            self.current = None
+
+    def log_probabilities_of(self, model: Any, output: dict[str, Any], batch_size: int) -> torch.Tensor:
+        """Computes (B, C) log-probabilities of a sampled batch under another model that :func:`with_fused_head` prepared."""
+        import torch
+
+        ids, mask = (
+            torch.cat([output[f"prompt_{name}"], output[f"completion_{name}"]], 1) for name in ("ids", "mask")
+        )
+        with torch.no_grad():
+            found: torch.Tensor = super()._get_per_token_logps_and_entropies(  # type: ignore[misc]
+                model, ids, mask, output["completion_ids"].shape[1], batch_size=batch_size
+            )[0]
+        return found
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         import torch
 
-        output: dict[str, Any] = super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+        output = self.sampled(inputs, super()._generate_and_score_completions)  # type: ignore[misc]
         self.scored(output)
         output[_ORDER] = torch.arange(len(output["prompt_ids"]), device=output["prompt_ids"].device)
         return output
@@ -248,6 +289,14 @@ def in_order(passes: list[dict[str, Any]]) -> list[dict[str, Any]]:
             for one, part in zip(found, rows, strict=True):
                 one[name] = part
     return found
+
+
+def with_fused_head(model: Any, temperature: float) -> Any:
+    """Prepares a model for log-probabilities of tokens without logits of the whole vocabulary, as TRL does; returns it."""
+    from trl.trainer.utils import add_fused_lm_head
+
+    add_fused_lm_head(model, temperature=temperature)
+    return model
 
 
 def pad_id(trainer: Any) -> int:

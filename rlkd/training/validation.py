@@ -22,6 +22,7 @@ from schemas.trace import TeacherTrace
 
 ACCURACY = "validation_accuracy"
 STRUCTURE = "validation_structure"
+TRUNCATED = "validation_truncated"
 Score = Callable[[RewardModel, Sequence[Completion]], list[RewardRecord]]
 
 
@@ -133,10 +134,11 @@ def choose_validation(book: PromptBook, problems: Sequence[Problem], count: int,
 
 
 def figures(records: Sequence[RewardRecord]) -> dict[str, float]:
-    """Accuracy and mean structure over what could be scored; a figure that nothing speaks for is left out."""
+    """Accuracy and mean structure over what could be scored, and the share at the length limit; without values none."""
     found = {
         ACCURACY: [float(record.outcome >= 1.0) for record in records if record.outcome is not None],
         STRUCTURE: [record.structure for record in records if record.structure is not None],
+        TRUNCATED: [float(record.finish_reason == "length") for record in records],
     }
     return {name: math.fsum(values) / len(values) for name, values in found.items() if values}
 

@@ -82,6 +82,8 @@ _TAKEN = frozenset(
         "advantage",
         "missing",
         "undecided",
+        "member",
+        "spans",
         "components",
         "id",
         "prefix",
@@ -105,6 +107,10 @@ _TAKEN = frozenset(
         "clip_low",
         "clip_high",
         "sampler_difference",
+        "repeated",
+        "copied",
+        "greedy_truncated",
+        "teacher_kl",
     ]
 )
 """Columns of the ledger and names of training figures, which a component's name must not hide."""
@@ -165,6 +171,14 @@ class RewardsConfig(Schema):
         description="Where the structure reward counts: always, only where the outcome is wrong, or only where it is right; "
         "elsewhere the outcome takes its weight.",
     )
+    unfinished: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        exclude_if=lambda value: value == 1.0,  # as it is when not set: no part of a stage's identity
+        description="Share of its structure score that a completion without an end keeps: coming to an end is part of the teacher's structure. "
+        "0 gives none; 1 pays it as if it had ended.",
+    )
     observe_structure: bool = Field(
         default=True,
         description="Score structure even where alpha is 0 (for the ledger and the curves); false saves the judge's calls.",
@@ -218,6 +232,12 @@ class RewardsConfig(Schema):
     def weights_at(self, step: int) -> dict[str, float]:
         """The weight of each component beside structure and outcome at an optimiser step (from 0)."""
         return {name: _at(weight, schedule, step) for name, weight, schedule in self.terms()}
+
+    def shares_at(self, step: int) -> dict[str, float]:
+        """The weight of every component in the reward at an optimiser step (from 0); they add up to 1."""
+        terms, alpha = self.weights_at(step), self.alpha_at(step)
+        core = 1.0 - sum(terms.values())
+        return {"structure": core * alpha, "outcome": core * (1 - alpha), **terms}
 
 
 def ever_weighs(config: RewardsConfig, name: str) -> bool:

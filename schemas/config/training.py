@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from schemas.base import ADDED, OPERATIONAL, Schema
+from schemas.config.objective import ObjectiveConfig
+from schemas.config.watch import WatchConfig
 
 
 class OptimizerConfig(Schema):
@@ -132,6 +134,12 @@ class RLConfig(Schema):
         default=False,
         description="Score each completion against another problem's teacher: a control for what length and format alone earn.",
     )
+    objective: Annotated[ObjectiveConfig, ADDED] = Field(
+        default=ObjectiveConfig(), description="What differs from plain GRPO on the combined reward."
+    )
+    watch: Annotated[WatchConfig, ADDED] = Field(
+        default=WatchConfig(), description="Alarms where the student plays the reward instead of learning."
+    )
     save_every: Annotated[int, OPERATIONAL] = Field(
         default=20,
         ge=1,
@@ -169,6 +177,11 @@ class RLConfig(Schema):
         if self.keep == "best" and self.eval_every is None:
             raise ValueError(
                 "keep is best, but nothing is evaluated during training; set eval_every, or keep to last"
+            )
+        if self.watch.action == "stop" and self.eval_every is None:
+            raise ValueError(
+                "watch.action is stop, but nothing is evaluated that could tell the best checkpoint; set eval_every, or "
+                "watch.action to warn"
             )
         return self
 

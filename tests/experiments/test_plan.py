@@ -36,7 +36,10 @@ def test_cells_are_settings_by_seeds_by_methods() -> None:
     assert first.setting == "steps 5"
 
 
-def test_every_method_is_valid_over_the_demo() -> None:
+def test_every_method_is_valid_over_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="environment variable RLKD_TEACHER is not set"):
+        plan_experiment(experiment(methods=["opd", "sft+grpo"], seeds=[0]))
+    monkeypatch.setenv("RLKD_TEACHER", "builtin:demo-base")
     cells = plan_experiment(experiment(methods=METHODS, seeds=[3]))
     assert len(cells) == len(METHODS) >= 12
     configs = {cell.method: cell.config for cell in cells}
@@ -46,6 +49,7 @@ def test_every_method_is_valid_over_the_demo() -> None:
     assert not configs["base"].rl.enabled
     assert not configs["base"].warm_start.enabled
     assert configs["structure-only"].rewards.alpha == 1
+    assert configs["opd"].rl.objective.distil is not None
 
 
 def test_named_settings_are_an_axis() -> None:

@@ -422,3 +422,18 @@ def test_why_an_answer_is_undecided_is_kept_with_its_completion(
     records = asyncio.run(model.score(rows, 0, 0, 3))
     assert [record.undecided for record in records] == ["units that are not known", "", ""]
     assert [record.outcome for record in records] == [outcome, 0.0, 0.0]
+
+
+def test_structure_without_an_end_keeps_the_configured_share() -> None:
+    config = RewardsConfig(alpha=0.5, format=0.0, unfinished=0.25)
+    # 0.5 x 0.8 x 0.25 + 0.5 x 0 = 0.1; with an end 0.4
+    assert combine(parts(0.8, 0.0, 0.0, 1.0), config, 0, finished=False).reward == pytest.approx(0.1)
+    assert combine(parts(0.8, 0.0, 0.0, 1.0), config, 0).reward == pytest.approx(0.4)
+    assert combine(parts(None, 0.0, 0.0, 1.0), config, 0, finished=False).missing == ("structure",)
+
+
+def test_the_shares_of_all_components_add_up_to_one() -> None:
+    config = RewardsConfig(alpha=0.25, format=0.1, length=0.1, components={"repeats": 0.2})
+    # 1 - 0.4 = 0.6 for the core: 0.15 structure, 0.45 outcome
+    expected = {"structure": 0.15, "outcome": 0.45, "format": 0.1, "length": 0.1, "repeats": 0.2}
+    assert config.shares_at(0) == pytest.approx(expected)

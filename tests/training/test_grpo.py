@@ -13,7 +13,7 @@ import torch
 from rlkd.errors import MissingScoreError, TrainingError
 from rlkd.rewards.ledger import read_ledger
 from rlkd.training import rl
-from rlkd.training.grpo import check_missing
+from rlkd.training.group_reward import check_missing
 from schemas.rollout import RewardRecord
 from schemas.structure import Structure
 

@@ -50,8 +50,10 @@ def record(outcome: float | None, structure: float | None) -> RewardRecord:
 def test_figures_are_means_over_what_could_be_scored() -> None:
     # 1 of the 3 answers that could be verified is right; (0.5 + 0 + 0.7) / 3
     found = figures([record(1.0, 0.5), record(0.0, None), record(None, 0.0), record(0.5, 0.7)])
-    assert found == pytest.approx({"validation_accuracy": 1 / 3, "validation_structure": 0.4})
-    assert figures([record(1.0, None)]) == {"validation_accuracy": 1.0}
+    assert found == pytest.approx(
+        {"validation_accuracy": 1 / 3, "validation_structure": 0.4, "validation_truncated": 0.0}
+    )
+    assert figures([record(1.0, None)]) == {"validation_accuracy": 1.0, "validation_truncated": 0.0}
     assert figures([]) == {}
 
 
