@@ -160,7 +160,7 @@ def _objective(config: PipelineConfig) -> Iterator[Fault]:
     wanted = rl.objective
     if not rl.enabled:
         return
-    untaught = all(teacher.type == "none" for teacher in config.traces.teachers)
+    untaught = not config.traces.taught
     if wanted.teacher_in_group and untaught:
         yield Fault(
             (*at, "teacher_in_group"), "is true, but traces.teacher.type is 'none': there is no trace"

@@ -207,6 +207,7 @@ def _figures(metrics: SplitMetrics) -> dict[str, float]:
         "undecided": sum(metrics.undecided.values()) / (metrics.accuracy.n + metrics.missing_accuracy),
         "format": metrics.format.mean,
         "tokens": metrics.tokens.mean,
+        "truncated": metrics.truncated,
     }
     if metrics.structure is not None:
         figures["structure"] = metrics.structure.mean

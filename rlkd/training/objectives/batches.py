@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _LEFT = ("prompt_ids", "prompt_mask")
 """Padded on the left; all others on the right."""
@@ -18,9 +18,11 @@ def merged(parts: list[tuple[dict[str, Any], list[int]]], pad_id: int) -> dict[s
         parts: Each a batch (tensors of equally many rows by name, and numbers) and the rows to take, in order.
         pad_id: The padding token.
     """
+    import torch
+
     found: dict[str, Any] = {}
     for name, first in parts[0][0].items():
-        if not isinstance(first, Tensor) or first.ndim == 0:
+        if not isinstance(first, torch.Tensor) or first.ndim == 0:
             found[name] = first
             continue
         rows = [
@@ -36,6 +38,8 @@ def merged(parts: list[tuple[dict[str, Any], list[int]]], pad_id: int) -> dict[s
 
 
 def _padded(rows: Tensor, width: int, fill: int, *, left: bool) -> Tensor:
+    import torch
+
     missing = width - rows.shape[1]
     pad = (missing, 0) if left else (0, missing)
     return torch.nn.functional.pad(rows, pad, value=fill)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rlkd.training.objectives.step_credit import is_matched, token_ends, token_weights
 from schemas.alignment import StepMatch
@@ -45,8 +46,8 @@ def test_steps_whose_place_is_not_known_change_nothing() -> None:
 
 def test_a_wrong_answer_or_another_intent_is_a_failed_step() -> None:
     assert is_matched(MATCHED)
-    assert not is_matched(MATCHED.model_copy(update={"p_answer": 0.2}))
-    assert not is_matched(MATCHED.model_copy(update={"p_intent": 0.0}))
+    assert not is_matched(replace(MATCHED, p_answer=0.2))
+    assert not is_matched(replace(MATCHED, p_intent=0.0))
     assert is_matched(StepMatch(index=0, teacher_path=0, teacher_step=2))  # no judge was asked
 
 
