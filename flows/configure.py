@@ -8,6 +8,7 @@ from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
 
 from rlkd.config.load import load_any_config, load_config, load_experiment_config, load_gsrm_config
+from rlkd.data.benchmarks import check_benchmarks
 from rlkd.errors import ConfigError
 from schemas.config.experiment import ExperimentConfig
 from schemas.config.gsrm import GsrmConfig
@@ -31,7 +32,9 @@ def configure(preset: str, overrides: Sequence[str] = ()) -> PipelineConfig:
     """
     _refuse_other(preset, gsrm_preset_folder(), preset_folder(), "rlkd train-gsrm")
     _refuse_other(preset, experiment_preset_folder(), preset_folder(), "rlkd experiment")
-    return load_config(preset, overrides, preset_folder())
+    config = load_config(preset, overrides, preset_folder())
+    check_benchmarks(config.evaluate.named_benchmarks)
+    return config
 
 
 def gsrm_preset_folder() -> Traversable:

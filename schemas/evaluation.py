@@ -8,6 +8,7 @@ from pydantic import Field
 
 from schemas.alignment import StepMatch
 from schemas.base import SCHEMA_VERSION, Schema
+from schemas.benchmarks import BenchmarkFigures
 from schemas.rollout import FinishReason
 
 CheckpointName = Literal["base", "warm_start", "rlkd"]
@@ -33,6 +34,7 @@ class ProblemOutput(Schema):
     fault); ``correct_samples`` of ``samples`` (those with a verdict) is what pass@k is estimated from (0 of 0
     where the problem was not sampled). ``undecided`` says why
     nobody can tell whether the answer is right (such an answer counts as wrong, or has no verdict where the verifier failed).
+    ``f1`` is the word F1 where the problem's benchmark is scored by it (CoQA).
     """
 
     checkpoint: CheckpointName
@@ -50,6 +52,7 @@ class ProblemOutput(Schema):
     samples: int = 0
     correct_samples: int = 0
     undecided: str = ""
+    f1: float | None = None
 
 
 class SplitMetrics(Schema):
@@ -66,6 +69,7 @@ class SplitMetrics(Schema):
         undecided: Answers of which nobody can say whether they are right, by reason, the most frequent one first; empty in
             reports of earlier releases. Those without a verdict are left out of accuracy, the others count as wrong.
         pass_at: pass@k over the sampled problems, keyed by k as text.
+        f1: Mean word F1 over the problems of benchmarks that are scored by it; ``None`` where there is none.
     """
 
     accuracy: Interval
@@ -77,6 +81,7 @@ class SplitMetrics(Schema):
     missing_accuracy: int = 0
     undecided: dict[str, int] = Field(default_factory=dict)
     pass_at: dict[str, Interval] = Field(default_factory=dict)
+    f1: Interval | None = None
 
 
 class CheckpointMetrics(Schema):
@@ -106,6 +111,7 @@ class EvalReport(Schema):
     """Everything that the evaluate stage measured (``eval_report.json``).
 
     ``structure_fault`` is what went wrong last in the decomposer or the judge, where structure scores are missing for it.
+    ``benchmarks`` are the figures of each checkpoint on each of ``evaluate.benchmarks``.
     """
 
     checkpoints: tuple[CheckpointMetrics, ...]
@@ -113,6 +119,7 @@ class EvalReport(Schema):
     confidence: float = 0.95
     resamples: int = 2000
     structure_fault: str = ""
+    benchmarks: tuple[BenchmarkFigures, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     def find(self, checkpoint: str, split: str) -> CheckpointMetrics | None:

@@ -8,15 +8,17 @@ from pydantic import Field
 
 from schemas.artifact import StageRow
 from schemas.base import SCHEMA_VERSION, JsonValue, Schema
+from schemas.benchmarks import BenchmarkFigures
 from schemas.evaluation import EvalReport, Interval, SampleProblem
 from schemas.qualification import Qualification, Verdict
 
 
 class CheckpointSummary(Schema):
-    """Greedy accuracy and structure score of one checkpoint, as fractions."""
+    """Greedy accuracy and structure score of one checkpoint, as fractions; word F1 where the benchmark is scored by it (CoQA)."""
 
     accuracy: Interval
     structure: Interval | None
+    f1: Interval | None = None
 
 
 class CheckpointTable(Schema):
@@ -57,7 +59,8 @@ class QualificationContent(Schema):
 class PipelineReport(Schema):
     """The contract. ``checkpoints`` is the test split, ``ood`` the same out of distribution.
 
-    ``qualification`` is ``None`` where the run has none.
+    ``qualification`` is ``None`` where the run has none. ``benchmarks`` are the figures of each checkpoint on each of
+    ``evaluate.benchmarks``.
 
     ``extra`` holds what is useful but not promised: ``status`` and ``headline`` of the run, ``paired_ood``,
     ``rejected`` traces by reason, and ``undecided`` answers by split, checkpoint and reason.
@@ -74,6 +77,7 @@ class PipelineReport(Schema):
     config_digest: str
     mlflow_run_id: str
     qualification: QualificationContent | None = None
+    benchmarks: tuple[BenchmarkFigures, ...] = ()
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from rlkd.data.benchmarks import local_files
+from rlkd.data.benchmarks import evaluated_split, local_files
 from rlkd.errors import DataError
 from rlkd.io import expand_path, sha256_file, sha256_json
 from rlkd.pipeline.stages import StageSpec
@@ -136,6 +136,8 @@ def identify(
         external |= {f"data.files.{split}": file_digest(path) for split, path in found.items()}
         if not found:
             external["datasets"] = _version("datasets")
+    if isinstance(config, PipelineConfig) and "evaluate" in covered:
+        external |= _benchmark_files(config)
     for place, item in objects_of(config):
         if any(f"{place}.".startswith(f"{section}.") for section in spec.sections):
             external[f"{place}.object"] = source_digest(item)
@@ -152,6 +154,17 @@ def identify(
     return StageIdentity(
         spec.name, spec.version, covered, dict(inputs), key, dict(folders or {}), type(config)
     )
+
+
+def _benchmark_files(config: PipelineConfig) -> dict[str, str]:
+    """Digest of the rows that are evaluated of each of ``evaluate.benchmarks``, or the version of the library that has them."""
+    found = {}
+    for named in config.evaluate.named_benchmarks:
+        files = local_files(BenchmarkData(name=named.name, path=named.path))
+        library = "reasoning-gym" if named.name.startswith("reasoning_gym/") else "datasets"
+        rows = file_digest(files[evaluated_split(files)]) if files else _version(library)
+        found[f"evaluate.benchmarks.{named.name}"] = rows
+    return found
 
 
 def _version(library: str) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import get_args
 
+from rlkd.data.benchmarks import CLUSTER_KEY
 from rlkd.data.filters import Located, Splits, decontaminate, drop_duplicates, unique_ids
 from rlkd.data.sources import DroppedRow, Loaded, open_source
 from rlkd.errors import DataError
@@ -128,7 +129,9 @@ def _carve(splits: Splits, config: DataCommon, seed: int, notes: list[str]) -> S
             f"{wanted} problems are to be taken out of {len(train)} training problems, which leaves none to train on; lower data.sizes or give more data"
         )
     for split, size in missing:
-        carved[split], train = train[:size], train[size:]
+        # Test from the back: asked for more test problems, the first training problems stay the same.
+        at = len(train) - size if split == "test" else size
+        carved[split], train = (train[at:], train[:at]) if split == "test" else (train[:at], train[at:])
         notes.append(f"{split}: {size} problems taken out of train by seed")
     carved["train"] = train
     return {split: carved.get(split, []) for split in SPLITS}
@@ -172,12 +175,20 @@ def _check(splits: Splits, config: DataConfig, dropped: list[DroppedRow], *, tra
             raise DataError(f"no {split} problem is left ({reasons}); {hint}")
 
 
+def _placed(problem: Problem, split: Split) -> Problem:
+    """A problem in its split. Clusters are for standard errors, and training must not depend on them."""
+    if split in ("train", "validation") and CLUSTER_KEY in problem.metadata:
+        rest = {key: value for key, value in problem.metadata.items() if key != CLUSTER_KEY}
+        return problem.model_copy(update={"split": split, "metadata": rest})
+    return problem.model_copy(update={"split": split})
+
+
 def _write(
     ctx: StageContext, splits: Splits, dropped: list[DroppedRow], rows: int, unused: int, notes: list[str]
 ) -> StageResult:
     kept: dict[str, int] = {}
     for split in SPLITS:
-        problems = [located.problem.model_copy(update={"split": split}) for located in splits.get(split, [])]
+        problems = [_placed(located.problem, split) for located in splits.get(split, [])]
         kept[split] = write_rows(ctx.folder / f"{split}.jsonl", problems)
     write_rows(ctx.folder / "dropped.jsonl", dropped)
     reasons = dict(Counter(row.reason for row in dropped).most_common())

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rlkd.answers.conventions import OutputFormat
-from rlkd.data.benchmarks import CLUSTER_KEY
+from rlkd.data.benchmarks import CLUSTER_KEY, evaluated_split
 from rlkd.data.sources import open_source
 from rlkd.errors import DataError, UserError
 from rlkd.evaluation.answers import GRADER, grade_answer, majority_share
@@ -28,8 +28,6 @@ from schemas.config.evaluation import EvaluateConfig, NamedBenchmark
 from schemas.problem import Problem, Split
 from schemas.rollout import Completion
 
-_ORDER: tuple[Split, ...] = ("test", "ood", "validation", "train")
-"""Which split is evaluated: the first that the benchmark has."""
 _GYM_PROBLEMS = 200
 """Problems that are drawn of a reasoning-gym dataset where no number is given."""
 ALONE = Shares(0, 1)
@@ -51,12 +49,6 @@ class Benchmark:
     split: Split
     problems: tuple[Problem, ...]
     notes: tuple[str, ...] = ()
-
-
-def evaluated_split(splits: Iterable[Split]) -> Split:
-    """Finds the split of a benchmark that is evaluated: its test split where it has one."""
-    held = set(splits)
-    return next(split for split in _ORDER if split in held)
 
 
 def benchmark_data(named: NamedBenchmark, problems: int | None = None) -> BenchmarkData:
@@ -130,12 +122,7 @@ def evaluate_benchmark(
         UserError: The model cannot be asked any more; what was finished is kept.
     """
     rows = {row.key: row for row in recover_rows(path, AnswerRow)}
-    mine = benchmark.problems[share.rank :: share.world]
-    sampled = {problem.id for problem in benchmark.problems[: settings.pass_problems]}
-    parts: list[tuple[float | None, list[Ask]]] = [
-        (None, [(problem, None) for problem in mine]),
-        (settings.temperature, [(p, i) for p in mine if p.id in sampled for i in range(settings.samples)]),
-    ]
+    parts = _parts(benchmark, settings, share)
     keyed = [(heat, {_key(solver, ask, heat, seed): ask for ask in asks}) for heat, asks in parts]
     total = sum(len(asks) for _, asks in keyed)
     done = sum(key in rows for _, asks in keyed for key in asks)
@@ -151,6 +138,23 @@ def evaluate_benchmark(
             done += len(made)
             advance(done, total)
     return [rows[key] for _, asks in keyed for key in asks if key in rows]
+
+
+def _parts(
+    benchmark: Benchmark, settings: EvaluateConfig, share: Shares
+) -> list[tuple[float | None, list[Ask]]]:
+    """What one process asks: the greedy answers, then the samples, each with its temperature."""
+    mine = benchmark.problems[share.rank :: share.world]
+    sampled = {problem.id for problem in benchmark.problems[: settings.pass_problems]}
+    return [
+        (None, [(problem, None) for problem in mine]),
+        (settings.temperature, [(p, i) for p in mine if p.id in sampled for i in range(settings.samples)]),
+    ]
+
+
+def count_asks(benchmark: Benchmark, settings: EvaluateConfig, share: Shares) -> int:
+    """Counts the answers that one process asks for."""
+    return sum(len(asks) for _, asks in _parts(benchmark, settings, share))
 
 
 def _key(solver: Solver, ask: Ask, temperature: float | None, seed: int) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from rlkd.evaluation.answers import f1_score
 from rlkd.evaluation.parts import Grade, PathComparison
+from rlkd.evaluation.solvers import StudentSolver
 from rlkd.io import iter_rows
 from rlkd.rewards.components import Rollout
 from rlkd.rewards.components.standard import outcome_reward
@@ -27,10 +27,6 @@ from schemas.problem import Problem
 from schemas.rollout import Completion
 from schemas.structure import Structure
 from schemas.trace import TeacherTrace
-
-if TYPE_CHECKING:
-    from rlkd.student.prompts import PromptBook
-    from rlkd.student.sampler import LocalSampler
 
 
 class StudentExaminer:
@@ -52,12 +48,12 @@ class StudentExaminer:
         self.components = make_components(RewardsConfig())  # the standard ones, whatever RL was paid for
         self._runner = asyncio.Runner()
         self._paths: dict[str, str] | None = None
-        self._sampler: LocalSampler | None = None
-        self._book: PromptBook | None = None
+        self._solver: StudentSolver | None = None
 
     def close(self) -> None:
         """Lets go of the student and ends the event loop."""
-        self._sampler = self._book = None
+        if self._solver is not None:
+            self._solver.close()
         self._runner.close()
 
     @property
@@ -71,18 +67,18 @@ class StudentExaminer:
         Raises:
             CheckpointError: It cannot be loaded.
         """
-        import torch
+        opened, self._solver = self.solver(checkpoint), None
+        opened.load()
+        self._solver = opened
 
-        from rlkd.student.load import load_student
-        from rlkd.student.prompts import PromptBook
-        from rlkd.student.sampler import LocalSampler
-
-        if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-        self._sampler = None  # before the next one is loaded: two large students may not fit
-        student = load_student(self.config.student, self._folder(checkpoint))
-        self._book = PromptBook(self.config.student, student.tokenizer)
-        self._sampler = LocalSampler(student.model, student.tokenizer, whole=self._book.whole)
+    def solver(self, checkpoint: CheckpointName) -> StudentSolver:
+        """Makes a model of a checkpoint, in place of the one that was open."""
+        if self._solver is not None:
+            self._solver.close()  # before the next one is loaded: two large students may not fit
+        self._solver = StudentSolver(
+            self.config.student, self._folder(checkpoint), self.config.evaluate.batch_size
+        )
+        return self._solver
 
     def complete(self, problems: Sequence[Problem], temperature: float | None, seed: int) -> list[Completion]:
         """Samples one completion per problem, in order; greedy where ``temperature`` is ``None``.
@@ -90,23 +86,9 @@ class StudentExaminer:
         A prompt over ``student.max_prompt_tokens`` gets an empty completion: the student cannot be asked, and that
         counts against it.
         """
-        if self._sampler is None or self._book is None:
+        if self._solver is None:
             raise RuntimeError("no checkpoint is open")
-        prompts = [self._book.encode(problem.question) for problem in problems]
-        fits = [i for i, ids in enumerate(prompts) if self._book.fits(ids)]
-        made = self._sampler.generate(
-            [prompts[i] for i in fits],
-            self.config.student.max_completion_tokens,
-            temperature,
-            self.config.evaluate.batch_size,
-            seed,
-            problem_ids=[problems[i].id for i in fits],
-        )
-        found = dict(zip(fits, made, strict=True))
-        return [
-            found.get(i) or Completion(problem_id=problem.id, text="", tokens=0, finish_reason="length")
-            for i, problem in enumerate(problems)
-        ]
+        return self._solver.generate(problems, temperature, seed)
 
     def grade(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[Grade]:
         """Scores completions by everything that is evaluated, in order; each is read once."""
@@ -122,8 +104,11 @@ class StudentExaminer:
                 format=values["format"],
                 structure=values["structure"],
                 undecided=rollout.notes.get("outcome", ""),
+                f1=f1_score(problem, rollout.parsed.answer),
             )
-            for rollout, values in zip(rollouts, measure(rollouts, self.components), strict=True)
+            for problem, rollout, values in zip(
+                problems, rollouts, measure(rollouts, self.components), strict=True
+            )
         ]
 
     def right(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[bool | None]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from rlkd.evaluation.benchmarks import named_figures
 from rlkd.evaluation.stats import bootstrap_interval, paired_difference, pass_at_k
 from schemas.evaluation import (
     CheckpointMetrics,
@@ -49,6 +50,7 @@ DEFAULT_RESAMPLING = Resampling()
 METRICS: dict[str, Callable[[ProblemOutput], float | None]] = {
     "accuracy": lambda row: None if row.correct is None else float(row.correct),
     "structure": lambda row: row.structure,
+    "f1": lambda row: row.f1,
 }
 """The metrics that checkpoints are compared in, as functions of a problem's output; ``None`` is missing."""
 
@@ -71,6 +73,7 @@ def split_metrics(
     undecided = count_undecided(outputs)
     correct = [float(row.correct) for row in outputs if row.correct is not None]
     structure = [row.structure for row in outputs if row.structure is not None]
+    f1 = [row.f1 for row in outputs if row.f1 is not None]
     passes = {
         k: [pass_at_k(row.samples, row.correct_samples, k) for row in outputs if row.samples >= k]
         for k in pass_at
@@ -85,6 +88,7 @@ def split_metrics(
         missing_accuracy=len(outputs) - len(correct),
         undecided=undecided,
         pass_at={str(k): interval(values) for k, values in sorted(passes.items()) if values},
+        f1=interval(f1) if f1 else None,
     )
 
 
@@ -184,7 +188,7 @@ def build_report(
 def headline(report: EvalReport) -> dict[str, float]:
     """Returns the figures that go to the tracker, under names that every run shares.
 
-    ``<split>_<metric>_<checkpoint>``; ``<split>_<metric>_final`` for the last checkpoint that the run has, so
+    ``<split>_<metric>_<checkpoint>``; ``<benchmark>/<metric>_<checkpoint>``, and ``<benchmark>/<metric>`` for the last one; ``<split>_<metric>_final`` for the last checkpoint that the run has, so
     that methods compare under one name; ``<split>_<metric>_gain_<a>_to_<b>`` for paired differences.
     """
     values: dict[str, float] = {}
@@ -196,6 +200,11 @@ def headline(report: EvalReport) -> dict[str, float]:
         values.update(
             {f"{found.split}_{name}_final": value for name, value in _figures(found.overall).items()}
         )
+    for (
+        found_on
+    ) in report.benchmarks:  # in training order: the last checkpoint's figures stand under the plain name
+        for name, value in named_figures(found_on).items():
+            values[name] = values[f"{name}_{found_on.model}"] = value
     for pair in report.paired:
         values[f"{pair.split}_{pair.metric}_gain_{pair.a}_to_{pair.b}"] = pair.diff
     return values
@@ -211,5 +220,7 @@ def _figures(metrics: SplitMetrics) -> dict[str, float]:
     }
     if metrics.structure is not None:
         figures["structure"] = metrics.structure.mean
+    if metrics.f1 is not None:
+        figures["f1"] = metrics.f1.mean
     figures.update({f"pass_at_{k}": interval.mean for k, interval in metrics.pass_at.items()})
     return figures

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from rlkd.evaluation.solvers import Solver
 from rlkd.io import read_rows, recover_rows, sha256_text, write_rows
 from schemas.config.evaluation import EvaluateConfig
 from schemas.evaluation import CheckpointName, EvalSplit, ProblemOutput, SampleStep
@@ -26,6 +27,7 @@ class Grade:
         format: Format score in [0, 1].
         structure: Structure score in [0, 1]; ``None`` where it is missing.
         undecided: Why nobody can say whether the answer is right; empty where that is known.
+        f1: Word F1 in [0, 1] where the problem's benchmark is scored by it.
     """
 
     answer: str | None
@@ -33,6 +35,7 @@ class Grade:
     format: float
     structure: float | None
     undecided: str = ""
+    f1: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,9 @@ class Examiner(Protocol):
 
     def right(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[bool | None]:
         """Tells whether each completion's answer is the reference answer, in order; ``None`` where that is unknown."""
+
+    def solver(self, checkpoint: CheckpointName) -> Solver:
+        """Makes a model of a checkpoint that answers benchmarks, in place of the one that was open."""
 
     def compare(self, problem: Problem, texts: Sequence[str]) -> PathComparison:
         """Shows completions of a problem beside the teacher's path that the last one follows best, for showing."""
@@ -196,6 +202,7 @@ def _run_chunk(
             answer=grade.answer,
             correct=grade.correct,
             undecided=grade.undecided,
+            f1=grade.f1,
             structure=grade.structure,
             format=grade.format,
             tokens=completion.tokens,

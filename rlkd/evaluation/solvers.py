@@ -116,23 +116,28 @@ class StudentSolver:
         self._sampler = LocalSampler(student.model, student.tokenizer, whole=self._book.whole)
 
     def complete(self, asks: Sequence[Ask], temperature: float | None, seed: int) -> list[Completion | None]:
-        """Answers problems; see :class:`Solver`. A prompt over ``student.max_prompt_tokens`` gets an empty completion."""
+        """Answers problems; see :class:`Solver`."""
+        drawn = int(sha256_json([seed, temperature, asks[0][0].id, asks[0][1]])[:8], 16)
+        return list(self.generate([problem for problem, _ in asks], temperature, drawn))
+
+    def generate(self, problems: Sequence[Problem], temperature: float | None, seed: int) -> list[Completion]:
+        """Samples one completion per problem, in order; a prompt over ``student.max_prompt_tokens`` gets an empty one."""
         self.load()
         assert self._sampler is not None and self._book is not None
-        prompts = [self._book.encode(problem.question) for problem, _ in asks]
+        prompts = [self._book.encode(problem.question) for problem in problems]
         fits = [i for i, ids in enumerate(prompts) if self._book.fits(ids)]
         made = self._sampler.generate(
             [prompts[i] for i in fits],
             self.config.max_completion_tokens,
             temperature,
             self.batch,
-            int(sha256_json([seed, temperature, asks[0][0].id, asks[0][1]])[:8], 16),
-            problem_ids=[asks[i][0].id for i in fits],
+            seed,
+            problem_ids=[problems[i].id for i in fits],
         )
         found = dict(zip(fits, made, strict=True))
         return [
             found.get(i) or Completion(problem_id=problem.id, text="", tokens=0, finish_reason="length")
-            for i, (problem, _) in enumerate(asks)
+            for i, problem in enumerate(problems)
         ]
 
     def close(self) -> None:

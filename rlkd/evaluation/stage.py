@@ -7,6 +7,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 from rlkd.errors import ConfigError, DataError, MissingScoreError
+from rlkd.evaluation.benchmarks import (
+    benchmark_figures,
+    count_asks,
+    evaluate_benchmark,
+    load_benchmark,
+    question_key,
+    wait_for_rows,
+)
 from rlkd.evaluation.metrics import (
     CHECKPOINTS,
     SPLITS,
@@ -15,12 +23,13 @@ from rlkd.evaluation.metrics import (
     count_undecided,
     headline,
 )
-from rlkd.evaluation.parts import Examiner, Part, gather_parts, run_part, shares
+from rlkd.evaluation.parts import Examiner, Part, Shares, gather_parts, run_part, shares
 from rlkd.evaluation.samples import pick_samples
-from rlkd.io import read_rows, write_json_atomic, write_rows
+from rlkd.io import iter_rows, read_rows, write_json_atomic, write_rows
 from rlkd.pipeline.context import StageContext
 from rlkd.structure.backends.cached import last_fault
 from schemas.artifact import StageResult
+from schemas.benchmarks import BenchmarkFigures
 from schemas.config.evaluation import EvaluateConfig
 from schemas.evaluation import CheckpointName, EvalSplit, ProblemOutput
 from schemas.problem import Problem
@@ -34,7 +43,7 @@ def evaluate(ctx: StageContext, examiner: Examiner | None = None) -> StageResult
 
     Greedy accuracy, structure score, format and length over all held-out problems; pass@k over a subset;
     95% bootstrap intervals over problems; paired differences between checkpoints. Checkpoints whose stage was
-    switched off are left out. Rows are kept chunk by chunk under ``work/``, and a chunk that is finished is not
+    switched off are left out. Each checkpoint is then evaluated on ``evaluate.benchmarks``. Rows are kept chunk by chunk under ``work/``, and a chunk that is finished is not
     done again after a kill. Several processes (``accelerate launch``) share the problems; the first one collects
     and writes the results.
 
@@ -73,10 +82,12 @@ def _evaluate(
 ) -> StageResult:
     settings = ctx.config.evaluate
     outputs = _run_parts(ctx, problems, checkpoints, examiner)
+    further = _run_benchmarks(ctx, checkpoints, examiner)
     if not shares().first:
         return StageResult()
     how = Resampling(settings.resamples, settings.confidence, ctx.config.seed)
     report = build_report(outputs, [k for k in settings.pass_at if k <= settings.samples], how)
+    report = report.model_copy(update={"benchmarks": further})
     undecided = count_undecided(outputs)
     if undecided:
         ctx.events.message(f"nobody can say whether these answers are right: {_reasons(undecided)}")
@@ -159,6 +170,49 @@ def _run_parts(
             ctx.events.message(f"{checkpoint} on {split}: {right} of {len(made)} right")
             outputs.extend(made)
     return outputs
+
+
+def _run_benchmarks(
+    ctx: StageContext, checkpoints: Sequence[CheckpointName], examiner: Examiner
+) -> tuple[BenchmarkFigures, ...]:
+    """Evaluates every checkpoint on ``evaluate.benchmarks``; figures in the first process only."""
+    settings, seed, share = ctx.config.evaluate, ctx.config.seed, shares()
+    named = settings.named_benchmarks
+    if not named:
+        return ()
+    train = ctx.inputs["data"] / "train.jsonl"
+    rows = iter_rows(train, Problem) if train.exists() else ()
+    seen = frozenset(question_key(problem.question) for problem in rows)
+    benchmarks = [load_benchmark(name, seed, settings.max_problems, seen) for name in named]
+    figures = []
+    for checkpoint in checkpoints:
+        solver = examiner.solver(checkpoint)
+        for i, benchmark in enumerate(benchmarks):
+
+            def advance(
+                done: int, total: int, what: str = f"answers of {checkpoint} to {benchmark.name}"
+            ) -> None:
+                ctx.events.progress(done, total, what)
+
+            paths = {
+                ctx.folder / "work" / f"benchmark{i}-{checkpoint}-{rank}of{share.world}.jsonl": rank
+                for rank in range(share.world)
+            }
+            own = next(path for path, rank in paths.items() if rank == share.rank)
+            evaluate_benchmark(benchmark, solver, settings, seed, own, share, advance)
+            if share.first:
+                waited = {
+                    path: count_asks(benchmark, settings, Shares(rank, share.world))
+                    for path, rank in paths.items()
+                }
+                found = benchmark_figures(benchmark, wait_for_rows(waited), settings, checkpoint)
+                ctx.events.message(f"{checkpoint} on {benchmark.name}: {_told(found)}")
+                figures.append(found)
+    return tuple(figures)
+
+
+def _told(found: BenchmarkFigures) -> str:
+    return ", ".join(f"{name} {figure.mean:.1%}" for name, figure in found.greedy.items())
 
 
 def _check_missing(rows: Sequence[ProblemOutput], checkpoint: str, split: str) -> None:

@@ -137,6 +137,7 @@ STAGES: tuple[StageSpec, ...] = (
         "prepare",
         "Problems, cleaned and split.",
         "rlkd.data.stage:prepare_data",
+        version=2,
         sections=("data",),
     ),
     StageSpec(
@@ -371,6 +372,10 @@ def resolve(spec: StageSpec, config: RunConfig) -> StageSpec:
         return spec
     if spec.name == "traces" and any(teacher.type in _LOCAL_TEACHERS for teacher in config.traces.teachers):
         return replace(spec, job=True, alone=True)
+    if (
+        spec.name == "evaluate" and config.evaluate.benchmarks
+    ):  # their problems that were trained on are left out
+        return replace(spec, reads=(*spec.reads, Reads("data", _rows_of("train"))))
     if spec.name != "qualify":
         return spec
     source = pairs_source(config)

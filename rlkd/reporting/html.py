@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from rlkd.reporting.benchmarks import BENCHMARK_COLUMNS, BENCHMARKS_NOTE, benchmark_notes, benchmark_rows
 from rlkd.reporting.highlight import Piece, pieces
 from rlkd.reporting.labels import CHECKPOINT_LABELS, KIND_LABELS, SPLIT_LABELS, duration, percent, reason
 from rlkd.reporting.qualification import qualification_sentence, tables
@@ -81,6 +82,11 @@ def render_html(content: ReportContent, run: RunManifest) -> str:
             splits=[part for part in splits if part[2]],
             pass_columns=pass_columns(report),
             differences=difference_rows(report),
+            has_f1=any(m.overall.f1 for m in report.checkpoints),
+            benchmark_columns=BENCHMARK_COLUMNS,
+            benchmarks=benchmark_rows(report),
+            benchmarks_note=BENCHMARKS_NOTE,
+            benchmark_notes=benchmark_notes(report),
         )
     return _template().render(values)
 

@@ -11,7 +11,9 @@ CHECKPOINT_NOTES = {
     "rlkd": "after RL with the structure reward",
 }
 SPLIT_LABELS = {"test": "In distribution", "ood": "Out of distribution"}
-METRIC_LABELS = {"accuracy": "Accuracy", "structure": "Structure"}
+METRIC_LABELS = {"accuracy": "Accuracy", "structure": "Structure", "f1": "Word F1"}
+PLOTTED = ("accuracy", "structure")
+"""Metrics that every evaluation has."""
 KIND_LABELS = {
     "gained": "Solved only after the last stage",
     "both_wrong": "Still wrong",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rlkd.reporting.benchmarks import BENCHMARK_COLUMNS, BENCHMARKS_NOTE, benchmark_notes, benchmark_rows
 from rlkd.reporting.html import config_yaml
 from rlkd.reporting.labels import CHECKPOINT_LABELS, KIND_LABELS, SPLIT_LABELS, duration, percent, reason
 from rlkd.reporting.qualification import qualification_sentence, tables
@@ -91,6 +92,7 @@ def _evaluation(report: EvalReport) -> list[str]:
         f"Greedy answers to held-out problems, {report.confidence:.0%} bootstrap intervals over problems.",
     ]
     ks = pass_columns(report)
+    f1 = any(m.overall.f1 for m in report.checkpoints)
     for split, label in SPLIT_LABELS.items():
         rows = checkpoint_rows(report, split)
         if rows:
@@ -101,6 +103,7 @@ def _evaluation(report: EvalReport) -> list[str]:
                         "Checkpoint",
                         "Accuracy",
                         "Structure",
+                        *(("Word F1",) if f1 else ()),
                         *(f"pass@{k}" for k in ks),
                         "Format",
                         "Tokens",
@@ -111,6 +114,7 @@ def _evaluation(report: EvalReport) -> list[str]:
                             r.label,
                             r.accuracy,
                             r.structure,
+                            *((r.f1,) if f1 else ()),
                             *(r.pass_at.get(k, "\N{EN DASH}") for k in ks),
                             r.format,
                             r.tokens,
@@ -120,6 +124,9 @@ def _evaluation(report: EvalReport) -> list[str]:
                     ],
                 ),
             ]
+    if report.benchmarks:
+        parts += ["### Benchmarks", BENCHMARKS_NOTE, table(BENCHMARK_COLUMNS, benchmark_rows(report), left=2)]
+        parts += [f"- {cell(note)}" for note in benchmark_notes(report)]
     differences = difference_rows(report)
     if differences:
         parts += [

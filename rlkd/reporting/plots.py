@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rlkd.reporting.labels import CHECKPOINT_LABELS, METRIC_LABELS
+from rlkd.reporting.labels import CHECKPOINT_LABELS, METRIC_LABELS, PLOTTED
 from rlkd.reporting.series import STRUCTURED, Series, smooth
 from schemas.evaluation import CheckpointMetrics, EvalReport, Interval, ProblemOutput
 from schemas.report import Plot
@@ -107,7 +107,7 @@ def checkpoints_plot(report: EvalReport) -> Plot:
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots(1, 2, sharey=True)
-        for axis, metric in zip(axes, METRIC_LABELS, strict=True):
+        for axis, metric in zip(axes, PLOTTED, strict=True):
             names = list(dict.fromkeys(m.checkpoint for m in report.checkpoints))
             apart = 0.14 if len({m.split for m in report.checkpoints}) > 1 else 0.0
             for found in report.checkpoints:
@@ -294,7 +294,7 @@ def difficulty_plot(report: EvalReport) -> Plot | None:
         return None
 
     def paint(figure: Figure) -> None:
-        for axis, metric in zip(figure.subplots(1, 2), METRIC_LABELS, strict=True):
+        for axis, metric in zip(figure.subplots(1, 2), PLOTTED, strict=True):
             for found in report.checkpoints:
                 points = [
                     (int(level), value)
@@ -346,7 +346,7 @@ def domain_plot(report: EvalReport) -> Plot | None:
 
     def paint(figure: Figure) -> None:
         width = 0.8 / len(tests)
-        for axis, metric in zip(figure.subplots(1, 2), METRIC_LABELS, strict=True):
+        for axis, metric in zip(figure.subplots(1, 2), PLOTTED, strict=True):
             for i, found in enumerate(tests):
                 for j, domain in enumerate(domains):
                     part = found.by_domain.get(domain)

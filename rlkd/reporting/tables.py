@@ -39,6 +39,7 @@ class CheckpointRow:
     note: str
     accuracy: str
     structure: str
+    f1: str
     pass_at: dict[str, str]
     format: str
     tokens: str
@@ -101,6 +102,7 @@ def checkpoint_rows(report: EvalReport, split: str) -> list[CheckpointRow]:
                 note=CHECKPOINT_NOTES[found.checkpoint],
                 accuracy=interval(overall.accuracy),
                 structure=interval(overall.structure, as_percent=False),
+                f1=interval(overall.f1, as_percent=False),
                 pass_at={k: interval(value) for k, value in overall.pass_at.items()},
                 format=percent(overall.format.mean),
                 tokens=f"{overall.tokens.mean:.0f}",
@@ -204,6 +206,7 @@ def pipeline_report(content: ReportContent, run: RunManifest) -> PipelineReport:
         config_digest=run.config_digest,
         mlflow_run_id=run.mlflow_run_id,
         qualification=content.qualification,
+        benchmarks=report.benchmarks if report else (),
         extra={
             "status": run.status,
             "headline": [sentence.text for sentence in content.headline],
@@ -292,7 +295,9 @@ def _table(report: EvalReport | None, split: str) -> CheckpointTable:
     found = [m for m in report.checkpoints if m.split == split] if report else []
     return CheckpointTable(
         **{
-            m.checkpoint: CheckpointSummary(accuracy=m.overall.accuracy, structure=m.overall.structure)
+            m.checkpoint: CheckpointSummary(
+                accuracy=m.overall.accuracy, structure=m.overall.structure, f1=m.overall.f1
+            )
             for m in found
         }
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.base import Schema
+from schemas.base import ADDED, Schema
 from schemas.evaluation import CheckpointName
 
 
@@ -40,6 +40,17 @@ class EvaluateConfig(Schema):
     batch_size: int = Field(default=128, ge=1, description="Completions generated at once.")
     resamples: int = Field(default=2000, ge=100, description="Bootstrap resamples over problems.")
     confidence: float = Field(default=0.95, gt=0, lt=1, description="Coverage of the intervals.")
+
+    benchmarks: Annotated[tuple[str | NamedBenchmark, ...], ADDED] = Field(
+        default=(),
+        description="Further benchmarks that every checkpoint is evaluated on, by name or as {name, path}; `max_problems`, `samples` and "
+        "`pass_problems` hold for each.",
+    )
+
+    @property
+    def named_benchmarks(self) -> tuple[NamedBenchmark, ...]:
+        """The further benchmarks, each as name and path."""
+        return tuple(NamedBenchmark(name=b) if isinstance(b, str) else b for b in self.benchmarks)
 
 
 class ReportConfig(Schema):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -63,8 +64,34 @@ class FakeExaminer:
     def right(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[bool]:
         return [done.text == problem.answer for problem, done in zip(problems, completions, strict=True)]
 
+    def solver(self, checkpoint: CheckpointName) -> Any:
+        return FakeSolver(SKILL[checkpoint])
+
     def compare(self, problem: Problem, texts: Sequence[str]) -> PathComparison:
         return PathComparison(f"teacher of {problem.id}", (), ((),) * len(texts))
+
+
+class FakeSolver:
+    """Solves easy_math problems whose answer is at most its skill."""
+
+    output, batch, cost, identity = "boxed", 2, "", ""
+
+    def __init__(self, skill: int) -> None:
+        self.skill = skill
+        self.asked: dict[str, Any] = {}
+
+    def complete(self, asks: Any, temperature: float | None, seed: int) -> list[Completion]:
+        return [
+            Completion(
+                problem_id=problem.id,
+                text=f"\\boxed{{{problem.answer if int(problem.answer) <= self.skill else 'none'}}}",
+                tokens=3,
+                finish_reason="stop",
+            )
+            for problem, _ in asks
+        ]
+
+    def close(self) -> None: ...
 
 
 def problem(split: str, i: int) -> Problem:
@@ -272,3 +299,49 @@ def test_config_refuses_unknown_checkpoints_and_k() -> None:
         EvaluateConfig(checkpoints=("final",))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="pass_at"):
         EvaluateConfig(pass_at=(0,))
+
+
+def test_further_benchmarks_are_evaluated_with_every_checkpoint(
+    context: Callable[..., StageContext], tmp_path: Path
+) -> None:
+    file = tmp_path / "easy.jsonl"
+    lines = [{"id": f"e{i}", "question": f"{i}?", "answer": str(i), "traces": []} for i in range(6)]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    ctx = context(benchmarks=[{"name": "easy_math", "path": str(file)}])
+    write_rows(ctx.inputs["data"] / "train.jsonl", [Problem(id="t", question="5?", answer="5")])
+    result = evaluate(ctx, FakeExaminer())
+    # problem 5 was trained on; the base solves 0 and 1 of 0..4, the warm start and the final student all
+    assert result.metrics["easy_math/accuracy_base"] == pytest.approx(2 / 5)
+    assert result.metrics["easy_math/accuracy"] == result.metrics["easy_math/accuracy_rlkd"] == 1
+    report = EvalReport.model_validate_json((ctx.folder / "eval_report.json").read_text())
+    assert [found.model for found in report.benchmarks] == ["base", "warm_start", "rlkd"]
+    assert "1 problems that were trained on left out" in report.benchmarks[0].notes
+    assert any(text == "base on easy_math: accuracy 40.0%" for text in ctx.events.said)  # type: ignore[attr-defined]
+
+
+def test_a_benchmark_scored_by_f1_shows_it_wherever_its_figures_are(tmp_path: Path) -> None:
+    from rlkd.evaluation.metrics import build_report, headline
+
+    rows = [
+        ProblemOutput(
+            checkpoint=name,
+            split="test",
+            problem_id=str(i),
+            domain="reading",
+            difficulty=None,
+            completion="",
+            answer="",
+            correct=False,
+            structure=None,
+            format=1.0,
+            tokens=1,
+            finish_reason="stop",
+            f1=value,
+        )
+        for name, values in (("base", (0.0, 0.5)), ("rlkd", (0.5, 1.0)))
+        for i, value in enumerate(values)
+    ]
+    report = build_report(rows)
+    figures = headline(report)
+    assert (figures["test_f1_base"], figures["test_f1_final"]) == (0.25, 0.75)
+    assert figures["test_f1_gain_base_to_rlkd"] == 0.5

@@ -42,6 +42,7 @@ ALL = {spec.name for spec in STAGES}
         ({"rewards": {"alpha": 0.25}}, {"rl", "evaluate", "report"}),
         ({"warm_start": {"traces": 3}}, {"warm_start", "rl", "evaluate", "report"}),
         ({"evaluate": {"samples": 9}}, {"evaluate", "report"}),
+        ({"evaluate": {"benchmarks": ["reasoning_gym/gsm_symbolic"]}}, {"evaluate", "report"}),
         ({"report": {"samples": 1}}, {"report"}),
         ({"traces": {"problems": 5}}, ALL - {"data"}),
         ({"structures": {"alignment": {"type": "prefix"}}}, {"qualify", "rl", "evaluate", "report"}),
@@ -270,3 +271,23 @@ def test_the_rows_of_a_benchmark_count(tmp_path: Path, monkeypatch: pytest.Monke
     assert _keys(config)["data"] == before
     (rows / "test.jsonl").write_text("other")
     assert _keys(config)["data"] != before
+
+
+def test_only_the_rows_that_are_evaluated_of_a_further_benchmark_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RLKD_DATA", str(tmp_path))
+    (tmp_path / "gsm8k").mkdir()
+    for split in ("train", "test"):
+        (tmp_path / "gsm8k" / f"{split}.jsonl").write_text(split)
+    config = _config(evaluate={"benchmarks": ["gsm8k"]})
+    before = _keys(config)
+    (tmp_path / "gsm8k" / "train.jsonl").write_text("other")
+    assert _keys(config) == before
+    (tmp_path / "gsm8k" / "test.jsonl").write_text("other")
+    after = _keys(config)
+    assert {name for name in before if before[name] != after[name]} == {"evaluate", "report"}
+    # what was trained on is left out of them, so it counts; without them it does not
+    reads = resolve(stage_spec("evaluate"), config).reads
+    assert any("train.jsonl" in read.files for read in reads)
+    assert resolve(stage_spec("evaluate"), _config()) == stage_spec("evaluate")

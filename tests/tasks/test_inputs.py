@@ -9,11 +9,16 @@ from pathlib import Path
 import pytest
 
 from rlkd.config.load import parse_config
-from rlkd.io import sha256_file, sha256_json
+from rlkd.data.stage import prepare_data
+from rlkd.data.traces import collect_traces
+from rlkd.io import read_rows, sha256_file, sha256_json
 from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.events import NullSink
-from rlkd.pipeline.stages import Reads, StageSpec, stage_spec
+from rlkd.pipeline.stages import Reads, StageSpec, resolve, stage_spec
 from schemas.artifact import StageManifest, StageResult
+from schemas.config.pipeline import PipelineConfig
+from schemas.trace import TeacherTrace
+from tasks.identity import identify
 from tasks.inputs import _fits, input_digests
 
 CONFIG = parse_config(
@@ -154,3 +159,85 @@ def _pruned(spec: StageSpec, name: str, folder: Path, target: Path) -> Path:
         ):
             shutil.copy(path, target / name / path.name)
     return target / name
+
+
+TRAINED = ("warm_start", "qualify", "rl")
+
+
+def prepared(folder: Path, config: PipelineConfig) -> dict[str, Path]:
+    """The stages before training, for real, and an empty structure for each trace."""
+    found: dict[str, Path] = {}
+    for name, stage in (("data", prepare_data), ("traces", collect_traces)):
+        (folder / name).mkdir(parents=True)
+        stage(StageContext(config, dict(found), folder / name, NullSink()))
+        found[name] = seal(folder / name, name)
+    traces = read_rows(found["traces"] / "accepted.jsonl", TeacherTrace)
+    lines = rows(*({"problem_id": trace.problem_id, "trace_id": trace.id} for trace in traces))
+    found["structures"] = seal(write(folder / "structures", structures_jsonl=lines), "structures")
+    found["warm_start"] = seal(write(folder / "warm_start", traces_json="{}"), "warm_start")
+    return found
+
+
+@pytest.mark.parametrize("sizes", [{"train": 6}, {}])
+def test_evaluating_on_other_problems_does_not_retrain(tmp_path: Path, sizes: dict[str, int]) -> None:
+    """More test problems, other ones, and further benchmarks: what training reads stays the same."""
+    for name, count in (("train", 9), ("valid", 2), ("test", 5)):
+        problems = [
+            {
+                "id": f"{name}{i}",
+                "question": f"{name} {i} + 1?",
+                "answer": str(i + 1),
+                "traces": [f"{i} + 1 = {i + 1}\nThe answer is {i + 1}."],
+            }
+            for i in range(count)
+        ]
+        (tmp_path / f"{name}.jsonl").write_text(rows(*problems))
+    keys = []
+    for run, (test, benchmarks) in enumerate([(2, []), (4, []), (4, ["gsm8k"])]):
+        config = parse_config(
+            {
+                "name": "t",
+                "data": {"type": "benchmark", "name": "easy_math", "path": str(tmp_path), "sizes": {**sizes, "test": test}},
+                "traces": {"teacher": {"type": "column"}},
+                "evaluate": {"benchmarks": benchmarks},
+            }
+        )  # fmt: skip
+        if run == 1:  # the test file itself may change
+            held = tmp_path / "test.jsonl"
+            held.write_text(
+                held.read_text() + rows({"id": "new", "question": "7 + 8?", "answer": "15", "traces": []})
+            )
+        folders = prepared(tmp_path / str(run), config)
+        specs = {name: resolve(stage_spec(name), config) for name in (*TRAINED, "evaluate")}
+        keys.append(
+            {name: identify(spec, config, content(spec, folders)).key for name, spec in specs.items()}
+        )
+    for name in TRAINED:
+        assert keys[0][name] == keys[1][name] == keys[2][name], name
+    assert len({found["evaluate"] for found in keys}) == 3
+
+
+def test_more_test_problems_out_of_the_training_file_leave_the_first_training_problems(
+    tmp_path: Path,
+) -> None:
+    """A source without a test split: validation is taken from the front of train, test from the back."""
+    file = tmp_path / "rows.jsonl"
+    file.write_text(rows(*({"question": f"What is {i} + {i}?", "answer": str(2 * i)} for i in range(30))))
+    kept = []
+    for test in (5, 9):
+        sizes = {"train": 12, "validation": 4, "test": test}
+        config = parse_config(
+            {
+                "name": "t",
+                "data": {"type": "file", "path": str(file), "sizes": sizes},
+                "traces": {"teacher": {"type": "none"}},
+                "warm_start": {"enabled": False},
+                "rl": {"enabled": False},
+            }
+        )
+        folder = tmp_path / str(test)
+        folder.mkdir()
+        prepare_data(StageContext(config, {}, folder, NullSink()))
+        kept.append([(folder / f"{split}.jsonl").read_text() for split in ("train", "validation")])
+        assert len((folder / "test.jsonl").read_text().splitlines()) == test
+    assert kept[0] == kept[1]

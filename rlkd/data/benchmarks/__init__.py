@@ -25,11 +25,13 @@ from typing import Any, Literal
 from rlkd.errors import DataError
 from rlkd.io import expand_path
 from schemas.config.data import BenchmarkData
+from schemas.config.evaluation import NamedBenchmark
 from schemas.problem import Problem, Split
 
 Metric = Literal["accuracy", "exact_match_and_f1"]
 BENCHMARK_KEY = "benchmark"
 """Key of ``Problem.metadata`` that names its benchmark."""
+_EVALUATED: tuple[Split, ...] = ("test", "ood", "validation", "train")
 CLUSTER_KEY = "cluster"
 """Key of ``Problem.metadata`` that says which problems share a passage or a template."""
 
@@ -92,8 +94,8 @@ def benchmark_names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
-def find_benchmark(name: str) -> Benchmark:
-    """Finds a benchmark by its name.
+def find_benchmark(name: str, setting: str = "data.name") -> Benchmark:
+    """Finds a benchmark by its name; ``setting`` is where it is named, for the message.
 
     Raises:
         DataError: There is none of that name.
@@ -101,9 +103,28 @@ def find_benchmark(name: str) -> Benchmark:
     if name not in benchmark_names():
         near = difflib.get_close_matches(name, benchmark_names(), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(benchmark_names())}"
-        raise DataError(f"data.name: there is no benchmark {name!r}{hint}")
+        raise DataError(f"{setting}: there is no benchmark {name!r}{hint}")
     found: Benchmark = importlib.import_module(f"{__name__}.{name}").BENCHMARK
     return found
+
+
+def check_benchmarks(named: Iterable[NamedBenchmark]) -> None:
+    """Checks that benchmarks exist, and that the files that are named hold them: before hours of training, not after.
+
+    Raises:
+        DataError: One does not, or is named twice.
+    """
+    seen: set[str] = set()
+    for benchmark in named:
+        if benchmark.name in seen:
+            raise DataError(f"evaluate.benchmarks: {benchmark.name} is named twice; leave one out")
+        seen.add(benchmark.name)
+        if not benchmark.name.startswith("reasoning_gym/"):
+            find_benchmark(benchmark.name, "evaluate.benchmarks")
+        files = local_files(BenchmarkData(name=benchmark.name, path=benchmark.path))
+        absent = [path for path in files.values() if not path.is_file()]
+        if absent:
+            raise DataError(f"evaluate.benchmarks: {benchmark.name}: there is no file {absent[0]}")
 
 
 def metric_of(problem: Problem) -> Metric:
@@ -115,6 +136,12 @@ def metric_of(problem: Problem) -> Metric:
 @functools.cache
 def _metric(name: str) -> Metric:
     return find_benchmark(name).metric if name in benchmark_names() else "accuracy"
+
+
+def evaluated_split(splits: Iterable[Split]) -> Split:
+    """Finds the split of a benchmark that is evaluated: its test split, or what it has in place of one."""
+    held = set(splits)
+    return next(split for split in _EVALUATED if split in held)
 
 
 def local_files(config: BenchmarkData) -> dict[Split, Path]:
