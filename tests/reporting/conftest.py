@@ -178,7 +178,7 @@ def write_ledger(folder: Path, steps: int, groups: int = 4, size: int = 4) -> No
                 ledger.add(
                     [
                         RewardRecord(
-                            index=step,
+                            step=step,
                             group=group,
                             problem_id=f"train-{step * groups + group}",
                             completion="The answer is 9.",
