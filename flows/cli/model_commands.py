@@ -1,4 +1,4 @@
-"""The commands that are given a model rather than a run's configuration: evaluate."""
+"""The commands that are given a model rather than a run's configuration: evaluate, export, serve."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ ModelConfig = Annotated[
 def add_commands(app: typer.Typer) -> None:
     """Adds the commands to the command line."""
     app.command()(evaluate)
+    app.command()(export)
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 
 
 def evaluate(
@@ -90,3 +92,38 @@ def evaluate(
     name, *more = model
     benchmarks = [part for text in [*(on or []), *more] for part in text.split(",") if part]
     evaluate_model(name, benchmarks, config, settings, output, as_json)
+
+
+def export(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="A run (RUN, RUN:base, RUN:warm_start), or models:/NAME/VERSION."),
+    ],
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="The folder; an earlier export is replaced.")],
+) -> None:
+    """Export a student with tokenizer, generation settings and model card; it loads with from_pretrained and in servers."""
+    from flows.cli.export import export_model
+
+    export_model(model, folder)
+
+
+def serve(
+    context: typer.Context,
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|MODEL",
+            help="A run, a checkpoint folder, a GGUF file, a hub id, models:/NAME/VERSION or builtin:NAME; further options go to the "
+            "engine's own command.",
+        ),
+    ],
+    engine: Annotated[
+        str | None,
+        typer.Option("--engine", help="transformers or vllm. Default: vllm where it is installed."),
+    ] = None,
+    port: Annotated[int, typer.Option("--port", help="Its port on 127.0.0.1.")] = 8000,
+) -> None:
+    """Serve a student with transformers' or vLLM's own OpenAI-compatible server, on this machine only, until Ctrl-C."""
+    from flows.cli.export import serve_model
+
+    serve_model(model, engine, port, list(context.args))

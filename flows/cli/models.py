@@ -17,8 +17,6 @@ from schemas.artifact import RunManifest
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.traces import TeacherConfig
 
-CARD = "rlkd.json"
-"""What `rlkd export` leaves beside the weights: how the student is asked, and where it comes from."""
 _TEACHER = re.compile(r"teacher([1-9]\d*)?")
 _NOTHING_TRAINED: dict[str, Any] = {
     "name": "evaluate",
@@ -84,6 +82,7 @@ def find_model(text: str, config: str | None = None, overrides: Sequence[str] = 
         own = {"student": {"model": {"type": "checkpoint", "path": text}}}
         return NamedModel(text, _with(given, own))
     from rlkd.evaluation.solvers import conventions_of
+    from rlkd.student.export import CARD
 
     card = Path(text) / CARD
     student = (

@@ -100,7 +100,7 @@ def save_student(model: Any, tokenizer: Any, folder: Path) -> None:
     """
     if hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
-    with _replacing(folder) as temporary:
+    with replacing(folder) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
 
@@ -113,16 +113,24 @@ def copy_student(checkpoint: Path, folder: Path) -> None:
         folder: Where it goes.
     """
     check_folder(checkpoint)
-    with _replacing(folder) as temporary:
-        temporary.mkdir(parents=True)
-        for file in sorted(checkpoint.iterdir()):
-            private = file.name in _PRIVATE or file.suffix in (".pt", ".pth", ".bin", ".md")
-            if file.is_file() and not private:
-                shutil.copyfile(file, temporary / file.name)
+    with replacing(folder) as temporary:
+        copy_files(checkpoint, temporary)
+
+
+def copy_files(checkpoint: Path, into: Path, *, link: bool = False) -> None:
+    """Copies the files of model and tokenizer; with ``link`` the weights are links to where they lie."""
+    into.mkdir(parents=True)
+    for file in sorted(checkpoint.iterdir()):
+        private = file.name in _PRIVATE or file.suffix in (".pt", ".pth", ".bin", ".md")
+        if file.is_file() and not private:
+            if link and file.suffix == ".safetensors":
+                (into / file.name).symlink_to(file.resolve())
+            else:
+                shutil.copyfile(file, into / file.name)
 
 
 @contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
+def replacing(folder: Path) -> Iterator[Path]:
     """A place beside a folder that takes the folder's own once it is whole."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)

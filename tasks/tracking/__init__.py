@@ -11,7 +11,14 @@ from tasks.tracking.connection import (
 )
 from tasks.tracking.evaluations import log_evaluation
 from tasks.tracking.groups import add_to_group, begin_group, end_group
-from tasks.tracking.models import DIGEST_TAG, MODEL_DIGEST_TAG, model_config, model_folder, register_student
+from tasks.tracking.models import (
+    DIGEST_TAG,
+    MODEL_DIGEST_TAG,
+    model_config,
+    model_folder,
+    register_export,
+    register_student,
+)
 from tasks.tracking.outbox import FOLDER, Outbox, deliver_leftovers, delivering
 from tasks.tracking.runs import (
     FLOW_RUN_TAG,
@@ -66,6 +73,7 @@ __all__ = [
     "model_folder",
     "page_of_flow_run",
     "redact_text",
+    "register_export",
     "register_student",
     "run_url",
     "set_tags",

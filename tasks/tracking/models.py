@@ -81,6 +81,44 @@ def register_student(
     return str(made.version), "new"
 
 
+def register_export(uri: str, run_id: str, name: str, folder: Path, tags: Mapping[str, str]) -> str:
+    """Registers an exported student where it lies, once: the same files in the same folder are found again.
+
+    Args:
+        uri: Tracking URI.
+        run_id: The parent run.
+        name: Registered model.
+        folder: The export.
+        tags: Its evaluation and where it comes from.
+
+    Returns:
+        The version, which ``models:/name@exported`` names too.
+    """
+    from mlflow.exceptions import MlflowException
+
+    mlflow = client(uri)
+    try:
+        mlflow.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    digest, source = digest_path(folder), folder.as_uri()
+    found = next(
+        (
+            version
+            for version in mlflow.search_model_versions(f"name = '{name}'", max_results=1000)
+            if version.source == source and version.tags.get(MODEL_DIGEST_TAG) == digest
+        ),
+        None,
+    )
+    if found is None:
+        made = {MODEL_DIGEST_TAG: digest, **tags}
+        about = f"The exported student in {folder}."
+        found = mlflow.create_model_version(name, source, run_id=run_id, tags=made, description=about)
+    mlflow.set_registered_model_alias(name, "exported", found.version)
+    return str(found.version)
+
+
 def model_folder(uri: str, name: str) -> Path:
     """The folder of a registered model; one that lies elsewhere is fetched once.
 
