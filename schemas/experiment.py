@@ -21,12 +21,16 @@ class Budget(Schema):
         sampled: Tokens that the student sampled in RL.
         trained: Tokens that went forward and backward, prompts included, in SFT and RL.
         teacher: Tokens of the teacher's paths that it learned from, as the student's tokenizer counts them.
+        scored: Tokens of the student that a teacher model scored (``rl.objective.distil``).
+        money: What sampled teachers cost, in their currency.
         steps: Optimiser steps of SFT and RL.
         flops: 2N for a token forward and 6N for a trained one.
         seconds: Wall time of its stages, evaluation left out.
     """
 
     parameters: int | None = None
+    scored: int = 0
+    money: float = 0.0
     sampled: int = 0
     trained: int = 0
     teacher: int = 0
@@ -52,7 +56,10 @@ class CellResult(Schema):
         cell: Its name and folder.
         status: ``missing`` where it has not run.
         error: What it failed of.
-        scores: Greedy figures of its last checkpoint: ``accuracy``, ``structure``, ``truncated`` by split, e.g. ``test/accuracy``.
+        scores: Figures of its last checkpoint by split, e.g. ``test/accuracy``: greedy ``accuracy``, ``structure``, ``truncated`` (at the
+            length limit), ``faithful`` (right by a right path), and ``pass@k`` of samples; ``train/silent``, the share of
+            groups without a signal at the end of RL; ``train/alarms`` of its watch.
+        domains: Greedy accuracy in each domain of the primary split.
         budget: What it cost; ``None`` where it is not finished.
         curve: Validation in RL.
     """
@@ -65,6 +72,7 @@ class CellResult(Schema):
     status: CellStatus = "missing"
     error: str = ""
     scores: dict[str, float] = Field(default_factory=dict)
+    domains: dict[str, float] = Field(default_factory=dict)
     budget: Budget | None = None
     curve: tuple[CurvePoint, ...] = ()
 
@@ -79,6 +87,8 @@ class MethodRow(Schema):
     value: Interval | None
     per_seed: dict[str, float]
     truncated: float | None = None
+    shown: dict[str, float] = Field(default_factory=dict)
+    """Means over the seeds of the other figures of :class:`CellResult`, on the primary split; none where a seed is missing."""
 
 
 class ComparisonRow(Schema):
@@ -93,6 +103,8 @@ class ComparisonRow(Schema):
         p_holm: Corrected over the family.
         per_seed: A minus B of each seed that both have.
         wins: Problems (of all seeds) that A alone gets right, and B alone; for accuracy.
+        effect: Cohen's h of the two accuracies; for accuracy.
+        axes: The setting, by axis of the grid.
     """
 
     a: str
@@ -106,6 +118,22 @@ class ComparisonRow(Schema):
     p_holm: float | None = None
     per_seed: dict[str, float] = Field(default_factory=dict)
     wins: tuple[int, int] | None = None
+    effect: float | None = None
+    axes: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Example(Schema):
+    """A problem that one of two methods alone gets right, with both completions; ``cut`` at the length limit."""
+
+    a: str
+    b: str
+    problem_id: str
+    question: str
+    winner: str
+    a_text: str
+    b_text: str
+    a_cut: bool = False
+    b_cut: bool = False
 
 
 class EqualBudgetRow(Schema):
@@ -133,4 +161,6 @@ class ExperimentReport(Schema):
     summaries: tuple[str, ...] = ()
     equal_sampled: tuple[EqualBudgetRow, ...] = ()
     equal_flops: tuple[EqualBudgetRow, ...] = ()
+    power: str = ""
+    examples: tuple[Example, ...] = ()
     schema_version: int = SCHEMA_VERSION

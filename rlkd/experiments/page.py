@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlkd.experiments.maps import domain_map, pass_plots, regime_maps
 from rlkd.experiments.plots import curve_plots, forest_plot, pareto_plot
 from rlkd.io import write_json_atomic, write_text_atomic
 from rlkd.reporting.labels import METRIC_LABELS, duration, interval, percent, points, signed
@@ -57,7 +58,19 @@ def render_experiment(report: ExperimentReport) -> str:
             ("At equal sampled tokens", "tokens sampled", _equal(report.equal_sampled)),
             ("At equal operations", "operations (FLOPs)", _equal(report.equal_flops)),
         ],
-        plots=[plot for plot in (forest_plot(report), *curve_plots(report), pareto_plot(report)) if plot],
+        plots=[
+            plot
+            for plot in (
+                *regime_maps(report),
+                forest_plot(report),
+                *curve_plots(report),
+                pareto_plot(report),
+                *pass_plots(report),
+                domain_map(report),
+            )
+            if plot
+        ],
+        effect=lambda row: "\N{EN DASH}" if row.effect is None else signed(row.effect),
         missing=[cell for cell in report.cells if cell.status != "done"],
         done=len(done),
         seconds=duration(sum(cell.budget.seconds for cell in done if cell.budget)),
@@ -76,11 +89,20 @@ def _ranking(report: ExperimentReport, setting: str) -> list[dict[str, Any]]:
                 else f"{seed}: missing"
                 for seed in row.seeds
             ),
-            "truncated": "\N{EN DASH}" if row.truncated is None else percent(row.truncated),
+            "truncated": _share(row.truncated),
+            "faithful": _share(row.shown.get("faithful")),
+            "silent": _share(row.shown.get("train/silent")),
+            "alarms": "\N{EN DASH}"
+            if "train/alarms" not in row.shown
+            else f"{row.shown['train/alarms']:.1f}",
         }
         for row in report.ranking
         if row.setting == setting
     ]
+
+
+def _share(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None else percent(value)
 
 
 def _value(row: MethodRow, accuracy: bool) -> str:
@@ -113,7 +135,7 @@ def _budgets(cells: list[CellResult], setting: str) -> list[dict[str, str]]:
             "parameters": _count(found[0].parameters),
             **{
                 name: _count(sum(getattr(budget, name) for budget in found) / len(found))
-                for name in ("sampled", "trained", "teacher", "steps")
+                for name in ("sampled", "trained", "teacher", "scored", "steps")
             },
             "flops": _flops([budget.flops for budget in found]),
             "time": duration(sum(budget.seconds for budget in found) / len(found)),

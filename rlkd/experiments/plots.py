@@ -13,7 +13,7 @@ from schemas.report import Plot
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_CYCLE = ("rlkd", "warm_start", "right", "structure", "wrong", "base", "ink", "muted")
+CYCLE = ("rlkd", "warm_start", "right", "structure", "wrong", "base", "ink", "muted")
 """Colours of methods, in their order; each twice as many come, solid first, then dashed."""
 _TONE = {"better": "right", "worse": "wrong", "equivalent": "rlkd"}
 
@@ -81,8 +81,8 @@ def _curves(cells: Sequence[CellResult], setting: str, number: int) -> Plot:
             ]
             tokens = [sum(point.sampled for point in row) / len(row) for row in at]
             means = [sum(point.accuracy for point in row) / len(row) for row in at]
-            colour = COLOURS[_CYCLE[place % len(_CYCLE)]]
-            style = "-" if place < len(_CYCLE) else "--"
+            colour = COLOURS[CYCLE[place % len(CYCLE)]]
+            style = "-" if place < len(CYCLE) else "--"
             axis.plot(tokens, means, style, color=colour, label=method)
             if len(curves) > 1:
                 low, high = ([bound(point.accuracy for point in row) for row in at] for bound in (min, max))
@@ -120,8 +120,8 @@ def pareto_plot(report: ExperimentReport) -> Plot | None:
             axis.plot(
                 [flops for flops, _ in mine],
                 [value for _, value in mine],
-                "o" if place < len(_CYCLE) else "s",
-                color=COLOURS[_CYCLE[place % len(_CYCLE)]],
+                "o" if place < len(CYCLE) else "s",
+                color=COLOURS[CYCLE[place % len(CYCLE)]],
                 label=method,
             )
         spent = [flops for _, flops, _ in cells]

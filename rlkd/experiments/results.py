@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rlkd.errors import RLKDError
-from rlkd.evaluation.metrics import SPLITS
-from rlkd.evaluation.stats import bootstrap_interval
-from rlkd.experiments.budgets import read_costs
+from rlkd.experiments.cells import Read, read_cell
+from rlkd.experiments.details import clusters_of, examples, final_outputs
 from rlkd.experiments.plan import Cell
+from rlkd.experiments.power import power_sentence
 from rlkd.experiments.statistics import Estimate, Values, estimate
 from rlkd.experiments.verdicts import Compared, judge_family, summaries
-from rlkd.io import read_rows
-from rlkd.reporting.compare import ComparedRun, load_run
-from schemas.artifact import RunManifest
 from schemas.config.experiment import CompareConfig, ExperimentConfig
-from schemas.evaluation import Interval, ProblemOutput
+from schemas.evaluation import Interval
 from schemas.experiment import (
     CellResult,
     ComparisonRow,
     CurvePoint,
     EqualBudgetRow,
+    Example,
     ExperimentReport,
     MethodRow,
 )
 
 _TABLE = CompareConfig.model_construct(metric="accuracy", split="test", family=[])
 """What a table without comparisons is ranked by."""
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A cell with its scores per problem, where it is finished."""
-
-    cell: Cell
-    result: CellResult
-    run: ComparedRun | None = field(default=None, repr=False)
 
 
 def read_experiment(
@@ -51,16 +38,34 @@ def read_experiment(
         folder: Its folder, which holds one folder per cell.
         errors: Why cells failed, by name.
     """
-    read = [_read_cell(cell, folder / cell.name, (errors or {}).get(cell.name, "")) for cell in cells]
     compare = experiment.compare or _TABLE
-    over_seeds = compare.over == "seeds" and len(experiment.seeds) > 1
+    read = [
+        read_cell(cell, folder / cell.name, (errors or {}).get(cell.name, ""), compare.split)
+        for cell in cells
+    ]
+    return build_report(experiment.name, experiment.description, read, compare)
+
+
+def build_report(
+    name: str, description: str, read: Sequence[Read], compare: CompareConfig
+) -> ExperimentReport:
+    """Compares the methods of finished runs.
+
+    Args:
+        name: Name of the report.
+        description: One line about it.
+        read: The runs.
+        compare: What is compared; an empty family only tabulates.
+    """
+    seeds = {item.result.seed for item in read}
+    over_seeds = compare.over == "seeds" and len(seeds) > 1
     comparisons = _comparisons(read, compare, over_seeds)
     return ExperimentReport(
-        name=experiment.name,
-        description=experiment.description,
+        name=name,
+        description=description,
         metric=compare.metric,
         split=compare.split,
-        margin=compare.margin if experiment.compare else None,
+        margin=compare.margin if compare.family else None,
         level=compare.level,
         over="seeds" if over_seeds else "problems",
         cells=tuple(item.result for item in read),
@@ -69,82 +74,70 @@ def read_experiment(
         summaries=summaries(comparisons),
         equal_sampled=_equal_budget(read, lambda point: float(point.sampled)),
         equal_flops=_equal_budget(read, lambda point: point.flops),
+        power=_power(read, compare, len(seeds)),
+        examples=_examples(read, compare),
     )
 
 
-def _read_cell(cell: Cell, folder: Path, error: str) -> _Read:
-    made = CellResult(
-        cell=cell.name, method=cell.method, seed=cell.seed, setting=cell.setting, axes=dict(cell.axes)
-    )
-    if not (folder / "run.json").is_file():
-        return _Read(
-            cell, made.model_copy(update={"status": "failed" if error else "missing", "error": error})
-        )
-    try:
-        manifest = RunManifest.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
-        if manifest.status != "done" or manifest.config != cell.config.model_dump(mode="json"):
-            why = error or _why(manifest)
-            status = "failed" if error or manifest.status in ("failed", "cancelled") else "missing"
-            return _Read(cell, made.model_copy(update={"status": status, "error": why}))
-        run = load_run(str(folder))
-        entries = {entry.name: entry for entry in manifest.stages if entry.sha256}
-        budget, curve = read_costs(cell.config, entries)
-    except (RLKDError, OSError, ValueError) as fault:
-        return _Read(cell, made.model_copy(update={"status": "failed", "error": error or str(fault)}))
-    done = made.model_copy(
-        update={"status": "done", "scores": _scores(run), "budget": budget, "curve": curve}
-    )
-    return _Read(cell, done, run)
+def _power(read: Sequence[Read], compare: CompareConfig, seeds: int) -> str:
+    """What the family could show with the problems that there are; empty where nothing is finished or compared."""
+    counts = [len(item.run.values.get((compare.split, "accuracy"), {})) for item in read if item.run]
+    if not compare.family or compare.metric != "accuracy" or not any(counts):
+        return ""
+    settings = len({item.result.setting for item in read})
+    return power_sentence(max(counts), seeds, len(compare.family) * settings, compare)
 
 
-def _why(manifest: RunManifest) -> str:
-    failed = [entry.error for entry in manifest.stages if entry.status == "failed"]
-    if failed:
-        return failed[0]
-    return "it has run with other settings; run the experiment again" if manifest.status == "done" else ""
+def _examples(read: Sequence[Read], compare: CompareConfig) -> tuple[Example, ...]:
+    """Outputs side by side: of the first comparison with two finished cells, its first seed and setting."""
+    by_key = {(i.result.setting, i.result.method, i.result.seed): i for i in read if i.run is not None}
+    for a, b in compare.family:
+        for (setting, method, seed), one in by_key.items():
+            other = by_key.get((setting, b, seed))
+            if method != a or other is None or one.run is None or other.run is None:
+                continue
+            rows = [
+                (name, final_outputs(item.run.evaluation, item.run.checkpoint))
+                for name, item in ((a, one), (b, other))
+                if item.run is not None
+            ]
+            questions = {problem.id: problem.question for problem in one.problems(compare.split)}
+            return tuple(examples(rows[0], rows[1], questions, compare.split))
+    return ()
 
 
-def _scores(run: ComparedRun) -> dict[str, float]:
-    scores = {
-        f"{split}/{metric}": sum(values.values()) / len(values)
-        for (split, metric), values in run.values.items()
-        if values
-    }
-    rows = read_rows(run.evaluation / "outputs.jsonl", ProblemOutput)
-    for split in SPLITS:
-        mine = [row for row in rows if row.split == split and row.checkpoint == run.checkpoint]
-        if mine:
-            scores[f"{split}/truncated"] = sum(row.finish_reason == "length" for row in mine) / len(mine)
-    return scores
-
-
-def _by_place(read: Sequence[_Read]) -> dict[tuple[str, str], list[_Read]]:
+def _by_place(read: Sequence[Read]) -> dict[tuple[str, str], list[Read]]:
     """Cells by (setting, method), in the order of the plan."""
-    found: dict[tuple[str, str], list[_Read]] = {}
+    found: dict[tuple[str, str], list[Read]] = {}
     for item in read:
-        found.setdefault((item.cell.setting, item.cell.method), []).append(item)
+        found.setdefault((item.result.setting, item.result.method), []).append(item)
     return found
 
 
-def _ranking(read: Sequence[_Read], compare: CompareConfig, over_seeds: bool) -> tuple[MethodRow, ...]:
+def _ranking(read: Sequence[Read], compare: CompareConfig, over_seeds: bool) -> tuple[MethodRow, ...]:
     """Methods by the primary metric within each setting; one with a missing seed has no mean and comes last."""
     rows = []
     key = (compare.split, compare.metric)
     for (setting, method), items in _by_place(read).items():
-        found = {item.cell.seed: dict(item.run.values.get(key, {})) for item in items if item.run is not None}
+        found = {
+            item.result.seed: dict(item.run.values.get(key, {})) for item in items if item.run is not None
+        }
         found = {seed: values for seed, values in found.items() if values}
-        missing = tuple(item.cell.seed for item in items if item.cell.seed not in found)
+        missing = tuple(item.result.seed for item in items if item.result.seed not in found)
         cut = [item.result.scores.get(f"{compare.split}/truncated") for item in items]
         known = [share for share in cut if share is not None]
         rows.append(
             MethodRow(
                 method=method,
                 setting=setting,
-                seeds=tuple(item.cell.seed for item in items),
+                seeds=tuple(item.result.seed for item in items),
                 missing=missing,
-                value=None if missing else _interval(list(found.values()), over_seeds, compare),
+                value=None
+                if missing
+                else _interval(list(found.values()), over_seeds, compare, _clusters(items, compare)),
                 per_seed={str(s): sum(values.values()) / len(values) for s, values in found.items()},
                 truncated=sum(known) / len(known) if known and not missing else None,
+                shown={} if missing else _shown(items, compare.split),
             )
         )
     settings = list(dict.fromkeys(row.setting for row in rows))
@@ -160,24 +153,34 @@ def _ranking(read: Sequence[_Read], compare: CompareConfig, over_seeds: bool) ->
     )
 
 
-def _interval(seeds: list[dict[str, float]], over_seeds: bool, compare: CompareConfig) -> Interval:
+def _clusters(items: Sequence[Read], compare: CompareConfig) -> dict[str, str]:
+    """Clusters of the problems of the first finished cell; a method's cells are evaluated on the same."""
+    first = next((item for item in items if item.run is not None), None)
+    return {} if first is None else clusters_of(first.problems(compare.split), compare.cluster)
+
+
+def _shown(items: Sequence[Read], split: str) -> dict[str, float]:
+    """Means over the seeds of the figures that all of them have."""
+    scores = [item.result.scores for item in items]
+    names = [name for name in scores[0] if all(name in other for other in scores)]
+    kept = [name for name in names if name.startswith((f"{split}/", "train/"))]
+    return {name.removeprefix(f"{split}/"): sum(s[name] for s in scores) / len(scores) for name in kept}
+
+
+def _interval(
+    seeds: list[dict[str, float]], over_seeds: bool, compare: CompareConfig, clusters: Mapping[str, str]
+) -> Interval:
     count = sum(len(values) for values in seeds)
-    if not over_seeds and len(seeds) == 1:
-        return bootstrap_interval(
-            list(seeds[0].values()), resamples=compare.resamples, confidence=1 - compare.level
-        )
-    found = estimate(seeds, over_seeds=over_seeds, resamples=compare.resamples)
+    found = estimate(seeds, over_seeds=over_seeds, resamples=compare.resamples, clusters=clusters)
     low, high = found.interval(1 - compare.level)
     return Interval(mean=found.mean, low=max(0.0, low), high=min(1.0, high), n=count)
 
 
-def _comparisons(
-    read: Sequence[_Read], compare: CompareConfig, over_seeds: bool
-) -> tuple[ComparisonRow, ...]:
+def _comparisons(read: Sequence[Read], compare: CompareConfig, over_seeds: bool) -> tuple[ComparisonRow, ...]:
     places = _by_place(read)
     key = (compare.split, compare.metric)
     compared = []
-    for setting in dict.fromkeys(item.cell.setting for item in read):
+    for setting in dict.fromkeys(item.result.setting for item in read):
         for a, b in compare.family:
             left, right = places[setting, a], places[setting, b]
             compared.append(_compare(a, b, setting, left, right, key, compare, over_seeds))
@@ -188,8 +191,8 @@ def _compare(
     a: str,
     b: str,
     setting: str,
-    left: Sequence[_Read],
-    right: Sequence[_Read],
+    left: Sequence[Read],
+    right: Sequence[Read],
     key: tuple[str, str],
     compare: CompareConfig,
     over_seeds: bool,
@@ -198,23 +201,33 @@ def _compare(
     differences: dict[int, Values] = {}
     missing: list[str] = []
     wins = losses = 0
-    for one, other in zip(left, right, strict=True):
+    means: list[tuple[float, float]] = []
+    axes = {name: str(value) for name, value in left[0].result.axes.items()}
+    for one, other in _paired(left, right):
         mine = one.run.values.get(key) if one.run else None
         theirs = other.run.values.get(key) if other.run else None
         missing += [
-            f"seed {x.cell.seed} of {x.cell.method}" for x, v in ((one, mine), (other, theirs)) if not v
+            f"seed {x.result.seed} of {x.result.method}" for x, v in ((one, mine), (other, theirs)) if not v
         ]
         if not mine or not theirs:
             continue
-        if not mine.keys() & theirs.keys():
-            return Compared(a, b, setting, why_not=f"seed {one.cell.seed} was evaluated on other problems")
         shared = mine.keys() & theirs.keys()
-        differences[one.cell.seed] = {name: mine[name] - theirs[name] for name in shared}
+        if not shared:
+            return Compared(
+                a, b, setting, why_not=f"seed {one.result.seed} was evaluated on other problems", axes=axes
+            )
+        means += [(mine[name], theirs[name]) for name in shared]
+        differences[one.result.seed] = {name: mine[name] - theirs[name] for name in shared}
         wins += sum(mine[name] > theirs[name] for name in shared)
         losses += sum(mine[name] < theirs[name] for name in shared)
     found: Estimate | None = None
     if not missing and all(differences.values()):
-        found = estimate(list(differences.values()), over_seeds=over_seeds, resamples=compare.resamples)
+        found = estimate(
+            list(differences.values()),
+            over_seeds=over_seeds,
+            resamples=compare.resamples,
+            clusters=_clusters(left, compare),
+        )
     return Compared(
         a,
         b,
@@ -224,18 +237,37 @@ def _compare(
         per_seed={str(s): sum(v.values()) / len(v) for s, v in differences.items() if v},
         problems=sum(len(values) for values in differences.values()),
         wins=(wins, losses) if compare.metric == "accuracy" else None,
+        means=(sum(x for x, _ in means) / len(means), sum(y for _, y in means) / len(means))
+        if means
+        else None,
+        axes=axes,
+    )
+
+
+def _paired(left: Sequence[Read], right: Sequence[Read]) -> Iterator[tuple[Read, Read]]:
+    """Cells of two methods seed by seed; where one has no cell for a seed, a missing one stands in."""
+    theirs = {item.result.seed: item for item in right}
+    mine = {item.result.seed: item for item in left}
+    for seed in sorted({*mine, *theirs}):
+        yield mine.get(seed) or _absent(left[0], seed), theirs.get(seed) or _absent(right[0], seed)
+
+
+def _absent(like: Read, seed: int) -> Read:
+    result = like.result
+    return Read(
+        CellResult(cell="", method=result.method, seed=seed, setting=result.setting, axes=result.axes)
     )
 
 
 def _equal_budget(
-    read: Sequence[_Read], spent: Callable[[CurvePoint], float | None]
+    read: Sequence[Read], spent: Callable[[CurvePoint], float | None]
 ) -> tuple[EqualBudgetRow, ...]:
     """Validation accuracy at the largest budget that every method with a curve has reached.
 
     Of each seed the last validation within the budget counts; what a method did with more is left out.
     """
     rows: list[EqualBudgetRow] = []
-    for setting in dict.fromkeys(item.cell.setting for item in read):
+    for setting in dict.fromkeys(item.result.setting for item in read):
         places = {m: items for (s, m), items in _by_place(read).items() if s == setting}
         ends = [
             value

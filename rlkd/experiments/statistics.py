@@ -44,7 +44,14 @@ class Estimate:
         return min(1.0, 2 * (min(below, above) + 1) / (count + 1))
 
 
-def estimate(seeds: Sequence[Values], *, over_seeds: bool, resamples: int = 4000, seed: int = 0) -> Estimate:
+def estimate(
+    seeds: Sequence[Values],
+    *,
+    over_seeds: bool,
+    resamples: int = 4000,
+    seed: int = 0,
+    clusters: Mapping[str, str] | None = None,
+) -> Estimate:
     """Estimates the mean of values (or of paired differences) with what other problems and other seeds would change.
 
     Problems are resampled with replacement: together over all seeds where the seeds share their problems, else within
@@ -53,11 +60,15 @@ def estimate(seeds: Sequence[Values], *, over_seeds: bool, resamples: int = 4000
     left after the problems' share is taken off. On simulated data with 2 and 3 seeds the 95% interval holds the truth
     in 89 to 97% of the cases; resampling the seeds holds it in only 82% where two seeds differ much.
 
+    Problems of one cluster are right or wrong together, and resampled together: a replicate is the sum over the drawn
+    clusters' values divided by how many these are.
+
     Args:
         seeds: For each seed a value per problem.
         over_seeds: Whether the interval speaks for other seeds as well; otherwise for other problems under these seeds.
         resamples: Replicates.
         seed: Seed of the resampling.
+        clusters: Cluster of each problem; one that is not named stands alone.
 
     Raises:
         ValueError: There is no seed, a seed without values, or one seed only where the interval speaks for seeds.
@@ -74,14 +85,18 @@ def estimate(seeds: Sequence[Values], *, over_seeds: bool, resamples: int = 4000
     if shared:
         names = sorted(seeds[0])
         table = np.array([[values[name] for name in names] for values in seeds])
-        draws = _resampled(table.mean(axis=0), resamples, rng)
+        draws = _resampled(table.mean(axis=0), resamples, rng, _numbers(names, clusters))
         rest = table - table.mean(axis=0)
         residual = (rest - rest.mean(axis=1, keepdims=True)) ** 2
         degrees = max(1, (len(seeds) - 1) * (len(names) - 1))
         noise = float(residual.sum() / degrees / len(names))
     else:
         arrays = [np.array(list(values.values())) for values in seeds]
-        draws = np.mean([_resampled(array, resamples, rng) for array in arrays], axis=0)
+        numbers = [_numbers(list(values), clusters) for values in seeds]
+        draws = np.mean(
+            [_resampled(array, resamples, rng, own) for array, own in zip(arrays, numbers, strict=True)],
+            axis=0,
+        )
         noise = float(
             np.mean([array.var(ddof=1) / len(array) if len(array) > 1 else 0.0 for array in arrays])
         )
@@ -91,15 +106,37 @@ def estimate(seeds: Sequence[Values], *, over_seeds: bool, resamples: int = 4000
     return Estimate(float(means.mean()), draws)
 
 
-def _resampled(values: NDArray[np.float64], resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Means of draws with replacement, in blocks, so that memory stays bounded."""
+def _numbers(names: Sequence[str], clusters: Mapping[str, str] | None) -> NDArray[np.int64] | None:
+    """Numbers the clusters of problems; ``None`` where every problem stands alone."""
     import numpy as np
 
-    block = max(1, _CELLS // values.size)
-    parts = [
-        values[rng.integers(0, values.size, size=(min(block, resamples - start), values.size))].mean(axis=1)
-        for start in range(0, resamples, block)
-    ]
+    if not clusters:
+        return None
+    known: dict[tuple[str, str], int] = {}
+    keys = [("cluster", clusters[name]) if clusters.get(name) else ("alone", name) for name in names]
+    numbers = [known.setdefault(key, len(known)) for key in keys]
+    return None if len(known) == len(names) else np.array(numbers)
+
+
+def _resampled(
+    values: NDArray[np.float64],
+    resamples: int,
+    rng: np.random.Generator,
+    clusters: NDArray[np.int64] | None = None,
+) -> NDArray[np.float64]:
+    """Means of draws with replacement, whole clusters at a time, in blocks, so that memory stays bounded."""
+    import numpy as np
+
+    sums: NDArray[np.float64] = values
+    sizes: NDArray[np.float64] = np.ones(values.size)
+    if clusters is not None:
+        sums = np.bincount(clusters, weights=values).astype(np.float64)
+        sizes = np.bincount(clusters).astype(np.float64)
+    block = max(1, _CELLS // sums.size)
+    parts = []
+    for start in range(0, resamples, block):
+        drawn = rng.integers(0, sums.size, size=(min(block, resamples - start), sums.size))
+        parts.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
     return np.concatenate(parts)
 
 

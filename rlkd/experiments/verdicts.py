@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
+from rlkd.experiments.power import cohens_h
 from rlkd.experiments.statistics import Estimate, holm, is_equivalent
 from rlkd.reporting.labels import points, signed
 from schemas.config.experiment import CompareConfig
@@ -27,6 +28,8 @@ class Compared:
         per_seed: A minus B of each seed.
         problems: Pairs of outputs.
         wins: Problems that A alone gets right, and B alone.
+        means: Mean of A and of B over the pairs.
+        axes: The setting, by axis.
     """
 
     a: str
@@ -38,6 +41,8 @@ class Compared:
     per_seed: dict[str, float] = field(default_factory=dict)
     problems: int = 0
     wins: tuple[int, int] | None = None
+    means: tuple[float, float] | None = None
+    axes: Mapping[str, str] = field(default_factory=dict)
 
 
 def judge_family(family: Sequence[Compared], compare: CompareConfig) -> tuple[ComparisonRow, ...]:
@@ -71,6 +76,7 @@ def _row(item: Compared, p: float, p_holm: float, family: int, compare: CompareC
             verdict=word,
             sentence=f"{item.a} against {item.b}{where}: {word}, since {why}.",
             per_seed=item.per_seed,
+            axes=dict(item.axes),
         )
     low, high = item.found.interval(1 - compare.level)
     within = item.found.interval(1 - 2 * compare.level)
@@ -104,6 +110,8 @@ def _row(item: Compared, p: float, p_holm: float, family: int, compare: CompareC
         p_holm=p_holm,
         per_seed=item.per_seed,
         wins=item.wins,
+        effect=cohens_h(*item.means) if item.means is not None and compare.metric == "accuracy" else None,
+        axes=dict(item.axes),
     )
 
 

@@ -12,6 +12,18 @@ EXPERIMENT = "experiment"
 Axis = list[JsonValue] | dict[str, dict[str, JsonValue]]
 
 
+class PowerConfig(Schema):
+    """What is assumed before anything runs, to say what a comparison could show."""
+
+    power: float = Field(default=0.8, gt=0.5, lt=1, description="Probability of finding the difference.")
+    disagree: float = Field(
+        default=0.2, gt=0, le=1, description="Share of the problems that one of two methods alone gets right."
+    )
+    seed_sd: float = Field(
+        default=0.03, ge=0, lt=1, description="Standard deviation of the difference between seeds."
+    )
+
+
 class CompareConfig(Schema):
     """What is compared, by which figure, and what counts as a difference: fixed before anything runs."""
 
@@ -42,6 +54,12 @@ class CompareConfig(Schema):
         "very seeds (problems).",
     )
     resamples: int = Field(default=4000, ge=200, description="Bootstrap resamples.")
+    cluster: str | None = Field(
+        default="cluster",
+        description="Key of a problem's metadata: problems that have the same there (a passage, a template) are resampled together. A problem "
+        "without it stands alone; null resamples every problem by itself.",
+    )
+    power: PowerConfig = Field(default=PowerConfig(), description="What the statement of power assumes.")
 
     @field_validator("family")
     @classmethod
