@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from flows.cli.run import run_flow
 from flows.cli.terminal import print_table
 from flows.configure import configure_experiment, plan_experiment
+from schemas.config.data import WorldData
+from schemas.config.experiment import ExperimentConfig
 from schemas.experiment import ExperimentReport
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ def run_experiment(preset: str, overrides: list[str], output: str | None, dry_ru
     folder = Path(output) if output else Path("runs") / config.name
     if dry_run:
         _show_plan(cells, folder, config.concurrent)
+        _show_power(config, cells)
         return
 
     def go() -> None:
@@ -87,6 +90,19 @@ def _show_plan(cells: Sequence[Cell], folder: Path, concurrent: int) -> None:
         f"{len(cells)} cells in {folder}{at_once}: about {duration(total / concurrent)} for what is not finished, "
         "estimated from the student's size"
     )
+
+
+def _show_power(config: ExperimentConfig, cells: Sequence[Cell]) -> None:
+    """Prints what the comparisons could show, where the number of test problems is known beforehand."""
+    data = cells[0].config.data
+    if config.compare is None or config.compare.metric != "accuracy" or not isinstance(data, WorldData):
+        return
+    from rlkd.experiments.power import power_sentence
+
+    held_out = data.world.n_test if config.compare.split == "test" else data.world.n_ood
+    problems = min(held_out, cells[0].config.evaluate.max_problems or held_out)
+    comparisons = len(config.compare.family) * len({cell.setting for cell in cells})
+    print(power_sentence(problems, len(config.seeds), comparisons, config.compare))
 
 
 def _estimates(cells: Sequence[Cell]) -> dict[str, dict[str, float]]:

@@ -68,7 +68,7 @@ def _regimes(report: ExperimentReport, a: str, b: str, rows: Sequence[Comparison
         f"regimes{number}",
         f"Where it pays: {a} \N{MINUS SIGN} {b}",
         "The difference with its interval in each setting; bold where the interval leaves out 0.",
-        (1.6 + 1.7 * len(columns), 0.8 + 0.62 * len(lines)),
+        (max(8.0, 1.6 + 1.7 * len(columns)), 0.8 + 0.62 * len(lines)),
         paint,
     )
 
@@ -102,7 +102,7 @@ def domain_map(report: ExperimentReport) -> Plot | None:
         "domains",
         "Method by domain",
         "Greedy accuracy, the mean of the seeds.",
-        (2.2 + 1.2 * len(domains), 0.8 + 0.42 * len(places)),
+        (max(8.0, 2.2 + 1.2 * len(domains)), 0.8 + 0.42 * len(places)),
         paint,
     )
 

@@ -84,3 +84,17 @@ def test_one_seed_is_no_sample_of_seeds() -> None:
         estimate([{"a": 1.0}], over_seeds=True)
     with pytest.raises(ValueError, match="at least one seed"):
         estimate([{}], over_seeds=False)
+
+
+def test_problems_of_a_cluster_are_resampled_together() -> None:
+    # Ten clusters of ten problems that are right or wrong together say as little as ten problems.
+    values = {f"p{i}": float((i // 10) % 2) for i in range(100)}
+    clusters = {name: str(int(name[1:]) // 10) for name in values}
+    alone = estimate([values], over_seeds=False, seed=1)
+    together = estimate([values], over_seeds=False, seed=1, clusters=clusters)
+    # sqrt(0.25 / 100) = 0.05 and sqrt(0.25 / 10) = 0.158
+    assert float(alone.draws.std()) == pytest.approx(0.05, rel=0.1)
+    assert float(together.draws.std()) == pytest.approx(0.158, rel=0.1)
+    assert together.mean == alone.mean == 0.5
+    single = {name: name for name in values}
+    assert list(estimate([values], over_seeds=False, seed=1, clusters=single).draws) == list(alone.draws)
