@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from rlkd.config.derived import is_enabled
 from rlkd.config.load import resolved_yaml
 from rlkd.config.strict_yaml import dump_yaml
 from rlkd.errors import RLKDError, StageError, UserError
+from rlkd.experiments.follow import settled
 from rlkd.experiments.plan import Cell
 from rlkd.io import write_text_atomic
 from rlkd.pipeline.stages import STAGES, resolve
@@ -97,6 +98,14 @@ def run_cells(
 
     def one(number: int, cell: Cell) -> None:
         where = f"cell {number} of {len(cells)}: {cell.name}"
+        if cell.follows:
+            try:
+                cell = settled(cell, folder)
+            except (RLKDError, OSError, ValueError) as error:
+                errors[cell.name] = str(error)
+                notice(f"cell {cell.name} failed: {error}")
+                return
+            write_cells([cell], folder)
         if is_finished(cell, folder / cell.name):
             notice(f"{where} is finished")
             return
@@ -108,15 +117,19 @@ def run_cells(
             notice(f"cell {cell.name} failed: {error}")
         after(cell)
 
+    waves = _waves(cells)
     if concurrent == 1:
-        for number, cell in enumerate(cells, 1):
+        for number, cell in enumerate([cell for wave in waves for cell in wave], 1):
             one(number, cell)
         return errors
     with ThreadPoolExecutor(concurrent, thread_name_prefix="cell") as pool:
-        waiting = [pool.submit(one, number, cell) for number, cell in enumerate(cells, 1)]
+        waiting: list[Future[None]] = []
         try:
-            for item in waiting:
-                item.result()
+            for wave in waves:
+                first = len(waiting)
+                waiting += [pool.submit(one, first + i, cell) for i, cell in enumerate(wave, 1)]
+                for item in waiting[first:]:
+                    item.result()
         except BaseException:
             for item in waiting:
                 item.cancel()
@@ -124,6 +137,19 @@ def run_cells(
                 process.terminate()
             raise
     return errors
+
+
+def _waves(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Cells in an order in which each comes after the one that it follows: those of a wave follow earlier waves only."""
+    waves: list[list[Cell]] = []
+    waiting, done = list(cells), set[str]()
+    while waiting:
+        ready = [cell for cell in waiting if cell.follows in done or not cell.follows]
+        ready = ready or waiting  # they follow each other: each will say so
+        waves.append(ready)
+        done |= {cell.name for cell in ready}
+        waiting = [cell for cell in waiting if cell.name not in done]
+    return waves
 
 
 def is_finished(cell: Cell, folder: Path) -> bool:

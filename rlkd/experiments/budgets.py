@@ -1,19 +1,25 @@
 """What a cell cost, read from what its stages left behind: the reward ledger, the traces, the metrics.
 
 A token costs 2N operations forward and 6N forward and backward, N being the student's weights (Kaplan et al. 2020, arXiv
-2001.08361, section 2.1); a completion is sampled once and trained once per iteration, with its prompt. That a group
-shares its prompt, and attention over long contexts, are left out.
+2001.08361, section 2.1); a completion is sampled once and trained once per iteration, with its prompt. What the teacher
+wrote into a group is trained and not sampled, a group that was replaced is sampled and not trained. A teacher model that
+scores tokens costs 2 of its own N each, and a student that samples its own traces 2N. That a group shares its prompt,
+and attention over long contexts, are left out.
 """
 
 from __future__ import annotations
 
+import copy
 import json
+import os
 import struct
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rlkd.data.drawn import drawn_pairs
+from rlkd.errors import StageError
 from rlkd.student.checkpoints import resolve_model_path
 from schemas.artifact import StageEntry
 from schemas.config.pipeline import PipelineConfig
@@ -49,20 +55,22 @@ def read_costs(config: PipelineConfig, entries: Entries) -> tuple[Budget, tuple[
             epochs = max((float(row["epoch"]) for row in rows if "epoch" in row), default=0.0)
             sft_steps = max((int(row["step"]) for row in rows), default=0)
             sft_tokens = round(epochs * (teacher + sum(prompts[p.id] for p, _ in pairs)))
-    spent = _Spent(weights, _TRAIN * sft_tokens)
+    bought = _bought(config, folders)
+    spent = _Spent(config, weights, _TRAIN * sft_tokens + _FORWARD * sum(bought.tokens), bought.tokens[1])
     points: list[CurvePoint] = []
     trained, steps = sft_tokens, sft_steps
     if "rl" in folders:
-        by_step = _sampled(folders["rl"] / "ledger", prompts)
-        points = _curve(config, folders["rl"], by_step, spent)
-        prompted = sum(prompt for _, prompt in by_step.values())
-        trained += config.rl.iterations * (sum(tokens for tokens, _ in by_step.values()) + prompted)
+        by_step = _ledger(folders["rl"] / "ledger", prompts)
+        points = _curve(folders["rl"], by_step, spent.copy())
+        for step in by_step.values():
+            spent.add(step)
+            trained += config.rl.iterations * step.trained
         steps += config.rl.steps
-        for tokens, prompt in by_step.values():
-            spent.add(config, tokens, prompt)
     return (
         Budget(
             parameters=weights,
+            scored=spent.scored,
+            money=bought.money,
             sampled=spent.sampled,
             trained=trained,
             teacher=teacher,
@@ -74,33 +82,75 @@ def read_costs(config: PipelineConfig, entries: Entries) -> tuple[Budget, tuple[
     )
 
 
-class _Spent:
-    """Tokens sampled and operations (in units of N) so far."""
+@dataclass
+class _Step:
+    """Tokens of one optimiser step: of completions alone, and with their prompts."""
 
-    def __init__(self, weights: int | None, units: float) -> None:
-        self.weights, self.units, self.sampled = weights, units, 0
+    sampled: int = 0
+    forward: int = 0
+    trained: int = 0
+
+
+@dataclass(frozen=True)
+class _Bought:
+    """What the traces cost: money, and the student's own tokens (prompt, completion) where it is the teacher."""
+
+    money: float = 0.0
+    tokens: tuple[int, int] = (0, 0)
+
+
+def _bought(config: PipelineConfig, folders: Mapping[str, Path]) -> _Bought:
+    file = folders["traces"] / "manifest.json" if "traces" in folders else None
+    if file is None or not file.is_file():
+        return _Bought()
+    costs = json.loads(file.read_text(encoding="utf-8")).get("result", {}).get("summary", {}).get("costs", ())
+    money = sum(float(row.get("money") or 0.0) for row in costs)
+    if not any(teacher.type == "student" for teacher in config.traces.teachers):
+        return _Bought(money)
+    own = [row for row in costs if str(row.get("teacher", "")).startswith("student")]
+    tokens = (
+        sum(int(row["prompt_tokens"]) for row in own),
+        sum(int(row["completion_tokens"]) for row in own),
+    )
+    return _Bought(money, tokens)
+
+
+class _Spent:
+    """Tokens sampled and operations so far."""
+
+    def __init__(self, config: PipelineConfig, weights: int | None, units: float, sampled: int) -> None:
+        self.config, self.weights, self.units, self.sampled = config, weights, units, sampled
+        self.scored = 0
+        distil = config.rl.objective.distil
+        self.teacher = None if distil is None else _parameters(_local(distil.path))
+
+    def copy(self) -> _Spent:
+        """The same, to be counted on from here."""
+        return copy.copy(self)
 
     @property
     def flops(self) -> float | None:
-        return None if self.weights is None else float(self.units * self.weights)
+        """Operations; ``None`` where the weights of the student, or of a teacher that scored, are not known."""
+        if self.weights is None or (self.scored and self.teacher is None):
+            return None
+        return float(self.units * self.weights + _FORWARD * self.scored * (self.teacher or 0))
 
-    def add(self, config: PipelineConfig, tokens: int, prompt: int) -> None:
-        """One step's completions: sampled, trained, and read by the reference model where there is a KL term."""
-        reference = _FORWARD if config.rl.kl > 0 else 0
-        self.units += (_FORWARD + _TRAIN * config.rl.iterations + reference) * (tokens + prompt)
-        self.sampled += tokens
+    def add(self, step: _Step) -> None:
+        """Adds a step: sampled, trained, and read by the reference model where there is a KL term, or by a teacher."""
+        rl = self.config.rl
+        reference = _FORWARD if rl.kl > 0 else 0
+        self.units += _FORWARD * step.forward + (_TRAIN * rl.iterations + reference) * step.trained
+        self.sampled += step.sampled
+        self.scored += step.trained if rl.objective.distil is not None else 0
 
 
-def _curve(
-    config: PipelineConfig, folder: Path, by_step: Mapping[int, tuple[int, int]], start: _Spent
-) -> list[CurvePoint]:
+def _curve(folder: Path, by_step: Mapping[int, _Step], spent: _Spent) -> list[CurvePoint]:
     """Validation accuracy against what was spent by then."""
-    spent = _Spent(start.weights, start.units)
     waiting = sorted(by_step)
     points = []
     for row in sorted(_metrics(folder), key=lambda row: row["step"]):
         while waiting and waiting[0] < row["step"]:  # the ledger counts steps from 0
-            spent.add(config, *by_step[waiting.pop(0)])
+            spent.add(by_step[waiting.pop(0)])
         if row.get("validation_accuracy") is not None:
             points.append(
                 CurvePoint(
@@ -114,19 +164,45 @@ def _curve(
     return points
 
 
-def _sampled(ledger: Path, prompts: Mapping[str, int]) -> dict[int, tuple[int, int]]:
-    """Tokens of completions and of their prompts, by step."""
+def _ledger(ledger: Path, prompts: Mapping[str, int]) -> dict[int, _Step]:
+    """Tokens by step, of the completions of a ledger."""
     import pyarrow.parquet as pq
 
-    found: dict[int, tuple[int, int]] = {}
+    found: dict[int, _Step] = {}
     for part in sorted(ledger.glob("part-*.parquet")):
-        table = pq.read_table(part, columns=["step", "problem_id", "tokens"]).to_pydict()
-        for step, problem, tokens in zip(
-            *(table[name] for name in ("step", "problem_id", "tokens")), strict=True
-        ):
-            done, prompt = found.get(step, (0, 0))
-            found[step] = done + tokens, prompt + prompts.get(problem, 0)
+        known = set(pq.read_schema(part).names)
+        names = [name for name in ("step", "problem_id", "tokens", "advantage", "member") if name in known]
+        for row in pq.read_table(part, columns=names).to_pylist():
+            step = found.setdefault(row["step"], _Step())
+            whole = row["tokens"] + prompts.get(row["problem_id"], 0)
+            if row.get("member") != "teacher":
+                step.sampled += row["tokens"]
+                step.forward += whole
+            if row.get("advantage") is not None:  # else it is of a group that was replaced
+                step.trained += whole
     return found
+
+
+def matching_epochs(flops: float, config: PipelineConfig, entries: Entries) -> float:
+    """Computes the epochs of SFT that cost as many operations as something else, at least one.
+
+    Args:
+        flops: The operations.
+        config: Configuration of a finished run on the same traces.
+        entries: Its finished stages.
+
+    Raises:
+        StageError: It has no trace, or the student's weights are not known.
+    """
+    folders = {name: Path(entry.uri) for name, entry in entries.items()}
+    model = _model_folder(config, folders)
+    weights, count = _parameters(model), _token_counter(model)
+    form = "{question}" if config.student.chat else config.student.prompt
+    pairs = drawn_pairs(folders) if "traces" in folders else []
+    tokens = sum(count(form.replace("{question}", p.question)) + count(trace.path) for p, trace in pairs)
+    if not weights or not tokens:
+        raise StageError("its operations cannot be told: the student's weights or its traces are not known")
+    return max(1.0, round(flops / (_TRAIN * weights * tokens), 2))
 
 
 def _metrics(folder: Path) -> list[dict[str, Any]]:
@@ -145,6 +221,12 @@ def _model_folder(config: PipelineConfig, folders: Mapping[str, Path]) -> Path |
         path = Path(resolve_model_path(config.student.model.path))
         return path if path.is_dir() else None
     return None
+
+
+def _local(path: str) -> Path | None:
+    """Folder of a checkpoint; ``None`` for a hub's id."""
+    folder = Path(resolve_model_path(os.path.expandvars(path)))
+    return folder if folder.is_dir() else None
 
 
 def _parameters(model: Path | None) -> int | None:

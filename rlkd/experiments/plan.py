@@ -30,6 +30,8 @@ class Cell:
         setting: Its place in the grid, in words; empty without a grid.
         axes: The value on each axis of the grid, as a text.
         config: Its configuration.
+        follows: Name of the cell whose result a setting of this one is taken from; empty for none.
+        takes: What is taken: the operations that it cost (``flops_of``), or the student that it ended with (``student_of``).
     """
 
     name: str
@@ -38,6 +40,8 @@ class Cell:
     setting: str
     axes: Mapping[str, str]
     config: PipelineConfig = field(repr=False)
+    follows: str = ""
+    takes: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,15 @@ def plan_cells(experiment: ExperimentConfig, methods: Traversable, presets: Trav
         ConfigError: A method or a cell is wrong; the message lists every fault, one sentence each.
     """
     overlays, faults = _read_methods(experiment.methods, methods)
+    after = {
+        name: _taken(name, overlay.pop("experiment", None), overlays, faults)
+        for name, overlay in overlays.items()
+    }
     cells: list[Cell] = []
     for point, seed, (method, overlay) in itertools.product(
         _points(experiment.grid), experiment.seeds, overlays.items()
     ):
-        name = _slug("-".join([method, *point.axes.values(), f"s{seed}"]))
+        name = _cell_name(method, point, seed)
         layers = [experiment.settings, point.values, overlay, {"name": name, "seed": seed}]
         try:
             config = load_overlaid(experiment.base, layers, presets)
@@ -76,7 +84,9 @@ def plan_cells(experiment: ExperimentConfig, methods: Traversable, presets: Trav
         except ConfigError as error:
             faults.append(f"cell {name}: {_one_line(str(error))}")
             continue
-        cells.append(Cell(name, method, seed, point.text, point.axes, config))
+        takes, other = after[method]
+        follows = _cell_name(other, point, seed) if other else ""
+        cells.append(Cell(name, method, seed, point.text, point.axes, config, follows, takes))
     names = [cell.name for cell in cells]
     faults += [
         f"two cells would be called {name}; rename a method or a value of the grid"
@@ -119,6 +129,35 @@ def _read_methods(names: Sequence[str], folder: Traversable) -> tuple[dict[str, 
             faults.append(f"two methods are called {label}; rename a file")
         found[label] = values or {}
     return found, faults
+
+
+TAKES = ("flops_of", "student_of")
+"""Keys of a method's section ``experiment``."""
+
+
+def _taken(name: str, section: Any, methods: Mapping[str, Any], faults: list[str]) -> tuple[str, str]:
+    """What a method takes of another one's cells: the key, and the method; both empty for nothing.
+
+    Several methods may be named: the first that is among the experiment's counts. Without any, operations are not matched,
+    and a student that is missing is a fault.
+    """
+    if section is None:
+        return "", ""
+    if not isinstance(section, dict) or len(section) != 1 or set(section) - set(TAKES):
+        faults.append(f"method {name}: its section `experiment` names one of {', '.join(TAKES)}")
+        return "", ""
+    ((takes, wanted),) = section.items()
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    found = next((other for other in names if other in methods and other != name), "")
+    if takes == "student_of" and not found:
+        faults.append(
+            f"method {name} goes on from the student of {' or '.join(names)}, which is not among the methods; add it"
+        )
+    return (takes, found) if found else ("", "")
+
+
+def _cell_name(method: str, point: _Point, seed: int) -> str:
+    return _slug("-".join([method, *point.axes.values(), f"s{seed}"]))
 
 
 def _points(grid: Mapping[str, Axis]) -> list[_Point]:

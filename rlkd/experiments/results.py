@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from rlkd.errors import RLKDError
 from rlkd.experiments.cells import Read, read_cell
 from rlkd.experiments.details import clusters_of, examples, final_outputs
+from rlkd.experiments.follow import settled
 from rlkd.experiments.plan import Cell
 from rlkd.experiments.power import power_sentence
 from rlkd.experiments.statistics import Estimate, Values, estimate
@@ -44,6 +46,14 @@ def read_experiment(
         for cell in cells
     ]
     return build_report(experiment.name, experiment.description, read, compare)
+
+
+def _read(cell: Cell, root: Path, error: str, split: str) -> Read:
+    try:
+        cell = settled(cell, root)
+    except (RLKDError, OSError, ValueError) as fault:
+        error = error or str(fault)
+    return read_cell(cell, root / cell.name, error, split)
 
 
 def build_report(

@@ -151,3 +151,29 @@ def test_files_of_another_kind_are_sent_to_their_command() -> None:
         configure_experiment("demo")
     with pytest.raises(ConfigError, match="rlkd experiment evidence-quick"):
         configure("evidence-quick")
+
+
+def test_cells_follow_the_first_method_that_is_there() -> None:
+    cells = {c.name: c for c in plan_experiment(experiment(methods=["sft-more", "sft+grpo", "rft-2", "rft"]))}
+    assert (cells["sft-more-s1"].follows, cells["sft-more-s1"].takes) == ("sft-grpo-s1", "flops_of")
+    assert (cells["rft-2-s0"].follows, cells["rft-2-s0"].takes) == ("rft-s0", "student_of")
+    alone = plan_experiment(experiment(methods=["sft-more"], seeds=[0]))
+    assert (alone[0].follows, alone[0].config.warm_start.max_epochs) == ("", 320)
+    with pytest.raises(ConfigError, match="method rft-2 goes on from the student of rft, which is not among"):
+        plan_experiment(experiment(methods=["rft-2"], seeds=[0]))
+
+
+def test_what_follows_comes_in_a_later_wave() -> None:
+    from tasks.experiment import _waves
+
+    cells = plan_experiment(experiment(methods=["sft-more", "sft+rlkd"], seeds=[0, 1]))
+    assert [[cell.name for cell in wave] for wave in _waves(cells)] == [
+        ["sft-rlkd-s0", "sft-rlkd-s1"],
+        ["sft-more-s0", "sft-more-s1"],
+    ]
+
+
+def test_an_unknown_key_of_a_method_s_section_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "odd.yaml").write_text("experiment: {copy_of: sft}\n")
+    with pytest.raises(ConfigError, match="its section `experiment` names one of flops_of, student_of"):
+        plan_experiment(experiment(methods=[str(tmp_path / "odd.yaml")], seeds=[0], compare=None))

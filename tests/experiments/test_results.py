@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from flows.configure import plan_experiment
+from rlkd.errors import StageError
+from rlkd.experiments.follow import settled
 from rlkd.experiments.page import render_experiment, write_experiment
 from rlkd.experiments.plan import Cell
 from rlkd.experiments.results import read_experiment
@@ -17,6 +19,7 @@ from rlkd.io import write_json_atomic, write_rows
 from rlkd.rewards.ledger import Ledger
 from schemas.artifact import RunManifest, StageEntry
 from schemas.config.experiment import ExperimentConfig
+from schemas.config.traces import StudentTeacher
 from schemas.evaluation import ProblemOutput
 from schemas.experiment import ExperimentReport
 from schemas.problem import Problem
@@ -81,7 +84,13 @@ def finish(cell: Cell, root: Path, right: set[int]) -> None:
     for step, tokens in ((0, 10), (1, 20)):
         ledger.add(
             RewardRecord(
-                step=step, group=step, problem_id="q0", completion="", tokens=tokens, finish_reason="stop"
+                step=step,
+                group=step,
+                problem_id="q0",
+                completion="",
+                tokens=tokens,
+                finish_reason="stop",
+                advantage=0.5,
             )
             for _ in range(2)
         )
@@ -198,3 +207,45 @@ def test_the_page_escapes_texts_and_holds_the_numbers_of_the_json(tmp_path: Path
     assert "Verdicts" not in page
     assert "<script" not in page
     assert 'name="viewport"' in page
+
+
+def test_sft_more_trains_for_the_operations_of_the_cell_that_it_follows(tmp_path: Path) -> None:
+    cells = plan_experiment(experiment(methods=["sft+grpo", "sft-more"], seeds=[0], compare=None))
+    with pytest.raises(StageError, match="it follows cell sft-grpo-s0, which is not finished"):
+        settled(cells[1], tmp_path)
+    finish(cells[0], tmp_path, {1})
+    # 634 x N operations (see above) over 6 N for each of the 10 tokens of an epoch: 634 / 60 = 10.57 epochs.
+    assert settled(cells[1], tmp_path).config.warm_start.max_epochs == pytest.approx(10.57)
+    assert settled(cells[0], tmp_path) is cells[0]
+
+
+def test_a_second_round_samples_from_the_student_of_the_first(tmp_path: Path) -> None:
+    cells = plan_experiment(experiment(methods=["rft", "rft-2"], seeds=[0], compare=None))
+    finish(cells[0], tmp_path, {1})
+    teacher = settled(cells[1], tmp_path).config.traces.teachers[0]
+    assert isinstance(teacher, StudentTeacher)
+    assert teacher.student is not None
+    assert teacher.student.model.path == str(tmp_path / "store" / "rft-s0" / "rl" / "model")  # type: ignore[union-attr]
+    assert teacher.student.max_completion_tokens == 160  # the demo's
+
+
+def test_replaced_groups_are_sampled_and_not_trained_and_the_teachers_trace_the_other_way(
+    tmp_path: Path,
+) -> None:
+    cells = plan_experiment(experiment(seeds=[0], compare=None))
+    finish(cells[0], tmp_path, {1})
+    ledger = Ledger(tmp_path / "store" / cells[0].name / "rl" / "ledger")
+    shared = {"group": 9, "problem_id": "q0", "completion": "", "finish_reason": "stop"}
+    ledger.add(
+        [
+            RewardRecord(step=5, tokens=100, advantage=None, **shared),  # type: ignore[arg-type]
+            RewardRecord(step=5, tokens=1000, advantage=1.0, member="teacher", **shared),  # type: ignore[arg-type]
+        ]
+    )
+    ledger.flush()
+    budget = read_experiment(experiment(seeds=[0], compare=None), cells, tmp_path).cells[0].budget
+    assert budget is not None
+    # 60 sampled before, now 100 more; 83 trained before, now 1000 with a prompt of 2.
+    assert (budget.sampled, budget.trained) == (160, 83 + 1002)
+    # 634 N before; 2 N for 100 + 2 sampled, 6 N for 1000 + 2 trained; N = 6.
+    assert budget.flops == (634 + 2 * 102 + 6 * 1002) * 6
