@@ -32,8 +32,9 @@ class ProblemOutput(Schema):
 
     ``correct`` is ``None`` where the verifier failed, ``structure`` where it is missing (no teacher path, a
     fault); ``correct_samples`` of ``samples`` (those with a verdict) is what pass@k is estimated from (0 of 0
-    where the problem was not sampled). ``undecided`` says why
-    nobody can tell whether the answer is right (such an answer counts as wrong, or has no verdict where the verifier failed).
+    where the problem was not sampled). ``undecided`` says why nobody can tell whether the answer is right, and
+    ``undecided_samples`` of how many samples; both count as ``evaluate.undecided`` says, and have no verdict where the
+    verifier failed.
     ``f1`` is the word F1 where the problem's benchmark is scored by it (CoQA).
     """
 
@@ -53,6 +54,7 @@ class ProblemOutput(Schema):
     correct_samples: int = 0
     undecided: str = ""
     f1: float | None = None
+    undecided_samples: int = 0
 
 
 class SplitMetrics(Schema):
@@ -67,7 +69,8 @@ class SplitMetrics(Schema):
         missing_structure: Problems without a structure score.
         missing_accuracy: Problems without a verdict on the answer.
         undecided: Answers of which nobody can say whether they are right, by reason, the most frequent one first; empty in
-            reports of earlier releases. Those without a verdict are left out of accuracy, the others count as wrong.
+            reports of earlier releases. Those without a verdict are left out of accuracy, the others count as ``evaluate.undecided`` says.
+        undecided_samples: How many of the samples behind pass@k are undecided, and treated in the same way.
         pass_at: pass@k over the sampled problems, keyed by k as text.
         f1: Mean word F1 over the problems of benchmarks that are scored by it; ``None`` where there is none.
     """
@@ -80,6 +83,7 @@ class SplitMetrics(Schema):
     missing_structure: int = 0
     missing_accuracy: int = 0
     undecided: dict[str, int] = Field(default_factory=dict)
+    undecided_samples: int = 0
     pass_at: dict[str, Interval] = Field(default_factory=dict)
     f1: Interval | None = None
 
@@ -110,7 +114,8 @@ class PairedDifference(Schema):
 class EvalReport(Schema):
     """Everything that the evaluate stage measured (``eval_report.json``).
 
-    ``structure_fault`` is what went wrong last in the decomposer or the judge, where structure scores are missing for it.
+    ``structure_fault`` is what went wrong last in the decomposer or the judge, where structure scores are missing for it;
+    ``undecided_counts_as`` what answers counted as of which nobody can say whether they are right;
     ``benchmarks`` are the figures of each checkpoint on each of ``evaluate.benchmarks``.
     """
 
@@ -120,6 +125,7 @@ class EvalReport(Schema):
     resamples: int = 2000
     structure_fault: str = ""
     benchmarks: tuple[BenchmarkFigures, ...] = ()
+    undecided_counts_as: Literal["wrong", "missing", "right"] = "wrong"
     schema_version: int = SCHEMA_VERSION
 
     def find(self, checkpoint: str, split: str) -> CheckpointMetrics | None:

@@ -26,6 +26,7 @@ _DEGREES = re.compile(
     r"\s?(?:\^\s?(?:\{\s?\\(?:circ|degree)\s?\}|\\(?:circ|degree)(?![A-Za-z])|°)|\\degrees?(?![A-Za-z])|°)"
 )
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![A-Za-z])")
+_CHOOSE = re.compile(r"\{([^{}]{1,40})\\choose(?![A-Za-z])([^{}]{1,40})\}")
 _BINOMIALS = re.compile(r"\\[dt]binom(?![A-Za-z])")
 _PAIRS = re.compile(r"(?<!\\)\$(?!\s?[\d.,]*\s?\Z)([^$]{1,300})\$(?!\d)")
 _BOLD = re.compile(r"(?<![\w)\]}])(\*\*|__)(?=\S)([^*]{1,300}?)\1(?![\w(])")
@@ -41,6 +42,10 @@ _COMMANDS = {
 _COMMAND = re.compile(
     "|".join(re.escape(name) + r"(?![A-Za-z])" for name in sorted(_COMMANDS, key=len, reverse=True))
 )
+_SWISS = re.compile(r"(?<=\d)'(?=\d{3}(?!\d))")
+"""The thousands sign of ``120'000``."""
+_MARKS_AFTER = re.compile(r"(?<=\S)[\s\u2600-\u27bf\U0001f300-\U0001faff]+\Z")
+"""Ticks and pictures behind an answer."""
 _QUOTES = (('"', '"'), ("'", "'"), ("`", "`"), ("``", "''"))
 
 
@@ -67,7 +72,10 @@ def clean_answer(text: str) -> str:
 
 def _clean(text: str) -> str:
     text = plain_signs(text).strip()
-    text = _BOLD.sub(r"\2", text).strip("*` ")
+    if text.startswith("``") and text.endswith("''"):  # quotes as TeX writes them
+        text = text[2:-2]
+    text = _MARKS_AFTER.sub("", _BOLD.sub(r"\2", text).strip("*` "))
+    text = _SWISS.sub(",", text)
     if "\\" in text or "~" in text:
         text = _clean_commands(text)
     text = _without_delimiters(text)
@@ -82,6 +90,12 @@ def _clean(text: str) -> str:
 
 def _clean_commands(text: str) -> str:
     text = re.sub(r"(\d),?\\[!,;: ](?=\d{3}(?!\d))", r"\1,", text)  # 70\,000
+    text = re.sub(
+        r"\^\s?\{?\s?(\\prime(?![A-Za-z])\s?)+\}?", lambda match: "'" * match[0].count("prime"), text
+    )  # f^{\prime}
+    text = re.sub(r"\\not\s?=", "≠", text)
+    text = re.sub(r"\\mathbb\s?([A-Z])(?![A-Za-z])", r"\\mathbb{\1}", text)
+    text = re.sub(r"\\\\\s?\[-?[\d.]+ ?(?:pt|em|ex|mm|cm)\]", r"\\\\", text)  # the height of a row
     text = text.replace(r"\!", "").replace("{}", "")
     text = (
         text.replace(r"\%", "%")
@@ -90,6 +104,7 @@ def _clean_commands(text: str) -> str:
         .replace(r"\_", "_")
         .replace(r"\:", " ")
     )
+    text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
     text = _FRACTIONS.sub(r"\\frac", text)
     text = _BINOMIALS.sub(r"\\binom", text)
     text = _COMMAND.sub(lambda match: _COMMANDS[match[0]], text)
@@ -118,7 +133,7 @@ def _without_delimiters(text: str) -> str:
 
 def _without_frame(text: str) -> str:
     """Without final punctuation, and without quotes, braces or a box around all of it."""
-    if not text.endswith("...") or (len(text) > 3 and not text[-4].isdigit()):
+    if not text.endswith("...") or not text[:-3].rstrip()[-1:].isdigit():  # 0.333..., 7 ...
         text = text.rstrip(" .,;:")
     for opening, closing in _QUOTES:
         inner = text[len(opening) : -len(closing)]
@@ -154,11 +169,11 @@ _SUBJECT = re.compile(r"[A-Za-z][A-Za-z' ]{0,80}? (?:is|are|was|were|equals|will
 _CLAUSE = re.compile(
     r"(?:,| -|;|\.)? (?:because|since|as (?:he|she|it|they|we|the|in)|so (?:that|he|she|they|the)|given that|which|who|where(?:as)?|when|while|after|if|"
     r"of (?:the|an?|all|his|her|their|its|it|them)\b|in total|in all|altogether|overall|combined|each|apiece|per (?:person|day|week|month|year|hour) (?:on|in)|due to|thanks to|making|leaving|assuming|meaning)\b.*\Z"
-    r"|, (?:as|so|in|on|for|with|not counting|at|after|from|by|and so|and thus|and therefore|that is|i\.e\.|making|total|the|on average)\b.*\Z",
+    r"|, (?:(?:as|so|in|on|for|with|not counting|at|after|from|by|and so|and thus|and therefore|that is|making|total|the|on average)\b|i\.e\.).*\Z| total\Z",
     re.IGNORECASE | re.DOTALL,
 )
 _OTHERS = re.compile(
-    r"\b(?:or|not|maybe|perhaps|possibly|might|unless|except|wrong|incorrect|but|either|nor|rather|instead)\b",
+    r"\b(?:or|not|maybe|perhaps|possibly|might|unless|except|wrong|incorrect|but|either|nor|rather|instead|else|otherwise)\b|\bif\b.*[<>≤≥=]",
     re.IGNORECASE,
 )
 _PROSE = re.compile(r"(?:[A-Za-z'.,-]+|[$€£]?\d[\d,]*(?:\.\d+)?%?|\s)*")

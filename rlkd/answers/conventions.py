@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rlkd.answers import gsm8k
-from rlkd.answers.statements import boxes_of, find_statement, sentence_end, speaks_about, unwrap
+from rlkd.answers.statements import FACTORIAL, boxes_of, find_statement, sentence_end, speaks_about, unwrap
 
 OutputFormat = Literal["answer_line", "gsm8k", "boxed", "think_boxed"]
 
 _ANSWER_LINE = re.compile(r"\bthe (?:final )?answer is\b[ \t]*:?[ \t]*([^\n]*)", re.IGNORECASE)
+_OTHER_STATEMENT = re.compile(r"\banswer\b|####", re.IGNORECASE)
+"""What may state another answer behind a box on its line: ``\\boxed{B}? No, the answer is C.``"""
 _ANSWER_WORDS = re.compile(r"\bthe (?:final )?answer is\b[ \t]*:?", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"\.(?=\s|\Z)|\n")
 _MARKUP = re.compile(r"[*$\\()\[\]:=,.#_]+")
@@ -196,6 +198,8 @@ def _read_line(text: str, pattern: re.Pattern[str], trim: Callable[[str], str]) 
     answer = trim(last[1]) or None
     if answer is not None and pattern is _ANSWER_LINE and speaks_about(answer):
         return ParsedOutput(text.rstrip(), None, False)
+    if answer is not None and answer.endswith("!") and not FACTORIAL.search(text, 0, last.start(1)):
+        return ParsedOutput(text.rstrip(), None, False)
     exact = last[1].strip() in (answer, f"{answer}.")
     at_end = not text[last.end() :].strip()
     well_formed = answer is not None and own_line == [last] and exact and at_end
@@ -216,7 +220,7 @@ def _read_boxed(text: str) -> ParsedOutput:
     start, inner_start, inner_end, end = boxes[-1]
     answer = unwrap(text[inner_start:inner_end]) or None
     line_end = _line_end(text, end)
-    at_end = not text[line_end:].strip()
+    at_end = not text[line_end:].strip() and not _OTHER_STATEMENT.search(text, end)
     outer = sum(1 for box in boxes if not start <= box[0] < end) == 0
     return ParsedOutput(_path_before_box(text, boxes[-1:]), answer, answer is not None and outer and at_end)
 

@@ -36,10 +36,11 @@ class Verdict:
 
 
 _DIGITS = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")
-_PRIMES = re.compile(r"(\d) ?(\"|'{1,2})(?![\w'])")
+_PRIMES = re.compile(r"(\d) ?(\"|'{1,2})(?!['A-Za-z_])")
 
 
-_QUOTED = re.compile(r"['\"] ?[\w.]")
+_IN_FEET = re.compile(r"\d ?(?:ft|feet|foot|in|inch|inches)\Z")
+_QUOTED = re.compile(r"(?<!\d)['\"] ?[\w.]")
 
 
 def _with_feet(text: str) -> str:
@@ -94,9 +95,8 @@ def judge_answer(reference: str, answer: str, timeout_s: float = 5.0) -> Verdict
 
 @lru_cache(maxsize=8192)
 def _judge(wanted: str, stated: str, timeout_s: float) -> Verdict:
-    if _PRIMES.search(wanted) and not _QUOTED.search(
-        wanted
-    ):  # 5' and 5"; where the reference has none, a prime is a sign that was not read
+    feet = _PRIMES.search(wanted) and not _QUOTED.search(wanted)
+    if feet or _IN_FEET.search(wanted):  # 5' and 5"; else a prime is a sign that was not read
         wanted, stated = _with_feet(wanted), _with_feet(stated)
     ours, theirs = read_values(wanted), read_values(stated)
     verdict = _compare_readings(ours, theirs, wanted, stated)

@@ -7,10 +7,13 @@ when two readings are equal.
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 
 from rlkd.answers.clean import closes_at_end, shorter_statements
 from rlkd.answers.dates import Day, read_clock, read_day
+from rlkd.answers.formula import Tree
 from rlkd.answers.identity import symbols
 from rlkd.answers.simple_values import (
     based_values,
@@ -35,6 +38,9 @@ from rlkd.answers.values import (
 from rlkd.answers.words import Choice, Words, read_choice, read_words
 
 _SIGNS = re.compile(r"(=|<=|>=|≤|≥|<|>|≠|≈)")
+_SIGN_OR_BRACKET = re.compile(_SIGNS.pattern + r"|[(\[{)\]}]")
+_ALL_BUT = re.compile(r"\\mathbb\{R\} ?[∖\\-] ?\\\{(.+)\\\}")
+_SHORTENED = re.compile(r"-?\d+(?:\.\d+)?(?:[kKMB]|[a-z]{2})")
 _MATRIX = re.compile(r"\\begin ?\{([pbvB]?matrix|array)\}(?:\{[clr|]*\})?(.*)\\end ?\{\1\}\Z", re.DOTALL)
 _NAME = re.compile(
     r"\\?[A-Za-z]+(?:_(?:\{[^{}]{1,20}\}|\([^()]{1,20}\)|\w))?'{0,3}(?: ?\([^()]{1,40}\))?|(?:[A-Za-z]{2,20} ){0,5}[A-Za-z]{1,20}(?: ?\([^()]{1,40}\))?|\\[a-z]+ ?[A-Z]{1,3}|\|[A-Z]{2}\|"
@@ -46,7 +52,7 @@ _EVERYTHING = re.compile(
     r"(?:\\mathbb ?\{? ?R ?\}?|ℝ|(?:all |the )?(?:real numbers|reals)(?: numbers)?|all real(?: values| numbers)?(?: of [a-z])?|every real number)\Z",
     re.IGNORECASE,
 )
-_JOINTS = (", and ", ", or ", " and ", " or ", ";", ",")
+_JOINTS = (", and ", ", or ", " and ", " or ", " & ", ";", ",")
 _MAX_ITEMS = 32
 
 
@@ -78,7 +84,8 @@ def _whole(text: str, depth: int) -> tuple[Value, ...]:
         if value is not None:
             found.append(value)
     if any(isinstance(value, Quantity | Day) for value in found):
-        return (*found, *noted_values(text))
+        shortened = formula_values(text) if _SHORTENED.fullmatch(text) else []  # 3k, 3nm: or unknowns
+        return (*found, *shortened, *noted_values(text))
     for several in (based_values, _plus_minus, _relation, _listed):
         values = several(text, depth)
         if values:
@@ -90,6 +97,16 @@ def _plus_minus(text: str, depth: int) -> list[Value]:
     r"""``2 \pm \sqrt{3}`` are two values."""
     if not _PLUS_MINUS.search(text):
         return []
+    parts = split_outside(text, _JOINTS)
+    if 1 < len(parts) <= _MAX_ITEMS:  # 0, \pm 3
+        found = [_whole(part, depth + 1)[:1] for part in parts]
+        items = [
+            item
+            for values in found
+            for value in values
+            for item in (value.items if isinstance(value, Group) else (value,))
+        ]
+        return _as_list(tuple(items)) if all(found) else []
     flipped = {"±": "-", "∓": "+", "+/-": "-", "+-": "-"}
     upper = _PLUS_MINUS.sub(lambda match: "-" if match[0] == "∓" else "+", text)
     lower = _PLUS_MINUS.sub(lambda match: flipped[match[0]], text)
@@ -97,10 +114,10 @@ def _plus_minus(text: str, depth: int) -> list[Value]:
     texts = [upper, lower]
     if named:
         texts = [upper[named.end() :], lower[named.end() :]]
-    items = [_first(part.strip().removeprefix("+"), depth + 1) for part in texts]
-    if any(item is None for item in items):
+    both = [_first(part.strip().removeprefix("+"), depth + 1) for part in texts]
+    if any(item is None for item in both):
         return []
-    group = Group("list", tuple(item for item in items if item is not None))
+    group = Group("list", tuple(item for item in both if item is not None))
     return [Named(named[1], group)] if named else [group]
 
 
@@ -129,7 +146,14 @@ def _listed(text: str, depth: int) -> list[Value]:
         return []  # a number and a clause
     if all(isinstance(value, Interval) for value in values):
         named = {value.name for value in values if isinstance(value, Interval)}
-        return [Union(tuple(v for v in values if isinstance(v, Interval)))] if len(named) == 1 else []
+        union = Union(tuple(v for v in values if isinstance(v, Interval)))
+        points = [Group("list", pairs)] if (pairs := _pairs(parts, depth)) else []
+        return [union, *points] if len(named) == 1 else []
+    return _as_list(values)
+
+
+def _as_list(values: tuple[Value, ...]) -> list[Value]:
+    """Values as one list; of ``x = 1, 2`` and ``x = 1, x = 2`` a list with a name."""
     if isinstance(values[0], Named) and not any(isinstance(value, Named) for value in values[1:]):
         return [Named(values[0].name, Group("list", (values[0].value, *values[1:])))]
     named_values = [value for value in values if isinstance(value, Named)]
@@ -144,7 +168,9 @@ def _bracketed(text: str, depth: int) -> list[Value]:
         return [Group("set", ())]
     if _EVERYTHING.match(text) or text == "R":
         return [Interval(("-", INFINITY), INFINITY, False, False)]
-    matrix = _MATRIX.match(text)
+    if text.startswith("\\mathbb{"):  # \mathbb{N}, which an answer may write as N
+        return _without(text) or ([Quantity(("sym", text[8:-1]))] if len(text) == 10 else [])
+    matrix = _MATRIX.match(text[1:-1].strip() if text[0] in "([|" and "\\begin" in text[:8] else text)
     if matrix:
         return _matrix(matrix[2], depth)
     member = _MEMBER.match(text) or _BUILDER.match(text)
@@ -173,6 +199,27 @@ def _bracketed(text: str, depth: int) -> list[Value]:
     return found
 
 
+def _pairs(parts: list[str], depth: int) -> tuple[Value, ...]:
+    """The pairs of a list or set of points, ``(1, 2), (3, 4)``, each of which could be an interval as well."""
+    found = [next((v for v in _bracketed(part, depth + 1) if isinstance(v, Group)), None) for part in parts]
+    return tuple(pair for pair in found if pair) if all(found) else ()
+
+
+def _without(text: str) -> list[Value]:
+    r"""``\mathbb{R} \setminus \{2\}``: every number but some."""
+    match = _ALL_BUT.fullmatch(text)
+    numbers = (
+        [number_of(tree) if (tree := tree_of(part)) else None for part in match[1].split(",")]
+        if match
+        else []
+    )
+    if not numbers or any(number is None for number in numbers):
+        return []
+    ends: list[Tree] = [("num", number) for number in sorted(n for n in numbers if n is not None)]
+    bounds = [("-", INFINITY), *ends, INFINITY]
+    return [Union(tuple(Interval(low, high, False, False) for low, high in pairwise(bounds)))]
+
+
 def _interval_or_set(text: str, depth: int) -> Interval | Group | None:
     found = _bracketed(text, depth)
     return next((value for value in found if isinstance(value, Interval | Group)), None)
@@ -183,6 +230,8 @@ def _group(kind: str, inner: str, depth: int) -> list[Value]:
     if not 1 <= len(parts) <= _MAX_ITEMS or not all(parts):
         return []
     items = [_first(part, depth + 1) for part in parts]
+    if all(isinstance(item, Interval) and not item.name for item in items):
+        items = list(_pairs(parts, depth)) or items  # a set of points
     return [] if any(item is None for item in items) else [Group(kind, tuple(item for item in items if item))]
 
 
@@ -201,14 +250,7 @@ def _relation(text: str, depth: int) -> list[Value]:
     """Equations, inequalities, named values, a calculation with its result (``60 + 8 = 68``)."""
     if not _SIGNS.search(text):
         return []
-    parts = _SIGNS.split(text)
-    if (
-        any(bracket in text for bracket in "([{")
-        and len(split_outside(text, _JOINTS)) > 1
-        and "=" in text.split(",")[0]
-        and not text.startswith("(")
-    ):
-        pass
+    parts = _split_at_signs(text)
     sides, signs = [part.strip() for part in parts[::2]], parts[1::2]
     if not all(sides) or len(sides) > 6:
         return []
@@ -220,9 +262,23 @@ def _relation(text: str, depth: int) -> list[Value]:
     return _inequality(sides, signs)
 
 
+def _split_at_signs(text: str) -> list[str]:
+    """Sides and signs in turn; the sign in ``P(X = 2) = 3/8`` that stands in brackets is no sign of it."""
+    parts, depth, start = [], 0, 0
+    for match in _SIGN_OR_BRACKET.finditer(text):
+        if match[0] in "([{)]}":
+            depth += 1 if match[0] in "([{" else -1
+        elif depth <= 0:
+            parts += [text[start : match.start()], match[0]]
+            start = match.end()
+    return [*parts, text[start:]]
+
+
 def _equation(sides: list[str], signs: list[str], depth: int) -> list[Value]:
     left, last = sides[0], sides[-1]
     trees = [tree_of(side) for side in sides]
+    if len(sides) == 2 and trees[0] and trees[1] and not symbols(trees[0]) and symbols(trees[1]):
+        return _equation(sides[::-1], signs, depth)  # 25 = x^2 + y^2
     if len(split_outside(last, (",", ";", " and ", " or "))) > 1 and any(
         len(split_outside(side, (",", " and ", " or "))) > 1 for side in sides[1:-1]
     ):
@@ -265,6 +321,24 @@ def _equation(sides: list[str], signs: list[str], depth: int) -> list[Value]:
     return []
 
 
+def _distance(left: Tree, sign: str, right: Tree) -> Value | None:
+    """``|x| ≥ 2`` and ``|x - 3| < 1`` as intervals."""
+    if left[:2] != ("fn", "abs") or symbols(right) or sign == "≠":
+        return None
+    inner = left[2]
+    middle: Tree = ("num", Fraction(0))
+    if inner[0] == "+" and not symbols(inner[2]):
+        inner, middle = inner[1], ("-", inner[2])
+    radius, center = number_of(right), number_of(middle)
+    if inner[0] != "sym" or radius is None or center is None or radius <= 0:
+        return None
+    low, high, closed = ("num", center - radius), ("num", center + radius), sign in "≤≥"
+    if sign in "<≤":
+        return Interval(low, high, closed, closed, inner[1])
+    left_part = Interval(("-", INFINITY), low, False, closed, inner[1])
+    return Union((left_part, Interval(high, INFINITY, closed, False, inner[1])))
+
+
 _TURNED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤", "≠": "≠"}
 
 
@@ -273,6 +347,8 @@ def _inequality(sides: list[str], signs: list[str]) -> list[Value]:
     if any(tree is None for tree in trees):
         return []
     known = [tree for tree in trees if tree is not None]
+    if len(known) == 2 and (distance := _distance(known[0], signs[0], known[1])):
+        return [distance]
     if len(known) == 2:
         left, right, sign = known[0], known[1], signs[0]
         if right[0] == "sym" and symbols(right) and not symbols(left):

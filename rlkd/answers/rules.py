@@ -8,7 +8,7 @@ from typing import Literal
 
 from rlkd.answers.dates import Clock, Day, same_clock, same_day
 from rlkd.answers.formula import Tree
-from rlkd.answers.identity import approximate, constant, identical, proportional, symbols
+from rlkd.answers.identity import approximate, constant, identical, mentions, proportional, symbols
 from rlkd.answers.values import (
     Based,
     Group,
@@ -90,6 +90,8 @@ def _equal_across(a: Value, b: Value) -> bool:
             and isinstance(other, Quantity)
         ):
             return equal_values(one.items[0], other)
+        if isinstance(one, Clock) and isinstance(other, Quantity) and other.unit and not one.half_known:
+            return _lasts(one, other)
         if isinstance(one, Clock) and isinstance(other, Quantity) and other.unit is None and not other.noun:
             return (
                 one.half_known
@@ -97,6 +99,12 @@ def _equal_across(a: Value, b: Value) -> bool:
                 and constant(other.tree) in (one.minutes // 60, (one.minutes // 60 - 1) % 12 + 1)
             )
     return False
+
+
+def _lasts(clock: Clock, other: Quantity) -> bool:
+    """``3:20`` beside ``3 hours 20 minutes`` or ``3 minutes 20 seconds``."""
+    seconds = constant(_in_base(other)) if other.unit and other.unit.measures == (("time", 1),) else None
+    return seconds in (60 * clock.minutes, clock.minutes)
 
 
 def _same_name(a: str, b: str) -> bool:
@@ -134,7 +142,8 @@ def _same_dots(a: Tree, b: Tree) -> bool:
     if value is None:
         return False
     shown = Fraction(digits)
-    return 0 <= value - shown < Fraction(1, 10**places) or (value == shown)
+    nines = digits.endswith("99") and value - shown == Fraction(1, 10**places)  # 4.999... is 5
+    return 0 <= value - shown < Fraction(1, 10**places) or nines
 
 
 def _same_quantity(a: Quantity, b: Quantity) -> bool:
@@ -143,6 +152,8 @@ def _same_quantity(a: Quantity, b: Quantity) -> bool:
         return False  # 3*4 for 12: the calculation is left to the reader
     if a.percent != b.percent:
         return _same_percent(a, b)
+    if _in_radians(a, b) or _in_radians(b, a):
+        return True
     if a.unit is not None and b.unit is not None:
         if a.unit.measures != b.unit.measures:
             return {a.unit, b.unit} == _POUNDS and _same_number(a.tree, b.tree)
@@ -153,6 +164,13 @@ def _same_quantity(a: Quantity, b: Quantity) -> bool:
     if not _same_number(a.tree, b.tree):
         return _letter_unit(a, b)
     return _same_nouns(a, b)
+
+
+def _in_radians(angle: Quantity, other: Quantity) -> bool:
+    r"""``30°`` beside ``\frac{\pi}{6}``."""
+    if angle.unit != unit_of("°") or other.unit is not None or not mentions(other.tree, "pi"):
+        return False
+    return _same_tree(("/", ("*", angle.tree, ("sym", "pi")), ("num", Fraction(180))), other.tree)
 
 
 def _is_small(value: Fraction) -> bool:
@@ -246,6 +264,12 @@ def _decimal_places(value: Fraction) -> int | None:
 def _same_group(a: Group, b: Group) -> bool:
     """Tuples and matrices in order; lists and sets in any order; ``4, 3`` may leave the brackets of ``(4, 3)`` away."""
     kinds = {a.kind, b.kind}
+    if kinds == {"matrix", "tuple"}:
+        matrix, other = (a, b) if a.kind == "matrix" else (b, a)
+        rows = [row.items for row in matrix.items if isinstance(row, Group)]
+        if len(rows) != 1 and any(len(row) != 1 for row in rows):
+            return False
+        return _same_group(Group("tuple", tuple(item for row in rows for item in row)), other)  # a vector
     if len(kinds) > 1 and "list" not in kinds:
         return False
     if kinds & {"matrix", "tuple", "array"}:
@@ -328,7 +352,7 @@ def _same_ratio(a: Value, b: Value) -> bool:
 def _same_based(a: Value, b: Value) -> bool:
     """``2431_5`` beside ``2431``: the base may go without saying, the digits and a stated base may not differ."""
     if isinstance(a, Based) and isinstance(b, Based):
-        return a == b
+        return a.digits == b.digits and (a.base == b.base or 0 in (a.base, b.base))
     based, other = (a, b) if isinstance(a, Based) else (b, a)
     if not isinstance(based, Based) or not isinstance(other, Quantity) or other.tree[0] != "num":
         return False

@@ -9,16 +9,24 @@ from rlkd.answers.clean import closes_at_end
 from rlkd.answers.formula import Tree, Unreadable, read_formula
 from rlkd.answers.identity import TooLarge, constant, symbols
 from rlkd.answers.values import Based, Quantity, Ratio, Value
-from rlkd.quantities.amounts import read_amount
+from rlkd.quantities.amounts import is_noun, read_amount
 from rlkd.quantities.units import unit_of
+from rlkd.quantities.words import spelled_number
 
 _BASED = re.compile(
-    r"\(?([0-9A-F]{2,40})\)?_ ?[{(]?(\d{1,2})[})]?\Z|([0-9A-F]{2,40}) (?:in )?base (\d{1,2})\Z"
+    r"\(?([0-9A-Fa-f]{2,40})\)? ?_ ?[{(]? ?(\d{1,2}|[a-z]{3,7}) ?[})]?\Z|([0-9A-Fa-f]{2,40}),? (?:in )?\(?base[ -]?(\d{1,2}|[a-z]{3,7})\)?\Z"
 )
+_HEXADECIMAL = re.compile(r"(?=.*\d)(?=.*[A-F])[0-9A-F]{2,40}")
 _ORDINAL = re.compile(
     r"(\d*(?:(?<!1)1(?=st)|(?<!1)2(?=nd)|(?<!1)3(?=rd)|(?:1\d|[04-9])(?=th)))(?:st|nd|rd|th)\b(?: [a-z ]{1,30})?\Z"
 )
+_ORDINALS = re.findall(
+    r"\w+", "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
+)
+_MIXED = re.compile(r"(\d{1,9}) and (?:\\frac ?\{ ?)?(\d{1,3})(?:/| ?\} ?\{ ?)(\d{1,3})(?: ?\})?\Z")
 _TAIL = re.compile(r"(.*[\d})a-z!]) ([A-Za-zμ°$€][A-Za-zμ°^/ .0-9]{0,40})\Z|(.*[\d})]) ?(°[CF]?)\Z")
+_LONG_TAIL = re.compile(_TAIL.pattern.replace("(.*[", "(.*?["))
+"""The unit may be of several words: ``12 \\sqrt{3} square centimeters``."""
 _ANGLE = re.compile(r"sin|cos|tan|cot|sec|csc")
 
 
@@ -35,6 +43,11 @@ def read_quantity(text: str) -> Quantity | None:
     ordinal = _ORDINAL.match(text)
     if ordinal:
         return Quantity(("num", Fraction(ordinal[1])))
+    if text.lower() in _ORDINALS:
+        return Quantity(("num", Fraction(_ORDINALS.index(text.lower()) + 1)))
+    mixed = _MIXED.match(text)
+    if mixed and int(mixed[2]) < int(mixed[3]):  # 2 and 3/4
+        return Quantity(("num", int(mixed[1]) + Fraction(int(mixed[2]), int(mixed[3]))))
     if text.startswith("(") and closes_at_end(text) and "," not in text:
         return read_quantity(text[1:-1].strip())  # (-9)
     amount = read_amount(text)
@@ -52,9 +65,16 @@ def read_quantity(text: str) -> Quantity | None:
 
 def _formula_with_unit(text: str) -> Quantity | None:
     r"""``3\sqrt{2} cm``, ``2\pi m``, ``\frac{3}{4} cup``."""
-    match = _TAIL.match(text)
-    if match is None:
-        return None
+    for pattern in (_TAIL, _LONG_TAIL):
+        match = pattern.match(text)
+        found = _with_tail(match) if match else None
+        if found:
+            return found
+    return None
+
+
+def _with_tail(match: re.Match[str]) -> Quantity | None:
+    """The formula before a unit and the unit."""
     head, tail = (match[1], match[2]) if match[1] else (match[3], match[4])
     unit = unit_of(tail)
     if tail.startswith("°") and _ANGLE.search(head):
@@ -63,6 +83,7 @@ def _formula_with_unit(text: str) -> Quantity | None:
         len(tail) < 3
         or not re.fullmatch(r"[A-Za-z]{3,20}(?: [A-Za-z]{2,20})?", tail)
         or tree_of(tail) is not None
+        or not is_noun(tail)
     ):
         return None
     tree = tree_of(head)
@@ -89,7 +110,8 @@ def formula_values(text: str) -> list[Value]:
         tree = tree_of(tail[1]) if tail else None
     if tree is None:
         return []
-    return [Quantity(tree, finished=bool(symbols(tree)) or not left_undone(tree))]
+    bare: list[Value] = [Based(text, 0)] if _HEXADECIMAL.fullmatch(text) else []  # A3 may be in base 16
+    return [Quantity(tree, finished=bool(symbols(tree)) or not left_undone(tree)), *bare]
 
 
 def based_values(text: str, depth: int) -> list[Value]:
@@ -97,7 +119,8 @@ def based_values(text: str, depth: int) -> list[Value]:
     match = _BASED.match(text)
     if match is None:
         return []
-    digits, base = match[1] or match[3], int(match[2] or match[4])
+    digits, named = (match[1] or match[3]).upper(), match[2] or match[4]
+    base = int(named) if named.isdigit() else int(spelled_number(named) or 0)
     known = 2 <= base <= 16 and all(int(digit, 16) < base for digit in digits)
     return [Based(digits, base)] if known else []
 
@@ -150,7 +173,7 @@ def noted_values(text: str) -> list[Value]:
     match = re.match(r"(.*\S) \(([^()=]{1,80})(?:=[^()=]{1,40})?\)\Z", text)
     if match is None:
         return []
-    value, note = read_quantity(match[1]), tree_of(match[2])
+    value, note = read_quantity(match[1]), tree_of(re.sub(r"(?<=\d) ?[xX] ?(?=\d)", " * ", match[2]))
     if value is None or note is None or value.tree[0] != "num" or number_of(note) != value.tree[1]:
         return []
     return [value]

@@ -23,15 +23,15 @@ _BETWEEN_BOXES = re.compile(
 )
 _MARKUP = r"[ \t#*_>`~-]"
 _LABEL = re.compile(
-    rf"(?P<line>(?:\A|\n){_MARKUP}{{0,12}})?(?<![A-Za-z])(?:(?:the|my|our) )?(?:(?:final|correct|short) )?(?P<word>answer|ANSWER|Answer)(?: is)?"
-    rf"[ \t]{{0,4}}(?P<end>[*_]{{0,3}}[ \t]{{0,4}}[:=：][ \t*_:]{{0,8}}|[*_]{{1,3}}:?[ \t]{{0,4}}(?=\n|\Z)|(?=\n|\Z))(?P<rest>[^\n]*)",
+    rf"(?P<line>(?:\A|\n){_MARKUP}{{0,12}})?(?<![A-Za-z])(?:(?:the|my|our) )?(?:(?:final|correct|short) )?(?P<word>answer|ans\.?(?=[ \t]*[:=]))(?: is)?"
+    rf"[ \t]{{0,4}}(?P<end>[*_]{{0,3}}[ \t]{{0,4}}(?:[:=：→⇒]|[-=]>)[ \t*_:]{{0,8}}|[*_]{{1,3}}:?[ \t]{{0,4}}(?=\n|\Z)|(?=\n|\Z))(?P<rest>[^\n]{{0,500}})",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(
     r"\b(?:(?P<article>the|our|my|so|thus|hence|therefore|your),? )?(?:(?:final|correct|right|best|only correct|actual|overall|numerical|required|desired) )?"
     r"(?:answer|(?<=correct )(?:option|choice)|(?<=right )(?:option|choice)|(?<=best )(?:option|choice))"
     r"(?: (?:to|of|for) (?:the|this|our|that) (?:question|problem|puzzle|riddle|equation|exercise))?(?:,? (?:therefore|then|thus|so|hence|then),?)?"
-    r" (?:is|are|was|equals|would be|must be|should be|will be|comes out to be|turns out to be|has to be|=)(?![A-Za-z])[ \t]*[:=]?[ \t]*(?P<rest>[^\n]*)",
+    r" (?:is|are|was|equals|would be|must be|should be|will be|comes out to be|turns out to be|has to be|=)(?![A-Za-z])[ \t]*[:=]?[ \t]*(?P<rest>[^\n]{0,500})",
     re.IGNORECASE,
 )
 _ABOUT = re.compile(
@@ -42,6 +42,7 @@ _ABOUT = re.compile(
 )
 _ANSWER_TAG = re.compile(r"<answer>((?:(?!</?answer>).){0,2000}?)</answer>", re.DOTALL | re.IGNORECASE)
 _NEXT_LINE = re.compile(r"\s*(\\\[|\$\$)?\s*([^\n]{1,400})")
+_BULLET = re.compile(r"[-*•>+] +(?=\S)")
 _EMPTY = re.compile(r"[\s*_:$`#>.]*\Z")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Dr|Mr|Mrs|Rs|Ms|St|Prof|Jr|Sr|Rev|Gen|Col|Capt|Lt|Sgt|Mt|Ft|vs|etc|approx|ca|No|Nos|Fig|Inc|Ltd|Co|sq|cu|oz|lbs?|ft|in|e\.g|i\.e|U\.S|a\.m|p\.m|[ap]\.m)"
@@ -50,9 +51,20 @@ _ABBREVIATION = re.compile(
 _INITIALS = re.compile(r"(?<![A-Za-z])[A-Z]\Z")
 _END = re.compile(r"[.!?](?=[\s*\"')\]$]*(?:\s|\Z))|;(?=\s)")
 _LAST_LINE = re.compile(
-    rf"(?:{LABEL}[ \t]*(?P<a>\S[^\n]*)|(?P<b>(?:\\\[.{{1,200}}\\\]|\$\$[^$]{{1,200}}\$\$|\\\(.{{1,200}}\\\)|\$[^$\n]{{1,200}}\$)\.?)"
-    r"|(?P<c>(?:[*_]{0,3})(?:Option|Choice)[ \t:]{1,3}\(?[A-Za-z]\)?[*_.]{0,4}|[*_]{0,3}\([A-H]\)[*_.]{0,4}))[ \t]*\Z"
+    rf"(?:(?:{LABEL}|[*_]{{0,3}}(?:Final )?(?:Result|Solution):[*_]{{0,3}})[ \t]*(?P<a>\S[^\n]*)|(?P<b>(?:\\\[.{{1,200}}\\\]|\$\$[^$]{{1,200}}\$\$|\\\(.{{1,200}}\\\)|\$[^$\n]{{1,200}}\$)\.?)"
+    r"|(?P<c>(?:[*_]{0,3})(?:Option|Choice)[ \t:]{1,3}\(?[A-Za-z]\)?[*_.]{0,4}|[*_]{0,3}\([A-H]\)[*_.]{0,4}|(?:\*\*|__)?[A-H](?:\*\*|__)?\.?))[ \t]*\Z"
 )
+
+FACTORIAL = re.compile(r"[\dn)}]!")
+"""A factorial; a text without another one that says ``The answer is 54!`` is glad of 54."""
+_TURNED = re.compile(
+    r"(?:\A|[.!?:;,] |\b(?:so|thus|hence|therefore|that),? )(?!(?:this|that|it|which|what|here|there|one|he|she)\b)([*_$]{0,3}[^\s,;:!?]{1,40}) is (?:the|our|my) "
+    r"(?:(?:final|correct|right|best) )?(?:answer|option|choice)[.!*_]{0,3}\Z",
+    re.IGNORECASE,
+)
+"""``So 21 is the answer.``"""
+_LAST_DISPLAY = re.compile(r"(?:\\\[\s*([^\[\]\n]{1,200}?)\s*\\\]|\$\$\s*([^$\n]{1,200}?)\s*\$\$)\.?\Z")
+"""A formula on lines of its own, which ends a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +121,10 @@ def _candidates(text: str, begin: int) -> tuple[list[Statement], list[Statement]
             found.append(Statement(match.start(), match.end(), inner))
     covered = [(statement.start, statement.end) for statement in found]
     for pattern in (_LABEL, _SENTENCE):
-        for match in pattern.finditer(text, begin):
-            _add_worded(text, match, pattern is _LABEL, covered, found, about)
+        worded = pattern.search(text, begin)
+        while worded:  # a line may state two: "The answer is 20. Wait, the answer is 21."
+            _add_worded(text, worded, pattern is _LABEL, covered, found, about)
+            worded = pattern.search(text, max(worded.start("rest"), worded.start() + 1))
     return found, about
 
 
@@ -138,7 +152,9 @@ def _add_worded(
         following = _NEXT_LINE.match(text, match.end())
         if following is None:
             return
-        rest, at = following[2], following.start(2)
+        bullet = _BULLET.match(following[2])
+        skipped = bullet.end() if bullet else 0
+        rest, at = following[2][skipped:], following.start(2) + skipped
         if following[1]:
             rest = rest.split("$$" if following[1] == "$$" else "\\]")[0]
     cut = sentence_end(rest)
@@ -146,6 +162,8 @@ def _add_worded(
     if any(start <= s < end + 2 or s <= start < e for s, e in covered):
         return  # the box or the tag inside it says the same
     answer = strip_markup(rest[:cut])
+    if answer.endswith("!") and not FACTORIAL.search(text, 0, at):
+        answer = answer[:-1]
     if not answer or answer.startswith(("?",)) or rest[cut : cut + 1] == "?":
         return
     statement = Statement(
@@ -192,7 +210,7 @@ def sentence_end(rest: str) -> int:
                 continue
             if before.endswith("..") or rest[match.end() : match.end() + 1] == ".":
                 continue
-        elif match[0] == "!" and re.search(r"\d\Z", rest[: match.start()]):
+        elif match[0] == "!" and rest[match.start() - 1 : match.start()].isdigit():
             continue  # a factorial
         return match.start()
     return min(len(rest), 2000)
@@ -259,8 +277,15 @@ def _boxed(text: str, begin: int) -> list[Statement]:
 
 def _last_line(text: str, begin: int) -> Statement | None:
     body = text.rstrip()
+    display = _LAST_DISPLAY.search(body, max(begin, len(body) - 300))
+    if display:
+        return Statement(display.start(), len(body), display[1] or display[2])
     start = max(body.rfind("\n") + 1, begin)
     line = body[start:]
+    turned = _TURNED.search(line[-400:])
+    if turned:
+        offset = max(0, len(line) - 400)
+        return Statement(start + offset + turned.start(1), len(body), strip_markup(turned[1]))
     blank = len(line) - len(line.lstrip())
     match = _LAST_LINE.match(line.strip()) if len(line) < 2000 else None
     if match is None:

@@ -11,7 +11,7 @@ _TOKEN = re.compile(
     r"|(?P<sign>\*\*|\\[{}|]|[-+*/^_!'|()\[\]{}%°⌊⌋⌈⌉√π∞±∓Α-ω]))"
 )
 _REPEATING = re.compile(
-    r"(\d*)\.(\d*)(?:\\(?:overline|bar)\s*(?:\{\s*(\d+)\s*\}|(\d))|\((\d+)\)|\\dot\s*(?:\{\s*(\d)\s*\}|(\d))(?![\d\\]))"
+    r"(\d*)\.(\d*)(?:\\(?:overline|bar)\s*(?:\{\s*(\d+)\s*\}|(\d))|\((\d+)\)|\\dot\s*(?:\{\s*(\d)\s*\}|(\d))(?:(\d*)\\dot\s*(?:\{\s*(\d)\s*\}|(\d)))?(?![\d\\]))"
 )
 _DOTS = re.compile(r"(\d*\.\d{2,40})\s*(?:\\l?dots|\\cdots|\.\.\.)")
 _GREEK = frozenset(
@@ -62,7 +62,7 @@ _WORDS = frozenset(
         "law let lot low man may men mom dad son six ten two one new not now odd off oil old our out own pay pen pet pie pig put ran rat red row "
         "run sad saw say sea see set she sit sky sun tax tea the tie too top toy try use van war was way web wet who why win yes yet you zoo "
         "all act add age ago aid aim air arm art ask bar bat bay bee bet bit buy cap cut cry fan fat fee fit fix fun gas gun guy ham ill jam leg lie "
-        "lip map mix mud nap net nut pan per raw sum tip won even none both left true wood fish cats dogs blue pink north east west south odd",
+        "lip map mix mud nap net nut pan per raw sum tip won even none both left true wood fish thus then also just only cats dogs blue pink north east west south odd",
     )
 )
 """Short words, which no product of unknowns is taken for."""
@@ -128,7 +128,7 @@ def _special_number(text: str, position: int) -> tuple[tuple[str, Any], int] | N
     match = _REPEATING.match(text, position)
     if match:
         whole, fixed = match[1] or "0", match[2]
-        period = next(group for group in match.groups()[2:] if group)
+        period = "".join(group for group in match.groups()[2:] if group)  # from dot to dot: 0.\dot{2}\dot{7}
         value = Fraction(int(whole + fixed or "0"), 10 ** len(fixed))
         value += Fraction(int(period), (10 ** len(period) - 1) * 10 ** len(fixed))
         return ("number", (value, "")), match.end()

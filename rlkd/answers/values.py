@@ -83,7 +83,7 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Based:
-    """Digits in a base: ``2431_5``."""
+    """Digits in a base: ``2431_5``; ``base`` 0 where none is said."""
 
     digits: str
     base: int

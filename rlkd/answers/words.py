@@ -51,12 +51,12 @@ _SAME = {
     "no solutions": "no solution", "none": "no solution", "no real solution": "no solution", "no real solutions": "no solution",
     "there is no solution": "no solution", "there are no solutions": "no solution", "∅": "no solution", "empty set": "no solution",
     "cannot be determined": "cannot be determined", "can't be determined": "cannot be determined", "not possible": "impossible", "it is impossible": "impossible",
-    "indeterminate": "cannot be determined", "infinitely many solutions": "infinitely many", "infinite solutions": "infinitely many",
+    r"\{\}": "no solution", "{}": "no solution", "indeterminate": "cannot be determined", "infinitely many solutions": "infinitely many", "infinite solutions": "infinitely many",
 }  # fmt: skip
 _NAMES = {
-    **{day[:length]: day for day in _DAYS for length in (3, 4, 5)},
-    **{month[:length]: month for month in _MONTHS for length in (3, 4)},
-}
+    **{name[:3]: name for name in (*_DAYS, *_MONTHS)},
+    "tues": "tuesday", "weds": "wednesday", "thur": "thursday", "thurs": "thursday", "sept": "september",
+}  # fmt: skip
 _ARTICLE = re.compile(r"^(?:(?:on|in|at|by) )?(?:the |an? )?(?=\w*[aeiouy]\w*)(?=\w{3})")
 """What words may begin with; ``an dn`` is a product, no article and a word."""
 _VERDICT = re.compile(

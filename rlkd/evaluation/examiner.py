@@ -45,7 +45,8 @@ class StudentExaminer:
         self.inputs = inputs
         self.scorer = make_scorer(_bounded(config.structures))
         self.teachers = _teachers(inputs["structures"])
-        self.components = make_components(RewardsConfig())  # the standard ones, whatever RL was paid for
+        # The standard components, whatever RL was paid for.
+        self.components = make_components(RewardsConfig(undecided=config.evaluate.undecided))
         self._runner = asyncio.Runner()
         self._paths: dict[str, str] | None = None
         self._solver: StudentSolver | None = None
@@ -111,15 +112,17 @@ class StudentExaminer:
             )
         ]
 
-    def right(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[bool | None]:
-        """Tells whether each completion's answer is right, in order; equal answers to a problem are verified once."""
-        known: dict[tuple[str, str | None], bool | None] = {}
-        found: list[bool | None] = []
+    def right(
+        self, problems: Sequence[Problem], completions: Sequence[Completion]
+    ) -> list[tuple[bool | None, str]]:
+        """Judges each completion's answer as :meth:`grade` does, in order; equal answers to a problem are verified once."""
+        known: dict[tuple[str, str | None], tuple[bool | None, str]] = {}
+        found: list[tuple[bool | None, str]] = []
         for problem, rollout in zip(problems, self._read(problems, completions), strict=True):
             key = problem.id, rollout.parsed.answer
             if key not in known:
-                score = outcome_reward(rollout)
-                known[key] = None if score is None else score >= 1.0
+                score = outcome_reward(rollout, undecided=self.config.evaluate.undecided)
+                known[key] = None if score is None else score >= 1.0, rollout.notes.get("outcome", "")
             found.append(known[key])
         return found
 

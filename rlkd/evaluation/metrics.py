@@ -87,6 +87,7 @@ def split_metrics(
         missing_structure=len(outputs) - len(structure),
         missing_accuracy=len(outputs) - len(correct),
         undecided=undecided,
+        undecided_samples=sum(row.undecided_samples for row in outputs),
         pass_at={str(k): interval(values) for k, values in sorted(passes.items()) if values},
         f1=interval(f1) if f1 else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +66,10 @@ class Examiner(Protocol):
     def grade(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[Grade]:
         """Scores completions by everything that is evaluated, in order."""
 
-    def right(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[bool | None]:
-        """Tells whether each completion's answer is the reference answer, in order; ``None`` where that is unknown."""
+    def right(
+        self, problems: Sequence[Problem], completions: Sequence[Completion]
+    ) -> list[tuple[bool | None, str]]:
+        """Tells whether each completion's answer counts as right, in order; ``None`` has no verdict. And why it is undecided."""
 
     def solver(self, checkpoint: CheckpointName) -> Solver:
         """Makes a model of a checkpoint that answers benchmarks, in place of the one that was open."""
@@ -185,12 +188,14 @@ def _run_chunk(
     # The samples of one problem lie side by side: as many rows per problem as samples.
     asked = [problem for problem in sampled for _ in range(settings.samples)]
     verdicts: dict[str, list[bool]] = {problem.id: [] for problem in sampled}
+    undecided: Counter[str] = Counter()
     if asked:
-        for problem, right in zip(
+        for problem, (right, why) in zip(
             asked, examiner.right(asked, examiner.complete(asked, settings.temperature, seed)), strict=True
         ):
             if right is not None:
                 verdicts[problem.id].append(right)
+            undecided[problem.id] += bool(why)
     return [
         ProblemOutput(
             checkpoint=part.checkpoint,
@@ -209,6 +214,7 @@ def _run_chunk(
             finish_reason=completion.finish_reason,
             samples=len(verdicts.get(problem.id, ())),
             correct_samples=sum(verdicts.get(problem.id, ())),
+            undecided_samples=undecided[problem.id],
         )
         for problem, completion, grade in zip(problems, greedy, grades, strict=True)
     ]

@@ -87,7 +87,7 @@ def _evaluate(
         return StageResult()
     how = Resampling(settings.resamples, settings.confidence, ctx.config.seed)
     report = build_report(outputs, [k for k in settings.pass_at if k <= settings.samples], how)
-    report = report.model_copy(update={"benchmarks": further})
+    report = report.model_copy(update={"benchmarks": further, "undecided_counts_as": settings.undecided})
     undecided = count_undecided(outputs)
     if undecided:
         ctx.events.message(f"nobody can say whether these answers are right: {_reasons(undecided)}")

@@ -104,9 +104,10 @@ def _single(text: str, among_others: bool = False) -> Amount | None:
         return None
     known = unit_of(_OF.sub("", unit))
     if known is not None:
-        glued_letter = not apart and not among_others and unit.isalpha() and (len(unit) == 1 or unit == "rs")
+        letter = re.fullmatch(r"[A-Za-z](?:\^?\d)?|rs", unit)  # 6s^2 is a formula
+        glued_letter = not apart and not among_others and letter is not None
         return None if glued_letter else Amount(value, known)
-    if not apart or not _is_noun(unit):
+    if not apart or not is_noun(unit):
         return None
     return Amount(value, None, unit.lower().rstrip("."))
 
@@ -193,7 +194,7 @@ _NO_NOUNS = frozenset(
 )
 
 
-def _is_noun(text: str) -> bool:
+def is_noun(text: str) -> bool:
     """Whether what follows a number is what is counted: ``18 eggs``, but not ``2 pi``, ``5 or 7``."""
     return bool(_NOUN.fullmatch(text)) and not _NO_NOUNS.intersection(re.split(r"[^a-z]+", text.lower()))
 

@@ -21,12 +21,12 @@ _NUMBER = re.compile(
     (?:(?:(?P<mixed>{WHOLE})[ -])?(?P<top>{WHOLE})\s?/\s?(?P<bottom>{WHOLE})
      |(?P<decimal>{WHOLE}(?:\.\d*)?|\.\d+)
       (?:[eE](?P<exp>[-+]?\d{{1,3}})|\s?[*xX]\s?10\s?(?:\^|\*\*)\s?(?:(?P<power>[-+]?\d{{1,3}})|[({{]\s?(?P<braced>[-+]?\d{{1,3}})\s?[)}}]))?
-      (?:(?P<short>[kKMB]|bn|mn)|\s?(?P<scale>hundred|thousand|million|billion|trillion|dozen))?
+      (?:(?P<short>[kKMB]|bn)|\s?(?P<scale>hundred|thousand|million|billion|trillion|dozen))?
      |(?P<ten>10)\s?(?:\^|\*\*)\s?(?:(?P<tpower>[-+]?\d{{1,3}})|[({{]\s?(?P<tbraced>[-+]?\d{{1,3}})\s?[)}}])
     )\Z""",
     re.VERBOSE,
 )
-_SHORT = {"k": 10**3, "K": 10**3, "M": 10**6, "mn": 10**6, "B": 10**9, "bn": 10**9}
+_SHORT = {"k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9, "bn": 10**9}
 
 
 def exact_number(text: str) -> Fraction | None:
@@ -45,9 +45,9 @@ def exact_number(text: str) -> Fraction | None:
     match = _NUMBER.match(text)
     if match is None:
         sign, _, rest = text.partition(" ")
-        if sign.lower() in ("minus", "negative") and rest[:1] in "0123456789.":
+        if sign.lower() in ("minus", "negative", "positive") and rest[:1] in "0123456789.":
             value = exact_number(rest)
-            return None if value is None else -value
+            return value if value is None or sign.lower() == "positive" else -value
         return spelled_number(text) if text[:1].isalpha() else None
     value = _value(match)
     return -value if value is not None and match["sign"] == "-" else value

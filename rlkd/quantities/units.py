@@ -96,6 +96,18 @@ _TABLE: tuple[tuple[str, int, Fraction, str], ...] = (
     ("canadian dollars", 1, Fraction(1), "cad c$ ca$"),
     ("australian dollars", 1, Fraction(1), "aud a$ au$"),
     ("angle", 1, Fraction(1), "° degree deg"),
+    ("energy", 1, Fraction(1), "joule"),
+    ("energy", 1, Fraction("4.184"), "calorie"),
+    ("energy", 1, Fraction(3_600_000), "kwh"),
+    ("force", 1, Fraction(1), "newton"),
+    ("power", 1, Fraction(1), "watt"),
+    ("power", 1, Fraction(1000), "kilowatt"),
+    ("voltage", 1, Fraction(1), "volt"),
+    ("resistance", 1, Fraction(1), "ohm ω"),
+    ("current", 1, Fraction(1), "ampere amp"),
+    ("frequency", 1, Fraction(1), "hertz hz"),
+    ("pressure", 1, Fraction(1), "pascal"),
+    ("substance", 1, Fraction(1), "mol mole"),
 )
 _TEMPERATURES = (
     ("°c celsius centigrade|degree celsius|degrees celsius|degrees c|degree c", Fraction(1), _KELVIN),
@@ -115,6 +127,20 @@ _TEMPERATURE = {
     for group in names.split("|")
     for name in ([group] if group.startswith("degree") else group.split())
 }
+_SYMBOLS = {
+    f"{prefix}{symbol}": Unit(_BY_NAME[name].measures, _BY_NAME[name].factor * size)
+    for symbol, name in (
+        ("J", "joule"),
+        ("N", "newton"),
+        ("W", "watt"),
+        ("V", "volt"),
+        ("Hz", "hertz"),
+        ("Pa", "pascal"),
+        ("cal", "calorie"),
+    )
+    for prefix, size in (("", 1), ("k", 1000), ("M", 10**6))
+} | {"K": _TEMPERATURE["kelvin"]}
+"""Symbols whose case matters: ``kJ``, ``MHz``."""
 CURRENCY_SIGNS = "$€£¥₹₩"
 _TERM = re.compile(
     r"(?:(?P<before>square|sq\.?|cubic|cu\.?) ?)?(?P<name>[$€£¥₹₩¢°]|(?:us|ca?|au?)\$|[a-zμ]+)\.?(?: ?\^ ?[({]?(?P<power>-?[1-9])[)}]?|(?P<glued>[23])| (?P<after>squared|cubed))?"
@@ -134,6 +160,8 @@ def unit_of(text: str) -> Unit | None:
     Returns:
         The unit, or ``None`` where some part of the text is no unit of the table.
     """
+    if text in _SYMBOLS:
+        return _SYMBOLS[text]
     text = " ".join(text.lower().split())
     if len(text) > 60:
         return None

@@ -40,7 +40,9 @@ def spelled_number(text: str) -> Fraction | None:
     """
     if len(text) > 200:
         return None
-    words = text.lower().replace("-", " ").split()
+    words = (
+        re.sub(r"(?<=and|ion), ", " ", text.lower()).replace("-", " ").split()
+    )  # one thousand, two hundred
     if not 0 < len(words) <= _LONGEST:
         return None
     if words[0] in ("minus", "negative"):
@@ -50,6 +52,8 @@ def spelled_number(text: str) -> Fraction | None:
 
 
 def _unsigned(words: list[str]) -> Fraction | None:
+    if len(words) == 3 and words[0] == "half" and words[1] in ("a", "an") and words[2] in SCALES:
+        return Fraction(SCALES[words[2]], 2)
     if len(words) == 1 and words[0] in _COUNTS:
         return Fraction(_COUNTS[words[0]])
     if len(words) == 2 and words[0] in ("a", "one") and words[1] in ("couple", "pair", "score"):

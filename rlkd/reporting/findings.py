@@ -104,16 +104,18 @@ def _undecided(report: EvalReport) -> list[Sentence]:
     counts: Counter[str] = Counter()
     for found in report.checkpoints:
         counts.update(found.overall.undecided)
+    samples = sum(found.overall.undecided_samples for found in report.checkpoints)
+    sampled = f"{samples} of the samples for pass@k are undecided and treated in the same way."
     if not counts:
-        return []
+        return [Sentence(text=sampled[0].upper() + sampled[1:])] if samples else []
     missing = sum(m.overall.missing_accuracy for m in report.checkpoints)
     total = missing + sum(m.overall.accuracy.n for m in report.checkpoints)
     why = ", ".join(f"{count} x {reason}" for reason, count in counts.most_common())
-    wrong = counts.total() - missing
-    parts = [f"{wrong} of them count as wrong"] if wrong else []
+    judged = counts.total() - missing
+    parts = [f"{judged} of them count as {report.undecided_counts_as}"] if judged else []
     parts += [f"{missing} have no verdict and are left out of accuracy"] if missing else []
     text = f"Whether {counts.total()} of {total} answers are right is undecided ({why}); {', '.join(parts)}."
-    return [Sentence(text=text)]
+    return [Sentence(text=f"{text} {sampled}" if samples else text)]
 
 
 def _caveats(report: EvalReport) -> list[Sentence]:

@@ -44,11 +44,13 @@ class Scored:
         values: What was measured, by name; ``None`` where it is missing.
         combined: The reward; ``None`` in it where a component that it needs is missing.
         structure: The structure score in full; ``None`` where it is missing.
+        undecided: Why nobody can say whether the answer is right; empty where that is known.
     """
 
     values: Mapping[str, float | None]
     combined: Combined
     structure: StructureScore | None
+    undecided: str = ""
 
 
 class RewardFunction:
@@ -113,6 +115,7 @@ class RewardFunction:
                 if known:
                     log(f"rlkd/{name}", sum(known) / len(known))
             log("rlkd/missing", sum(s.combined.reward is None for s in scored) / max(1, len(scored)))
+            log("rlkd/undecided", sum(bool(s.undecided) for s in scored) / max(1, len(scored)))
         lost = Counter(name for s in scored for name in s.combined.missing)
         why = ", ".join(filter(None, [*lost, last_fault(self._scorer) if lost else ""]))
         self.breaker.record([s.combined.reward is not None for s in scored], why)
@@ -133,7 +136,12 @@ class RewardFunction:
             self._run(wait_for_values(rows))
         step = int(getattr(columns.get("trainer_state"), "global_step", 0) or 0)
         return [
-            Scored(values, combine(values, self.rewards, step, finished=rollout.finished), score)
+            Scored(
+                values,
+                combine(values, self.rewards, step, finished=rollout.finished),
+                score,
+                rollout.notes.get("outcome", ""),
+            )
             for values, score, rollout in zip(rows, scores, rollouts, strict=True)
         ]
 

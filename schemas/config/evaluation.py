@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -37,6 +37,12 @@ class EvaluateConfig(Schema):
         default=100, ge=1, description="Problems of each split that are sampled for pass@k; null takes all."
     )
     temperature: float = Field(default=1.0, gt=0, description="Sampling temperature for pass@k.")
+    undecided: Literal["wrong", "missing", "right"] = Field(
+        default="wrong",
+        exclude_if=lambda value: value == "wrong",  # as it is when not set: no part of a stage's identity
+        description="What an answer counts as of which nobody can say whether it equals the reference, in accuracy and pass@k alike; "
+        "`missing` leaves it out.",
+    )
     batch_size: int = Field(default=128, ge=1, description="Completions generated at once.")
     resamples: int = Field(default=2000, ge=100, description="Bootstrap resamples over problems.")
     confidence: float = Field(default=0.95, gt=0, lt=1, description="Coverage of the intervals.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +25,8 @@ _REFUSALS = {
     "ENDPOINT_NOT_FOUND",
     "INVALID_STATE",
 }
+_RACES = 5
+"""Tries of an entry that another run's transaction has overtaken."""
 _PARAMS_PER_CALL = 100
 _TAG_CHARS = 4000
 
@@ -47,8 +51,31 @@ def deliver(mlflow: MlflowClient, uri: str, entry: Entry, runs: dict[str, str]) 
             runs[entry["key"]] = _make_run(mlflow, entry)
         return
     run = runs.get(entry["run"], entry["run"])
-    if run:
-        _OPERATIONS[entry["op"]](mlflow, uri, run, entry)
+    if not run:
+        return
+    for attempt in range(1, _RACES + 1):
+        try:
+            return _OPERATIONS[entry["op"]](mlflow, uri, run, entry)
+        except Exception as error:
+            if not _lost_a_race(error) or attempt == _RACES:
+                raise
+            time.sleep(random.uniform(0.05, 0.2) * attempt)
+
+
+def _lost_a_race(error: Exception) -> bool:
+    """Whether another run wrote the same row at once, ``UNIQUE constraint failed: datasets...``: by now MLflow finds it.
+
+    MLflow looks for a data set and then inserts it, and several runs that log one data set to one database do so together.
+    """
+    text = str(error)
+    return any(
+        sign in text for sign in ("UNIQUE constraint", "IntegrityError", "duplicate key", "Duplicate entry")
+    )
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether a database had too many writers for a moment: nothing is refused."""
+    return "database is locked" in str(error)
 
 
 def is_refusal(error: Exception) -> bool:

@@ -23,7 +23,7 @@ from typing import Any
 from rlkd.errors import UserError
 from rlkd.io import sha256_text, write_json_atomic
 from tasks.tracking.connection import client, probe, reason, redact_text
-from tasks.tracking.deliver import deliver, is_refusal
+from tasks.tracking.deliver import deliver, is_busy, is_refusal
 
 FOLDER = "tracking"
 """Folder in a run's folder."""
@@ -176,7 +176,7 @@ class Outbox:
         """Whether an entry that was not taken is given up; otherwise it is tried again later."""
         self._tries += 1
         fault = probe(self.uri)
-        gone = fault or isinstance(error, UserError)
+        gone = fault or isinstance(error, UserError) or is_busy(error)
         if is_refusal(error) or (not gone and self._tries >= _TRIES):
             if entry["op"] == "run":
                 self.runs[str(entry["key"])] = ""

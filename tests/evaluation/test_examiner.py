@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -188,12 +189,26 @@ def test_the_unbounded_sum_is_normalised(config: PipelineConfig, inputs: dict[st
     examiner.close()
 
 
+@pytest.mark.parametrize(("counts_as", "right"), [("wrong", False), ("missing", None), ("right", True)])
+def test_undecided_answers_count_alike_in_accuracy_and_in_samples(
+    config: PipelineConfig, inputs: dict[str, Path], counts_as: str, right: bool | None
+) -> None:
+    told = config.model_copy(update={"evaluate": config.evaluate.model_copy(update={"undecided": counts_as})})
+    problem = Problem(id="p", question="How many?", answer="5 apples", split="test")
+    done = [completion(problem, f"The answer is {answer}.") for answer in ("5 pears", "5 apples", "6")]
+    with closing(StudentExaminer(told, inputs)) as examiner:
+        graded = examiner.grade([problem] * 3, done)
+        sampled = examiner.right([problem] * 3, done)
+    assert [(grade.correct, grade.undecided) for grade in graded] == sampled
+    assert sampled == [(right, "units that are not known"), (True, ""), (False, "")]
+
+
 def test_a_verifier_that_fails_is_missing_and_asked_once(
     config: PipelineConfig, inputs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
 
-    def broken(rollout: Rollout) -> None:
+    def broken(rollout: Rollout, undecided: str) -> None:
         calls.append(rollout.text)
 
     monkeypatch.setattr("rlkd.evaluation.examiner.outcome_reward", broken)
@@ -207,7 +222,7 @@ def test_a_verifier_that_fails_is_missing_and_asked_once(
             completion(problem, "?"),
         ],
     )
-    assert found == [None, None, None]
+    assert [right for right, _ in found] == [None, None, None]
     assert len(calls) == 2  # "3" once, no answer once
     examiner.close()
 

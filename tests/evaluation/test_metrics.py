@@ -78,8 +78,8 @@ def test_split_metrics_without_any_structure() -> None:
 
 def test_pass_at_k_is_over_the_sampled_problems_only() -> None:
     rows = [
-        output("a", samples=4, correct_samples=1),
-        output("b", samples=4, correct_samples=4),
+        output("a", samples=4, correct_samples=1, undecided_samples=1),
+        output("b", samples=4, correct_samples=4, undecided_samples=2),
         output("c"),  # not sampled
     ]
     found = split_metrics(rows, (1, 2, 8), QUICK)

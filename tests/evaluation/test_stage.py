@@ -55,14 +55,18 @@ class FakeExaminer:
         return Completion(problem_id=problem.id, text=text, tokens=5, finish_reason="stop")
 
     def grade(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[Grade]:
-        right = self.right(problems, completions)
+        right = [ok for ok, _ in self.right(problems, completions)]
         return [
             Grade(done.text, ok, 1.0, None if problem.id == "test-3" else (0.75 if ok else 0.25))
             for problem, done, ok in zip(problems, completions, right, strict=True)
         ]
 
-    def right(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[bool]:
-        return [done.text == problem.answer for problem, done in zip(problems, completions, strict=True)]
+    def right(
+        self, problems: Sequence[Problem], completions: Sequence[Completion]
+    ) -> list[tuple[bool | None, str]]:
+        return [
+            (done.text == problem.answer, "") for problem, done in zip(problems, completions, strict=True)
+        ]
 
     def solver(self, checkpoint: CheckpointName) -> Any:
         return FakeSolver(SKILL[checkpoint])

@@ -115,6 +115,12 @@ def test_undecided_answers_are_counted_by_reason_and_by_what_they_count_as() -> 
         "2 of them count as wrong, 2 have no verdict and are left out of accuracy."
     ) in [s.text for s in describe_findings(report_of(rows))]
     assert not any("undecided" in s.text for s in describe_findings(report_of(rows[:6])))
+    sampled = [rows[0].model_copy(update={"undecided_samples": 3}), *rows[1:6], rows[6]]
+    told = report_of(sampled).model_copy(update={"undecided_counts_as": "right"})
+    assert (
+        "Whether 1 of 7 answers are right is undecided (1 x units that are not known); 1 of them count as right. "
+        "3 of the samples for pass@k are undecided and treated in the same way."
+    ) in [s.text for s in describe_findings(told)]
 
 
 def test_the_judges_last_fault_is_named_with_the_scores_that_are_missing(students: Students) -> None:

@@ -74,6 +74,16 @@ def test_weights_schedule_and_metrics() -> None:
     assert logged["rlkd/structure"] == pytest.approx(sum(r or 0 for r in start) / 3)
 
 
+def test_the_share_of_undecided_answers_is_logged() -> None:
+    logged: dict[str, float] = {}
+    texts = ["36 - 7 = 29. The answer is 29 pens.", "36 - 7 = 29. The answer is 29 pencils."]
+    rewards = call(make_reward_function(), texts, answer=["29 pencils"] * 2, log_metric=logged.__setitem__)
+    assert logged["rlkd/undecided"] == 0.5  # one of two
+    assert rewards[0] is not None  # counts as wrong, as rewards.undecided says
+    assert rewards[1] is not None
+    assert rewards[0] < rewards[1]
+
+
 def test_format_and_length() -> None:
     rewards = RewardsConfig(alpha=0.0, format=0.2, length=0.3, length_free=0.5)
     function = make_reward_function(rewards=rewards, output="answer_line", max_completion_tokens=10)

@@ -157,3 +157,63 @@ def test_a_table_is_shown_once(uri: str, begin: Begin, tmp_path: Path) -> None:
     assert shown["columns"] == ["problem", "completion"]
     assert shown["data"] == [["p1", "1 + 1 = 2"], ["p2", "3"]]
     assert "completions.json" in tracking.client(uri).get_run(parent).data.tags["mlflow.loggedArtifacts"]
+
+
+class _Racing:
+    """Another run writes the same data set first, ``times`` times; then MLflow finds it."""
+
+    def __init__(self, error: Exception, times: int) -> None:
+        self.error, self.left, self.logged = error, times, list[str]()
+
+    def log_inputs(self, run: str, datasets: Any) -> None:
+        if self.left:
+            self.left -= 1
+            raise self.error
+        self.logged += [found.dataset.name for found in datasets]
+
+
+@pytest.mark.parametrize(("times", "arrives"), [(2, True), (99, False)])
+def test_a_data_set_that_another_run_logs_at_once_is_logged_again(
+    monkeypatch: pytest.MonkeyPatch, times: int, arrives: bool
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    from tasks.tracking import deliver as delivering
+
+    monkeypatch.setattr(delivering.time, "sleep", lambda seconds: None)
+    error = MlflowException(
+        "(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id, datasets.name"
+    )
+    mlflow = _Racing(error, times)
+    entry = {
+        "op": "inputs",
+        "run": "7",
+        "datasets": [{"name": "world", "digest": "1a", "source": "/data", "use": "train"}],
+    }
+    if arrives:
+        delivering.deliver(mlflow, "", entry, {})  # type: ignore[arg-type]
+        assert mlflow.logged == ["world"]
+    else:
+        with pytest.raises(MlflowException):
+            delivering.deliver(mlflow, "", entry, {})  # type: ignore[arg-type]
+
+
+def test_a_busy_database_is_waited_for_and_costs_no_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: dict[str, bool]
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    tries = list[int]()
+
+    def _deliver(*arguments: Any) -> None:
+        tries.append(1)
+        if len(tries) <= 2 * module._TRIES:
+            raise MlflowException("(sqlite3.OperationalError) database is locked")
+
+    monkeypatch.setattr(module, "deliver", _deliver)
+    monkeypatch.setattr(module, "client", lambda uri: None)
+    said = list[str]()
+    with tracking.delivering(tmp_path, "sqlite:///x.db", said.append) as box:
+        box.put({"op": "tags", "run": "7", "values": {}})
+        _until(lambda: len(tries) > 2 * module._TRIES and box.waiting == 0)
+    assert not any("could not be logged" in text for text in said)
