@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from rlkd.qualification.verdict import CUT, PADDING, bound, judge, number, read_figures, summary
+from rlkd.qualification.verdict import (
+    CUT,
+    PADDING,
+    bound,
+    judge,
+    mostly_unmeasured,
+    number,
+    read_figures,
+    summary,
+)
 from rlkd.reporting.labels import percent
 from rlkd.reporting.plots import COLOURS, as_percent, draw
 from schemas.config.pipeline import PipelineConfig
@@ -101,9 +110,10 @@ def qualification_sentence(content: QualificationContent) -> Sentence:
     going_on = (
         "" if verdict.passed or verdict.refused else f"; RL went on, as qualify.action is {verdict.action}"
     )
-    return Sentence(
-        text=f"{text[0].upper()}{text[1:]}{going_on}.", tone="good" if content.verdict.passed else "bad"
+    tone: Literal["good", "bad", "unsure"] = (
+        "bad" if not verdict.passed else "unsure" if mostly_unmeasured(verdict) else "good"
     )
+    return Sentence(text=f"{text[0].upper()}{text[1:]}{going_on}.", tone=tone)
 
 
 def tables(content: QualificationContent) -> QualificationTables:

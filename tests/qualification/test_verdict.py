@@ -12,7 +12,16 @@ from rlkd.config.load import parse_config
 from rlkd.errors import StageError
 from rlkd.io import write_json_atomic
 from rlkd.qualification.variants import EXPECTED
-from rlkd.qualification.verdict import FIGURES, RULES, bound, check_thresholds, judge, misses, summary
+from rlkd.qualification.verdict import (
+    FIGURES,
+    RULES,
+    bound,
+    check_thresholds,
+    judge,
+    misses,
+    mostly_unmeasured,
+    summary,
+)
 from schemas.config.qualify import QualifyConfig, Thresholds
 from schemas.qualification import Auroc, Qualification, Separation, YesBias
 
@@ -102,6 +111,15 @@ def test_too_few_cases_are_told_and_held_against_nothing_unless_strict(figures: 
     assert {check.name for check in judge(one_kind, QualifyConfig()).checks if check.status == "unmeasured"} == {
         "auroc_hidden", "baseline_gap",
     }  # fmt: skip
+
+
+def test_a_verdict_on_too_few_cases_is_no_pass_in_words(figures: Figures) -> None:
+    verdict = judge(figures(), QualifyConfig(min_cases=10**6))  # nothing has so many
+    assert verdict.passed  # nothing is held against it
+    assert mostly_unmeasured(verdict)
+    assert "could not be judged" in summary(verdict)
+    assert "passes" not in summary(verdict)
+    assert not mostly_unmeasured(judge(figures(), QualifyConfig()))
 
 
 def test_the_gate_names_every_missed_threshold(figures: Figures, tmp_path: Path) -> None:
