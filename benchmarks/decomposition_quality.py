@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 from typing import Any, cast
 
+from rlkd.answers.gsm8k import without_marks
 from rlkd.quantities.numbers import same_value
 from rlkd.structure.reading.calculation import Found
 from rlkd.structure.reading.claims import content_words
 from rlkd.structure.reading.path import read_path
 
-_MARK = re.compile(r"<<[^>]*>>")
 _GOLD_VALUE = re.compile(r"<<[^<>]*=(-?[\d.,]+)[^<>=]*>>")
 
 
@@ -41,7 +41,7 @@ def _socratic(data: Path, half: str, joint: str) -> dict[str, float]:
     for row in _half([json.loads(line) for line in text.splitlines()], half):
         lines = [line.split(" ** ", 1)[1] for line in row["answer"].split("\n") if " ** " in line]
         values = [_GOLD_VALUE.search(line) for line in lines]
-        plain = [_MARK.sub("", line) for line in lines]
+        plain = [without_marks(line) for line in lines]
         path = joint.join(plain)
         starts: list[int] = []
         position = 0

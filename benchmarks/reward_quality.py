@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlkd.answers.gsm8k import without_marks
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 from decomposition_quality import decomposition_figures
@@ -33,7 +35,6 @@ from rlkd.structure.decomposers.rules import decompose_text
 from rlkd.structure.reading.path import read_path
 from rlkd.structure.scorer import ScoreItem, StructureScorer
 
-_MARK = re.compile(r"<<[^>]*>>")
 RESAMPLES = 1000
 
 
@@ -84,7 +85,7 @@ def scored(scorer: StructureScorer, item: ScoreItem) -> float | None:
 def _style(path: str, style: str) -> str:
     if style == "marks":
         return path
-    plain = _MARK.sub("", path)
+    plain = without_marks(path)
     return plain if style == "plain" else " ".join(line.rstrip() for line in plain.split("\n"))
 
 
@@ -236,7 +237,7 @@ def speed(data: Path) -> dict[str, float]:
     items: list[ScoreItem] = []
     for line in (data / "gsm8k" / "train.jsonl").open(encoding="utf-8"):
         row = json.loads(line)
-        lines = _MARK.sub("", row["answer"]).split("\n")[:-1]
+        lines = without_marks(row["answer"]).split("\n")[:-1]
         if len(lines) != 8:
             continue
         teacher = (decompose_text("\n".join(lines), problem=row["question"]),)

@@ -179,7 +179,7 @@ def against_trl(
     return {"trl_times_as_long": wall, "trl_times_as_long_cpu": cpu}
 
 
-def main() -> None:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -198,7 +198,11 @@ def main() -> None:
         "--cpu", action="store_true", help="CPU seconds instead of wall time, for a busy machine"
     )
     parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = _options()
     root = Path(tempfile.mkdtemp())
     make_student(root / "student")
     config = make_config(args, root / "student")

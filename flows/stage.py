@@ -6,7 +6,8 @@ from prefect import flow
 
 from flows.configure import configure
 from flows.session import flow_run_name, run_session
-from rlkd.pipeline.stages import StageName, stage_spec, upstream
+from rlkd.pipeline.names import StageName
+from rlkd.pipeline.stages import stage_spec, upstream
 from tasks.stages import make_stages
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.session import flow_run_name, gsrm_session
-from rlkd.pipeline.stages import GsrmStageName, family
+from rlkd.pipeline.names import GsrmStageName
+from rlkd.pipeline.stages import family
 from tasks.stages import make_stages
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
 """Version of the rows and manifests on disk; raised when an old reader would misread a new file."""
@@ -23,6 +23,12 @@ It counts toward a stage's identity only where it differs from its default, so t
 
 JsonValue: TypeAlias = Any
 """Any value that JSON can hold."""
+
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+"""A number in [0, 1]."""
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
 
 
 class Schema(BaseModel):

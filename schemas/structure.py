@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, model_validator
 
-from schemas.base import Schema
-
-Count = Annotated[int, Field(ge=0)]
+from schemas.base import Count, Schema
 
 CHECK = "check"
 """Kind of a step that verifies earlier ones and finds nothing new."""

@@ -157,3 +157,44 @@ def test_torch_is_constrained_without_a_local_version() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line.startswith("torch==")] == ["torch==2.13.*"]
     assert not [line for line in lines if "+" in line or "@" in line or "--hash" in line]
+
+
+def long_functions(path: Path, most: int) -> list[str]:
+    """The functions of a file that are longer than ``most`` lines, each with its length."""
+    return [
+        f"{path.name}:{node.lineno} {node.name} ({length})"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (length := (node.end_lineno or 0) - node.lineno + 1) > most
+    ]
+
+
+def test_files_and_functions_stay_short() -> None:
+    product = [
+        *SOURCES,
+        *(path for room in ("benchmarks", "examples") for path in (ROOT / room).glob("*.py")),
+    ]
+    long = {str(path.relative_to(ROOT)): len(path.read_bytes().splitlines()) for path in product}
+    assert {name: lines for name, lines in long.items() if lines > 400} == {}
+    assert [found for path in product for found in long_functions(path, 60)] == []
+
+
+def test_a_long_function_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def f():\n    return 1\n\nasync def g():\n    a = 1\n    return a\n")
+    assert long_functions(tmp_path / "a.py", 2) == ["a.py:4 g (3)"]
+
+
+def test_every_room_of_the_structure_reward_holds_at_most_ten() -> None:
+    rooms = [ROOT / "rlkd" / "structure", *(ROOT / "rlkd" / "structure").glob("*/")]
+    held = {
+        room.name: [
+            child.name
+            for child in room.iterdir()
+            if child.name not in ("__init__.py", "__pycache__", "prompts")
+            and (child.suffix == ".py" or child.is_dir())
+        ]
+        for room in rooms
+        if (room / "__init__.py").is_file()
+    }
+    assert {"structure", "reading", "judges"} <= set(held)
+    assert {name: sorted(inside) for name, inside in held.items() if len(inside) > 10} == {}

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from flows.cli import options
 from flows.cli.model_commands import add_commands
+from flows.cli.options import Config, FromStage, Output, Overrides, RunFolder, Runs
 
 EXIT_FAILED, EXIT_USER, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 
@@ -28,29 +30,6 @@ _EXTRAS = {
     "gym": {"reasoning_gym"},
 }
 """Extras of the package by the modules that they bring."""
-
-Config = Annotated[
-    str,
-    typer.Argument(
-        metavar="PRESET_OR_YAML", help="Name of a preset (see `rlkd presets`), or path of a YAML file."
-    ),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Replaces a setting, e.g. --set rl.steps=50. May be repeated."
-    ),
-]
-Output = Annotated[
-    str | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="RUN_FOLDER",
-        help="The run folder. Default: runs/<name of the configuration>.",
-    ),
-]
-RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, e.g. runs/demo.")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -75,18 +54,10 @@ def run(
     config: Config,
     overrides: Overrides = None,
     output: Output = None,
-    from_stage: Annotated[
-        str | None,
-        typer.Option(
-            "--from", metavar="STAGE", help="Make this stage and all that follow again, even if finished."
-        ),
-    ] = None,
+    from_stage: FromStage = None,
     dry_run: Annotated[
         bool,
-        typer.Option(
-            "--dry-run",
-            help="Say what the teacher would be asked for: requests, tokens, money. Nothing is sent.",
-        ),
+        options.dry_run("Say what the teacher would be asked for: requests, tokens, money. Nothing is sent."),
     ] = False,
 ) -> None:
     """Distil a student end to end. Finished stages are reused; the same command goes on after a failure."""
@@ -106,13 +77,10 @@ def experiment(
     config: Config,
     overrides: Overrides = None,
     output: Annotated[
-        str | None,
-        typer.Option(
-            "--output", "-o", metavar="FOLDER", help="The experiment's folder. Default: runs/<its name>."
-        ),
+        str | None, options.folder_out("The experiment's folder. Default: runs/<its name>.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List the cells, what they share, and the estimated time.")
+        bool, options.dry_run("List the cells, what they share, and the estimated time.")
     ] = False,
 ) -> None:
     """Run methods side by side under several seeds and settings, and compare them. The same command goes on."""
@@ -156,12 +124,7 @@ def train_gsrm(
     config: Config,
     overrides: Overrides = None,
     output: Output = None,
-    from_stage: Annotated[
-        str | None,
-        typer.Option(
-            "--from", metavar="STAGE", help="Make this stage and all that follow again, even if finished."
-        ),
-    ] = None,
+    from_stage: FromStage = None,
 ) -> None:
     """Train the model that decomposes reasoning paths (a GSRM), measure it, and register it under a name."""
     from flows.cli.train_gsrm import run_gsrm_training
@@ -243,34 +206,23 @@ app.add_typer(rewards_app, name="rewards")
 def replay(
     run: RunFolder,
     overrides: Overrides = None,
-    output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", metavar="FOLDER", help="Write the ledger as it would have been."),
-    ] = None,
+    output: Annotated[str | None, options.folder_out("Write the ledger as it would have been.")] = None,
 ) -> None:
     """Score a run's saved completions again under other settings, without generating."""
     from pathlib import Path
 
-    from rlkd.replay.replay import replay_run, replay_table
+    from rlkd.replay.comparison import replay_table
+    from rlkd.replay.replay import replay_run
 
     print(replay_table(replay_run(Path(run), overrides or (), Path(output) if output else None)))
 
 
 @app.command()
 def decompose(
-    source: Annotated[
-        str, typer.Argument(metavar="IN.jsonl", help="Rows {id, problem, path}; - is standard input.")
-    ],
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="OUT.jsonl",
-            help="Gets rows {id, steps, error}; replaced atomically; - is standard output.",
-        ),
-    ],
+    source: Annotated[str, options.rows_in("id, problem, path")],
+    target: Annotated[str, options.rows_out("rows {id, steps, error}")],
     config: Annotated[
-        str | None,
-        typer.Option("--config", metavar="YAML", help="Its section `structures` chooses the decomposer."),
+        str | None, options.sections_of("Its section `structures` chooses the decomposer.")
     ] = None,
 ) -> None:
     """Read the steps off reasoning paths. Exit code 1 if a row was malformed."""
@@ -281,26 +233,11 @@ def decompose(
 
 @app.command()
 def score(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="IN.jsonl", help="Rows {id, problem, teacher, student, answer?}; - is standard input."
-        ),
-    ],
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="OUT.jsonl",
-            help="Gets a row of scores for each; replaced atomically; - is standard output.",
-        ),
-    ],
+    source: Annotated[str, options.rows_in("id, problem, teacher, student, answer?")],
+    target: Annotated[str, options.rows_out("a row of scores for each")],
     config: Annotated[
         str | None,
-        typer.Option(
-            "--config",
-            metavar="YAML",
-            help="Its sections `structures` and `rewards` choose how. Default: rules only.",
-        ),
+        options.sections_of("Its sections `structures` and `rewards` choose how. Default: rules only."),
     ] = None,
 ) -> None:
     """Score how well student paths follow their teachers'. Exit code 1 if a row was malformed."""
@@ -331,7 +268,7 @@ def schema(
 
 @app.command()
 def clean(
-    runs: Annotated[str, typer.Argument(metavar="RUNS", help="Folder that holds the runs.")] = "runs",
+    runs: Runs = "runs",
     older_than: Annotated[
         float,
         typer.Option("--older-than", metavar="DAYS", min=0, help="What was touched within these days stays."),
@@ -346,7 +283,7 @@ def clean(
 
 @app.command()
 def ui(
-    runs: Annotated[str, typer.Argument(metavar="RUNS", help="Folder that holds the runs.")] = "runs",
+    runs: Runs = "runs",
     prefect_port: Annotated[
         int, typer.Option(help="Port of Prefect; the next free one where it is taken.")
     ] = 4200,

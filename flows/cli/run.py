@@ -19,7 +19,8 @@ from rlkd.errors import StageError, UserError
 from rlkd.hub import go_offline_if_cut_off
 from rlkd.io import is_disk_full
 from rlkd.pipeline.jobs import raise_terminated
-from rlkd.pipeline.stages import STAGES, named_stage
+from rlkd.pipeline.names import named_stage
+from rlkd.pipeline.stages import STAGES
 from schemas.config.run import RunConfig
 from schemas.report import PipelineReport
 from tasks.display import shown_on

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from flows.cli.run import run_flow
 from flows.configure import configure_gsrm
-from rlkd.pipeline.stages import GSRM_STAGES, named_stage
+from rlkd.pipeline.names import named_stage
+from rlkd.pipeline.stages import GSRM_STAGES
 from tasks.runs import default_folder
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from rlkd.quantities.latex import RELATIONS
 from rlkd.quantities.signs import plain_signs
 
 _LINES = re.compile(r"\s+")
@@ -31,11 +32,10 @@ _BINOMIALS = re.compile(r"\\[dt]binom(?![A-Za-z])")
 _PAIRS = re.compile(r"(?<!\\)\$(?!\s?[\d.,]*\s?\Z)([^$]{1,300})\$(?!\d)")
 _BOLD = re.compile(r"(?<![\w)\]}])(\*\*|__)(?=\S)([^*]{1,300}?)\1(?![\w(])")
 _COMMANDS = {
-    r"\leqslant": "≤", r"\geqslant": "≥", r"\leq": "≤", r"\geq": "≥", r"\le": "≤", r"\ge": "≥", r"\lt": "<", r"\gt": ">",
-    r"\neq": "≠", r"\ne": "≠", r"\pm": "±", r"\mp": "∓", r"\lbrace": r"\{", r"\rbrace": r"\}", r"\lbrack": "[", r"\rbrack": "]",
+    **{f"\\{name}": sign for name, sign in RELATIONS.items()}, r"\pm": "±", r"\mp": "∓", r"\lbrace": r"\{", r"\rbrace": r"\}", r"\lbrack": "[", r"\rbrack": "]",
     r"\langle": "⟨", r"\rangle": "⟩", r"\cup": "∪", r"\cap": "∩", r"\in": "∈", r"\emptyset": "∅", r"\varnothing": "∅", r"\colon": ":",
     r"\infin": r"\infty", r"\reals": r"\mathbb{R}", r"\Reals": r"\mathbb{R}", r"\R": r"\mathbb{R}", r"\euro": "€", r"\pounds": "£",
-    r"\textdollar": "$", r"\approx": "≈", r"\sim": "≈", r"\simeq": "≈", r"\land": " and ", r"\lor": " or ", r"\wedge": " and ", r"\vee": " or ",
+    r"\textdollar": "$", r"\land": " and ", r"\lor": " or ", r"\wedge": " and ", r"\vee": " or ",
     r"\setminus": "∖", r"\backslash": "∖", r"\implies": "⇒", r"\Rightarrow": "⇒", r"\to": "→", r"\rightarrow": "→", r"\dots": r"...",
     r"\ldots": "...", r"\cdots": "...", r"\prime": "'", r"\iff": "⇔", r"\textdegree": "°", r"\cdotp": r"\cdot", r"\parallel": "∥", r"\perp": "⊥",
 }  # fmt: skip

@@ -8,8 +8,15 @@ HASHES = re.compile(r"(?<!#)####(?!#)[ \t]*([^\n]*)")
 """The line that states the answer."""
 MARKS = re.compile(r"<<[^<>\n]{0,200}>>")
 """A calculator mark."""
+MARK = r"<<([^<>\n]{1,200})>>"
+"""A calculator mark with its content, as a pattern."""
+MARK_START, MARK_END = "<<", ">>"
 LABEL = r"A[ \t]{0,4}:"
 """What a last line that states the answer may begin with, as a pattern."""
+STATES = r"(?:####|A\s?(?:\*\*)?:)"
+"""What a line that states the answer begins with, as a pattern."""
+STATED = re.compile(rf"\s*{STATES}")
+"""The beginning of such a line."""
 
 
 def statement(answer: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rlkd.reporting.labels import METRIC_LABELS
-from rlkd.reporting.plots import COLOURS, as_percent, draw
+from rlkd.reporting.style import COLOURS, as_percent, draw
 from schemas.experiment import CellResult, ExperimentReport
 from schemas.report import Plot
 

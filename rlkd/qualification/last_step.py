@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_CALCULATION = re.compile(r"<<|\d[^\n=]*=[^\n=]*\d")
-_STATED = re.compile(r"\s*(?:A:|####)")
+from rlkd.answers.gsm8k import MARK_START, STATED
+
+_CALCULATION = re.compile(rf"{MARK_START}|\d[^\n=]*=[^\n=]*\d")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z$\\(\d])")
 
 
 def drop_answer_lines(path: str, hidden: bool) -> str:
     """Drops lines that state the final answer and, where hidden, everything from the line with the last calculation on."""
-    lines = [line for line in path.split("\n") if not _STATED.match(line)]
+    lines = [line for line in path.split("\n") if not STATED.match(line)]
     if hidden:
         found = [i for i, line in enumerate(lines) if _CALCULATION.search(line)]
         lines = lines[: found[-1]] if found else []
@@ -48,7 +49,7 @@ def hide_last_step(
 
 
 def _before_last(path: str, calculates: bool) -> str:
-    lines = [line for line in path.split("\n") if line.strip() and not _STATED.match(line)]
+    lines = [line for line in path.split("\n") if line.strip() and not STATED.match(line)]
     parts, joint = (lines, "\n") if len(lines) > 1 else (_SENTENCE.split(lines[0]) if lines else [], " ")
     if not calculates:
         return joint.join(parts[:-1])

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rlkd.answers.gsm8k import without_marks
 from schemas.qualification import Auroc, Separation
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_MARK = re.compile(r"<<[^>]*>>")
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+")
 _BLOCK = 4_000_000
 """Cells of the matrix of resampled weights that are held at once."""
@@ -20,7 +20,7 @@ _BLOCK = 4_000_000
 
 def numbers(text: str) -> list[float]:
     """Finds the numbers that a text states, in order, without those in calculator marks."""
-    return [round(float(m.group().replace(",", "")), 4) for m in _NUMBER.finditer(_MARK.sub("", text))]
+    return [round(float(m.group().replace(",", "")), 4) for m in _NUMBER.finditer(without_marks(text))]
 
 
 def last_number_equal(teacher: str, student: str) -> float:

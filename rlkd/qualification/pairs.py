@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rlkd.answers.conventions import read_any
+from rlkd.answers.gsm8k import without_marks
 from rlkd.errors import DataError
 from rlkd.io import expand_path, iter_rows, read_rows
 from rlkd.qualification.last_step import drop_answer_lines
@@ -21,7 +21,6 @@ from schemas.problem import Problem
 from schemas.qualification import LabelledPair
 from schemas.trace import TeacherTrace
 
-_MARK = re.compile(r"<<[^<>\n]*>>")
 _SHAPES = "{problem, teacher, solution, right} or {question, ground_truth, <model>: {solution, is_correct}}"
 
 
@@ -191,8 +190,8 @@ def _path(text: str) -> str:
 
 
 def _without_marks(pair: LabelledPair) -> LabelledPair:
-    plain = tuple(_MARK.sub("", path) for path in pair.teachers)
-    return pair.model_copy(update={"teachers": plain, "student": _MARK.sub("", pair.student)})
+    plain = tuple(without_marks(path) for path in pair.teachers)
+    return pair.model_copy(update={"teachers": plain, "student": without_marks(pair.student)})
 
 
 # -- the built-in world --------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from rlkd.answers.gsm8k import MARKS
+
 _SYNONYMS = {
     "buys": "purchases",
     "buy": "purchase",
@@ -40,7 +42,9 @@ _WORDS = re.compile(r"\b(" + "|".join(sorted(_SYNONYMS, key=len, reverse=True)) 
 _SPACED = re.compile(r"(?<=[\d)]) ([*/]) (?=[\d($])")
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _UNGROUPED = re.compile(r"(?<![\d.,])\d{4,9}(?![\d,])")
-_KEPT = re.compile(r"(<<[^<>\n]*>>|\$[^$\n]*\\[^$\n]*\$|\\\([^\n]*?\\\)|\\\[.*?\\\]|\$\$.*?\$\$)", re.DOTALL)
+_KEPT = re.compile(
+    rf"({MARKS.pattern}|" + r"\$[^$\n]*\\[^$\n]*\$|\\\([^\n]*?\\\)|\\\[.*?\\\]|\$\$.*?\$\$)", re.DOTALL
+)
 _PLAIN_START = re.compile(r"(?:He|She|It|They|The|There|This|That|These|Those|In|On|At|We)\b")
 _OPENERS = ("First", "Next", "Then", "After that")
 

@@ -137,36 +137,30 @@ def _evaluation(report: EvalReport) -> list[str]:
                 left=3,
             ),
         ]
-    for title, attribute in (("By difficulty", "by_difficulty"), ("By domain", "by_domain")):
-        rows_by = [
-            (f"{SPLIT_LABELS[m.split]}, {name}", m.checkpoint, part)
-            for m in report.checkpoints
-            for name, part in getattr(m, attribute).items()
-        ]
-        labels = list(dict.fromkeys(label for label, _, _ in rows_by))
-        if len(labels) < 2:
-            continue
-        names = list(dict.fromkeys(m.checkpoint for m in report.checkpoints))
-        found = {(label, name): part for label, name, part in rows_by}
-        parts += [
-            f"### Accuracy {title.lower()}",
-            table(
-                ("Problems", *(CHECKPOINT_LABELS[name] for name in names)),
-                [
-                    (
-                        label,
-                        *(
-                            f"{percent(found[label, name].accuracy.mean)} ({found[label, name].accuracy.n})"
-                            if (label, name) in found
-                            else "\N{EN DASH}"
-                            for name in names
-                        ),
-                    )
-                    for label in labels
-                ],
-            ),
-        ]
+    for title, attribute in (("difficulty", "by_difficulty"), ("domain", "by_domain")):
+        parts += _accuracy_by(report, title, attribute)
     return parts
+
+
+def _accuracy_by(report: EvalReport, title: str, attribute: str) -> list[str]:
+    """The accuracy of each checkpoint by difficulty or domain; nothing where there is only one."""
+    rows = [
+        (f"{SPLIT_LABELS[m.split]}, {name}", m.checkpoint, part.accuracy)
+        for m in report.checkpoints
+        for name, part in getattr(m, attribute).items()
+    ]
+    labels = list(dict.fromkeys(label for label, _, _ in rows))
+    if len(labels) < 2:
+        return []
+    names = list(dict.fromkeys(m.checkpoint for m in report.checkpoints))
+    found = {(label, name): f"{percent(value.mean)} ({value.n})" for label, name, value in rows}
+    return [
+        f"### Accuracy by {title}",
+        table(
+            ("Problems", *(CHECKPOINT_LABELS[name] for name in names)),
+            [(label, *(found.get((label, name), "\N{EN DASH}") for name in names)) for label in labels],
+        ),
+    ]
 
 
 def _qualification(content: QualificationContent) -> list[str]:

@@ -2,104 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import itertools
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rlkd.reporting.labels import CHECKPOINT_LABELS, METRIC_LABELS, PLOTTED
 from rlkd.reporting.series import STRUCTURED, Series, smooth
+from rlkd.reporting.style import COLOURS, as_percent, draw, shorten
 from schemas.evaluation import CheckpointMetrics, EvalReport, Interval, ProblemOutput
 from schemas.report import Plot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# Stand-ins that no palette holds; the page gives each its colour for light and for dark.
-COLOURS = {
-    "ink": "#010101",
-    "muted": "#020202",
-    "grid": "#030303",
-    "surface": "#040404",
-    "base": "#050505",
-    "warm_start": "#060606",
-    "rlkd": "#070707",
-    "right": "#080808",
-    "wrong": "#090909",
-    "outcome": "#0a0a0a",
-    "structure": "#0b0b0b",
-    "format": "#0c0c0c",
-    "shade": "#0d0d0d",
-}
-_VARIABLES = {colour: f"var(--{name.replace('_', '-')})" for name, colour in COLOURS.items()}
-_STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,  # names from data may hold a dollar sign
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-    "axes.edgecolor": COLOURS["grid"],
-    "axes.labelcolor": COLOURS["muted"],
-    "axes.titlecolor": COLOURS["ink"],
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "grid.color": COLOURS["grid"],
-    "grid.linewidth": 0.8,
-    "xtick.color": COLOURS["grid"],
-    "ytick.color": COLOURS["grid"],
-    "xtick.labelcolor": COLOURS["muted"],
-    "ytick.labelcolor": COLOURS["muted"],
-    "ytick.major.size": 0,
-    "text.color": COLOURS["ink"],
-    "legend.frameon": False,
-    "legend.fontsize": 9.5,
-    "lines.linewidth": 2,
-    "lines.solid_capstyle": "round",
-    "figure.constrained_layout.use": True,
-}
-
-
-def draw(
-    name: str, title: str, caption: str, size: tuple[float, float], paint: Callable[[Figure], None]
-) -> Plot:
-    """Runs ``paint`` on a new figure of ``size`` inches in the house style and returns it as inline SVG."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    # The salt makes ids in the SVG the same in every run, and different between plots of one page.
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=size)
-        paint(figure)
-        text = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
-    return Plot(name=name, title=title, caption=caption, svg=_inline(text.getvalue(), name, title))
-
-
-def _inline(svg: str, name: str, title: str) -> str:
-    """The ``<svg>`` element alone, scalable, with ids of its own and the page's colours."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
-    svg = re.sub(r'id="([A-Za-z0-9_.-]+)"', rf'id="{name}-\1"', svg)
-    svg = re.sub(r'(href="|url\()#', rf"\1#{name}-", svg)
-    # Numbers are set in the page's own typeface, like the text around them.
-    svg = re.sub(r"font: ([^;]*?px)[^;\"]*", r"font: \1 var(--font)", svg)
-    return re.sub("|".join(_VARIABLES), lambda found: _VARIABLES[found[0]], svg)
 
 
 def checkpoints_plot(report: EvalReport) -> Plot:
@@ -368,11 +283,6 @@ def domain_plot(report: EvalReport) -> Plot | None:
     return draw("domains", "By domain", "Test split, with bootstrap intervals.", (9, 3.4), paint)
 
 
-def shorten(name: str, limit: int = 20) -> str:
-    """Shortens a name from the data so that it fits under an axis."""
-    return name if len(name) <= limit else name[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
-
-
 def _interval(found: CheckpointMetrics, metric: str) -> Interval | None:
     return found.overall.accuracy if metric == "accuracy" else found.overall.structure
 
@@ -394,13 +304,6 @@ def _step_axis(axis: Axes) -> None:
 
     axis.set_xlabel("optimiser step")
     axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-
-
-def as_percent(axis: Any) -> None:
-    """Shows the shares of an axis as percentages."""
-    from matplotlib.ticker import PercentFormatter
-
-    axis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
 
 
 def _legend_below(axis: Axes) -> None:

@@ -18,7 +18,7 @@ from rlkd.qualification.verdict import (
     summary,
 )
 from rlkd.reporting.labels import percent
-from rlkd.reporting.plots import COLOURS, as_percent, draw
+from rlkd.reporting.style import COLOURS, as_percent, draw
 from schemas.config.pipeline import PipelineConfig
 from schemas.qualification import Auroc, Qualification, Sensitivity, Separation, Verdict
 from schemas.report import Plot, QualificationContent, Sentence

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rlkd.data.drawn import Pair, drawn_pairs
-from rlkd.errors import ConfigError, DataError
-from rlkd.io import iter_rows, write_json_atomic
+from rlkd.errors import ConfigError
+from rlkd.io import write_json_atomic
 from rlkd.pipeline.context import StageContext
 from rlkd.rewards.ledger import Ledger, undecided_answers
 from rlkd.rewards.scoring import RewardModel
@@ -26,14 +25,13 @@ from rlkd.training.checkpoints import all_checkpoints, last_figures, step_of
 from rlkd.training.guard import stop_on_sigterm
 from rlkd.training.mixin import Session, session_callback
 from rlkd.training.objective import make_objective
+from rlkd.training.practice import Practice, choose_problems, problem_order, read_structures, shuffle_teachers
 from rlkd.training.validation import make_validation
 from rlkd.training.warm_start import starting_student
 from rlkd.training.watch import WATCH_FILE, Watch
 from schemas.artifact import StageResult
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.training import RLConfig
-from schemas.problem import Problem
-from schemas.structure import Structure
 
 
 def distil(ctx: StageContext) -> StageResult:
@@ -57,14 +55,7 @@ def distil(ctx: StageContext) -> StageResult:
     pairs = drawn_pairs(ctx.inputs)
     student, start = _student(ctx, pairs)
     book = PromptBook(ctx.config.student, student.tokenizer)
-    practice = choose_problems(book, pairs, read_structures(ctx.inputs["structures"]))
-    if ctx.config.rl.shuffle_teachers:
-        practice = shuffle_teachers(practice, ctx.config.seed)
-    if practice.long_prompts or practice.without_structure:
-        ctx.events.message(
-            f"{practice.long_prompts} problems skipped for a prompt over student.max_prompt_tokens, "
-            f"{practice.without_structure} because no teacher path of theirs has a step"
-        )
+    practice = _practice(ctx, book, pairs)
     with stop_on_sigterm() as stop:
         session = Session(
             ctx.folder,
@@ -109,6 +100,19 @@ def distil(ctx: StageContext) -> StageResult:
             "watch_alarms": float(len(trainer.watch.alarms)),
         },
     )
+
+
+def _practice(ctx: StageContext, book: PromptBook, pairs: Sequence[Pair]) -> Practice:
+    """The problems that the student practises on; says which were left out."""
+    practice = choose_problems(book, pairs, read_structures(ctx.inputs["structures"]))
+    if ctx.config.rl.shuffle_teachers:
+        practice = shuffle_teachers(practice, ctx.config.seed)
+    if practice.long_prompts or practice.without_structure:
+        ctx.events.message(
+            f"{practice.long_prompts} problems skipped for a prompt over student.max_prompt_tokens, "
+            f"{practice.without_structure} because no teacher path of theirs has a step"
+        )
+    return practice
 
 
 @dataclass(frozen=True)
@@ -180,90 +184,6 @@ def check_settings(config: PipelineConfig) -> None:
         raise ConfigError("; ".join(faults))
 
 
-def read_structures(folder: Path) -> dict[str, Structure]:
-    """Teacher structures by trace id."""
-    return {row.trace_id: row for row in iter_rows(folder / "structures.jsonl", Structure)}
-
-
-@dataclass(frozen=True)
-class Practice:
-    """What RL works on.
-
-    Attributes:
-        problems: Problems with at least one usable teacher path.
-        teachers: Structures of their teacher paths, by problem id.
-        long_prompts: Problems skipped because their prompt exceeds ``student.max_prompt_tokens``.
-        without_structure: Problems skipped because no teacher path of theirs has a step.
-        paths: Their teacher paths as text, by problem id.
-    """
-
-    problems: list[Problem]
-    teachers: dict[str, list[Structure]]
-    long_prompts: int
-    without_structure: int
-    paths: dict[str, list[str]] = field(default_factory=dict)
-
-
-def choose_problems(book: PromptBook, pairs: Sequence[Pair], structures: dict[str, Structure]) -> Practice:
-    """The problems of the drawn traces that can be practised on.
-
-    Raises:
-        DataError: None is left.
-    """
-    problems: dict[str, Problem] = {}
-    teachers: dict[str, list[Structure]] = {}
-    paths: dict[str, list[str]] = {}
-    for problem, trace in pairs:
-        problems[problem.id] = problem
-        paths.setdefault(problem.id, []).append(trace.path)
-        structure = structures.get(trace.id)
-        if structure is not None and structure.steps:
-            teachers.setdefault(problem.id, []).append(structure)
-    taught = [problem for problem in problems.values() if problem.id in teachers]
-    kept = [problem for problem in taught if book.fits(book.encode(problem.question))]
-    if not kept:
-        raise DataError(
-            f"no problem is left to practise on: of {len(problems)}, {len(problems) - len(taught)} have no teacher path with a step and "
-            f"{len(taught) - len(kept)} a prompt over student.max_prompt_tokens ({book.student.max_prompt_tokens})"
-        )
-    return Practice(kept, teachers, len(taught) - len(kept), len(problems) - len(taught), paths)
-
-
-def shuffle_teachers(practice: Practice, seed: int) -> Practice:
-    """Gives every problem the teachers of another one: each is used once, none by its own problem.
-
-    Raises:
-        DataError: There is only one problem.
-    """
-    ids = [problem.id for problem in practice.problems]
-    if len(ids) < 2:
-        raise DataError("rl.shuffle_teachers needs at least two problems to practise on; set it to false")
-    random.Random(f"teachers/{seed}").shuffle(ids)
-    others = dict(zip(ids, [*ids[1:], ids[0]], strict=True))
-    return replace(
-        practice,
-        teachers={own: practice.teachers[other] for own, other in others.items()},
-        paths={own: practice.paths[other] for own, other in others.items()},
-    )
-
-
-def problem_order(count: int, per_round: int, rounds: int, seed: int) -> list[int]:
-    """Indices of the problems in the order of practice: one shuffled pass after another.
-
-    A round never holds a problem twice while there are enough of them; what does not fill a round at the
-    end of a pass waits for the next. A pure function of its arguments, so that a resumed run goes on where
-    it stopped.
-    """
-    rng = random.Random(f"order/{seed}")
-    order: list[int] = []
-    whole = count - count % per_round if count >= per_round else count
-    while len(order) < per_round * rounds:
-        once = list(range(count))
-        rng.shuffle(once)
-        order.extend(once[:whole])
-    return order[: per_round * rounds]
-
-
 def _student(ctx: StageContext, pairs: Sequence[Pair]) -> tuple[Student, Path | None]:
     warm = ctx.inputs.get("warm_start")
     if warm is not None:
@@ -291,12 +211,11 @@ def build_trainer(
     from rlkd.training.grpo import make_trainer_class, start_callback
 
     config = ctx.config
-    by_id = {problem.id: problem for problem in practice.problems}
     model = RewardModel(
         config.rewards,
         config.student,
         make_scorer(config.structures),
-        by_id,
+        {problem.id: problem for problem in practice.problems},
         practice.teachers,
         paths=practice.paths,
     )

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from schemas.base import OPERATIONAL, JsonValue, Schema
+from schemas.base import OPERATIONAL, Count, Fraction, JsonValue, Positive, Schema
 from schemas.config.plugin import PythonObject
 from schemas.config.world import WorldSettings
 from schemas.problem import Split
@@ -16,16 +16,14 @@ from schemas.problem import Split
 class SplitSizes(Schema):
     """How many problems each split keeps."""
 
-    train: int | None = Field(default=None, ge=1, description="Training problems; null keeps all.")
-    validation: int = Field(
-        default=100, ge=0, description="Validation problems; taken out of train where the source has none."
+    train: Positive | None = Field(default=None, description="Training problems; null keeps all.")
+    validation: Count = Field(
+        default=100, description="Validation problems; taken out of train where the source has none."
     )
-    test: int | None = Field(
-        default=None, ge=1, description="Test problems; null keeps all that the source has."
+    test: Positive | None = Field(
+        default=None, description="Test problems; null keeps all that the source has."
     )
-    ood: int = Field(
-        default=0, ge=0, description="Problems of the harder out-of-distribution test; 0 for none."
-    )
+    ood: Count = Field(default=0, description="Problems of the harder out-of-distribution test; 0 for none.")
 
 
 class DeduplicationConfig(Schema):
@@ -38,7 +36,7 @@ class DeduplicationConfig(Schema):
         le=1,
         description="Jaccard similarity from which two questions with the same numbers are near duplicates (with other numbers they are two problems).",
     )
-    shingle: int = Field(default=3, ge=1, description="Words per shingle.")
+    shingle: Positive = Field(default=3, description="Words per shingle.")
     permutations: int = Field(
         default=128, ge=16, description="MinHash permutations; more is finer and slower."
     )
@@ -64,10 +62,8 @@ class DataCommon(Schema):
         default=DecontaminationConfig(),
         description="Removal of training problems that overlap evaluation problems.",
     )
-    max_malformed_share: float = Field(
+    max_malformed_share: Fraction = Field(
         default=0.01,
-        ge=0,
-        le=1,
         description="Share of rows that may be malformed (skipped and counted) before the stage fails.",
     )
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from schemas.base import OPERATIONAL, JsonValue, Schema
+from schemas.base import OPERATIONAL, JsonValue, Positive, Schema
 
 _SECRET_NAME = re.compile(
     r"(?:.*_)?(?:api_?key|apikey|authorization|bearer|password|passwd|secret|credentials?)|x_api_key"
@@ -127,7 +127,7 @@ class LocalEndpoint(Schema):
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="Weights and arithmetic."
     )
-    batch_size: int = Field(default=16, ge=1, description="Most requests generated at once.")
+    batch_size: Positive = Field(default=16, description="Most requests generated at once.")
     chat: bool = Field(
         default=True,
         description="Use the tokenizer's chat template; false writes the messages one after another.",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import ADDED, Schema
+from schemas.base import ADDED, Count, Positive, Schema
 from schemas.evaluation import CheckpointName
 
 
@@ -23,18 +23,18 @@ class NamedBenchmark(Schema):
 class EvaluateConfig(Schema):
     """Evaluation of the base, the warm-started and the final student."""
 
-    max_problems: int | None = Field(default=None, ge=1, description="Problems per split; null takes all.")
+    max_problems: Positive | None = Field(default=None, description="Problems per split; null takes all.")
     checkpoints: tuple[CheckpointName, ...] = Field(
         default=("base", "warm_start", "rlkd"),
         min_length=1,
         description="Which checkpoints are evaluated (those that the run makes).",
     )
-    samples: int = Field(default=8, ge=0, description="Samples per problem for pass@k; 0 for greedy only.")
+    samples: Count = Field(default=8, description="Samples per problem for pass@k; 0 for greedy only.")
     pass_at: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(1, 4, 8), description="The k of pass@k; a k larger than `samples` is left out."
     )
-    pass_problems: int | None = Field(
-        default=100, ge=1, description="Problems of each split that are sampled for pass@k; null takes all."
+    pass_problems: Positive | None = Field(
+        default=100, description="Problems of each split that are sampled for pass@k; null takes all."
     )
     temperature: float = Field(default=1.0, gt=0, description="Sampling temperature for pass@k.")
     undecided: Literal["wrong", "missing", "right"] = Field(
@@ -44,6 +44,7 @@ class EvaluateConfig(Schema):
         "`missing` leaves it out.",
     )
     batch_size: int = Field(default=128, ge=1, description="Completions generated at once.")
+    batch_size: Positive = Field(default=128, description="Completions generated at once.")
     resamples: int = Field(default=2000, ge=100, description="Bootstrap resamples over problems.")
     confidence: float = Field(default=0.95, gt=0, lt=1, description="Coverage of the intervals.")
 
@@ -62,9 +63,7 @@ class EvaluateConfig(Schema):
 class ReportConfig(Schema):
     """What the report shows."""
 
-    samples: int = Field(
-        default=4, ge=0, description="Completions shown side by side with the teacher's path."
-    )
+    samples: Count = Field(default=4, description="Completions shown side by side with the teacher's path.")
     title: str = Field(default="", description="Title; empty takes the configuration's name.")
 
 

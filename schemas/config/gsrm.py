@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.base import OPERATIONAL, Schema
+from schemas.base import OPERATIONAL, Count, Fraction, Positive, Schema
 from schemas.config.evaluation import KeepConfig, TrackingConfig
 from schemas.config.structure import GenerativeDecomposerConfig, RulesDecomposerConfig
 from schemas.config.student import CheckpointModel, LoraConfig, ModelConfig
@@ -29,19 +29,14 @@ class WorldPaths(Schema):
     wander: WanderSettings = Field(
         default=WanderSettings(focus=0.7), description="How the wandering paths go astray."
     )
-    per_problem: int = Field(
-        default=1, ge=1, description="Paths of each training problem; held-out ones get one."
+    per_problem: Positive = Field(
+        default=1, description="Paths of each training problem; held-out ones get one."
     )
-    solved: float = Field(
-        default=0.15,
-        ge=0,
-        le=1,
-        description="Share of the paths that are the solver's, branches in random order.",
+    solved: Fraction = Field(
+        default=0.15, description="Share of the paths that are the solver's, branches in random order."
     )
-    altered: float = Field(
+    altered: Fraction = Field(
         default=0.15,
-        ge=0,
-        le=1,
         description="Share of the paths in which a line is changed as a student might: a wrong value, a line twice, or lost.",
     )
 
@@ -77,7 +72,7 @@ class FilePaths(Schema):
         description="The file. `steps`, where given, is the gold decomposition as `rlkd decompose` writes it, or with "
         "quotes as a model does. Environment variables such as $RLKD_DATA are expanded."
     )
-    limit: int | None = Field(default=None, ge=1, description="Most paths, drawn by seed; null takes all.")
+    limit: Positive | None = Field(default=None, description="Most paths, drawn by seed; null takes all.")
     split: HeldOut = Field(default=HeldOut(), description="How problems are split.")
 
 
@@ -90,7 +85,7 @@ class RunPaths(Schema):
         default="both",
         description="The teacher's accepted traces, the student's completions of the reward ledger, or both.",
     )
-    limit: int | None = Field(default=None, ge=1, description="Most paths, drawn by seed; null takes all.")
+    limit: Positive | None = Field(default=None, description="Most paths, drawn by seed; null takes all.")
     split: HeldOut = Field(default=HeldOut(), description="How problems are split.")
 
 
@@ -115,14 +110,12 @@ class AnnotationsConfig(Schema):
         default=GoldAnnotator(),
         description="gold; rules; or generative: any model, for example behind an OpenAI-compatible endpoint (paper: GPT-4o).",
     )
-    located: float = Field(
+    located: Fraction = Field(
         default=0.9,
-        ge=0,
-        le=1,
         description="Share of an annotation's steps whose words must be found in the path; less and it is rejected.",
     )
-    answered: float = Field(
-        default=0.7, ge=0, le=1, description="Share of the steps whose answer must occur in the path."
+    answered: Fraction = Field(
+        default=0.7, description="Share of the steps whose answer must occur in the path."
     )
     ordered: bool = Field(
         default=True, description="Reject annotations whose steps are not in the path's order."
@@ -130,8 +123,8 @@ class AnnotationsConfig(Schema):
     empty: bool = Field(
         default=True, description="Learn from paths without any step too (a text may solve nothing)."
     )
-    max_rejected: float = Field(
-        default=0.5, ge=0, le=1, description="Share of rejected annotations past which the stage fails."
+    max_rejected: Fraction = Field(
+        default=0.5, description="Share of rejected annotations past which the stage fails."
     )
 
 
@@ -146,15 +139,12 @@ class GsrmStudentConfig(Schema):
         description="How it writes: json, as models know it; or compact, for small models: the path again, with its steps marked.",
     )
     chat: bool = Field(default=False, description="Ask it through its chat template (json only).")
-    max_prompt_tokens: int = Field(
+    max_prompt_tokens: Positive = Field(
         default=8192,
-        ge=1,
         description="Longest prompt (problem and path); longer ones are left out of training, and counted.",
     )
-    max_completion_tokens: int = Field(
-        default=4096,
-        ge=1,
-        description="Longest decomposition; longer ones are left out of training, and counted.",
+    max_completion_tokens: Positive = Field(
+        default=4096, description="Longest decomposition; longer ones are left out of training, and counted."
     )
     max_chars: int = Field(default=50_000, ge=100, description="Characters of a path that are read.")
     context: int | None = Field(
@@ -181,7 +171,7 @@ class GsrmStudentConfig(Schema):
 class GsrmEvaluateConfig(Schema):
     """How the trained model is measured on the held-out paths."""
 
-    max_paths: int | None = Field(default=None, ge=1, description="Most paths; null takes all.")
+    max_paths: Positive | None = Field(default=None, description="Most paths; null takes all.")
     batch_size: Annotated[int, OPERATIONAL] = Field(default=16, ge=1, description="Paths decomposed at once.")
     resamples: int = Field(default=2000, ge=100, description="Bootstrap resamples over problems.")
     confidence: float = Field(default=0.95, gt=0, lt=1, description="Coverage of the intervals.")
@@ -193,9 +183,7 @@ class GsrmRegisterConfig(Schema):
     name: str = Field(
         default="rlkd-gsrm", pattern=r"^[A-Za-z0-9._-]*$", description="Registered name; empty for none."
     )
-    min_step_f1: float = Field(
-        default=0.5, ge=0, le=1, description="Step F1 below which the model is not registered."
-    )
+    min_step_f1: Fraction = Field(default=0.5, description="Step F1 below which the model is not registered.")
 
 
 class GsrmConfig(Schema):
@@ -208,7 +196,7 @@ class GsrmConfig(Schema):
         description="Name of the run; also its default folder, runs/<name>.",
     )
     description: str = Field(default="", description="One line for `rlkd presets`.")
-    seed: int = Field(default=0, ge=0, description="Seed of everything that is random.")
+    seed: Count = Field(default=0, description="Seed of everything that is random.")
     paths: PathsConfig = Field(description="Where paths come from.")
     annotations: AnnotationsConfig = Field(
         default=AnnotationsConfig(), description="Who decomposes them for training, and what is rejected."

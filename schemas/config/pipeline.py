@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from schemas.base import Schema
+from schemas.base import Count, Schema
 from schemas.config.data import DataConfig
 from schemas.config.evaluation import EvaluateConfig, KeepConfig, ReportConfig, TrackingConfig
 from schemas.config.qualify import QualifyConfig
@@ -24,7 +24,7 @@ class PipelineConfig(Schema):
         description="Name of the run; also its default folder, runs/<name>.",
     )
     description: str = Field(default="", description="One line for `rlkd presets` and the report.")
-    seed: int = Field(default=0, ge=0, description="Seed of everything that is random.")
+    seed: Count = Field(default=0, description="Seed of everything that is random.")
     data: DataConfig = Field(description="Where problems come from.")
     traces: TracesConfig = Field(default=TracesConfig(), description="Teacher traces.")
     structures: StructuresConfig = Field(

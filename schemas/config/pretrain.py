@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.base import Schema
+from schemas.base import Fraction, Positive, Schema
 from schemas.config.world import StepRange, WanderSettings, WorldSettings
 
 
@@ -14,8 +14,8 @@ class TinyModelSettings(Schema):
     """Shape of a small Llama-architecture student."""
 
     hidden_size: int = Field(default=128, ge=8, description="Width.")
-    layers: int = Field(default=4, ge=1, description="Number of layers.")
-    heads: int = Field(default=4, ge=1, description="Attention heads; must divide the width.")
+    layers: Positive = Field(default=4, description="Number of layers.")
+    heads: Positive = Field(default=4, description="Attention heads; must divide the width.")
     intermediate_size: int = Field(default=344, ge=8, description="Width of the feed-forward layers.")
     max_positions: int = Field(default=512, ge=16, description="Longest text, in tokens.")
 
@@ -27,7 +27,7 @@ DOMAINS = {"arithmetic": 0.6, "logic": 0.2, "relations": 0.2}
 class SecondPhase(Schema):
     """A second one-cycle phase on deeper problems and more focused wandering, after the first."""
 
-    steps: int = Field(default=2500, ge=1, description="Optimiser steps.")
+    steps: Positive = Field(default=2500, description="Optimiser steps.")
     learning_rate: float = Field(default=1e-3, gt=0, description="Peak learning rate, as in the first phase.")
     matrix_learning_rate: float = Field(
         default=1e-2, gt=0, description="Peak of the weight matrices under Muon."
@@ -48,8 +48,8 @@ class PretrainSettings(Schema):
     seed: int = Field(
         default=0, description="Seed of weights and data; the same seed gives the same weights."
     )
-    steps: int = Field(default=5000, ge=1, description="Optimiser steps.")
-    batch_size: int = Field(default=48, ge=1, description="Solutions in a step; none is seen twice.")
+    steps: Positive = Field(default=5000, description="Optimiser steps.")
+    batch_size: Positive = Field(default=48, description="Solutions in a step; none is seen twice.")
     optimizer: Literal["adamw", "muon"] = Field(
         default="muon", description="Optimiser of the weight matrices; embeddings and norms always use AdamW."
     )
@@ -59,7 +59,7 @@ class PretrainSettings(Schema):
     )
     weight_decay: float = Field(default=0.01, ge=0, description="Weight decay of the weight matrices.")
     warmup: float = Field(default=0.05, ge=0, lt=1, description="Share of the steps with a rising rate.")
-    threads: int = Field(default=2, ge=1, description="CPU threads; part of what makes a run repeatable.")
+    threads: Positive = Field(default=2, description="CPU threads; part of what makes a run repeatable.")
     bfloat16: bool = Field(
         default=True, description="Multiply matrices in bfloat16 (the weights stay float32)."
     )
@@ -73,8 +73,8 @@ class PretrainSettings(Schema):
         default_factory=lambda: WorldSettings(domains=DOMAINS, steps=StepRange(min=1, max=7), n_ood=0),
         description="The problems of the first phase.",
     )
-    easy_share: float = Field(
-        default=0.25, ge=0, le=1, description="Share of the steps, at the start, that takes easy problems."
+    easy_share: Fraction = Field(
+        default=0.25, description="Share of the steps, at the start, that takes easy problems."
     )
     easy_world: WorldSettings = Field(
         default_factory=lambda: WorldSettings(
@@ -87,4 +87,4 @@ class PretrainSettings(Schema):
         default_factory=lambda: SecondPhase(), description="A second, shorter phase; null leaves it out."
     )
     model: TinyModelSettings = Field(default_factory=TinyModelSettings, description="Shape of the student.")
-    eval_problems: int = Field(default=300, ge=1, description="Problems for the figures at the end.")
+    eval_problems: Positive = Field(default=300, description="Problems for the figures at the end.")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.base import Schema
+from schemas.base import Count, Fraction, Positive, Schema
 
 
 class WorldPairs(Schema):
@@ -30,7 +30,7 @@ class StudentPairs(Schema):
         ge=2,
         description="Validation problems (drawn by seed); without validation problems, training ones.",
     )
-    per_problem: int = Field(default=4, ge=1, description="Samples per problem.")
+    per_problem: Positive = Field(default=4, description="Samples per problem.")
     temperature: float = Field(default=1.0, gt=0, description="Sampling temperature.")
 
 
@@ -50,9 +50,9 @@ class FilePairs(Schema):
         description="JSONL file with rows {question, answer} whose answers are the teacher's paths, found by the question; "
         "null takes the row's own `teacher` or `ground_truth`.",
     )
-    start: int = Field(default=0, ge=0, description="First row, from 0.")
-    stop: int | None = Field(
-        default=None, ge=1, description="Row before which reading stops; null reads to the end."
+    start: Count = Field(default=0, description="First row, from 0.")
+    stop: Positive | None = Field(
+        default=None, description="Row before which reading stops; null reads to the end."
     )
     strip_marks: bool = Field(
         default=False,
@@ -72,10 +72,8 @@ PairsConfig = Annotated[WorldPairs | StudentPairs | FilePairs, Field(discriminat
 class Thresholds(Schema):
     """What the reward must reach. Each is optional: null asks nothing. Shares and probabilities are in [0, 1]."""
 
-    auroc_hidden: float | None = Field(
+    auroc_hidden: Fraction | None = Field(
         default=0.7,
-        ge=0,
-        le=1,
         description="At least: lower end of the AUROC's interval, the last step hidden on both sides.",
     )
     baseline_gap: float | None = Field(
@@ -84,74 +82,48 @@ class Thresholds(Schema):
         le=1,
         description="At least: hidden AUROC less that of the best trivial baseline (final number, unordered numbers, length), upper end of its interval.",
     )
-    scrambled: float | None = Field(
+    scrambled: Fraction | None = Field(
         default=0.9,
-        ge=0,
-        le=1,
         description="At least: share of right paths whose score falls when a dependent step comes too early.",
     )
-    swapped: float | None = Field(
+    swapped: Fraction | None = Field(
         default=0.9,
-        ge=0,
-        le=1,
         description="At least: share of right paths whose score stays within 0.02 when independent steps are swapped.",
     )
-    wrong_value: float | None = Field(
-        default=0.9,
-        ge=0,
-        le=1,
-        description="At least: share whose score falls when an intermediate value is wrong.",
+    wrong_value: Fraction | None = Field(
+        default=0.9, description="At least: share whose score falls when an intermediate value is wrong."
     )
-    wrong_end: float | None = Field(
+    wrong_end: Fraction | None = Field(
         default=0.95,
-        ge=0,
-        le=1,
         description="At least: share of teacher paths whose score falls when their end is made wrong.",
     )
-    cut_short: float | None = Field(
+    cut_short: Fraction | None = Field(
         default=0.95,
-        ge=0,
-        le=1,
         description="At least: share of teacher paths of three steps or more whose score falls when only their last step, or their second half, is left (the worse of these).",
     )
-    last_step: float | None = Field(
+    last_step: Fraction | None = Field(
         default=0.5,
-        ge=0,
-        le=1,
         description="At most: mean score of the last step alone of teacher paths of three steps or more. Above it, RL may learn to leave out the reasoning.",
     )
-    paraphrased: float | None = Field(
-        default=0.9,
-        ge=0,
-        le=1,
-        description="At least: share whose score stays within 0.02 when the wording changes.",
+    paraphrased: Fraction | None = Field(
+        default=0.9, description="At least: share whose score stays within 0.02 when the wording changes."
     )
-    padding: float | None = Field(
+    padding: Fraction | None = Field(
         default=0.95,
-        ge=0,
-        le=1,
         description="At least: share whose score does not rise with an irrelevant or repeated step, a repeated path, the problem copied in or text aimed at the judge (the worst of these).",
     )
-    empty: float | None = Field(default=0.0, ge=0, le=1, description="At most: mean score of an empty path.")
-    yes_bias: float | None = Field(
+    empty: Fraction | None = Field(default=0.0, description="At most: mean score of an empty path.")
+    yes_bias: Fraction | None = Field(
         default=0.1,
-        ge=0,
-        le=1,
         description="At most: share of yes about steps that are certainly different, for the worst of the judge's three questions.",
     )
-    parse_failures: float | None = Field(
+    parse_failures: Fraction | None = Field(
         default=0.05,
-        ge=0,
-        le=1,
         description="At most: share of paths that the decomposer fails on, or in which it finds no step though they hold some.",
     )
-    missing: float | None = Field(
-        default=0.05, ge=0, le=1, description="At most: share of pairs without a score."
-    )
-    repeatable: float | None = Field(
+    missing: Fraction | None = Field(default=0.05, description="At most: share of pairs without a score.")
+    repeatable: Fraction | None = Field(
         default=0.95,
-        ge=0,
-        le=1,
         description="At least: share of pairs whose score is the same within 0.02 when they are scored again, nothing cached.",
     )
     cost_s: float | None = Field(
@@ -173,16 +145,16 @@ class QualifyConfig(Schema):
     limit: int | None = Field(
         default=400, ge=10, description="Most pairs (whole problems, drawn by seed); null takes all."
     )
-    changed: int = Field(
-        default=100, ge=1, description="Most right paths that are changed to see what the score notices."
+    changed: Positive = Field(
+        default=100, description="Most right paths that are changed to see what the score notices."
     )
     repeats: int = Field(
         default=64,
         ge=2,
         description="Pairs that are scored twice with nothing cached, for repeatability and cost.",
     )
-    unrelated: int = Field(
-        default=100, ge=1, description="Pairs of steps of unrelated problems that the judge is asked about."
+    unrelated: Positive = Field(
+        default=100, description="Pairs of steps of unrelated problems that the judge is asked about."
     )
     min_cases: int = Field(
         default=20,

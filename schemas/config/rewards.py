@@ -8,17 +8,23 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from schemas.base import JsonValue, Schema
+from schemas.base import Fraction, JsonValue, Positive, Schema
 from schemas.config.plugin import PythonObject
 
 
 class WeightSchedule(Schema):
     """Linear change of a weight over the first part of training."""
 
-    end: float = Field(ge=0, le=1, description="The weight after `over` optimiser steps.")
-    over: int = Field(
-        ge=1, description="Optimiser steps over which the weight moves from its start to `end`."
-    )
+    end: Fraction = Field(description="The weight after `over` optimiser steps.")
+    over: Positive = Field(description="Optimiser steps over which the weight moves from its start to `end`.")
+
+
+Share = Annotated[float, Field(ge=0, lt=1, description="Its share of the reward; 0 only observes it.")]
+
+
+def _change_of(weight: str) -> Any:
+    """The schedule of a weight, which is constant by default."""
+    return Field(default=None, description=f"Change of {weight} over training; null keeps it.")
 
 
 class ComponentConfig(Schema):
@@ -28,10 +34,8 @@ class ComponentConfig(Schema):
         default="named",
         description="A component in rlkd/rewards/components, by the name that it stands under here.",
     )
-    weight: float = Field(ge=0, lt=1, description="Its share of the reward; 0 only observes it.")
-    schedule: WeightSchedule | None = Field(
-        default=None, description="Change of the weight over training; null keeps it."
-    )
+    weight: Share
+    schedule: WeightSchedule | None = _change_of("the weight")
     options: dict[str, JsonValue] = Field(default_factory=dict, description="Keyword arguments for it.")
 
 
@@ -41,10 +45,8 @@ class PythonComponentConfig(PythonObject):
     kind: ClassVar[str] = "reward component"
     protocol: ClassVar[str] = "rlkd.rewards.components:RewardComponent"
 
-    weight: float = Field(ge=0, lt=1, description="Its share of the reward; 0 only observes it.")
-    schedule: WeightSchedule | None = Field(
-        default=None, description="Change of the weight over training; null keeps it."
-    )
+    weight: Share
+    schedule: WeightSchedule | None = _change_of("the weight")
 
 
 def _form(value: Any) -> str:
@@ -54,7 +56,6 @@ def _form(value: Any) -> str:
     return str(kind)
 
 
-Share = Annotated[float, Field(ge=0, lt=1, description="Its share of the reward; 0 only observes it.")]
 FurtherComponent = Annotated[
     Annotated[Share, Tag("weight")]
     | Annotated[ComponentConfig, Tag("named")]
@@ -124,33 +125,24 @@ class RewardsConfig(Schema):
     Everything is in [0, 1]. A missing component that carries weight makes the whole reward missing, never zero.
     """
 
-    alpha: float = Field(
-        default=0.5,
-        ge=0,
-        le=1,
-        description="Weight of the structure reward against the outcome; 0 is outcome only.",
+    alpha: Fraction = Field(
+        default=0.5, description="Weight of the structure reward against the outcome; 0 is outcome only."
     )
-    alpha_schedule: WeightSchedule | None = Field(
-        default=None, description="Change of alpha over training; null keeps it."
-    )
+    alpha_schedule: WeightSchedule | None = _change_of("alpha")
     format: float = Field(
         default=0.1,
         ge=0,
         lt=1,
         description="Weight of the format term (the answer is stated in the asked form).",
     )
-    format_schedule: WeightSchedule | None = Field(
-        default=None, description="Change of `format` over training; null keeps it."
-    )
+    format_schedule: WeightSchedule | None = _change_of("`format`")
     length: float = Field(
         default=0.0,
         ge=0,
         lt=1,
         description="Weight of the length term (1 up to the free share of the budget, then falling to 0 at the limit).",
     )
-    length_schedule: WeightSchedule | None = Field(
-        default=None, description="Change of `length` over training; null keeps it."
-    )
+    length_schedule: WeightSchedule | None = _change_of("`length`")
     length_free: float = Field(
         default=0.75, gt=0, le=1, description="Share of max_completion_tokens that costs nothing."
     )

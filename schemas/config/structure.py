@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.base import OPERATIONAL, Schema
+from schemas.base import OPERATIONAL, Fraction, Positive, Schema
 from schemas.config.endpoint import EndpointConfig, LocalEndpoint
 from schemas.config.plugin import PythonObject
 
@@ -26,8 +26,8 @@ class RulesDecomposerConfig(Schema):
     max_chars: int = Field(
         default=50_000, ge=1_000, description="Characters of a path that are read; the rest is ignored."
     )
-    max_steps: int = Field(
-        default=256, ge=1, description="Steps of a path that are read; the rest is ignored."
+    max_steps: Positive = Field(
+        default=256, description="Steps of a path that are read; the rest is ignored."
     )
 
 
@@ -117,7 +117,7 @@ class EmbeddingJudgeConfig(Schema):
         default=15.0, gt=0, description="Steepness of the logistic curve from similarity to probability."
     )
     device: str = Field(default="cpu", description="Torch device.")
-    batch_size: int = Field(default=64, ge=1, description="Texts embedded at once.")
+    batch_size: Positive = Field(default=64, description="Texts embedded at once.")
 
 
 class LLMJudgeConfig(Schema):
@@ -133,10 +133,8 @@ class LLMJudgeConfig(Schema):
         default=False,
         description="Ask a sample's questions of one kind in one request; verdicts are then exact words.",
     )
-    gate: float | None = Field(
+    gate: Fraction | None = Field(
         default=0.5,
-        ge=0,
-        le=1,
         description="Probability of the same intent below which nothing else is asked about a pair; null asks everything.",
     )
     max_chars: int = Field(default=2000, ge=50, description="Characters of a step that the judge is shown.")
@@ -164,8 +162,8 @@ class CascadeJudgeConfig(Schema):
         default=RulesJudgeConfig(), description="The cheap judge; sees every pair."
     )
     then: SingleJudgeConfig = Field(description="The judge that decides unsure pairs.")
-    low: float = Field(default=0.2, ge=0, le=1, description="Verdicts up to here are a sure no.")
-    high: float = Field(default=0.8, ge=0, le=1, description="Verdicts from here are a sure yes.")
+    low: Fraction = Field(default=0.2, description="Verdicts up to here are a sure no.")
+    high: Fraction = Field(default=0.8, description="Verdicts from here are a sure yes.")
 
     @model_validator(mode="after")
     def _low_below_high(self) -> CascadeJudgeConfig:
@@ -198,9 +196,7 @@ class PrefixAlignmentConfig(Schema):
     """The paper's rule: same index, stop at the first step with another intent, halve on sub-problem and answer."""
 
     type: Literal["prefix"] = Field(default="prefix", description="The paper's rule (paper, section 3.2).")
-    threshold: float = Field(
-        default=0.5, ge=0, le=1, description="Probability from which a verdict counts as yes."
-    )
+    threshold: Fraction = Field(default=0.5, description="Probability from which a verdict counts as yes.")
     normalize: bool = Field(
         default=True,
         description="Divide by the teacher's number of steps; false gives the paper's unbounded sum.",
@@ -213,8 +209,8 @@ class StructureAlignmentConfig(Schema):
     type: Literal["structure"] = Field(
         default="structure", description="Order-tolerant alignment through the dependency graph."
     )
-    threshold: float = Field(
-        default=0.5, ge=0, le=1, description="Match strength from which two steps may be aligned."
+    threshold: Fraction = Field(
+        default=0.5, description="Match strength from which two steps may be aligned."
     )
 
 

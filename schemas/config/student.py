@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import ADDED, Schema
+from schemas.base import ADDED, Positive, Schema
 
 
 class LoraConfig(Schema):
     """Low-rank adapters (peft) instead of training all weights; merged before a checkpoint is handed on."""
 
-    rank: int = Field(default=16, ge=1, description="Rank of the adapters.")
-    alpha: int = Field(default=32, ge=1, description="Scale of the adapters.")
+    rank: Positive = Field(default=16, description="Rank of the adapters.")
+    alpha: Positive = Field(default=32, description="Scale of the adapters.")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on the adapters' inputs.")
     target_modules: str | tuple[str, ...] = Field(
         default="all-linear", description="Modules that get adapters."
@@ -42,9 +42,9 @@ class FreshModel(Schema):
 
     type: Literal["fresh"] = Field(default="fresh", description="A new random model.")
     vocabulary: int = Field(default=2000, ge=64, description="Tokens of the byte-level BPE tokenizer.")
-    layers: int = Field(default=2, ge=1, description="Transformer layers.")
+    layers: Positive = Field(default=2, description="Transformer layers.")
     width: int = Field(default=128, ge=8, description="Hidden size.")
-    heads: int = Field(default=4, ge=1, description="Attention heads; must divide the width.")
+    heads: Positive = Field(default=4, description="Attention heads; must divide the width.")
     context: int = Field(default=1024, ge=16, description="Longest sequence in tokens.")
 
 
@@ -75,13 +75,12 @@ class StudentConfig(Schema):
         description="How a completion states its answer: 'The answer is 7.' (answer_line), '#### 7' (gsm8k), \\boxed{7} (boxed), "
         "or <think>...</think><answer>...\\boxed{7}</answer> (think_boxed).",
     )
-    max_prompt_tokens: int = Field(
+    max_prompt_tokens: Positive = Field(
         default=256,
-        ge=1,
         description="Longest prompt; longer ones are a counted skip in training and an error past the malformed share.",
     )
-    max_completion_tokens: int = Field(
-        default=160, ge=1, description="Longest completion, in training and evaluation alike."
+    max_completion_tokens: Positive = Field(
+        default=160, description="Longest completion, in training and evaluation alike."
     )
     dtype: Literal["float32", "bfloat16"] = Field(
         default="float32", description="Weights and arithmetic in training and generation."

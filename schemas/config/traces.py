@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from schemas.base import ADDED, OPERATIONAL, Schema
+from schemas.base import ADDED, OPERATIONAL, Positive, Schema
 from schemas.config.endpoint import LocalEndpoint, OpenAIEndpoint
 from schemas.config.plugin import PythonObject
 from schemas.config.student import StudentConfig
@@ -59,23 +59,22 @@ class Budget(Schema):
     """What a teacher may cost; null is no limit. Answers that are already there cost nothing more, but count."""
 
     money: float | None = Field(default=None, gt=0, description="Most money, in the currency of the price.")
-    tokens: int | None = Field(
-        default=None, ge=1, description="Most tokens, prompts and completions together."
+    tokens: Positive | None = Field(
+        default=None, description="Most tokens, prompts and completions together."
     )
-    requests: int | None = Field(default=None, ge=1, description="Most requests; retries do not count.")
+    requests: Positive | None = Field(default=None, description="Most requests; retries do not count.")
 
 
 class SampledTeacher(Routed):
     """What every teacher that is a language model has in common."""
 
-    attempts: int | None = Field(
+    attempts: Positive | None = Field(
         default=None,
-        ge=1,
         description="Most samples of a problem until traces.per_problem of them are verified; null takes traces.per_problem.",
     )
     temperature: float = Field(default=0.7, ge=0, description="0 is greedy: every sample would be the same.")
-    max_tokens: int = Field(
-        default=4096, ge=1, description="Most tokens that one sample may have, reasoning included."
+    max_tokens: Positive = Field(
+        default=4096, description="Most tokens that one sample may have, reasoning included."
     )
     output: Literal["answer_line", "gsm8k", "boxed", "think_boxed"] | None = Field(
         default=None, description="How the teacher is asked to state its answer; null takes student.output."
@@ -188,10 +187,10 @@ class TracesConfig(Schema):
         default=WorldTeacher(),
         description="Who writes the traces: one teacher, or a list. Each of several is asked for per_problem traces of every problem of its domains.",
     )
-    problems: int | None = Field(
-        default=None, ge=1, description="Training problems that get traces (drawn by seed); null takes all."
+    problems: Positive | None = Field(
+        default=None, description="Training problems that get traces (drawn by seed); null takes all."
     )
-    per_problem: int = Field(default=1, ge=1, description="Traces asked for per problem, of each teacher.")
+    per_problem: Positive = Field(default=1, description="Traces asked for per problem, of each teacher.")
     timeout_s: float = Field(
         default=5.0, gt=0, description="Longest time that one verification may take, in seconds."
     )

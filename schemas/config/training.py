@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.base import ADDED, OPERATIONAL, Schema
+from schemas.base import ADDED, OPERATIONAL, Fraction, Positive, Schema
 from schemas.config.objective import ObjectiveConfig
 from schemas.config.watch import WatchConfig
 
@@ -49,22 +49,18 @@ class FineTuneConfig(Schema):
     """SFT (completion-only loss); the checkpoint with the best validation loss goes on, unless `keep` says otherwise."""
 
     max_epochs: float = Field(default=10.0, gt=0, description="Most passes over the traces.")
-    batch_size: int = Field(default=16, ge=1, description="Traces per device and forward pass.")
-    accumulation: int = Field(default=1, ge=1, description="Forward passes per optimiser step.")
-    eval_every: int = Field(
-        default=20, ge=1, description="Optimiser steps between validations; a checkpoint is saved at each."
+    batch_size: Positive = Field(default=16, description="Traces per device and forward pass.")
+    accumulation: Positive = Field(default=1, description="Forward passes per optimiser step.")
+    eval_every: Positive = Field(
+        default=20, description="Optimiser steps between validations; a checkpoint is saved at each."
     )
-    patience: int = Field(
-        default=3, ge=1, description="Validations without improvement after which it stops."
-    )
+    patience: Positive = Field(default=3, description="Validations without improvement after which it stops.")
     keep: Literal["best", "last"] = Field(
         default="best",
         description="Which checkpoint goes on: the best on validation; or the last, after max_epochs whatever validation says.",
     )
-    easy_first: float = Field(
+    easy_first: Fraction = Field(
         default=0.0,
-        ge=0,
-        le=1,
         description="Share of the first pass over which longer texts come in, short ones first; 0 mixes all lengths from the start.",
     )
     packing: Annotated[bool, ADDED] = Field(
@@ -79,9 +75,8 @@ class WarmStartConfig(FineTuneConfig):
     """SFT on teacher traces (completion-only loss); see :class:`FineTuneConfig`."""
 
     enabled: bool = Field(default=True, description="Off for RLKD-zero: RL starts from the student as it is.")
-    traces: int | None = Field(
+    traces: Positive | None = Field(
         default=None,
-        ge=1,
         description="Teacher traces that it learns from (drawn by seed); null takes all accepted ones.",
     )
 
@@ -90,22 +85,20 @@ class RLConfig(Schema):
     """GRPO on the combined reward."""
 
     enabled: bool = Field(default=True, description="Off stops after the warm start.")
-    steps: int = Field(default=100, ge=1, description="Optimiser steps.")
-    prompts_per_step: int = Field(
-        default=16, ge=1, description="Distinct problems per optimiser step, over all processes."
+    steps: Positive = Field(default=100, description="Optimiser steps.")
+    prompts_per_step: Positive = Field(
+        default=16, description="Distinct problems per optimiser step, over all processes."
     )
     group_size: int = Field(
         default=8, ge=2, description="Completions per problem (the group that advantages are relative to)."
     )
-    micro_batch: int | None = Field(
-        default=None,
-        ge=1,
-        description="Completions per device and forward pass; null takes them all at once.",
+    micro_batch: Positive | None = Field(
+        default=None, description="Completions per device and forward pass; null takes them all at once."
     )
-    steps_per_generation: int = Field(
-        default=1, ge=1, description="Optimiser steps that one round of sampling serves."
+    steps_per_generation: Positive = Field(
+        default=1, description="Optimiser steps that one round of sampling serves."
     )
-    iterations: int = Field(default=1, ge=1, description="Passes over each round of samples (mu in GRPO).")
+    iterations: Positive = Field(default=1, description="Passes over each round of samples (mu in GRPO).")
     loss: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = Field(
         default="dapo", description="Loss normalisation variant."
     )
@@ -145,21 +138,20 @@ class RLConfig(Schema):
         ge=1,
         description="Optimiser steps between checkpoints; rounded up to a generation boundary.",
     )
-    eval_every: int | None = Field(
+    eval_every: Positive | None = Field(
         default=None,
-        ge=1,
         description="Optimiser steps between evaluations on validation problems (greedy accuracy and structure; also before the first step and "
         "after the last), rounded up to a generation boundary; null for none.",
     )
-    eval_problems: int = Field(
-        default=64, ge=1, description="Most validation problems of such an evaluation (drawn by seed)."
+    eval_problems: Positive = Field(
+        default=64, description="Most validation problems of such an evaluation (drawn by seed)."
     )
     keep: Literal["last", "best"] = Field(
         default="last",
         description="Which checkpoint goes on: that of the last step, or the best on validation (needs eval_every).",
     )
-    max_missing_share: float = Field(
-        default=0.1, ge=0, le=1, description="Share of missing rewards in a step past which training stops."
+    max_missing_share: Fraction = Field(
+        default=0.1, description="Share of missing rewards in a step past which training stops."
     )
     optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="Optimiser.")
 
@@ -189,8 +181,8 @@ class RLConfig(Schema):
 class LaunchConfig(Schema):
     """How training processes start."""
 
-    processes: int = Field(
-        default=1, ge=1, description="Processes on this machine; more than 1 starts `accelerate launch`."
+    processes: Positive = Field(
+        default=1, description="Processes on this machine; more than 1 starts `accelerate launch`."
     )
     accelerate_config: str | None = Field(
         default=None, description="Path of an accelerate configuration (FSDP, DeepSpeed, several nodes)."

@@ -6,15 +6,15 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from schemas.base import Schema
+from schemas.base import Count, Fraction, Positive, Schema
 from schemas.config.plugin import PythonObject
 
 
 class StepRange(Schema):
     """How many needed steps a problem may have, both ends included."""
 
-    min: int = Field(default=3, ge=1, description="Fewest needed steps.")
-    max: int = Field(default=5, ge=1, description="Most needed steps.")
+    min: Positive = Field(default=3, description="Fewest needed steps.")
+    max: Positive = Field(default=5, description="Most needed steps.")
 
     @model_validator(mode="after")
     def _ordered(self) -> StepRange:
@@ -56,22 +56,15 @@ class WorldSettings(Schema):
     spare_facts: int = Field(
         default=1, ge=0, le=12, description="Given quantities that the question does not need."
     )
-    overlap: float = Field(
-        default=0.7,
-        ge=0,
-        le=1,
-        description="Chance that an input of an unneeded quantity is a needed one.",
+    overlap: Fraction = Field(
+        default=0.7, description="Chance that an input of an unneeded quantity is a needed one."
     )
-    sharing: float = Field(
+    sharing: Fraction = Field(
         default=0.25,
-        ge=0,
-        le=1,
         description="Chance that an input of a needed quantity is one that is used elsewhere too.",
     )
-    depth_bias: float = Field(
+    depth_bias: Fraction = Field(
         default=0.5,
-        ge=0,
-        le=1,
         description="Chance that a needed quantity hangs under the newest one: 1 gives chains, 0 bushy trees.",
     )
     operations: dict[str, tuple[str, ...]] = Field(
@@ -82,10 +75,10 @@ class WorldSettings(Schema):
         default=20, ge=1, le=30, description="Largest value of a numeric quantity; values start at 0."
     )
     max_given: int = Field(default=9, ge=1, le=30, description="Largest value of a given numeric quantity.")
-    n_train: int = Field(default=128, ge=0, description="Training problems.")
-    n_validation: int = Field(default=200, ge=0, description="Validation problems.")
-    n_test: int = Field(default=400, ge=0, description="Test problems, as hard as the training ones.")
-    n_ood: int = Field(default=200, ge=0, description="Out-of-distribution test problems (deeper graphs).")
+    n_train: Count = Field(default=128, description="Training problems.")
+    n_validation: Count = Field(default=200, description="Validation problems.")
+    n_test: Count = Field(default=400, description="Test problems, as hard as the training ones.")
+    n_ood: Count = Field(default=200, description="Out-of-distribution test problems (deeper graphs).")
 
     @field_validator("domains")
     @classmethod
@@ -107,50 +100,39 @@ class WorldSettings(Schema):
 class WanderSettings(Schema):
     """How a wandering solution goes astray; its single steps stay right."""
 
-    focus: float = Field(
+    focus: Fraction = Field(
         default=0.3,
-        ge=0,
-        le=1,
         description="Largest chance that a choice is the teacher's; drawn anew for each path from 0 to this.",
     )
-    salience: float = Field(
-        default=0.5,
-        ge=0,
-        le=1,
-        description="Of the other choices, the share that takes what the problem states next.",
+    salience: Fraction = Field(
+        default=0.5, description="Of the other choices, the share that takes what the problem states next."
     )
-    stop_plan: float = Field(
-        default=0.15, ge=0, le=1, description="Chance, per unfocused choice, to stop planning too early."
+    stop_plan: Fraction = Field(
+        default=0.15, description="Chance, per unfocused choice, to stop planning too early."
     )
-    ask_given: float = Field(
+    ask_given: Fraction = Field(
         default=0.15,
-        ge=0,
-        le=1,
         description="Chance, per unfocused choice of a plan, to ask what a given quantity needs (nothing).",
     )
-    give_up: float = Field(
-        default=0.12, ge=0, le=1, description="Chance, per unfocused choice, to answer before the end."
+    give_up: Fraction = Field(
+        default=0.12, description="Chance, per unfocused choice, to answer before the end."
     )
-    replan: float = Field(
-        default=0.1, ge=0, le=1, description="Chance, per unfocused choice, to plan again between steps."
+    replan: Fraction = Field(
+        default=0.1, description="Chance, per unfocused choice, to plan again between steps."
     )
-    overreach: float = Field(
+    overreach: Fraction = Field(
         default=0.3,
-        ge=0,
-        le=1,
         description="Chance, per unfocused choice, to try a planned step before its inputs are known.",
     )
-    persist: float = Field(
+    persist: Fraction = Field(
         default=0.25,
-        ge=0,
-        le=1,
         description="Share of the paths that go after an input which they find missing; the others stop or "
         "turn to something else.",
     )
-    quit: float = Field(
-        default=0.6, ge=0, le=1, description="Chance that such another path stops where an input is missing."
+    quit: Fraction = Field(
+        default=0.6, description="Chance that such another path stops where an input is missing."
     )
-    max_lines: int = Field(default=32, ge=1, description="Lines after which a path stops.")
-    wrong_answer: float = Field(
-        default=0.3, ge=0, le=1, description="Chance to answer with another quantity than was asked for."
+    max_lines: Positive = Field(default=32, description="Lines after which a path stops.")
+    wrong_answer: Fraction = Field(
+        default=0.3, description="Chance to answer with another quantity than was asked for."
     )

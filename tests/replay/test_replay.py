@@ -16,8 +16,9 @@ from rlkd.answers.conventions import OutputFormat, write_output
 from rlkd.config.load import load_config, parse_config, resolved_yaml
 from rlkd.errors import ConfigError, DataError, UserError
 from rlkd.io import read_rows, write_json_atomic, write_rows
+from rlkd.replay.comparison import replay_table
 from rlkd.replay.ranking import advantages
-from rlkd.replay.replay import open_run, replay, replay_run, replay_table
+from rlkd.replay.replay import open_run, replay, replay_run
 from rlkd.rewards.ledger import Ledger, read_ledger
 from rlkd.rewards.scoring import RewardModel, combine
 from rlkd.structure.decomposers.rules import RulesDecomposer

@@ -7,17 +7,15 @@ import pytest
 
 from rlkd.evaluation.metrics import Resampling, build_report
 from rlkd.reporting.plots import (
-    COLOURS,
     checkpoints_plot,
     curves_plot,
     difficulty_plot,
     domain_plot,
-    draw,
     loss_plot,
     quadrants_plot,
-    shorten,
 )
 from rlkd.reporting.series import Series
+from rlkd.reporting.style import COLOURS, draw, shorten
 from schemas.evaluation import EvalReport, ProblemOutput
 from schemas.report import Plot
 

@@ -17,18 +17,8 @@ import rlkd.pipeline.stages
 from rlkd.config.load import config_digest, parse_config
 from rlkd.errors import UserError
 from rlkd.pipeline.context import StageContext
-from rlkd.pipeline.stages import (
-    Family,
-    GsrmStageName,
-    Reads,
-    StageName,
-    StageSpec,
-    downstream,
-    family,
-    named_stage,
-    stage_spec,
-    upstream,
-)
+from rlkd.pipeline.names import GsrmStageName, StageName, named_stage
+from rlkd.pipeline.stages import Family, Reads, StageSpec, downstream, family, stage_spec, upstream
 from schemas.artifact import StageEntry, StageResult
 from tasks import tracking
 from tasks.publishing import AFTER, publish_report

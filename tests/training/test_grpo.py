@@ -14,6 +14,7 @@ from rlkd.errors import MissingScoreError, TrainingError
 from rlkd.rewards.ledger import read_ledger
 from rlkd.training import rl
 from rlkd.training.group_reward import check_missing
+from rlkd.training.practice import choose_problems, read_structures
 from schemas.rollout import RewardRecord
 from schemas.structure import Structure
 
@@ -280,12 +281,12 @@ def test_teachers_without_a_step_and_long_prompts_are_skipped_and_counted(
     config = make_config()
     pairs = drawn_pairs(inputs)
     book = PromptBook(config.student, fresh_student(config.student, ["What is 1 + 2?"], 0).tokenizer)
-    structures = rl.read_structures(inputs["structures"])
+    structures = read_structures(inputs["structures"])
     first = pairs[0][1]
     structures[first.id] = Structure(trace_id=first.id)
     long = pairs[1][0].model_copy(update={"question": "why " * 60})
     pairs[1] = (long, pairs[1][1])
-    practice = rl.choose_problems(book, pairs, structures)
+    practice = choose_problems(book, pairs, structures)
     assert (practice.without_structure, practice.long_prompts, len(practice.problems)) == (1, 1, 10)
 
 

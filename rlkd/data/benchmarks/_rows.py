@@ -27,6 +27,12 @@ def choice(question: str, choices: Mapping[str, str], answer: str, **more: Any) 
     return Item(f"{question.strip()}\n{listed}", answer, choices=choices, **more)
 
 
+def hub_choice(row: Mapping[str, Any]) -> list[Item]:
+    """A row of the hub's usual form: ``question``, ``choices: {text, label}``, ``answerKey`` and perhaps ``id``."""
+    choices = options(row["choices"]["text"], row["choices"]["label"])
+    return [choice(row["question"], choices, row["answerKey"], id=row.get("id"))]
+
+
 def label_of(text: str, choices: Mapping[str, str]) -> str:
     """The label of the option with that text.
 

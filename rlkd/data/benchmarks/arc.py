@@ -1,7 +1,7 @@
 """ARC-Challenge: science questions of school with options (arXiv 1803.05457)."""
 
 from rlkd.data.benchmarks import Benchmark
-from rlkd.data.benchmarks._rows import choice, options
+from rlkd.data.benchmarks._rows import hub_choice
 
 BENCHMARK = Benchmark(
     licence="CC BY-SA 4.0",
@@ -9,12 +9,5 @@ BENCHMARK = Benchmark(
     subset="ARC-Challenge",
     splits={"train": "train", "validation": "validation", "test": "test"},
     domain="science",
-    read=lambda row: [
-        choice(
-            row["question"],
-            options(row["choices"]["text"], row["choices"]["label"]),
-            row["answerKey"],
-            id=row.get("id"),
-        )
-    ],
+    read=hub_choice,
 )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import cast
 
+from rlkd.answers.gsm8k import MARK_END
 from rlkd.quantities.numbers import canonical
 from rlkd.quantities.signs import PLAIN, plain_signs, plain_text
 from rlkd.quantities.stated import problem_quantities
@@ -88,7 +89,7 @@ def _answer_of(path: str, calc: Found) -> str:
     else:
         value = str(int(calc.value)) if calc.value % 1.0 == 0 else canonical(calc.value)
     at = calc.end
-    if path.startswith(">>", at - 2):
+    if path.startswith(MARK_END, at - len(MARK_END)):
         repeated = _RESULT.match(path, at)
         at = repeated.end() if repeated else at
     unit = _UNIT.match(path, at)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from rlkd.answers.gsm8k import MARK_START
 from rlkd.structure.reading.calculation import Found
 from rlkd.structure.reading.latex_equations import read_math
 
@@ -69,7 +70,7 @@ def _is_algebra(said: str) -> bool:
 def _as_algebra(text: str, calc: Found) -> list[Found]:
     """An equation in variables, read as in LaTeX; as it was found where that says nothing."""
     said = text[calc.start : calc.end]
-    if "<<" in said or "$" in said or calc.end - calc.start > 300:
+    if MARK_START in said or "$" in said or calc.end - calc.start > 300:
         return [calc]
     return _read(said, calc.start, calc.end) or [calc]
 

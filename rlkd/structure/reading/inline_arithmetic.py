@@ -1,4 +1,4 @@
-"""Finds the calculations that a text makes: ``<<a*b=c>>`` marks, inline arithmetic, simple algebra.
+"""Finds the calculations that a text makes: GSM8K's marks, inline arithmetic, simple algebra.
 
 One regular expression finds the tokens (every alternative is linear and bounded); one pass over them builds
 expressions. Words between an operand and the next operator are units ("60 elves / 3 = 20 elves").
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from rlkd.answers import gsm8k
 from rlkd.quantities.numbers import MAX_DIGITS, parse_number, same_value
 from rlkd.structure.reading.calculation import ExpressionError, Found, Item, evaluate, variable_value
 
@@ -17,7 +18,7 @@ MAX_GAP = 48
 
 _SAID = "times|plus|minus|divided by|multiplied by|equals|is equal to|is|of"
 _KINDS = (
-    r"<<([^<>\n]{1,200})>>"  # 1 mark
+    rf"{gsm8k.MARK}"  # 1 mark
     r"|(\d{1,9}) (\d{1,9})/(\d{1,9})(?![\d/.])"  # 2-4 mixed number
     r"|((?<=[$£€])\d{1,3}(?: \d{3}){1,4}(?!\d)|\d{1,3}(?:,\d{3}){1,6}(?!\d)(?:\.\d{1,20})?"
     r"|\d{1,2}:00\b|\d{1,24}(?:\.\d{1,20})?(?!\d)|\.\d{1,20})"  # 5 number

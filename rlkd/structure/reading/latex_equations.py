@@ -11,14 +11,13 @@ import math
 import re
 import zlib
 
+from rlkd.quantities.latex import RELATIONS
 from rlkd.quantities.numbers import same_value
 from rlkd.structure.reading.calculation import Found
 from rlkd.structure.reading.latex_expression import TOKEN, TUPLE, Expression
 
-_JOINTS = {
-    "approx": "=", "equiv": "=", "sim": "=", "cong": "=", "leq": "<", "le": "<", "lt": "<", "leqslant": "<",
-    "geq": ">", "ge": ">", "gt": ">", "geqslant": ">", "neq": "#", "ne": "#",
-}  # fmt: skip
+_JOINT_OF = {"≤": "<", "≥": ">", "<": "<", ">": ">", "≠": "#", "≈": "="}
+_JOINTS = {name: _JOINT_OF[sign] for name, sign in RELATIONS.items()} | {"equiv": "=", "cong": "="}
 _SIGNS = {"=": "=", "<": "<", "<=": "<", ">": ">", ">=": ">"}
 _BREAKS = frozenset(
     [

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from rlkd.answers import gsm8k
 from rlkd.structure.reading.algebra import read_equations, read_special
 from rlkd.structure.reading.calculation import Found
 from rlkd.structure.reading.corrections import resolve_corrections
@@ -17,8 +18,8 @@ from schemas.structure import ReasoningStep
 _LINE = re.compile(r"[^\n\r\u2028\u2029]+")
 _SO = r"(?:(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|[Tt]hen|[Aa]nd so|[Ff]inally|[Cc]onsequently|[Ii]n conclusion),? ?)?"
 _FINAL = re.compile(
-    r"\s{0,8}(?:[-*>#]{0,3}\s{0,2})?(?:\*\*)?(?:####"
-    r"|A\s?(?:\*\*)?:|(?:Answer|ANSWER|Final [Aa]nswer|FINAL ANSWER|Result|RESULT|Final [Rr]esult)\s?(?:\*\*)?\s?[:=]"
+    rf"\s{{0,8}}(?:[-*>#]{{0,3}}\s{{0,2}})?(?:\*\*)?(?:{gsm8k.STATES}"
+    r"|(?:Answer|ANSWER|Final [Aa]nswer|FINAL ANSWER|Result|RESULT|Final [Rr]esult)\s?(?:\*\*)?\s?[:=]"
     rf"|{_SO}(?:[Tt]he|[Oo]ur|[Mm]y) (?:final |correct )?answer(?:, [a-z]{{1,12}},)?(?: (?:is|=|to [^.\n]{{1,80}} is)|\s?[:=])"
     rf"|{_SO}(?:[Yy]es|[Nn]o|[Tt]rue|[Ff]alse)[.!]?\Z"
     r"|</?answer>)"
@@ -131,7 +132,6 @@ MAX_STEPS = 256
 _BREAK = re.compile(r"(?<!i\.e)[.!?;](?=\s|\Z)\s{0,4}|\n")
 _BREAKS = re.compile(r"[.!?;\n].{4,}[.!?;\n]", re.DOTALL)
 """A whole sentence between two calculations: it has a break on either side."""
-_MARK = re.compile(r"<<[^<>\n]{0,200}>>")
 _META = re.compile(
     r"(?:since|because|if|as|given that|first|firstly|next|now|then|finally|to find|to get|to calculate|to determine|in order to"
     r"|when|after|before|out of)\b[^,:.]{0,200}[,:]\s+",
@@ -343,8 +343,8 @@ def step_texts(path: str, step: ReasoningStep, problem: str = "") -> tuple[str, 
     """
     bullet = _BULLET.match(path, step.start, step.end)
     text = path[bullet.end() if bullet and bullet.end() < step.end else step.start : step.end]
-    if "<<" in text:
-        text = _MARK.sub("", text)
+    if gsm8k.MARK_START in text:
+        text = gsm8k.without_marks(text)
     meta = step.meta
     question = ""
     if meta and problem and " ".join(meta.split()) in " ".join(problem.split()):
