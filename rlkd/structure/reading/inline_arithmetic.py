@@ -44,6 +44,10 @@ _MARK_TOKEN = re.compile(
 )
 
 
+_Part = tuple[list[Item], float, bool, bool]
+"""One side of an equals sign: its items, their value, whether it is a percentage, whether a variable takes part."""
+
+
 @dataclass(slots=True)
 class _Reader:
     """State of the one pass over the tokens of a text; ``declared`` are the names that it lets stand for unknowns."""
@@ -142,7 +146,7 @@ class _Reader:
 
     def emit(self) -> None:
         end = self.last_end or self.eq_at
-        values: list[tuple[list[Item], float, bool, bool]] = []
+        values: list[_Part] = []
         for items, percent, symbolic in self.parts:
             try:
                 value = items[0] if len(items) == 1 else None  # "7" after the sign, as in nearly all
@@ -152,7 +156,7 @@ class _Reader:
             except ExpressionError:
                 if values:
                     break
-        group: list[tuple[list[Item], float, bool, bool]] = []
+        group: list[_Part] = []
         for part in values:
             if group and len(part[0]) > 2 and not part[3]:
                 previous = group[-1][1]
@@ -190,13 +194,7 @@ def _leaves(items: list[Item]) -> tuple[tuple[float, ...], str]:
     return tuple(operands), ops
 
 
-def _keep(
-    found: list[Found],
-    start: int,
-    end: int,
-    eq: int,
-    group: list[tuple[list[Item], float, bool, bool]],
-) -> None:
+def _keep(found: list[Found], start: int, end: int, eq: int, group: list[_Part]) -> None:
     expression = (
         group[0] if len(group[0][0]) > 2 else next((part for part in group if len(part[0]) > 2), None)
     )
@@ -207,12 +205,9 @@ def _keep(
         named = group[0]
         if not named[3]:
             return  # "1 dozen = 12": a conversion; stated, nothing calculated
-        calc = Found(last[1], start=start, end=end)
-        calc.items = named[0]
-        calc.symbolic = True
-        calc.percent = last[2]
-        calc.at = eq
-        found.append(calc)
+        found.append(
+            Found(last[1], percent=last[2], symbolic=True, start=start, end=end, at=eq, items=named[0])
+        )
         return
     operands, ops = _leaves(expression[0])
     if len(group) == 1 and (ops == "/" or ops == "-" or len(operands) < 2):
@@ -233,7 +228,7 @@ def _keep(
 
 
 def _rounded(a: float, b: float) -> bool:
-    return b == int(b) and abs(a - b) < 1 and a != int(a)
+    return b % 1.0 == 0 and abs(a - b) < 1 and a % 1.0 != 0
 
 
 def _read_mark(body: str) -> tuple[list[Item], float | None, bool]:
@@ -326,7 +321,7 @@ def find_calculations(text: str) -> list[Found]:
             if value is not None:
                 reader.operand_token(value / 100.0, match.start(5), end, percent=True)
         elif kind == 4:
-            whole, top, bottom = float(match.group(2)), float(match.group(3)), float(match.group(4))
+            whole, top, bottom = map(float, match.group(2, 3, 4))
             if bottom:
                 reader.operand_token(whole + top / bottom, match.start(2), end)
     reader.finish()
