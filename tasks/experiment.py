@@ -89,9 +89,8 @@ def run_cells(
         Why cells failed, by name.
     """
     run = run_here if concurrent == 1 else _run_apart
-    if (
-        concurrent > 1
-    ):  # the cells of one seed would wait for its warm start: seeds side by side, method by method
+    if concurrent > 1:
+        # The cells of one seed would wait for its warm start: seeds side by side, method by method.
         methods = list(dict.fromkeys(cell.method for cell in cells))
         cells = sorted(cells, key=lambda cell: methods.index(cell.method))
     errors: dict[str, str] = {}
@@ -121,7 +120,13 @@ def run_cells(
     if concurrent == 1:
         for number, cell in enumerate([cell for wave in waves for cell in wave], 1):
             one(number, cell)
-        return errors
+    else:
+        _side_by_side(waves, concurrent, one)
+    return errors
+
+
+def _side_by_side(waves: Sequence[Sequence[Cell]], concurrent: int, one: Callable[[int, Cell], None]) -> None:
+    """Runs the cells of a wave at the same time, one wave after another; whatever ends this ends all of them."""
     with ThreadPoolExecutor(concurrent, thread_name_prefix="cell") as pool:
         waiting: list[Future[None]] = []
         try:
@@ -136,7 +141,6 @@ def run_cells(
             for process in list(_running):
                 process.terminate()
             raise
-    return errors
 
 
 def _waves(cells: Sequence[Cell]) -> list[list[Cell]]:

@@ -77,16 +77,11 @@ def evaluate(
     """Evaluate any model on benchmarks by name, with standard errors. The same command goes on after a failure."""
     from flows.cli.evaluate import evaluate_model
 
-    settings = list(overrides or [])
-    if problems is not None:
-        settings.append(f"evaluate.max_problems={problems}")
+    settings = [*(overrides or ()), *([f"evaluate.max_problems={problems}"] if problems is not None else ())]
     if samples is not None:
         powers = sorted({1, samples, *(k for k in (2, 4, 8, 16, 32, 64) if k <= samples)} - {0})
-        settings += [
-            f"evaluate.samples={samples}",
-            f"evaluate.pass_at={powers}",
-            "evaluate.pass_problems=null",
-        ]
+        settings += [f"evaluate.samples={samples}", f"evaluate.pass_at={powers}"]
+        settings += ["evaluate.pass_problems=null"]
     if temperature is not None:
         settings.append(f"evaluate.temperature={temperature}")
     name, *more = model

@@ -58,11 +58,8 @@ def export_student(
             generation = GenerationConfig.from_pretrained(folder)
         else:
             generation = GenerationConfig.from_model_config(model)
-        ends = (
-            generation.eos_token_id
-            if isinstance(generation.eos_token_id, list)
-            else [generation.eos_token_id]
-        )
+        ends = generation.eos_token_id
+        ends = ends if isinstance(ends, list) else [ends]
         ends = sorted({token for token in (*ends, tokenizer.eos_token_id) if token is not None})
         settings = {
             "max_new_tokens": student.max_completion_tokens,

@@ -57,14 +57,8 @@ def distil(ctx: StageContext) -> StageResult:
     book = PromptBook(ctx.config.student, student.tokenizer)
     practice = _practice(ctx, book, pairs)
     with stop_on_sigterm() as stop:
-        session = Session(
-            ctx.folder,
-            ctx.events,
-            "rl.optimizer.learning_rate",
-            ctx.config.rl.steps,
-            boundary=batches.boundary,
-            stop=stop,
-        )
+        rate, steps = "rl.optimizer.learning_rate", config.rl.steps
+        session = Session(ctx.folder, ctx.events, rate, steps, boundary=batches.boundary, stop=stop)
         trainer = build_trainer(ctx, session, student, book, practice, batches)
         try:
             final = _train(trainer, session)
@@ -78,6 +72,7 @@ def distil(ctx: StageContext) -> StageResult:
     if trainer.is_world_process_zero():
         publish_checkpoint(ctx.config.student, kept, start, ctx.folder / "model")
         write_json_atomic(ctx.folder / WATCH_FILE, trainer.watch.report)
+    made = config.rl.prompts_per_step * config.rl.group_size
     return StageResult(
         rows=len(practice.problems),
         summary={
@@ -86,10 +81,7 @@ def distil(ctx: StageContext) -> StageResult:
             "without_structure": practice.without_structure,
             "steps": step_of(final),
             "kept_step": step_of(kept),
-            "completions": step_of(final)
-            * ctx.config.rl.prompts_per_step
-            * ctx.config.rl.group_size
-            // batches.updates_per_sample,
+            "completions": step_of(final) * made // batches.updates_per_sample,
             "undecided": undecided_answers(ctx.folder / "ledger"),
             "undecided_counts_as": ctx.config.rewards.undecided,
             "alarms": [f"step {alarm.step}: {alarm.text}" for alarm in trainer.watch.alarms],
@@ -219,13 +211,8 @@ def build_trainer(
         practice.teachers,
         paths=practice.paths,
     )
-    reward = GroupReward(
-        model,
-        end_ids(student.model, student.tokenizer),
-        config.rl.group_size,
-        config.rl.max_missing_share,
-        book.whole,
-    )
+    ends = end_ids(student.model, student.tokenizer)
+    reward = GroupReward(model, ends, config.rl.group_size, config.rl.max_missing_share, book.whole)
     order = problem_order(len(practice.problems), batches.prompts_per_round, batches.rounds, config.seed)
     rows = [
         {"prompt": book.render(problem.question), "problem_id": problem.id} for problem in practice.problems

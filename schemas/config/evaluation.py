@@ -43,7 +43,6 @@ class EvaluateConfig(Schema):
         description="What an answer counts as of which nobody can say whether it equals the reference, in accuracy and pass@k alike; "
         "`missing` leaves it out.",
     )
-    batch_size: int = Field(default=128, ge=1, description="Completions generated at once.")
     batch_size: Positive = Field(default=128, description="Completions generated at once.")
     resamples: int = Field(default=2000, ge=100, description="Bootstrap resamples over problems.")
     confidence: float = Field(default=0.95, gt=0, lt=1, description="Coverage of the intervals.")
