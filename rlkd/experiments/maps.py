@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rlkd.experiments.plots import CYCLE
 from rlkd.reporting.labels import percent, points, signed
-from rlkd.reporting.plots import COLOURS, as_percent, draw
+from rlkd.reporting.style import COLOURS, as_percent, draw
 from schemas.experiment import ComparisonRow, ExperimentReport
 from schemas.report import Plot
 
