@@ -176,7 +176,7 @@ _OTHERS = re.compile(
     r"\b(?:or|not|maybe|perhaps|possibly|might|unless|except|wrong|incorrect|but|either|nor|rather|instead|else|otherwise)\b|\bif\b.*[<>≤≥=]",
     re.IGNORECASE,
 )
-_PROSE = re.compile(r"(?:[A-Za-z'.,-]+|[$€£]?\d[\d,]*(?:\.\d+)?%?|\s)*")
+_PROSE = re.compile(r"[A-Za-z'.,\s$€£%\d-]*")
 _NUMBER_IN_PROSE = re.compile(
     r"[$€£]?\d[\d,]*(?:\.\d+)?%?(?: (?:dollars|cents|hours|minutes|days|weeks|feet|miles|inches|meters|kilometers|cm|km|kg))?"
 )

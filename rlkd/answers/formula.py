@@ -19,6 +19,8 @@ __all__ = ["Tree", "Unreadable", "read_formula"]
 Tree = tuple[Any, ...]
 MAX_CHARS = 400
 MAX_DEPTH = 24
+MAX_TOKENS = 240
+"""A product of more factors is nested too deeply for Python: ``x x x x ...`` of a student that repeats itself."""
 
 
 @lru_cache(maxsize=8192)
@@ -48,6 +50,8 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.tokens = tokens_of(text)
+        if len(self.tokens) > MAX_TOKENS:
+            raise Unreadable("too long")
         self.position = 0
         self.depth = 0
 

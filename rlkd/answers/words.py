@@ -31,7 +31,7 @@ _CHOICE = re.compile(
     r"(?:(?:option|choice|answer|statement)s? ?:?(?: is)? ?)?(?:\((?P<a>[A-Za-z])\)|\[(?P<f>[A-H])\]|(?P<b>[A-H]|[a-h])(?=[).:])[).:]|(?P<c>[A-Ha-h]))(?P<rest>\Z|[ :.,;].*)",
     re.IGNORECASE | re.DOTALL,
 )
-_WORDS = re.compile(r"[^\W\d_]+(?:['’ .,&-]+[^\W_]+|[.!?])*[.!?]?")
+_WORDS = re.compile(r"[^\W\d_]+(?:['’ .,!?&-]+[^\W_]+)*[.!?]*")
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",

@@ -96,3 +96,21 @@ def test_cleaning_is_stable_and_any_text_equals_itself(text: str) -> None:
     assert clean_answer(clean_answer(text)) == clean_answer(text)
     if clean_answer(text):
         assert answers_equal(text, text) is True
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The greatest number of bouquets the florist can make is 12/3 = 4",  # took minutes: one pattern tried every split of the words
+        "a.." * 130 + "=",
+        "It is 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23/=",
+        "x " * 195,
+        "(-" * 90 + "7",
+        "1+" * 190 + "1",
+    ],
+)
+def test_no_answer_takes_long_or_ends_in_an_error(answer: str) -> None:
+    for reference in ("7", "x+1", "yes"):
+        assert answers_equal(reference, answer) is not True
+        assert answers_equal(answer, reference) is not True
