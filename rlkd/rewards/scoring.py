@@ -209,8 +209,8 @@ def combine(
         finished: Whether the student ended the completion; if not, its structure counts ``rewards.unfinished`` of it.
     """
     alpha, terms = config.alpha_at(step), config.weights_at(step)
-    structure = paid_structure(values.get("structure"), config, finished=finished)
-    outcome = values.get("outcome")
+    structure, outcome = values.get("structure"), values.get("outcome")
+    structure = structure if finished else paid_structure(structure, config, finished=False)
     share: float | None = alpha
     if config.structure_gate != "always" and alpha > 0:
         if outcome is None:

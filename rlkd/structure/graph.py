@@ -7,6 +7,7 @@ that are left over, it is what the next step can start from. A :class:`PathGraph
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,9 @@ from rlkd.quantities.stated import UNIT_CONSTANTS, problem_quantities
 from rlkd.structure.reading.claims import content_words
 from schemas.structure import CHECK, RETRACTED, Calculation, ReasoningStep, Structure
 
+_KEPT = 1024
+"""Graphs that wait to be asked for again."""
+_BUILT: dict[int, tuple[tuple[ReasoningStep, ...], Sequence[float], Graph]] = {}
 _SILENT = (CHECK, RETRACTED)
 """Kinds of steps that find nothing."""
 
@@ -130,10 +134,11 @@ def build_graph(calculations: Sequence[tuple[int, Calculation]], problem: Sequen
 def _link_operands(node: Node, graph: Graph, values: list[float], problem: Sequence[float]) -> None:
     """Links each operand of a new node to the earlier node that gives it, or counts it among the base quantities."""
     for operand in node.calculation.operands:
-        j = find_value(operand, values) if values else -1
-        if j < 0 and operand != 0 and values:
+        fraction = operand % 1.0  # whole numbers are found by a look, which is all that most need
+        j = find_value(operand, values) if fraction or operand in values else -1
+        if j < 0 and operand != 0 and (fraction or -operand in values):
             j = find_value(-operand, values)
-        given = j >= 0 and find_value(operand, problem) >= 0
+        given = j >= 0 and (operand in problem or (fraction > 0 and find_value(operand, problem) >= 0))
         if j >= 0 and not (given and graph.uses[j]):
             if j not in node.deps:
                 node.deps.append(j)
@@ -147,7 +152,12 @@ def _link_ahead(graph: Graph, values: list[float], problem: Sequence[float]) -> 
     """Links operands that neither the problem nor an earlier node gives to the later node that does."""
     for i, node in enumerate(graph.nodes):
         for operand in node.base:
-            if operand in UNIT_CONSTANTS or find_value(operand, problem) >= 0:
+            fraction = operand % 1.0
+            if operand in UNIT_CONSTANTS or operand in problem:
+                continue
+            if not fraction and operand not in values:
+                continue
+            if fraction and find_value(operand, problem) >= 0:
                 continue
             j = find_value(operand, values[i + 1 :])
             if j >= 0 and i + 1 + j not in node.ahead and not _comes_from(graph, i + 1 + j, i):
@@ -287,7 +297,7 @@ class PathGraph:
         self.steps: tuple[ReasoningStep, ...] = structure.steps
         self.problem = problem
         self.quantities = problem_quantities(problem)
-        self.graph: Graph = build_graph(finding(self.steps), self.quantities)
+        self.graph: Graph = graph_of(self.steps, self.quantities)
         if any(step.depends_on for step in self.steps):
             self.depends: Sequence[Sequence[int]] = [step.depends_on for step in self.steps]
         else:
@@ -336,9 +346,30 @@ def counts(step: ReasoningStep) -> bool:
     return step.kind not in _SILENT
 
 
-def finding(steps: Iterable[ReasoningStep]) -> list[tuple[int, Calculation]]:
-    """Returns the calculations of the steps that count, each with the index of its step."""
-    return [(step.index, made) for step in steps if step.kind not in _SILENT for made in step.calculations]
+def graph_of(steps: Sequence[ReasoningStep], problem: Sequence[float]) -> Graph:
+    """Returns the graph of the calculations of the steps that count.
+
+    A path that is read and then scored asks for it twice: it is kept until the second time.
+
+    Args:
+        steps: The steps of a path.
+        problem: Quantities that the problem states.
+    """
+    key = id(steps[0]) if steps else 0
+    known = _BUILT.pop(key, None)
+    if (
+        known is not None
+        and known[1] == problem
+        and len(known[0]) == len(steps)
+        and all(map(operator.is_, known[0], steps))
+    ):
+        return known[2]
+    finding = [(step.index, made) for step in steps if step.kind not in _SILENT for made in step.calculations]
+    graph = build_graph(finding, problem)
+    if len(_BUILT) >= _KEPT:
+        _BUILT.clear()
+    _BUILT[key] = tuple(steps), problem, graph
+    return graph
 
 
 def words_of(steps: Iterable[ReasoningStep]) -> frozenset[str]:

@@ -11,7 +11,7 @@ from rlkd.answers.gsm8k import MARK_END
 from rlkd.quantities.numbers import canonical
 from rlkd.quantities.signs import PLAIN, plain_signs, plain_text
 from rlkd.quantities.stated import problem_quantities
-from rlkd.structure.graph import build_graph, finding, step_dependencies
+from rlkd.structure.graph import graph_of, step_dependencies
 from rlkd.structure.interfaces import PathItem
 from rlkd.structure.reading.calculation import Found
 from rlkd.structure.reading.claims import CLAIM_STOP, THEREFORE, premises_of
@@ -70,7 +70,7 @@ def decompose_text(
 def _link(steps: Sequence[ReasoningStep], said: Sequence[str], problem: str) -> None:
     """Fills in which earlier steps each uses; in a path in words the claims that it follows from."""
     if any(step.calculations for step in steps):
-        graph = build_graph(finding(steps), problem_quantities(problem))
+        graph = graph_of(steps, problem_quantities(problem))
         for step, depends in zip(steps, step_dependencies(graph, len(steps)), strict=True):
             step.depends_on = tuple(depends)
         return
