@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flows.cli.run import run_flow
 from flows.cli.terminal import print_table
 from flows.configure import configure_experiment, plan_experiment
+from rlkd.errors import UserError
 from schemas.config.data import WorldData
 from schemas.config.experiment import ExperimentConfig
 from schemas.experiment import ExperimentReport
@@ -41,6 +42,24 @@ def run_experiment(preset: str, overrides: list[str], output: str | None, dry_ru
     # The cells' own services: Prefect's and MLflow's databases lie in the experiment's folder, which `rlkd ui` opens.
     run_flow(cells[0].config, folder / cells[0].name, go, name=config.name)
     _show_result(folder)
+
+
+def compare_finished(runs: Sequence[str], output: str | None, over: str | None) -> None:
+    """Prints finished runs side by side, and writes the page of an experiment where that is asked for.
+
+    Raises:
+        UserError: A run cannot be read, or they do not compare.
+    """
+    from rlkd.experiments.runs import check_comparable, compare_page
+    from rlkd.reporting.compare import compare_runs, load_runs
+
+    if over not in (None, "seeds", "problems"):
+        raise UserError(f"--over is {over!r}; choose seeds or problems")
+    check_comparable(load_runs(runs))
+    pages = compare_page(runs, Path(output), over) if output else []  # type: ignore[arg-type]
+    print(compare_runs(runs))
+    for page in pages:
+        print(page)
 
 
 def _show_result(folder: Path) -> None:

@@ -186,11 +186,20 @@ def compare(
             metavar="[LABEL=]RUN...", help="Run folders; runs with one label are seeds of one method."
         ),
     ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Write the page of an experiment here as well."
+        ),
+    ] = None,
+    over: Annotated[
+        str | None, typer.Option(metavar="seeds|problems", help="What the page's intervals speak for.")
+    ] = None,
 ) -> None:
     """Put the final students of runs side by side, with differences over the same problems, as Markdown."""
-    from rlkd.reporting.compare import compare_runs
+    from flows.cli.experiment import compare_finished
 
-    print(compare_runs(runs))
+    compare_finished(runs, output, over)
 
 
 rewards_app = typer.Typer(

@@ -67,7 +67,7 @@ def compare_runs(arguments: Sequence[str], *, resamples: int = 2000, confidence:
     Raises:
         UserError: A run cannot be read, has no evaluation, or is named twice under one label.
     """
-    runs = _told_apart([load_run(argument) for argument in arguments], arguments)
+    runs = load_runs(arguments)
     labels = list(dict.fromkeys(run.label for run in runs))
     parts = [
         f"Final student of each run, greedy; {confidence:.0%} bootstrap intervals over problems, "
@@ -86,6 +86,15 @@ def compare_runs(arguments: Sequence[str], *, resamples: int = 2000, confidence:
             _differences(runs, labels[0], other, resamples, confidence),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def load_runs(arguments: Sequence[str]) -> list[ComparedRun]:
+    """Reads runs and tells their methods apart; see :func:`compare_runs`.
+
+    Raises:
+        UserError: A run cannot be read, has no evaluation, or is named twice under one label.
+    """
+    return _told_apart([load_run(argument) for argument in arguments], arguments)
 
 
 def _told_apart(runs: Sequence[ComparedRun], arguments: Sequence[str]) -> list[ComparedRun]:

@@ -8,15 +8,16 @@ from flows.cli.main import run_command
 from rlkd.io import write_json_atomic, write_rows
 from schemas.artifact import RunManifest, StageEntry
 from schemas.evaluation import ProblemOutput
+from schemas.experiment import ExperimentReport
 
 
-def run_folder(root: Path, name: str, right: bool) -> Path:
+def run_folder(root: Path, name: str, right: bool, problem: str = "p", seed: int = 0) -> Path:
     folder = root / name
     folder.mkdir()
     row = ProblemOutput(
         checkpoint="rlkd",
         split="test",
-        problem_id="p",
+        problem_id=problem,
         domain="math",
         difficulty=None,
         completion="",
@@ -30,7 +31,8 @@ def run_folder(root: Path, name: str, right: bool) -> Path:
     write_rows(folder / "outputs.jsonl", [row])
     entry = StageEntry(name="evaluate", status="reused", uri=str(folder))
     write_json_atomic(
-        folder / "run.json", RunManifest(name=name, config={}, config_digest="", store="", stages=(entry,))
+        folder / "run.json",
+        RunManifest(name=name, config={"seed": seed}, config_digest="", store="", stages=(entry,)),
     )
     return folder
 
@@ -46,3 +48,38 @@ def test_compare_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_compare_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["compare", str(tmp_path)]) == 2
     assert "is not a run folder" in capsys.readouterr().err
+
+
+def test_compare_writes_the_page_of_an_experiment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [
+        f"{label}={run_folder(tmp_path, f'{label}{seed}', right, seed=seed)}"
+        for label, right in (("new", True), ("old", False))
+        for seed in (0, 1)
+    ]
+    assert run_command(["compare", *runs, "-o", str(tmp_path / "page")]) == 0
+    assert "experiment.html" in capsys.readouterr().out
+    report = ExperimentReport.model_validate_json((tmp_path / "page" / "experiment.json").read_text())
+    assert [(row.method, row.per_seed) for row in report.ranking] == [
+        ("new", {"0": 1.0, "1": 1.0}),
+        ("old", {"0": 0.0, "1": 0.0}),
+    ]
+    assert (report.over, report.comparisons[0].a, report.comparisons[0].b) == ("seeds", "new", "old")
+    assert report.comparisons[0].difference is not None
+    assert report.comparisons[0].difference.mean == 1.0
+
+
+def test_runs_that_were_asked_other_problems_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = run_folder(tmp_path, "one", True), run_folder(tmp_path, "two", False, problem="q")
+    assert run_command(["compare", f"a={first}", f"b={second}"]) == 2
+    said = capsys.readouterr().err
+    assert "do not compare: they were asked 1 and 1 test problems, 2 of them only one of the two (p)" in said
+
+
+def test_an_interval_over_seeds_needs_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = run_folder(tmp_path, "one", True), run_folder(tmp_path, "two", False)
+    asked = ["compare", f"a={first}", f"b={second}", "-o", str(tmp_path / "page"), "--over", "seeds"]
+    assert run_command(asked) == 2
+    assert "a has one seed, and an interval over seeds needs two" in capsys.readouterr().err
+    assert not (tmp_path / "page").exists()

@@ -1,0 +1,135 @@
+"""``rlkd compare``: finished runs on the page of an experiment, and what makes runs incomparable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from rlkd.errors import UserError
+from rlkd.experiments.cells import Read, read_run
+from rlkd.experiments.page import write_experiment
+from rlkd.experiments.results import build_report
+from rlkd.io import iter_rows
+from rlkd.reporting.compare import ComparedRun, load_runs
+from schemas.artifact import RunManifest
+from schemas.config.experiment import CompareConfig
+from schemas.config.pipeline import PipelineConfig
+from schemas.experiment import CellResult
+from schemas.problem import Problem
+
+Over = Literal["seeds", "problems"]
+_VERIFIED_BY = (("student", "output"), ("evaluate", "max_problems"))
+"""Settings that say how an answer is read and which problems are asked."""
+
+
+def compare_page(arguments: Sequence[str], folder: Path, over: Over | None = None) -> list[Path]:
+    """Writes ``experiment.html`` and ``experiment.json`` of runs; the first label is compared with each other one.
+
+    Args:
+        arguments: ``RUN`` or ``LABEL=RUN``, as for :func:`~rlkd.reporting.compare.compare_runs`.
+        folder: Where they go.
+        over: What the intervals speak for; by default other seeds where every method has the same two or more.
+
+    Raises:
+        UserError: A run cannot be read, runs do not compare, or an interval over seeds is asked of one seed.
+    """
+    runs = load_runs(arguments)
+    check_comparable(runs)
+    labels = list(dict.fromkeys(run.label for run in runs))
+    seeds = {label: {run.seed for run in runs if run.label == label} for label in labels}
+    fewest = min(len(found) for found in seeds.values())
+    if over == "seeds" and fewest < 2:
+        alone = next(label for label, found in seeds.items() if len(found) < 2)
+        raise UserError(
+            f"{alone} has one seed, and an interval over seeds needs two; add runs, or take --over problems"
+        )
+    same = len({frozenset(found) for found in seeds.values()}) == 1
+    chosen: Over = over or ("seeds" if same and fewest > 1 else "problems")
+    compare = CompareConfig.model_construct(
+        metric="accuracy", split="test", family=[(labels[0], other) for other in labels[1:]], over=chosen
+    )
+    read = [_read(run, compare.split) for run in runs]
+    report = build_report(" against ".join(labels), "Finished runs, side by side.", read, compare)
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_experiment(report, folder)
+
+
+def _read(run: ComparedRun, split: str) -> Read:
+    manifest = RunManifest.model_validate_json((run.folder / "run.json").read_text(encoding="utf-8"))
+    made = CellResult(cell=run.name, method=run.label, seed=run.seed)
+    return read_run(made, run, manifest, _config(run.folder), split)
+
+
+def _config(folder: Path) -> PipelineConfig | None:
+    """A run's configuration; ``None`` where it is of another version and cannot be read."""
+    values = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("config") or {}
+    try:
+        return PipelineConfig.model_validate(values)
+    except ValidationError:
+        return None
+
+
+def check_comparable(runs: Sequence[ComparedRun]) -> None:
+    """Refuses runs of one seed that were asked different problems, or whose answers were read in different ways.
+
+    Raises:
+        UserError: Two do not compare; the message names the difference.
+    """
+    firsts: dict[int, ComparedRun] = {}
+    for run in runs:
+        first = firsts.setdefault(run.seed, run)
+        if first is run or first.label == run.label:
+            continue
+        what = _difference(first, run)
+        if what:
+            raise UserError(
+                f"{first.folder} and {run.folder} do not compare: {what}; evaluate both on the same problems in the same way"
+            )
+
+
+def _difference(a: ComparedRun, b: ComparedRun) -> str:
+    """The first difference in how two runs were evaluated; empty where there is none."""
+    left, right = _config(a.folder), _config(b.folder)
+    if left is not None and right is not None:
+        for section, name in _VERIFIED_BY:
+            one, other = (getattr(getattr(config, section), name) for config in (left, right))
+            if one != other:
+                return f"{section}.{name} is {one} and {other}"
+    for split in dict.fromkeys(split for split, _ in (*a.values, *b.values)):
+        one, other = (
+            {name for (where, _), values in run.values.items() if where == split for name in values}
+            for run in (a, b)
+        )
+        if one != other:
+            alone = sorted(one ^ other)
+            return f"they were asked {len(one)} and {len(other)} {split} problems, {len(alone)} of them only one of the two ({alone[0]})"
+        if a.problems != b.problems:
+            found = _other_texts(a, b, split)
+            if found:
+                return found
+    return ""
+
+
+def _other_texts(a: ComparedRun, b: ComparedRun, split: str) -> str:
+    texts = []
+    for run in (a, b):
+        manifest = RunManifest.model_validate_json((run.folder / "run.json").read_text(encoding="utf-8"))
+        data = next((Path(entry.uri) for entry in manifest.stages if entry.name == "data"), None)
+        file = data / f"{split}.jsonl" if data is not None else None
+        if file is None or not file.is_file():
+            return ""
+        texts.append(
+            {p.id: (p.question, p.answer, p.metadata.get("verifier")) for p in iter_rows(file, Problem)}
+        )
+    for name, one in texts[0].items():
+        other = texts[1].get(name)
+        if other is not None and one != other:
+            what = next(
+                w for w, x, y in zip(("question", "answer", "verifier"), one, other, strict=True) if x != y
+            )
+            return f"{split} problem {name} has another {what} in each"
+    return ""
