@@ -172,8 +172,28 @@ class CascadeJudgeConfig(Schema):
         return self
 
 
+class NoisyJudgeConfig(Schema):
+    """Another judge with noise: for measuring what a judge's errors and faults cost."""
+
+    type: Literal["noisy"] = Field(default="noisy", description="Another judge, made wrong or silent.")
+    judge: SingleJudgeConfig = Field(default=RulesJudgeConfig(), description="The judge.")
+    flip: float = Field(default=0.0, ge=0, le=1, description="Share of its answers that are flipped.")
+    missing: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of the samples without verdicts; above rl.max_missing_share training stops.",
+    )
+    seed: int = Field(default=0, ge=0, description="Another seed flips others.")
+
+
 JudgeConfig = Annotated[
-    RulesJudgeConfig | EmbeddingJudgeConfig | LLMJudgeConfig | CascadeJudgeConfig | PythonJudge,
+    RulesJudgeConfig
+    | EmbeddingJudgeConfig
+    | LLMJudgeConfig
+    | CascadeJudgeConfig
+    | NoisyJudgeConfig
+    | PythonJudge,
     Field(discriminator="type"),
 ]
 
