@@ -11,6 +11,7 @@ from rlkd.structure.decomposers import build_decomposer
 from rlkd.structure.interfaces import Alignment, Decomposer, Judge
 from rlkd.structure.judges import build_judge
 from rlkd.structure.matching.alignments import PrefixAlignment, StructureAlignment
+from rlkd.structure.matching.credits import DEFAULT_COSTS, Costs
 from rlkd.structure.scorer import StructureScorer
 from schemas.config.structure import (
     AlignmentConfig,
@@ -46,4 +47,6 @@ def make_alignment(config: AlignmentConfig) -> Alignment:
     """Makes the alignment that a configuration names."""
     if isinstance(config, PrefixAlignmentConfig):
         return PrefixAlignment(config.threshold, config.normalize)
-    return StructureAlignment(config.threshold)
+    factors = config.costs.model_dump()
+    costs = Costs(*(cost * factors[name] for name, cost in DEFAULT_COSTS._asdict().items()))
+    return StructureAlignment(config.threshold, costs)

@@ -223,6 +223,19 @@ class PrefixAlignmentConfig(Schema):
     )
 
 
+class CostFactors(Schema):
+    """Factors on what departures from the teacher's path cost (docs/structure-reward.md), for studies of sensitivity.
+
+    The laws of the score hold for the costs as they are: with a small `extra` beside large others added steps may pay.
+    """
+
+    missing: float = Field(default=1.0, ge=0, description="A step of the teacher's is missing.")
+    extra: float = Field(default=1.0, ge=0, description="A step is not the teacher's.")
+    open: float = Field(default=1.0, ge=0, description="The teacher's open results are not left open.")
+    order: float = Field(default=1.0, ge=0, description="A result is used before it is found.")
+    wording: float = Field(default=1.0, ge=0, description="Other words for the same calculations.")
+
+
 class StructureAlignmentConfig(Schema):
     """Order-tolerant through the dependency graph; partial credit; neither padding nor brevity pays."""
 
@@ -231,6 +244,11 @@ class StructureAlignmentConfig(Schema):
     )
     threshold: Fraction = Field(
         default=0.5, description="Match strength from which two steps may be aligned."
+    )
+    costs: CostFactors = Field(
+        default=CostFactors(),
+        exclude_if=lambda value: value == CostFactors(),  # unused, it is no part of a stage's identity
+        description="Factors on what departures cost.",
     )
 
 

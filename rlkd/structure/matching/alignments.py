@@ -24,7 +24,8 @@ from rlkd.structure.interfaces import (
 from rlkd.structure.judges.early_stop import prefix_verdicts
 from rlkd.structure.judges.rules import OTHER_OPERANDS, judge_calculations
 from rlkd.structure.matching.credits import (
-    COST_EXTRA,
+    DEFAULT_COSTS,
+    Costs,
     Matching,
     credit_merged_steps,
     inputs_of,
@@ -56,19 +57,21 @@ class Aligned(Comparison):
         matching: How the items are matched.
         calculations: Whether the items are calculations (else steps).
         counted: For each item of the student, whether it counts; for steps that depends on the reference.
+        cost_extra: What a step that is not the teacher's costs, in halvings.
     """
 
     left: float
     matching: Matching
     calculations: bool
     counted: list[bool]
+    cost_extra: float = DEFAULT_COSTS.extra
 
     def rate(self) -> None:
         """Works the score out, again after a change of the credits: what is left once the extra steps have their cost too."""
         extra = sum(
             [1 - credit for credit, own in zip(self.matching.explained, self.counted, strict=True) if own]
         )
-        self.value = float(self.left * 2.0 ** -(COST_EXTRA * extra))
+        self.value = float(self.left * 2.0 ** -(self.cost_extra * extra))
 
 
 class StructureAlignment(Alignment):
@@ -76,10 +79,11 @@ class StructureAlignment(Alignment):
 
     Args:
         threshold: Probability of the same intent from which two steps may be aligned.
+        costs: What each departure costs.
     """
 
-    def __init__(self, threshold: float = 0.5) -> None:
-        self.threshold = threshold
+    def __init__(self, threshold: float = 0.5, costs: Costs = DEFAULT_COSTS) -> None:
+        self.threshold, self.costs = threshold, costs
 
     async def ask(self, judge: Judge, samples: Sequence[Sample]) -> list[list[Verdicts] | None]:
         """Asks about every pair that can count, of all samples in one call; and about same-index pairs, for the paper's rule."""
@@ -142,8 +146,9 @@ class StructureAlignment(Alignment):
             _shared_words(teacher, student, taken)
             if calculations
             else 1.0,  # else the verdicts are on words already
+            self.costs,
         )
-        found = Aligned(0.0, steps, left, matching, calculations, counted)
+        found = Aligned(0.0, steps, left, matching, calculations, counted, self.costs.extra)
         found.rate()
         return found
 

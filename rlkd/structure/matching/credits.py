@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rlkd.quantities.numbers import same_value
 from rlkd.structure.graph import Items, Quantity
@@ -181,8 +182,26 @@ COST_WORDING = 0.02
 """For other words in the steps that both take; below ``COST_EXTRA``, so that no added step pays through its words."""
 
 
+class Costs(NamedTuple):
+    """What each departure costs, in halvings; the defaults are the constants above, with their reasons."""
+
+    missing: float = COST_MISSING
+    extra: float = COST_EXTRA
+    open: float = COST_OPEN
+    order: float = COST_ORDER
+    wording: float = COST_WORDING
+
+
+DEFAULT_COSTS = Costs()
+
+
 def kept_of(
-    covered: Sequence[float], ends: float, early: int, reordered: float, shared_words: float
+    covered: Sequence[float],
+    ends: float,
+    early: int,
+    reordered: float,
+    shared_words: float,
+    costs: Costs = DEFAULT_COSTS,
 ) -> float:
     """Counts the departures of a student's path, but for its extra steps, and returns what they leave of 1.
 
@@ -192,10 +211,11 @@ def kept_of(
         early: Results that are used before they are found, beyond those of the teacher's path.
         reordered: How sure it is that what the paths do not share is the same calculation in another order.
         shared_words: Overlap in content words of the steps that both take.
+        costs: What each departure costs.
     """
-    missing = COST_MISSING * (len(covered) - sum(covered))
+    missing = costs.missing * (len(covered) - sum(covered))
     taken = sum(covered) / len(covered) if covered else 0.0
-    left = min(taken, 2.0 ** -(missing + COST_OPEN * (1 - ends))) if taken else 0.0
+    left = min(taken, 2.0 ** -(missing + costs.open * (1 - ends))) if taken else 0.0
     if reordered:
         left = max(left, 2.0 ** -(missing * (1 - FORGIVEN * reordered)))
-    return float(left * 2.0 ** -(COST_ORDER * early + COST_WORDING * (1 - shared_words)))
+    return float(left * 2.0 ** -(costs.order * early + costs.wording * (1 - shared_words)))

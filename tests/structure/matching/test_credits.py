@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlkd.structure.decomposers.world import WorldDecomposer
+from rlkd.structure.factory import make_decomposer, make_scorer
 from rlkd.structure.graph import Items
 from rlkd.structure.interfaces import PairVerdict, PathItem, StepPair
 from rlkd.structure.judges.rules import RulesJudge
@@ -20,10 +21,13 @@ from rlkd.structure.matching.credits import (
     COST_OPEN,
     COST_ORDER,
     COST_WORDING,
+    Costs,
     credit_merged_steps,
+    kept_of,
     match_items,
 )
 from rlkd.structure.scorer import ScoreItem, StructureScorer, score_paths
+from schemas.config.structure import StructuresConfig
 from schemas.structure import ReasoningStep, Structure
 
 
@@ -353,3 +357,34 @@ def test_cut_paths_of_any_length_score_at_most_their_share(terms: list[int]) -> 
     for k in range(1, n):
         assert score("\n".join(lines[-k:]), "\n".join(lines), "") <= k / n + 1e-9
         assert score("\n".join(lines[:k]), "\n".join(lines), "") <= k / n + 1e-9
+
+
+def test_costs_can_be_halved_and_doubled() -> None:
+    # One of two steps missing costs 0.30 halvings: min(0.5, 2 ** -0.3 = 0.81) = 0.5; doubled four times 2 ** -4.8 = 0.036.
+    assert kept_of([1.0, 0.0], 1.0, 0, 0.0, 1.0) == 0.5
+    assert kept_of([1.0, 0.0], 1.0, 0, 0.0, 1.0, Costs(missing=4.8)) == pytest.approx(2**-4.8)
+    # Two results before they are found: 2 x 0.15; doubled 2 x 0.30.
+    assert kept_of([1.0], 1.0, 2, 0.0, 1.0) == pytest.approx(2**-0.3)
+    assert kept_of([1.0], 1.0, 2, 0.0, 1.0, Costs(order=0.3)) == pytest.approx(2**-0.6)
+
+
+def score_with(config: StructuresConfig, teacher: str, student: str) -> float:
+    async def scored() -> float:
+        read = await make_decomposer(config.decomposer).decompose([PathItem("", teacher)])
+        assert read[0] is not None
+        (found,) = await make_scorer(config).score([ScoreItem("", (read[0],), student)])
+        assert found is not None
+        return found.structure
+
+    return asyncio.run(scored())
+
+
+def test_factors_of_the_configuration_reach_the_score() -> None:
+    def scored(factor: float) -> float:
+        values = {"alignment": {"type": "structure", "costs": {"extra": factor}}}
+        return score_with(StructuresConfig.model_validate(values), "3 + 4 = 7", "3 + 4 = 7\n2 * 50 = 100\n")
+
+    whole, doubled, none = map(scored, (1.0, 2.0, 0.0))
+    # One step more costs 2 ** -0.15, and doubled the square of that; what else departs (an open result) stays as it is.
+    assert whole / none == pytest.approx(2**-0.15)
+    assert doubled / none == pytest.approx(2**-0.3)
