@@ -11,7 +11,7 @@ export HF_HUB_OFFLINE ?= 1
 # compiling the tests anew takes each worker longer than many of them take to run.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: help setup demo demo-llm demo-base evidence-quick fast test lint format docs bench wheel clean
+.PHONY: help setup demo demo-llm demo-base evidence evidence-quick fast test lint format docs bench wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -34,6 +34,10 @@ demo-llm: $(STAMP)  ## the same with a real language model (135 M) on word probl
 
 evidence-quick: $(STAMP)  ## structure against outcome alone and SFT, tiny, two seeds; writes runs/evidence-quick/experiment.html
 	$(BIN)/rlkd experiment evidence-quick --output runs/evidence-quick
+
+evidence: $(STAMP)  ## the headline table and the map of regimes of the built-in world (about 4 hours on two cores); goes on where it stopped
+	$(BIN)/rlkd experiment headline --output runs/headline
+	$(BIN)/rlkd experiment regimes --output runs/regimes
 
 demo-base: $(STAMP)  ## pre-train the demo's base student again (see its model card for the time it takes)
 	$(BIN)/python -m rlkd.demo.pretrain --output rlkd/models/demo_base

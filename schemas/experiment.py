@@ -58,7 +58,7 @@ class CellResult(Schema):
         error: What it failed of.
         scores: Figures of its last checkpoint by split, e.g. ``test/accuracy``: greedy ``accuracy``, ``structure``, ``truncated`` (at the
             length limit), ``faithful`` (right by a right path), and ``pass@k`` of samples; ``train/silent``, the share of
-            groups without a signal at the end of RL; ``train/alarms`` of its watch.
+            groups without a signal at the end of RL; ``train/alarms`` of its watch; ``train/start``, validation accuracy before RL.
         domains: Greedy accuracy in each domain of the primary split.
         budget: What it cost; ``None`` where it is not finished.
         curve: Validation in RL.

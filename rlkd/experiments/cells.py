@@ -78,13 +78,17 @@ def read_run(
     """
     entries = finished_entries(manifest)
     rows = final_outputs(run.evaluation, run.checkpoint)
+    scores = {**_means(run), **cell_scores(rows), **_of_training(entries)}
     update: dict[str, object] = {
         "status": "done",
-        "scores": {**_means(run), **cell_scores(rows), **_of_training(entries)},
+        "scores": scores,
         "domains": by_domain(rows, split),
     }
     if config is not None:
-        update["budget"], update["curve"] = read_costs(config, entries)
+        update["budget"], curve = read_costs(config, entries)
+        update["curve"] = curve
+        if curve and curve[0].step == 0:
+            update["scores"] = {**scores, "train/start": curve[0].accuracy}
     data = Path(entries["data"].uri) if "data" in entries else None
     return Read(made.model_copy(update=update), run, data)
 

@@ -90,6 +90,7 @@ def _ranking(report: ExperimentReport, setting: str) -> list[dict[str, Any]]:
                 for seed in row.seeds
             ),
             "truncated": _share(row.truncated),
+            "start": _share(row.shown.get("train/start")),
             "faithful": _share(row.shown.get("faithful")),
             "silent": _share(row.shown.get("train/silent")),
             "alarms": "\N{EN DASH}"

@@ -68,6 +68,8 @@ def plan_cells(experiment: ExperimentConfig, methods: Traversable, presets: Trav
         ConfigError: A method or a cell is wrong; the message lists every fault, one sentence each.
     """
     overlays, faults = _read_methods(experiment.methods, methods)
+    base = overlays.get(experiment.variant_of or "", {})
+    overlays |= {name: _merged(base, values) for name, values in experiment.variants.items()}
     after = {
         name: _taken(name, overlay.pop("experiment", None), overlays, faults)
         for name, overlay in overlays.items()

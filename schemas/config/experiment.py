@@ -90,6 +90,13 @@ class ExperimentConfig(Schema):
         min_length=1,
         description="Names of methods (flows/methods), or paths of YAML files with what differs.",
     )
+    variant_of: str | None = Field(
+        default=None, description="The method that `variants` differ from; it must be among the methods."
+    )
+    variants: dict[str, dict[str, JsonValue]] = Field(
+        default_factory=dict,
+        description="Further methods by name, each with the settings in which it differs from `variant_of`: an ablation.",
+    )
     seeds: list[Annotated[int, Field(ge=0)]] = Field(
         min_length=1, description="Seeds; every method runs under each."
     )
@@ -122,10 +129,22 @@ class ExperimentConfig(Schema):
         return value
 
     @model_validator(mode="after")
+    def _variants_of_a_method(self) -> ExperimentConfig:
+        labels = [method_label(method) for method in self.methods]
+        if self.variants and self.variant_of not in labels:
+            raise ValueError(
+                f"variants differ from variant_of, which is {self.variant_of}; name one of the methods ({', '.join(labels)})"
+            )
+        for name in self.variants:
+            if name in labels:
+                raise ValueError(f"a variant is called {name}, as a method is; rename it")
+        return self
+
+    @model_validator(mode="after")
     def _comparable(self) -> ExperimentConfig:
         if self.compare is None:
             return self
-        known = {method_label(method) for method in self.methods}
+        known = {method_label(method) for method in self.methods} | set(self.variants)
         for name in (name for pair in self.compare.family for name in pair):
             if name not in known:
                 raise ValueError(

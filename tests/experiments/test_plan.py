@@ -137,11 +137,17 @@ def test_a_section_of_another_type_replaces_the_one_below() -> None:
     assert below["rl"] == {"steps": 1, "kl": 0}
 
 
-def test_the_shipped_experiments_are_valid() -> None:
+def test_the_shipped_experiments_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RLKD_TEACHER", "builtin:demo-base")
     names = [e.name.removesuffix(".yaml") for e in (preset_folder() / "experiments").iterdir()]
     assert "evidence-quick" in names
+    assert {"headline", "regimes", "controls", "objectives", "ablations", "noise", "costs", "scale"} <= set(
+        names
+    )
     for name in names:
-        assert plan_experiment(configure_experiment(name))
+        config = configure_experiment(name)
+        assert config.name == name
+        assert plan_experiment(config)
 
 
 def test_files_of_another_kind_are_sent_to_their_command() -> None:
@@ -177,3 +183,18 @@ def test_an_unknown_key_of_a_method_s_section_is_a_fault(tmp_path: Path) -> None
     (tmp_path / "odd.yaml").write_text("experiment: {copy_of: sft}\n")
     with pytest.raises(ConfigError, match="its section `experiment` names one of flops_of, student_of"):
         plan_experiment(experiment(methods=[str(tmp_path / "odd.yaml")], seeds=[0], compare=None))
+
+
+def test_variants_differ_from_their_method_in_what_they_set() -> None:
+    config = experiment(
+        variant_of="sft+rlkd", variants={"alpha-1": {"rewards": {"alpha": 1}}}, seeds=[0],
+        compare={"metric": "accuracy", "family": [["sft+rlkd", "alpha-1"]], "over": "problems"},
+    )  # fmt: skip
+    cells = {cell.method: cell.config for cell in plan_experiment(config)}
+    assert list(cells) == ["sft+grpo", "sft+rlkd", "alpha-1"]
+    assert (cells["sft+rlkd"].rewards.alpha, cells["alpha-1"].rewards.alpha) == (0.5, 1)
+    assert cells["alpha-1"].warm_start == cells["sft+rlkd"].warm_start
+    with pytest.raises(ValueError, match="variants differ from variant_of, which is None"):
+        experiment(variants={"x": {}})
+    with pytest.raises(ValueError, match="a variant is called sft\\+grpo, as a method is"):
+        experiment(variant_of="sft+rlkd", variants={"sft+grpo": {}})
