@@ -34,7 +34,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from rules_cost import rules_part, show
 
 from rlkd.completion.simulated import Reply, SimulatedServer
 from rlkd.rewards.texts import TextSample, TextScorer
@@ -349,6 +348,8 @@ def main() -> int:
             f"goals (at least 10, 2 and 1.8 times less, same scores, cache on and off): {'reached' if reached else 'NOT reached'}"
         )
     if "rules" in options.parts:
+        from rules_cost import rules_part, show
+
         result["rules"] = rules_part(options.completions)
         show(result["rules"])
     if options.json:

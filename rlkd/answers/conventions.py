@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from rlkd.answers import gsm8k
@@ -64,21 +65,10 @@ def read_output(text: str, output: OutputFormat) -> ParsedOutput:
     Raises:
         ValueError: There is no such convention.
     """
-    own = _read_own(text, output)
+    if output not in _BY_THE_LETTER:
+        raise ValueError(f"unknown output convention {output!r}")
+    own = _BY_THE_LETTER[output](text)
     return own if own.well_formed else _read_stated(text, own)
-
-
-def _read_own(text: str, output: OutputFormat) -> ParsedOutput:
-    """Reads a completion by the letter of its convention."""
-    if output == "answer_line":
-        return _read_line(text, _ANSWER_LINE, _first_sentence)
-    if output == "gsm8k":
-        return _read_line(text, gsm8k.HASHES, str.strip)
-    if output == "boxed":
-        return _read_boxed(text)
-    if output == "think_boxed":
-        return _read_think(text)
-    raise ValueError(f"unknown output convention {output!r}")
 
 
 def _read_stated(text: str, own: ParsedOutput) -> ParsedOutput:
@@ -99,10 +89,10 @@ def read_any(text: str) -> ParsedOutput:
     ``well_formed`` says whether it is in one of the conventions.
     """
     if "</think>" in text:
-        own = _read_own(text, "think_boxed")
+        own = _read_think(text)
         return own if own.well_formed else _read_stated(text, own)
     for output in _PLAIN:
-        own = _read_own(text, output)
+        own = _BY_THE_LETTER[output](text)
         if own.well_formed:
             return own
     return _read_stated(text, ParsedOutput(text.rstrip(), None, False))
@@ -274,3 +264,12 @@ def _thoughts(text: str) -> str:
     """What stands between the tags; the opening one may be part of the prompt."""
     closed, opened = text.rfind("</think>"), text.find("<think>")
     return text[opened + len("<think>") if 0 <= opened < closed else 0 : closed].strip()
+
+
+_BY_THE_LETTER: dict[OutputFormat, Callable[[str], ParsedOutput]] = {
+    "answer_line": partial(_read_line, pattern=_ANSWER_LINE, trim=_first_sentence),
+    "gsm8k": partial(_read_line, pattern=gsm8k.HASHES, trim=str.strip),
+    "boxed": _read_boxed,
+    "think_boxed": _read_think,
+}
+"""Reads a completion by the letter of each convention."""

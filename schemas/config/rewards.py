@@ -219,11 +219,14 @@ class RewardsConfig(Schema):
 
     def alpha_at(self, step: int) -> float:
         """The weight of structure against outcome at an optimiser step (from 0)."""
-        return _at(self.alpha, self.alpha_schedule, step)
+        return self.alpha if self.alpha_schedule is None else _at(self.alpha, self.alpha_schedule, step)
 
     def weights_at(self, step: int) -> dict[str, float]:
         """The weight of each component beside structure and outcome at an optimiser step (from 0)."""
-        return {name: _at(weight, schedule, step) for name, weight, schedule in self.terms()}
+        return {
+            name: weight if schedule is None else _at(weight, schedule, step)
+            for name, weight, schedule in self.terms()
+        }
 
     def shares_at(self, step: int) -> dict[str, float]:
         """The weight of every component in the reward at an optimiser step (from 0); they add up to 1."""
@@ -242,9 +245,7 @@ def ever_weighs(config: RewardsConfig, name: str) -> bool:
     )
 
 
-def _at(start: float, schedule: WeightSchedule | None, step: int) -> float:
-    """A weight at a step: linear under a schedule, then constant."""
-    if schedule is None:
-        return start
+def _at(start: float, schedule: WeightSchedule, step: int) -> float:
+    """A weight at a step: linear under its schedule, then constant."""
     share = min(1.0, max(0, step) / schedule.over)
     return start + (schedule.end - start) * share
