@@ -19,7 +19,7 @@ RETRACTED = "retracted"
 class Calculation:
     """One calculation that a path makes, as data: what judges and alignments compare, read off the text once.
 
-    Like a step, it is checked where a :class:`Structure` is read from a file, not where the rules make it (a third of their time).
+    Like a step, it is checked where a :class:`Structure` is read from a file, not where the rules make it (a seventh of the time of a score).
 
     ``She sells 16 - 3 - 4 = 9 eggs`` is value 9, operands (16, 3, 4), operation ``-``, text ``16-3-4=9``.
 

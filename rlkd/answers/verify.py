@@ -18,18 +18,6 @@ REFERENCES_KEY = "references"
 """Key of ``Problem.metadata`` that holds every reference answer of a problem that has several (CoQA)."""
 
 
-def verify_answer(problem: Problem, answer: str, timeout_s: float = 5.0) -> bool | None:
-    """Whether an answer solves a problem, by the verifier of the problem's source.
-
-    Returns:
-        The verdict; ``None`` where it could not be reached in time.
-
-    Raises:
-        VerifierError: The verifier failed.
-    """
-    return judge_problem(problem, answer, timeout_s).right
-
-
 def judge_problem(problem: Problem, answer: str, timeout_s: float = 5.0) -> Verdict:
     """Says whether an answer solves a problem, and where that is undecided, why.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rlkd.answers.verify import verify_answer
+from rlkd.answers.verify import judge_problem
 from rlkd.config.load import load_config
 from rlkd.data import benchmarks
 from rlkd.data.sources import open_source
@@ -56,5 +56,5 @@ def test_a_benchmark_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "rows.jsonl").write_text(json.dumps(row))
     config = BenchmarkData(name="trivia", path=str(tmp_path / "rows.jsonl"))
     [problem] = open_source(config).load(0).splits["train"]
-    assert verify_answer(problem, "austen") is True
-    assert verify_answer(problem, "Brontë") is False
+    assert judge_problem(problem, "austen").right is True
+    assert judge_problem(problem, "Brontë").right is False

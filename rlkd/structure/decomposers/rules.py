@@ -13,7 +13,7 @@ from rlkd.quantities.signs import PLAIN, plain_signs, plain_text
 from rlkd.quantities.stated import problem_quantities
 from rlkd.structure.graph import graph_of, step_dependencies
 from rlkd.structure.interfaces import PathItem
-from rlkd.structure.reading.calculation import Found
+from rlkd.structure.reading.calculation import Found, written
 from rlkd.structure.reading.claims import CLAIM_STOP, THEREFORE, premises_of
 from rlkd.structure.reading.path import MAX_CHARS, MAX_STEPS, read_path, step_texts
 from schemas.config.structure import CacheConfig, RulesDecomposerConfig
@@ -87,7 +87,7 @@ def _answer_of(path: str, calc: Found) -> str:
     if calc.percent:
         value = f"{canonical(calc.value * 100)}%"
     else:
-        value = str(int(calc.value)) if calc.value % 1.0 == 0 else canonical(calc.value)
+        value = written(calc.value) if calc.value % 1.0 == 0 else canonical(calc.value)
     at = calc.end
     if path.startswith(MARK_END, at - len(MARK_END)):
         repeated = _RESULT.match(path, at)

@@ -158,10 +158,6 @@ class RulesJudge:
     def __init__(self, config: RulesJudgeConfig | None = None) -> None:
         self.config = config or RulesJudgeConfig()
 
-    def judge_pair(self, pair: StepPair) -> PairVerdict:
-        """Judges one pair of steps."""
-        return judge_steps(pair.teacher_step, pair.student_step, self.config.symbolic)
-
     async def judge(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
         """Judges pairs, in order."""
         symbolic = self.config.symbolic

@@ -30,13 +30,11 @@ class Matching:
         pairs: Student index by teacher index (only matched ones).
         covered: For each teacher item the credit in [0, 1], matched or (after :func:`credit_merged_steps`) merged into later ones.
         explained: For each student item the credit in [0, 1], matched or split off from later ones.
-        order_breaks: Matched student items that come before what they depend on.
     """
 
     pairs: dict[int, int]
     covered: list[float]
     explained: list[float]
-    order_breaks: int
 
 
 def match_items(candidates: list[tuple[float, int, int]], teacher: Items, student: Items) -> Matching:
@@ -59,13 +57,11 @@ def match_items(candidates: list[tuple[float, int, int]], teacher: Items, studen
             pairs[t] = s
             taken.add(s)
             covered[t] = explained[s] = credit
-    breaks = 0
     for t, s in pairs.items():
         if any(pairs.get(d, -1) > s for d in teacher.before[t]):
             covered[t] *= ORDER_BREAK
             explained[s] *= ORDER_BREAK
-            breaks += 1
-    return Matching(pairs, covered, explained, breaks)
+    return Matching(pairs, covered, explained)
 
 
 def credit_merged_steps(

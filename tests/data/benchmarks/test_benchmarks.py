@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rlkd.answers.verify import verify_answer
+from rlkd.answers.verify import judge_problem
 from rlkd.config.load import parse_config
 from rlkd.data.benchmarks import benchmark_names, find_benchmark, local_files
 from rlkd.data.sources import Loaded, open_source
@@ -90,9 +90,9 @@ def test_a_row_of_the_hubs_form_is_read_and_verified(tmp_path: Path, name: str) 
     loaded = load(name, path)
     assert loaded.dropped == []
     problem = all_of(loaded)[0]
-    assert verify_answer(problem, problem.answer) is True
-    assert verify_answer(problem, right) is True
-    assert verify_answer(problem, wrong) is False
+    assert judge_problem(problem, problem.answer).right is True
+    assert judge_problem(problem, right).right is True
+    assert judge_problem(problem, wrong).right is False
     assert set(loaded.splits) <= set(find_benchmark(name).splits) | set(find_benchmark(name).files)
 
 
@@ -104,7 +104,7 @@ def test_real_rows_are_read_and_their_traces_teach(name: str) -> None:
     problems = all_of(loaded)
     assert len(problems) > 100 and loaded.dropped == []
     some = problems[:: len(problems) // 10]
-    assert all(verify_answer(problem, problem.answer) for problem in some)
+    assert all(judge_problem(problem, problem.answer).right for problem in some)
     taught = [verify_trace(p, path, "column", "t").accepted for p in some for path in p.traces[:1]]
     assert not taught or sum(taught) >= 0.5 * len(taught)  # model traces, some of them wrong
 
@@ -114,9 +114,9 @@ def test_options_stand_below_the_question_and_count_by_label_and_text(tmp_path: 
     problem = all_of(load("arc", tmp_path / "rows.jsonl"))[0]
     assert problem.question == "Which?\nA) bloody mess\nB) cake\nC) 21"
     for right in ("C", "c", "(C)", "C.", "C) 21", "Option C", "The answer is C", "21", "21.0"):
-        assert verify_answer(problem, right) is True, right
+        assert judge_problem(problem, right).right is True, right
     for wrong in ("A", "B) 21", "cake", "C) cake", "22", "D", "A or C"):
-        assert verify_answer(problem, wrong) is False, wrong
+        assert judge_problem(problem, wrong).right is False, wrong
 
 
 def test_the_options_of_gpqa_do_not_give_the_answer_away_by_their_place(tmp_path: Path) -> None:
@@ -135,8 +135,8 @@ def test_coqa_in_its_official_json_with_history_and_several_references(tmp_path:
         "Cotton was a white kitten. She lived in a barn.\n\nQ: What color was Cotton?\nA: White\nQ: Where did she live?"
     )
     assert second.metadata["references"] == ["in a barn", "A barn."]
-    assert verify_answer(second, "the barn") is True
-    assert verify_answer(second, "barn house") is False
+    assert judge_problem(second, "the barn").right is True
+    assert judge_problem(second, "barn house").right is False
 
 
 def test_coqa_in_the_hubs_form(tmp_path: Path) -> None:

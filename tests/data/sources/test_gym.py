@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rlkd.answers.verify import verify_answer
+from rlkd.answers.verify import judge_problem
 from rlkd.config.load import parse_config
 from rlkd.data.sources import Loaded, open_source
 from rlkd.data.traces import verify_trace
@@ -36,8 +36,8 @@ def test_problems_come_by_seed_and_verify_with_their_own_verifier() -> None:
     questions = [p.question for problems in loaded.splits.values() for p in problems]
     assert len(set(questions)) == 9
     problem = loaded.splits["test"][0]
-    assert verify_answer(problem, problem.answer) is True
-    assert verify_answer(problem, problem.answer + "1") is False
+    assert judge_problem(problem, problem.answer).right is True
+    assert judge_problem(problem, problem.answer + "1").right is False
 
 
 def test_parameters_reach_the_dataset() -> None:

@@ -15,7 +15,7 @@ import rlkd.answers.equal as equal
 import rlkd.answers.verify as verify
 from rlkd.answers.conventions import OutputFormat, read_any, read_output, write_output
 from rlkd.answers.symbolic import VerifierError, symbolically_equal
-from rlkd.answers.verify import GYM_KEY, gym_score, verify_answer
+from rlkd.answers.verify import GYM_KEY, gym_score, judge_problem
 from rlkd.rewards.components import Rollout
 from rlkd.rewards.components.standard import format_reward, length_reward, outcome_reward
 from rlkd.rewards.scoring import make_components
@@ -75,8 +75,8 @@ def test_reasoning_gym_scores_with_its_own_verifier() -> None:
     pytest.importorskip("reasoning_gym", reason="reasoning-gym is not installed (extra 'gym')")
     problem = gym_problem()
     assert outcome_of("The answer is 10.", "10", "answer_line", problem) == 1.0
-    assert verify_answer(problem, "10") is True
-    assert verify_answer(problem, "11") is False
+    assert judge_problem(problem, "10").right is True
+    assert judge_problem(problem, "11").right is False
     assert gym_score(problem, "9" * 10_000) == 0.0
 
 
@@ -96,7 +96,7 @@ def test_a_verifier_that_runs_out_of_time_is_missing(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(verify.WORKER, "ask", lambda *_, **__: None)
     assert outcome_of("The answer is 10.", "10", "answer_line", gym_problem()) is None
     assert outcome_of(f"The answer is {HARD[1]}.", HARD[0], "answer_line") is None
-    assert verify_answer(gym_problem(), "10") is None
+    assert judge_problem(gym_problem(), "10").right is None
 
 
 def test_a_group_that_states_the_same_hard_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:

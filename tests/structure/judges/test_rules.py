@@ -9,7 +9,7 @@ import pytest
 
 from rlkd.structure.decomposers.rules import decompose_text
 from rlkd.structure.interfaces import StepPair
-from rlkd.structure.judges.rules import RulesJudge, operand_overlap, wording
+from rlkd.structure.judges.rules import RulesJudge, judge_steps, operand_overlap, wording
 from rlkd.structure.reading.claims import content_words
 from schemas.config.structure import RulesJudgeConfig
 from schemas.structure import ReasoningStep
@@ -20,7 +20,7 @@ JUDGE = RulesJudge()
 def verdict(teacher: str, student: str) -> tuple[float, float, float]:
     """Verdict on the first steps of two paths."""
     pair = StepPair(decompose_text(teacher).steps[0], decompose_text(student).steps[0])
-    found = JUDGE.judge_pair(pair)
+    found = judge_steps(pair.teacher_step, pair.student_step)
     return found.p_intent, found.p_sub_problem, found.p_answer
 
 
@@ -68,7 +68,7 @@ def test_named_quantities_and_text_answers() -> None:
         )
 
     def judge(a: ReasoningStep, b: ReasoningStep) -> tuple[float, float, float]:
-        found = JUDGE.judge_pair(StepPair(a, b))
+        found = judge_steps(a, b)
         return found.p_intent, found.p_sub_problem, found.p_answer
 
     assert judge(step("What is Bob?", "5"), step("What is Bob?", "5")) == (1.0, 1.0, 1.0)
@@ -90,9 +90,9 @@ def test_named_quantities_and_text_answers() -> None:
 def test_symbolic_answers_where_asked() -> None:
     a = ReasoningStep(index=0, sub_problem="Solve it", answer=r"\frac{1}{2}")
     b = ReasoningStep(index=0, sub_problem="Solve it", answer="0.5")
-    assert JUDGE.judge_pair(StepPair(a, b)).p_answer == 0.0
+    assert judge_steps(a, b).p_answer == 0.0
     symbolic = RulesJudge(RulesJudgeConfig(type="rules", symbolic=True))
-    assert symbolic.judge_pair(StepPair(a, b)).p_answer == 1.0
+    assert asyncio.run(symbolic.judge([StepPair(a, b)]))[0].p_answer == 1.0
 
 
 def test_operands_are_a_multiset() -> None:

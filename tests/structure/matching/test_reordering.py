@@ -17,7 +17,7 @@ numbers = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9)
 def unmatched(teacher: str, student: str, problem: str) -> float:
     """How sure it is that two paths no step of which is matched are the same in another order."""
     ours, theirs = (PathGraph(decompose_text(path, problem=problem), problem) for path in (teacher, student))
-    none = Matching({}, [0.0] * len(ours.graph.nodes), [0.0] * len(theirs.graph.nodes), 0)
+    none = Matching({}, [0.0] * len(ours.graph.nodes), [0.0] * len(theirs.graph.nodes))
     return same_in_another_order(none, ours, theirs)
 
 
