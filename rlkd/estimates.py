@@ -117,12 +117,7 @@ def describe(config: RunConfig, path: str) -> Student:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    model = config.student.model
-    options = (
-        {"revision": model.revision, "trust_remote_code": model.trust_remote_code}
-        if model.type == "checkpoint"
-        else {}
-    )
+    options = config.student.model.loading
     try:
         found = AutoConfig.from_pretrained(path, **options)
         with torch.device("meta"):

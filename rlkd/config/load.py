@@ -323,22 +323,28 @@ def _position(fault: Fault, places: Mapping[tuple[str, ...], str]) -> int:
     return order.get(path, -1)
 
 
+def config_text(path: Path, wanted: str = "the path of a YAML file") -> str:
+    """Reads a configuration file.
+
+    Raises:
+        ConfigError: It is not there (the message asks for what is ``wanted``), or cannot be read.
+    """
+    try:
+        return read_text(path)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file; give {wanted}") from None
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); give the path of a readable YAML file"
+        ) from None
+    except DataError as error:
+        raise ConfigError(str(error)) from None
+
+
 def _read(preset_or_path: str, folder: Path | Traversable | None) -> _Source:
     path = Path(preset_or_path)
     if path.suffix in _SUFFIXES or path.is_file():
-        try:
-            text = read_text(path)
-        except FileNotFoundError:
-            raise ConfigError(
-                f"{path}: there is no such file; give the path of a YAML file or the name of a preset"
-            ) from None
-        except OSError as error:
-            raise ConfigError(
-                f"{path}: cannot be read ({error.strerror}); give the path of a readable YAML file"
-            ) from None
-        except DataError as error:
-            raise ConfigError(str(error)) from None
-        return _parse(text, str(path))
+        return _parse(config_text(path, "the path of a YAML file or the name of a preset"), str(path))
     names: list[str] = []
     if folder is not None:
         names = sorted(e.name.removesuffix(".yaml") for e in folder.iterdir() if e.name.endswith(".yaml"))

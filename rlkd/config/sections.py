@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from rlkd.config.checks import check_objects
+from rlkd.config.load import config_text
 from rlkd.config.strict_yaml import parse_yaml
-from rlkd.errors import ConfigError, DataError
+from rlkd.errors import ConfigError
 from rlkd.plugins import place_objects
-from rlkd.user_files import read_text
 from schemas.config.rewards import RewardsConfig
 from schemas.config.structure import StructuresConfig
 
@@ -24,16 +24,7 @@ def load_score_config(path: Path) -> tuple[StructuresConfig, RewardsConfig]:
     Raises:
         ConfigError: The file cannot be read, or a section is wrong; every fault at once.
     """
-    try:
-        values = parse_yaml(read_text(path), str(path)).value
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file; give the path of a YAML file") from None
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}); give the path of a readable YAML file"
-        ) from None
-    except DataError as error:
-        raise ConfigError(str(error)) from None
+    values = parse_yaml(config_text(path), str(path)).value
     if values is None:
         values = {}
     if not isinstance(values, dict):

@@ -81,26 +81,9 @@ def sample_student(
     settings: StudentPairs, config: PipelineConfig, problems: Sequence[Problem], folder: Path | None
 ) -> list[Completion]:
     """Draws one sample per entry of ``problems``, in order; an empty one where the prompt is too long."""
-    from rlkd.student.load import load_student
-    from rlkd.student.prompts import PromptBook
+    from rlkd.evaluation.solvers import StudentSolver
     from rlkd.student.quiet import quiet_libraries
-    from rlkd.student.sampler import LocalSampler
 
     quiet_libraries()
-    student = load_student(config.student, folder)
-    book = PromptBook(config.student, student.tokenizer)
-    prompts = [book.encode(problem.question) for problem in problems]
-    fits = [i for i, ids in enumerate(prompts) if book.fits(ids)]
-    made = LocalSampler(student.model, student.tokenizer, whole=book.whole).generate(
-        [prompts[i] for i in fits],
-        config.student.max_completion_tokens,
-        settings.temperature,
-        config.evaluate.batch_size,
-        config.seed,
-        problem_ids=[problems[i].id for i in fits],
-    )
-    found = dict(zip(fits, made, strict=True))
-    return [
-        found.get(i) or Completion(problem_id=problem.id, text="", tokens=0, finish_reason="length")
-        for i, problem in enumerate(problems)
-    ]
+    solver = StudentSolver(config.student, folder, config.evaluate.batch_size)
+    return solver.generate(problems, settings.temperature, config.seed)

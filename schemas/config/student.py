@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -36,6 +36,11 @@ class CheckpointModel(Schema):
         description="Run Python code that comes with the model. Off unless you trust its authors.",
     )
 
+    @property
+    def loading(self) -> dict[str, Any]:
+        """What ``from_pretrained`` is told besides the path."""
+        return {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
+
 
 class FreshModel(Schema):
     """A small random model with a tokenizer trained on the training text (smoke runs on real data)."""
@@ -46,6 +51,11 @@ class FreshModel(Schema):
     width: int = Field(default=128, ge=8, description="Hidden size.")
     heads: Positive = Field(default=4, description="Attention heads; must divide the width.")
     context: int = Field(default=1024, ge=16, description="Longest sequence in tokens.")
+
+    @property
+    def loading(self) -> dict[str, Any]:
+        """Nothing: its folder is the run's own."""
+        return {}
 
 
 ModelConfig = Annotated[CheckpointModel | FreshModel, Field(discriminator="type")]

@@ -24,6 +24,19 @@ _COPY_LIMIT_MB = 1024.0
 _MODEL_NAME = re.compile(r"models:/([^/@]+)(?:/([0-9]+|latest)|@([^/@]+))\Z")
 
 
+def _with_model(uri: str, name: str) -> Any:
+    """A client of a server that has the registered model."""
+    from mlflow.exceptions import MlflowException
+
+    mlflow = client(uri)
+    try:
+        mlflow.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    return mlflow
+
+
 def register_student(
     uri: str,
     run_id: str,
@@ -53,14 +66,7 @@ def register_student(
     Returns:
         The version, and ``new`` or ``found``.
     """
-    from mlflow.exceptions import MlflowException
-
-    mlflow = client(uri)
-    try:
-        mlflow.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
+    mlflow = _with_model(uri, name)
     for version in mlflow.search_model_versions(f"name = '{name}'", max_results=1000):
         if version.tags.get(DIGEST_TAG) == digest:
             for key, value in tags.items() - version.tags.items():
@@ -94,14 +100,7 @@ def register_export(uri: str, run_id: str, name: str, folder: Path, tags: Mappin
     Returns:
         The version, which ``models:/name@exported`` names too.
     """
-    from mlflow.exceptions import MlflowException
-
-    mlflow = client(uri)
-    try:
-        mlflow.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
+    mlflow = _with_model(uri, name)
     digest, source = digest_path(folder), folder.as_uri()
     found = next(
         (

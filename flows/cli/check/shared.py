@@ -53,14 +53,8 @@ def checkpoint(config: RunConfig, found: Findings) -> tuple[Student, Any]:
 def _tokenizer(config: RunConfig, path: str) -> Any:
     from transformers import AutoTokenizer
 
-    model = config.student.model
-    options = (
-        {"revision": model.revision, "trust_remote_code": model.trust_remote_code}
-        if model.type == "checkpoint"
-        else {}
-    )
     try:
-        return AutoTokenizer.from_pretrained(path, padding_side="left", **options)
+        return AutoTokenizer.from_pretrained(path, padding_side="left", **config.student.model.loading)
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
