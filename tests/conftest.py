@@ -11,23 +11,19 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
-# Hypothesis would fail an example that takes over 200 ms: on a busy machine that says nothing about the code.
-settings.register_profile("house", deadline=None)
-settings.load_profile("house")
-
-
 PIPELINES = {"services", "lonely_cli"}
 """Fixtures that start a Prefect server or a whole run: a test that takes one is slow, marked or not."""
 _prefect_home = Path(tempfile.gettempdir()) / f"rlkd-tests-prefect-{os.getpid()}"
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Gives this process its own Prefect, and hears Ctrl-C again where a shell made the tests deaf to it.
 
     Workers of pytest-xdist run side by side: two that migrate one Prefect database lose one of the two. A shell that
@@ -38,6 +34,11 @@ def pytest_configure() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     os.environ["PREFECT_HOME"] = str(_prefect_home)
+    # Hypothesis would fail an example that takes over 200 ms: on a busy machine that says nothing about the code. In CI it
+    # tries the same examples every time: a new counterexample is found by a developer, not by somebody's pull request.
+    examples = 25 if _is_fast(config) else 100
+    settings.register_profile("house", deadline=None, max_examples=examples, derandomize="CI" in os.environ)
+    settings.load_profile("house")
 
 
 def pytest_unconfigure() -> None:
@@ -45,11 +46,41 @@ def pytest_unconfigure() -> None:
 
 
 _SLOW_FILE = re.compile(r"^pytestmark = .*pytest\.mark\.slow", re.M)
+_LIBRARIES = {
+    "torch": re.compile(r"\b(torch|transformers|trl)\b|\brlkd\.(student|training|demo)\b"),
+    "prefect": re.compile(r"\b(prefect|mlflow)\b|^from (tasks|flows)\b", re.M),
+}
+"""What takes seconds to import, and how a test file that needs it reads."""
+
+
+@cache
+def _library(file: Path) -> str:
+    text = file.read_text(encoding="utf-8")
+    return next((name for name, needs in _LIBRARIES.items() if needs.search(text)), "")
+
+
+def _is_fast(config: pytest.Config) -> bool:
+    return "not slow" in config.option.markexpr
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deals out the fast tests by file, those that import one slow library to one worker: elsewhere any order will do."""
+    if not _is_fast(config):
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByLibrary(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return _library(config.rootpath / file) or file
+
+    return ByLibrary(config, log)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leaves files that are slow as a whole unread by `make fast`: importing trainers and servers would take half its time."""
-    if "not slow" not in config.option.markexpr or collection_path.suffix != ".py":
+    if not _is_fast(config) or collection_path.suffix != ".py":
         return None
     return True if _SLOW_FILE.search(collection_path.read_text(encoding="utf-8")) else None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from rlkd.completion.base import CompletionFault, CompletionRequest, Message
 from rlkd.completion.build import build_completer
@@ -15,7 +16,6 @@ from rlkd.completion.local_hf import LocalCompleter, _templated, model_name
 from rlkd.errors import CheckpointError, EndpointError
 from schemas.config.endpoint import LocalEndpoint
 
-torch = pytest.importorskip("torch")
 WORDS = ["<pad>", "<eos>", "<unk>", "yes", "no", "is", "it", "one", "two", "three", "the", "a", "b", "c", "d"]
 
 

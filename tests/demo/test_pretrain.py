@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,6 @@ from rlkd.worlds import get_world, world_names
 from schemas.config.pretrain import PretrainSettings, TinyModelSettings
 from schemas.config.world import WorldSettings
 
-torch = pytest.importorskip("torch")
 SHIPPED = Path(__file__).parents[2] / "rlkd" / "models" / "demo_base"
 TINY = PretrainSettings(
     steps=3,
@@ -37,12 +37,8 @@ def tokenizer():
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=80))
-def test_any_ascii_text_survives_the_tokenizer(text: str) -> None:
-    tokenizer = _TOKENIZER
+def test_any_ascii_text_survives_the_tokenizer(text: str, tokenizer) -> None:
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
-
-
-_TOKENIZER = build_tokenizer()
 
 
 @pytest.mark.parametrize("domain", world_names())

@@ -14,8 +14,6 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-pytest.importorskip("trl")
-
 ROOT = Path(__file__).parents[2]
 STAGES = ["gsrm_paths", "gsrm_annotations", "gsrm_train", "gsrm_evaluate"]
 CONFIG = """

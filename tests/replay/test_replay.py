@@ -10,8 +10,6 @@ from typing import Any, get_args
 
 import pytest
 
-pytest.importorskip("pyarrow")
-
 from rlkd.answers.conventions import OutputFormat, write_output
 from rlkd.config.load import load_config, parse_config, resolved_yaml
 from rlkd.errors import ConfigError, DataError, UserError

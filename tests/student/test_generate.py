@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from rlkd.student import generate as decode
 from rlkd.student.generate import generate_ids, lean_supported
@@ -25,6 +24,8 @@ def sampling(**changes: Any) -> Sampling:
 
 
 def llama(kv_heads: int, seed: int) -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=60, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,

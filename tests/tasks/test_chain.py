@@ -10,9 +10,6 @@ import fake_stages
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-pytest.importorskip("prefect")
-pytest.importorskip("mlflow")
-
 import rlkd.pipeline.stages
 from rlkd.config.load import config_digest, parse_config
 from rlkd.errors import UserError
@@ -23,7 +20,6 @@ from schemas.artifact import StageEntry, StageResult
 from tasks import tracking
 from tasks.publishing import AFTER, publish_report
 from tasks.runs import RunRef, open_run, read_run
-from tasks.stages import stage_task
 
 CONFIG = parse_config({"name": "t", "data": {"type": "world"}})
 TOY = StageSpec(
@@ -54,6 +50,8 @@ def toy(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> StageSpec:
 
 
 def test_a_stage_in_the_table_and_a_function_are_a_stage_everywhere(toy: StageSpec, tmp_path: Path) -> None:
+    from tasks.stages import stage_task
+
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     with open_run(CONFIG, tmp_path / "run") as run:
         parent = tracking.begin_run(uri, CONFIG, config_digest(CONFIG), "", run.folder / "config.yaml")

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("mlflow")
-
 from rlkd.config.load import config_digest, parse_config
 from rlkd.errors import UserError
 from schemas.config.pipeline import PipelineConfig

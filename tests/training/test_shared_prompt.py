@@ -5,8 +5,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
-from trl.trainer.utils import add_fused_lm_head
 
 from rlkd.training import shared_prompt
 from rlkd.training.shared_prompt import log_probabilities, pack, supports
@@ -24,6 +22,9 @@ SHAPE: dict[str, Any] = {
 
 
 def model(kind: str = "llama") -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+    from trl.trainer.utils import add_fused_lm_head
+
     torch.manual_seed(0)
     made = (
         LlamaForCausalLM(LlamaConfig(**SHAPE)) if kind == "llama" else Qwen2ForCausalLM(Qwen2Config(**SHAPE))
@@ -104,6 +105,8 @@ def test_rows_that_share_nothing_are_left_as_they_are() -> None:
 
 
 def test_only_plain_rotary_models_are_packed() -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
     eager = LlamaForCausalLM(LlamaConfig(**SHAPE, attn_implementation="eager"))
     assert not supports(eager)
     sliding = Qwen2ForCausalLM(Qwen2Config(**SHAPE, use_sliding_window=True, sliding_window=8))

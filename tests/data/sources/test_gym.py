@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from rlkd.data.sources import Loaded, open_source
 from rlkd.data.traces import verify_trace
 from rlkd.errors import ConfigError, DataError
 
-pytest.importorskip("reasoning_gym", reason="reasoning-gym is not installed (extra 'gym')")
+pytestmark = pytest.mark.skipif(
+    find_spec("reasoning_gym") is None, reason="reasoning-gym is not installed (extra 'gym')"
+)
 
 SIZES = {"train": 3, "validation": 2, "test": 4}
 

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("transformers")
-
 from flows.cli.generate import find_checkpoint, generate_completions
 from rlkd.config.load import config_digest, parse_config
 from rlkd.errors import UserError

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("mlflow")
-
 from rlkd.errors import UserError
 from tasks import tracking
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("mlflow")
-
 from tasks import tracking
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("mlflow")
-
 from rlkd.errors import UserError
 from tasks import tracking
 from tasks.tracking import outbox as module

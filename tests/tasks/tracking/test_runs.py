@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("mlflow")
-
 from rlkd.config.load import config_digest
 from schemas.artifact import StageManifest, StageResult
 from schemas.config.pipeline import PipelineConfig

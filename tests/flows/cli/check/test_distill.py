@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-pytest.importorskip("transformers")
-
 from flows.cli.check.distill import examine
 from flows.cli.check.findings import Findings
 from flows.cli.check.gsrm import examine_gsrm

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("transformers")
-
 from flows.cli.check.distill import examine
 from rlkd.config.load import parse_config
 from rlkd.student.checkpoints import save_student
