@@ -176,7 +176,7 @@ def test_no_text_is_refused(text: str, output: OutputFormat) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "unit",
     [

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import PIPE, Popen, run
 from typing import Any
@@ -20,7 +21,25 @@ SUPPORT = ROOT / "tests" / "tasks" / "support"
 if str(SUPPORT) not in sys.path:
     sys.path.insert(0, str(SUPPORT))
 
-CONFIG = "name: tiny\ndata: {type: world}\ntracking: {system_metrics: false}\n"
+CONFIG = "name: tiny\ndata: {type: world}\ntracking: {system_metrics: false, enabled: %s}\n"
+
+STAGES = ["data", "traces", "structures", "warm_start", "qualify", "rl", "evaluate", "report"]
+DONE = dict.fromkeys(STAGES, "done")
+
+
+def statuses(folder: Path) -> dict[str, str]:
+    """The status of each stage in a run's manifest."""
+    run = json.loads((folder / "run.json").read_text())
+    return {entry["name"]: entry["status"] for entry in run["stages"]}
+
+
+def until(condition: Callable[[], bool], process: Popen[Any], seconds: float = 300) -> None:
+    """Waits for a process to have done something: generously, as other work may fill the machine."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -77,7 +96,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
 
 
 def _until_healthy(url: str, process: Popen[bytes]) -> None:
-    end = time.monotonic() + 180
+    end = time.monotonic() + 300
     while time.monotonic() < end and process.poll() is None:
         try:
             with urlopen(url, timeout=5) as answer:
@@ -91,10 +110,10 @@ def _until_healthy(url: str, process: Popen[bytes]) -> None:
 class Cli:
     """The command line on fake stages, in the test's folder."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str], tracking: bool = True) -> None:
         self.folder = folder
         self.environment = environment
-        (folder / "tiny.yaml").write_text(CONFIG)
+        (folder / "tiny.yaml").write_text(CONFIG % str(tracking).lower())
 
     def start(self, *arguments: str, **environment: str) -> Popen[str]:
         """Starts a command."""
@@ -115,7 +134,7 @@ class Cli:
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=300,
         )
 
     def work(self, stage: str) -> list[str]:
@@ -133,5 +152,14 @@ def lonely_cli(tmp_path: Path, environment: dict[str, str]) -> Cli:
 
 @pytest.fixture
 def cli(tmp_path: Path, environment: dict[str, str], services: dict[str, str]) -> Cli:
-    """Runs the command line on fake stages, with a Prefect and an MLflow that the user has already."""
+    """Runs the command line on fake stages, with a Prefect that the user has already.
+
+    Without MLflow, whose import alone takes a third of such a run's time.
+    """
+    return Cli(tmp_path, {**environment, **services}, tracking=False)
+
+
+@pytest.fixture
+def tracked_cli(tmp_path: Path, environment: dict[str, str], services: dict[str, str]) -> Cli:
+    """The same with an MLflow that the user has already, too."""
     return Cli(tmp_path, {**environment, **services})

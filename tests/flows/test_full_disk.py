@@ -45,13 +45,13 @@ def fill(folder: Path) -> Path:
 def test_a_disk_that_fills_in_the_middle_of_a_run(lonely_cli: Any, small_disk: Path) -> None:
     output = small_disk / "runs" / "tiny"
     process = lonely_cli.start("run", "tiny.yaml", "--output", str(output), FAKE_DELAY="0.4")
-    end = time.monotonic() + 180
+    end = time.monotonic() + 300
     while len(lonely_cli.work("traces")) < 3:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.05)
     filler = fill(small_disk)
-    out, err = process.communicate(timeout=180)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 1
     told, resume = err.splitlines()  # nothing else: no library's traceback
     assert told.startswith(f"rlkd: stage traces: the disk that holds {output.parent / '.store'} is full")

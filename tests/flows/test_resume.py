@@ -69,7 +69,6 @@ def _children(pid: int) -> list[int]:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the training process through /proc")
-@pytest.mark.timeout(900)
 def test_a_run_killed_in_rl_ends_with_the_weights_of_an_uninterrupted_one(
     tmp_path: Path, environment: dict[str, str], services: dict[str, str]
 ) -> None:

@@ -68,7 +68,7 @@ class Cli:
 
     def __call__(self, *arguments: str) -> Any:
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=600)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def statuses(self) -> dict[str, str]:
@@ -77,7 +77,7 @@ class Cli:
 
 
 def _wait_for(file: Path, lines: int, process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 240
+    end = time.monotonic() + 300
     while time.monotonic() < end and process.poll() is None:
         found = list(file.parent.parent.glob(f"*/{file.name}"))
         if found and len(found[0].read_text().splitlines()) >= lines:

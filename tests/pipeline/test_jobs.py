@@ -74,7 +74,7 @@ def _write(path: Path, function: str, lock: str = "") -> Path:
 
 def _run(path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "rlkd.pipeline.jobs", str(path)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "rlkd.pipeline.jobs", str(path)], capture_output=True, text=True, timeout=300
     )
 
 
@@ -126,7 +126,7 @@ def test_a_full_disk_has_an_exit_code_of_its_own_when_nothing_can_be_written(job
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 28
     assert "the error could not be written" in done.stderr
@@ -141,7 +141,7 @@ def test_only_the_first_of_several_processes_writes(job_file: Path, monkeypatch:
 
 
 def _until(path: Path, process: subprocess.Popen[bytes] | None = None) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 300
     while not (path.exists() and path.stat().st_size):  # not half written either
         assert time.monotonic() < end, f"{path} never came"
         assert process is None or process.poll() is None
@@ -155,7 +155,7 @@ def test_sigterm_lets_a_job_clean_up(job_file: Path) -> None:
     )
     _until(job_file.parent.parent / "started", process)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 143
+    assert process.wait(300) == 143
     assert (job_file.parent.parent / "checkpoint").read_text() == "saved"
 
 
@@ -194,7 +194,7 @@ def test_two_jobs_never_write_one_folder(job_file: Path, tmp_path: Path) -> None
             "waiting for the process of an earlier attempt" in (job_file.parent / "events.jsonl").read_text()
         )
         assert not (job_file.parent / "result.json").exists()
-    assert process.wait(30) == 0
+    assert process.wait(300) == 0
 
 
 def test_bad_job_files_are_user_errors(tmp_path: Path) -> None:

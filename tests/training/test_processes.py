@@ -34,7 +34,7 @@ def launch(
         env=env,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
 
 

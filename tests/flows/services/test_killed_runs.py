@@ -6,8 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,22 +18,16 @@ from flows.services.private_server import answers
 from flows.services.ui import free_port
 from tasks import tracking
 
+from ..conftest import until
+
 SETTLE = "import sys; from pathlib import Path; from flows.services.ui import settle_killed_runs; settle_killed_runs(Path(sys.argv[1]), '')"
-
-
-def _until(condition: Callable[[], bool], process: subprocess.Popen[Any], seconds: float = 240) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def _killed(cli: Any, stage: str, arguments: tuple[str, ...] = ()) -> dict[str, Any]:
     """A run that is killed in a stage; its manifest."""
     before = len(cli.work(stage))
     process = cli.start("run", "tiny.yaml", *arguments, FAKE_DELAY="0.5")
-    _until(lambda: len(cli.work(stage)) > before + 3, process)
+    until(lambda: len(cli.work(stage)) > before + 3, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     manifest: dict[str, Any] = json.loads((cli.folder / "runs" / "tiny" / "run.json").read_text())
@@ -64,8 +57,8 @@ def _statuses(uri: str, parent: str) -> tuple[str, set[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_a_killed_run_does_not_stay_running_for_good(cli: Any, tmp_path: Path) -> None:
+def test_a_killed_run_does_not_stay_running_for_good(tracked_cli: Any, tmp_path: Path) -> None:
+    cli = tracked_cli
     uri, earlier = cli.environment["MLFLOW_TRACKING_URI"], set(_flow_runs(cli))
     first = _killed(cli, "traces")["mlflow_run_id"]
     [first_flow] = set(_flow_runs(cli)) - earlier
@@ -80,7 +73,7 @@ def test_a_killed_run_does_not_stay_running_for_good(cli: Any, tmp_path: Path) -
         env={**cli.environment, "PYTHONPATH": str(Path(__file__).parents[3])},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=300,
     )  # as `rlkd ui` does
     assert settled.returncode == 0, settled.stderr
     assert "its run was killed; Prefect and MLflow show it as ended now" in settled.stdout
@@ -109,7 +102,7 @@ def _mlflow(folder: Path, port: int, environment: dict[str, str]) -> Iterator[su
     with (folder / "mlflow.log").open("ab") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
-            _until(lambda: answers(f"http://127.0.0.1:{port}/health"), process)
+            until(lambda: answers(f"http://127.0.0.1:{port}/health"), process)
             yield process
         finally:
             _kill(process)
@@ -124,7 +117,6 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_mlflow_killed_in_the_middle_costs_the_run_nothing_and_has_everything_when_it_is_back(
     cli: Any, tmp_path: Path
 ) -> None:
@@ -133,7 +125,7 @@ def test_mlflow_killed_in_the_middle_costs_the_run_nothing_and_has_everything_wh
     (tmp_path / "tiny.yaml").write_text("name: tiny\ndata: {type: world}\n")
     with _mlflow(tmp_path, port, cli.environment) as server:
         run = cli.start("run", "tiny.yaml", MLFLOW_TRACKING_URI=uri, FAKE_DELAY="0.5")
-        _until(lambda: len(cli.work("rl")) > 3, run)
+        until(lambda: len(cli.work("rl")) > 3, run)
         _kill(server)
         out, errors = run.communicate(timeout=300)
     assert run.returncode == 0, errors

@@ -47,7 +47,7 @@ def _user(runs: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     )
 
 
-def _gone(pid: int, seconds: float = 60) -> bool:
+def _gone(pid: int, seconds: float = 300) -> bool:
     end = time.monotonic() + seconds
     while is_alive(pid) and time.monotonic() < end:
         time.sleep(0.1)
@@ -55,7 +55,6 @@ def _gone(pid: int, seconds: float = 60) -> bool:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-@pytest.mark.timeout(300)
 def test_runs_of_one_folder_share_a_server_that_outlives_none_of_them(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
@@ -113,7 +112,6 @@ def test_a_server_that_does_not_start_says_why(tmp_path: Path, monkeypatch: pyte
         server.wait()
 
 
-@pytest.mark.timeout(120)
 def test_the_log_of_a_server_that_cannot_start_is_not_empty(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
@@ -123,7 +121,7 @@ def test_the_log_of_a_server_that_cannot_start_is_not_empty(
         "this is no database, and so Prefect cannot make its tables in it\n" * 99
     )
     run = _user(tmp_path, environment)
-    run.communicate(timeout=100)
+    run.communicate(timeout=300)
     assert run.returncode == 1
     log = home / f"server-{socket.gethostname()}" / "server.log"
     assert "file is not a database" in log.read_text()
@@ -162,7 +160,6 @@ def test_a_run_with_a_dead_server_ends_at_once_in_one_sentence(
     )
 
 
-@pytest.mark.timeout(400)
 def test_several_runs_at_once_in_a_new_folder_make_each_shared_stage_once(
     lonely_cli: Any, tmp_path: Path
 ) -> None:

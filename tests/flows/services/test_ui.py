@@ -49,7 +49,6 @@ def test_no_free_port_is_a_user_error(monkeypatch: pytest.MonkeyPatch) -> None:
         free_port(4200)
 
 
-@pytest.mark.timeout(600)
 def test_ui_serves_both_and_stops_them(tmp_path: Path, environment: dict[str, str]) -> None:
     runs = tmp_path / "runs"
     runs.mkdir()
@@ -79,7 +78,7 @@ def test_ui_serves_both_and_stops_them(tmp_path: Path, environment: dict[str, st
     assert set(addresses) == {"Prefect", "MLflow"}
     for address in addresses.values():
         assert address.startswith("http://127.0.0.1:")
-        with urlopen(address, timeout=20) as page:
+        with urlopen(address, timeout=120) as page:
             assert b"<html" in page.read().lower()
     # A run that starts now uses this server, so that its pages show the run live.
     announced = (runs / ".prefect" / "ui.url").read_text().strip()
@@ -91,7 +90,7 @@ def test_ui_serves_both_and_stops_them(tmp_path: Path, environment: dict[str, st
     assert not (runs / ".prefect" / "ui.url").exists()  # no other run begins to use it
     assert answers(f"{announced}/health")
     run.communicate("")  # the run ends
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert "stopped" in out
     assert list((runs / ".prefect" / "ui.users").iterdir()) == []
@@ -137,7 +136,7 @@ def test_a_dead_server_is_named_and_nothing_is_called_ready(
         env={**environment, variable: "http://me:pw@127.0.0.1:9/api"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert shown.returncode == 2
     assert "ready" not in shown.stdout

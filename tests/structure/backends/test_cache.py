@@ -208,7 +208,7 @@ def test_several_processes_write_at_once(tmp_path: Path) -> None:
         for w in range(3)
     ]
     for writer in writers:
-        _, said = writer.communicate(timeout=120)
+        _, said = writer.communicate(timeout=300)
         assert writer.returncode == 0, said.decode()
     keys = [str(i) for i in range(60)] + [f"{w}-{i}" for w in range(3) for i in range(60)]
     assert DiskCache(tmp_path).get("kind", "name", keys) == [

@@ -35,7 +35,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
