@@ -36,7 +36,7 @@ def tokenizer():
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=80))
+@given(text=st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=80))
 def test_any_ascii_text_survives_the_tokenizer(text: str, tokenizer) -> None:
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,6 +82,8 @@ def test_a_run_killed_in_rl_ends_with_the_weights_of_an_uninterrupted_one(
     )
     assert done.returncode == 0, done.stderr
 
+    shutil.copytree(whole / "runs" / ".store", killed / "runs" / ".store")
+    shutil.rmtree(killed / "runs" / ".store" / "rl")  # the same earlier stages, finished already
     process = subprocess.Popen(
         _command(killed, "stage", "rl"), env=env, cwd=killed, stdout=subprocess.DEVNULL
     )
