@@ -96,10 +96,10 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
 
 
 def _until_healthy(url: str, process: Popen[bytes]) -> None:
-    end = time.monotonic() + 300
+    end = time.monotonic() + 900  # it takes ten seconds of a processor of its own
     while time.monotonic() < end and process.poll() is None:
         try:
-            with urlopen(url, timeout=5) as answer:
+            with urlopen(url, timeout=60) as answer:
                 if answer.status == 200:
                     return
         except (URLError, ConnectionError, TimeoutError):
