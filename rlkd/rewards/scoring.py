@@ -44,204 +44,8 @@ from schemas.structure import Structure
 
 log = logging.getLogger("rlkd.rewards")
 Components = Mapping[str, RewardComponent]
-
-
-def make_components(config: RewardsConfig) -> dict[str, RewardComponent]:
-    """Makes the components of a configuration by name: the standard ones, then its own.
-
-    Raises:
-        ConfigError: One of them is not there, or cannot be made.
-    """
-    made = {name: cast(RewardComponent, find_component(name)) for name in STANDARD}
-    made["outcome"] = cast(
-        RewardComponent, functools.partial(find_component("outcome"), undecided=config.undecided)
-    )
-    made["length"] = cast(
-        RewardComponent, functools.partial(find_component("length"), free=config.length_free)
-    )
-    for name, settings in config.further.items():
-        own = make_plugin(settings) if isinstance(settings, PythonObject) else _named(name, settings.options)
-        made[name] = _Guarded(name, own)
-    return made
-
-
-def _named(name: str, options: Mapping[str, Any]) -> RewardComponent:
-    target = check_named(name, options)
-    made = target(**options) if isinstance(target, type) else functools.partial(target, **options)
-    return cast(RewardComponent, made)
-
-
-def check_named(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
-    """Finds a component of this project, and whether its options fit.
-
-    Raises:
-        ConfigError: There is none of that name, or it does not take these options.
-    """
-    if name not in component_names():
-        raise ConfigError(
-            f"there is no such component; choose from {', '.join(component_names())}, or name your own: "
-            "{type: python, object: module:name, weight: ...}"
-        )
-    target = find_component(name)
-    try:
-        inspect.signature(target).bind(*() if isinstance(target, type) else (None,), **options)
-    except TypeError as error:
-        raise ConfigError(f"its options do not fit ({error}); mend `options`") from None
-    return target
-
-
-class _Guarded:
-    """A component whose faults are missing values, never the end of a run and never 0."""
-
-    def __init__(self, name: str, inner: RewardComponent) -> None:
-        self.name, self.inner = name, inner
-
-    def __call__(self, rollout: Rollout) -> Value | Awaitable[Value]:
-        try:
-            value = self.inner(rollout)
-        except Exception as error:
-            return self.fault(f"{type(error).__name__}: {error}")
-        return self._wait(value) if inspect.isawaitable(value) else self.checked(value)
-
-    async def _wait(self, value: Any) -> Value:
-        try:
-            return self.checked(await value)
-        except Exception as error:
-            return self.fault(f"{type(error).__name__}: {error}")
-
-    def checked(self, value: Any) -> Value:
-        """A value as it is, if it is one."""
-        if value is None:
-            return None
-        if not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:  # NaN too
-            return self.fault(f"{value!r} is no number in [0, 1]")
-        return float(value)
-
-    def fault(self, why: str) -> Value:
-        """Says why a value is missing."""
-        log.warning("reward component %s gave no value: %s", self.name, why)
-        return None
-
-
-def read_rollout(
-    completion: Completion,
-    problem: Problem,
-    student: StudentConfig,
-    structure: StructureScore | None = None,
-    parsed: ParsedOutput | None = None,
-    teachers: Sequence[str] = (),
-) -> Rollout:
-    """Reads a student's completion once, for all components.
-
-    Args:
-        completion: The completion.
-        problem: Its problem.
-        student: Output convention and token budget.
-        structure: Its structure score, where there is one.
-        parsed: What was read off it before, where it was.
-        teachers: The teacher's paths for the problem.
-    """
-    return Rollout(
-        question=problem.question,
-        reference=problem.answer,
-        text=completion.text,
-        parsed=parsed or read_output(completion.text, student.output),
-        output=student.output,
-        tokens=completion.tokens,
-        max_tokens=student.max_completion_tokens,
-        finished=completion.finish_reason == "stop",
-        problem=problem,
-        structure=structure,
-        teachers=tuple(teachers),
-    )
-
-
-def measure(rollouts: Sequence[Rollout], components: Components) -> list[dict[str, Any]]:
-    """Asks every component about every completion, in the calling thread (verifiers' time-outs need the main one).
-
-    Returns:
-        Values by name for each completion; what an ``async`` component answers still has to be waited for
-        (:func:`wait_for_values`).
-    """
-    return [{name: ask(rollout) for name, ask in components.items()} for rollout in rollouts]
-
-
-async def wait_for_values(rows: Sequence[dict[str, Any]]) -> None:
-    """Waits for the answers of ``async`` components, all together, and writes them in."""
-    waiting = [(row, name) for row in rows for name, value in row.items() if isinstance(value, Awaitable)]
-    values = await asyncio.gather(*(row[name] for row, name in waiting))
-    for (row, name), value in zip(waiting, values, strict=True):
-        row[name] = value
-
-
 RIGHT = 0.5
 """Outcome from which a completion counts as right."""
-
-
-@dataclass(frozen=True, slots=True)
-class Combined:
-    """The combination.
-
-    Attributes:
-        reward: In [0, 1]; ``None`` where a component that it needs is missing.
-        alpha: Weight of structure at that step.
-        missing: Names of the missing components that it needed.
-    """
-
-    reward: float | None
-    alpha: float
-    missing: tuple[str, ...]
-
-
-def combine(
-    values: Mapping[str, float | None], config: RewardsConfig, step: int, *, finished: bool = True
-) -> Combined:
-    """Combines what was measured of one completion.
-
-    Only components that carry weight are needed: with ``alpha`` 0, or where ``structure_gate`` leaves structure
-    out, a missing structure score harms nothing. Where structure is left out the outcome takes its weight, so that a
-    right answer is never paid less than a wrong one for being right.
-
-    Args:
-        values: Each component in [0, 1] by name; ``None`` or absent where it is missing.
-        config: Weights, and when structure counts.
-        step: Optimiser step, from 0, for the schedules of the weights.
-        finished: Whether the student ended the completion; if not, its structure counts ``rewards.unfinished`` of it.
-    """
-    alpha, terms = config.alpha_at(step), config.weights_at(step)
-    structure, outcome = values.get("structure"), values.get("outcome")
-    structure = structure if finished else paid_structure(structure, config, finished=False)
-    share: float | None = alpha
-    if config.structure_gate != "always" and alpha > 0:
-        if outcome is None:
-            share = None  # whether structure counts is not known either
-        elif (outcome >= RIGHT) != (config.structure_gate == "right"):
-            share = 0.0
-    missing = []
-    if structure is None and share is not None and share > 0:
-        missing.append("structure")
-    if outcome is None and (share is None or share < 1):
-        missing.append("outcome")
-    missing += [name for name, weight in terms.items() if weight > 0 and values.get(name) is None]
-    if missing:
-        return Combined(None, alpha, tuple(missing))
-    core = (share or 0.0) * (structure or 0.0) + (1 - (share or 0.0)) * (outcome or 0.0)
-    rest = 1.0
-    for weight in terms.values():
-        rest -= weight
-    total = rest * core
-    for name, weight in terms.items():
-        total += weight * (values.get(name) or 0.0)
-    return Combined(min(1.0, max(0.0, total)), alpha, ())
-
-
-def paid_structure(structure: float | None, config: RewardsConfig, *, finished: bool) -> float | None:
-    """Computes what a structure score is paid: less where the completion was cut off at the length limit.
-
-    Differs from the paper where ``rewards.unfinished`` is below 1. Without it a path that never ends loses nothing, and
-    one that repeats itself up to the limit little: on the sparse world greedy completions at the limit came to 85%.
-    """
-    return None if structure is None else structure * (1.0 if finished else config.unfinished)
 
 
 class Scorer(Protocol):
@@ -359,3 +163,197 @@ def _spans(rollout: Rollout) -> tuple[tuple[int, int], ...]:
     if start < 0 or rollout.structure is None:
         return ()
     return tuple((start + first, start + last) for first, last in rollout.structure.spans)
+
+
+def read_rollout(
+    completion: Completion,
+    problem: Problem,
+    student: StudentConfig,
+    structure: StructureScore | None = None,
+    parsed: ParsedOutput | None = None,
+    teachers: Sequence[str] = (),
+) -> Rollout:
+    """Reads a student's completion once, for all components.
+
+    Args:
+        completion: The completion.
+        problem: Its problem.
+        student: Output convention and token budget.
+        structure: Its structure score, where there is one.
+        parsed: What was read off it before, where it was.
+        teachers: The teacher's paths for the problem.
+    """
+    return Rollout(
+        question=problem.question,
+        reference=problem.answer,
+        text=completion.text,
+        parsed=parsed or read_output(completion.text, student.output),
+        output=student.output,
+        tokens=completion.tokens,
+        max_tokens=student.max_completion_tokens,
+        finished=completion.finish_reason == "stop",
+        problem=problem,
+        structure=structure,
+        teachers=tuple(teachers),
+    )
+
+
+def measure(rollouts: Sequence[Rollout], components: Components) -> list[dict[str, Any]]:
+    """Asks every component about every completion, in the calling thread (verifiers' time-outs need the main one).
+
+    Returns:
+        Values by name for each completion; what an ``async`` component answers still has to be waited for
+        (:func:`wait_for_values`).
+    """
+    return [{name: ask(rollout) for name, ask in components.items()} for rollout in rollouts]
+
+
+async def wait_for_values(rows: Sequence[dict[str, Any]]) -> None:
+    """Waits for the answers of ``async`` components, all together, and writes them in."""
+    waiting = [(row, name) for row in rows for name, value in row.items() if isinstance(value, Awaitable)]
+    values = await asyncio.gather(*(row[name] for row, name in waiting))
+    for (row, name), value in zip(waiting, values, strict=True):
+        row[name] = value
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """The combination.
+
+    Attributes:
+        reward: In [0, 1]; ``None`` where a component that it needs is missing.
+        alpha: Weight of structure at that step.
+        missing: Names of the missing components that it needed.
+    """
+
+    reward: float | None
+    alpha: float
+    missing: tuple[str, ...]
+
+
+def combine(
+    values: Mapping[str, float | None], config: RewardsConfig, step: int, *, finished: bool = True
+) -> Combined:
+    """Combines what was measured of one completion.
+
+    Only components that carry weight are needed: with ``alpha`` 0, or where ``structure_gate`` leaves structure
+    out, a missing structure score harms nothing. Where structure is left out the outcome takes its weight, so that a
+    right answer is never paid less than a wrong one for being right.
+
+    Args:
+        values: Each component in [0, 1] by name; ``None`` or absent where it is missing.
+        config: Weights, and when structure counts.
+        step: Optimiser step, from 0, for the schedules of the weights.
+        finished: Whether the student ended the completion; if not, its structure counts ``rewards.unfinished`` of it.
+    """
+    alpha, terms = config.alpha_at(step), config.weights_at(step)
+    structure, outcome = values.get("structure"), values.get("outcome")
+    structure = structure if finished else paid_structure(structure, config, finished=False)
+    share: float | None = alpha
+    if config.structure_gate != "always" and alpha > 0:
+        if outcome is None:
+            share = None  # whether structure counts is not known either
+        elif (outcome >= RIGHT) != (config.structure_gate == "right"):
+            share = 0.0
+    missing = []
+    if structure is None and share is not None and share > 0:
+        missing.append("structure")
+    if outcome is None and (share is None or share < 1):
+        missing.append("outcome")
+    missing += [name for name, weight in terms.items() if weight > 0 and values.get(name) is None]
+    if missing:
+        return Combined(None, alpha, tuple(missing))
+    core = (share or 0.0) * (structure or 0.0) + (1 - (share or 0.0)) * (outcome or 0.0)
+    rest = 1.0
+    for weight in terms.values():
+        rest -= weight
+    total = rest * core
+    for name, weight in terms.items():
+        total += weight * (values.get(name) or 0.0)
+    return Combined(min(1.0, max(0.0, total)), alpha, ())
+
+
+def paid_structure(structure: float | None, config: RewardsConfig, *, finished: bool) -> float | None:
+    """Computes what a structure score is paid: less where the completion was cut off at the length limit.
+
+    Differs from the paper where ``rewards.unfinished`` is below 1. Without it a path that never ends loses nothing, and
+    one that repeats itself up to the limit little: on the sparse world greedy completions at the limit came to 85%.
+    """
+    return None if structure is None else structure * (1.0 if finished else config.unfinished)
+
+
+def make_components(config: RewardsConfig) -> dict[str, RewardComponent]:
+    """Makes the components of a configuration by name: the standard ones, then its own.
+
+    Raises:
+        ConfigError: One of them is not there, or cannot be made.
+    """
+    made = {name: cast(RewardComponent, find_component(name)) for name in STANDARD}
+    made["outcome"] = cast(
+        RewardComponent, functools.partial(find_component("outcome"), undecided=config.undecided)
+    )
+    made["length"] = cast(
+        RewardComponent, functools.partial(find_component("length"), free=config.length_free)
+    )
+    for name, settings in config.further.items():
+        own = make_plugin(settings) if isinstance(settings, PythonObject) else _named(name, settings.options)
+        made[name] = _Guarded(name, own)
+    return made
+
+
+def _named(name: str, options: Mapping[str, Any]) -> RewardComponent:
+    target = check_named(name, options)
+    made = target(**options) if isinstance(target, type) else functools.partial(target, **options)
+    return cast(RewardComponent, made)
+
+
+def check_named(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
+    """Finds a component of this project, and whether its options fit.
+
+    Raises:
+        ConfigError: There is none of that name, or it does not take these options.
+    """
+    if name not in component_names():
+        raise ConfigError(
+            f"there is no such component; choose from {', '.join(component_names())}, or name your own: "
+            "{type: python, object: module:name, weight: ...}"
+        )
+    target = find_component(name)
+    try:
+        inspect.signature(target).bind(*() if isinstance(target, type) else (None,), **options)
+    except TypeError as error:
+        raise ConfigError(f"its options do not fit ({error}); mend `options`") from None
+    return target
+
+
+class _Guarded:
+    """A component whose faults are missing values, never the end of a run and never 0."""
+
+    def __init__(self, name: str, inner: RewardComponent) -> None:
+        self.name, self.inner = name, inner
+
+    def __call__(self, rollout: Rollout) -> Value | Awaitable[Value]:
+        try:
+            value = self.inner(rollout)
+        except Exception as error:
+            return self.fault(f"{type(error).__name__}: {error}")
+        return self._wait(value) if inspect.isawaitable(value) else self.checked(value)
+
+    async def _wait(self, value: Any) -> Value:
+        try:
+            return self.checked(await value)
+        except Exception as error:
+            return self.fault(f"{type(error).__name__}: {error}")
+
+    def checked(self, value: Any) -> Value:
+        """A value as it is, if it is one."""
+        if value is None:
+            return None
+        if not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:  # NaN too
+            return self.fault(f"{value!r} is no number in [0, 1]")
+        return float(value)
+
+    def fault(self, why: str) -> Value:
+        """Says why a value is missing."""
+        log.warning("reward component %s gave no value: %s", self.name, why)
+        return None
