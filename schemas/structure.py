@@ -85,6 +85,8 @@ class Structure(Schema):
 
     Attributes:
         steps: In the order of the path; ``steps[i].index == i``.
+        conclusion: What the path concludes, where that is no number: ``yes``, ``(b)``, ``2002-07-28``; empty where it is one, or
+            where it is the answer of the last step.
         decomposer: Name and version of what read it, for example ``rules@2``.
         path_sha256: Digest of the path's text.
         trace_id: The teacher trace that it was read from; empty for a student path.
@@ -92,6 +94,7 @@ class Structure(Schema):
     """
 
     steps: tuple[ReasoningStep, ...] = ()
+    conclusion: str = ""
     decomposer: str = ""
     path_sha256: str = ""
     trace_id: str = ""

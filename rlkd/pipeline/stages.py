@@ -150,7 +150,7 @@ STAGES: tuple[StageSpec, ...] = (
         "prepare",
         "Each trace decomposed once.",
         "rlkd.structure.stage:decompose_traces",
-        version=3,
+        version=4,
         sections=("structures.decomposer",),
         reads=(Reads("data", _rows_of(*_LEARNED, *_HELD_OUT)), Reads("traces", _TEACHER)),
     ),
@@ -169,7 +169,7 @@ STAGES: tuple[StageSpec, ...] = (
         "train",
         "Is the structure reward worth training on?",
         "rlkd.qualification.stage:qualify",
-        version=3,
+        version=4,
         sections=("structures", "student", "evaluate.batch_size", *(f"qualify.{name}" for name in _MEASURED)),
         reads=(
             Reads("data", _rows_of(*_LEARNED)),
@@ -185,7 +185,7 @@ STAGES: tuple[StageSpec, ...] = (
         "train",
         "GRPO on structure and outcome.",
         "rlkd.training.rl:distil",
-        version=4,
+        version=5,
         sections=("student", "structures", "rewards", "rl"),
         reads=(
             Reads("data", _rows_of(*_LEARNED)),
@@ -202,7 +202,7 @@ STAGES: tuple[StageSpec, ...] = (
         "evaluate",
         "Every checkpoint on held-out problems.",
         "rlkd.evaluation.stage:evaluate",
-        version=4,
+        version=5,
         sections=("student", "structures", "evaluate"),
         reads=(
             Reads("data", _rows_of(*_HELD_OUT)),

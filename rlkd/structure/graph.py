@@ -288,10 +288,12 @@ class PathGraph:
         quantities: The quantities that the problem states.
         graph: The calculations and how they depend on each other.
         depends: For each step, the earlier steps whose answers it uses.
-        calculates: Whether the path makes any calculation; if not, its steps are compared as statements.
+        conclusion: What the path concludes, where that is no number.
+        calculates: Whether the path makes calculations, in half of its steps at least where it concludes something else than a number;
+            if not, its steps are compared as statements.
     """
 
-    __slots__ = ("_items", "calculates", "depends", "graph", "problem", "quantities", "steps")
+    __slots__ = ("_items", "calculates", "conclusion", "depends", "graph", "problem", "quantities", "steps")
 
     def __init__(self, structure: Structure, problem: str) -> None:
         self.steps: tuple[ReasoningStep, ...] = structure.steps
@@ -302,7 +304,10 @@ class PathGraph:
             self.depends: Sequence[Sequence[int]] = [step.depends_on for step in self.steps]
         else:
             self.depends = step_dependencies(self.graph, len(self.steps))
+        self.conclusion = structure.conclusion
         self.calculates = bool(self.graph.nodes)
+        if self.calculates and self.conclusion and not self.conclusion.startswith("("):
+            self.calculates = 2 * len(self.graph.by_step) >= sum(map(counts, self.steps))
         self._items: dict[bool, Items] = {}
 
     def items(self, calculations: bool) -> Items:
@@ -323,13 +328,23 @@ class PathGraph:
             )
         return known
 
-    def own(self) -> list[bool]:
+    def own(self, drawn: bool = False) -> list[bool]:
         """Returns for each step whether it says something of the path's own.
 
         Checks, steps that were taken back and sentences that only copy the problem's text do not.
+
+        Args:
+            drawn: Count the last step, which is what the path comes to ("Sally is not bony", asked as "True or false: ..."), and
+                the copied sentences that a step of its own draws on: which of the given rules are used, and where, is what a
+                path in logic chooses.
         """
         prompt = " ".join(plain_signs(self.problem).lower().split())
-        return [counts(step) and not _copies(step, prompt) for step in self.steps]
+        own = [counts(step) and not _copies(step, prompt) for step in self.steps]
+        if not drawn or not any(own):
+            return own
+        own[-1] = counts(self.steps[-1])
+        used = {d for depends, mine in zip(self.depends, own, strict=True) if mine for d in depends}
+        return [mine or (i in used and counts(self.steps[i])) for i, mine in enumerate(own)]
 
     def _stated(self) -> Items:
         """Returns the steps as items: a step works from the quantities that it names and no step before it found."""

@@ -234,6 +234,7 @@ class CostFactors(Schema):
     open: float = Field(default=1.0, ge=0, description="The teacher's open results are not left open.")
     order: float = Field(default=1.0, ge=0, description="A result is used before it is found.")
     wording: float = Field(default=1.0, ge=0, description="Other words for the same calculations.")
+    conclusion: float = Field(default=1.0, ge=0, description="Another conclusion in words, or none.")
 
 
 class StructureAlignmentConfig(Schema):

@@ -15,11 +15,14 @@ from rlkd.structure.graph import graph_of, step_dependencies
 from rlkd.structure.interfaces import PathItem
 from rlkd.structure.reading.calculation import Found, written
 from rlkd.structure.reading.claims import CLAIM_STOP, THEREFORE, premises_of
+from rlkd.structure.reading.conclusions import WORDED, read_conclusion
 from rlkd.structure.reading.path import MAX_CHARS, MAX_STEPS, read_path, step_texts
 from schemas.config.structure import CacheConfig, RulesDecomposerConfig
 from schemas.structure import ReasoningStep, Structure
 
-VERSION = "rules@3"
+VERSION = "rules@4"
+_END = 200
+"""Characters at the end of a path that calculates in which an answer that is no number would stand."""
 _UNIT = re.compile(r" ?([A-Za-z]{2,20})")
 _RESULT = re.compile(r" *[$£€]?-?\d[\d,]*(?:\.\d+)?\s?%?")
 
@@ -64,7 +67,11 @@ def decompose_text(
         for step in steps:
             step.start, step.end = plain.span(step.start, step.end)
     digest = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
-    return Structure.model_construct(steps=tuple(steps), decomposer=VERSION, path_sha256=digest)
+    worded = not any(step.calculations for step in steps) or WORDED.search(text, max(0, len(text) - _END))
+    conclusion = read_conclusion(text) if worded and steps else ""
+    return Structure.model_construct(
+        steps=tuple(steps), conclusion=conclusion, decomposer=VERSION, path_sha256=digest
+    )
 
 
 def _link(steps: Sequence[ReasoningStep], said: Sequence[str], problem: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from rlkd.quantities.amounts import same_measure
 from rlkd.quantities.numbers import same_value, stated_number
 from rlkd.structure.graph import same_work
 from rlkd.structure.interfaces import PairVerdict, StepPair
-from rlkd.structure.reading.claims import CLAIM_STOP, THEREFORE, likeness, premises_alike
+from rlkd.structure.judges.statements import compare_statements, wording
+from rlkd.structure.reading.claims import CLAIM_STOP, THEREFORE, premises_alike
 from schemas.config.structure import CacheConfig, RulesJudgeConfig
 from schemas.structure import RETRACTED, Calculation, ReasoningStep
 
@@ -67,31 +67,10 @@ def judge_calculations(teacher: Calculation, student: Calculation) -> PairVerdic
     return _OTHER_RESULT if alike else None
 
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(m.group() for m in _NAME.finditer(text[1:2_000]))
-
-
-_NAME = re.compile(r"(?<![.!?] )\b[A-Z][a-z]{1,20}\b|\b[A-Z]\b|\d{1,12}(?:\.\d{1,12})?")
-
-
-def wording(a: str, b: str) -> float:
-    """How alike two texts are in words, in [0, 1].
-
-    Texts that name different people, things or numbers are not alike, nor are a claim and its denial or converse.
-    """
-    if a == b:
-        return 1.0 if a.strip() else 0.0
-    score = likeness(a, b, CLAIM_STOP)
-    if not score:
-        return 0.0
-    names_a, names_b = _names(a), _names(b)
-    if names_a - names_b and names_b - names_a:
-        score *= 0.4
-    return score
-
-
-def judge_steps(teacher: ReasoningStep, student: ReasoningStep, symbolic: bool = False) -> PairVerdict:
-    """Compares two steps; see :class:`RulesJudge`."""
+def judge_steps(
+    teacher: ReasoningStep, student: ReasoningStep, symbolic: bool = False, problem: str = ""
+) -> PairVerdict:
+    """Compares two steps of paths on a problem; see :class:`RulesJudge`."""
     ours, theirs = teacher.calculations, student.calculations
     if ours and theirs and teacher.kind != RETRACTED != student.kind:
         if len(ours) == len(theirs) == 1:
@@ -105,8 +84,17 @@ def judge_steps(teacher: ReasoningStep, student: ReasoningStep, symbolic: bool =
     intent = 1.0 if teacher.sub_problem and teacher.sub_problem == student.sub_problem else sub_problem
     if teacher.meta and student.meta:
         intent = max(wording(teacher.meta, student.meta), intent)
+    if _states(teacher) and _states(student):
+        said = compare_statements(teacher.answer, student.answer, problem)
+        agrees = min(said.about, said.agrees)
+        return PairVerdict(max(intent, said.about), max(sub_problem, said.about), agrees)
     answer = _same_answer(teacher, student, symbolic) if intent >= _ANSWER_COUNTS else 0.0
     return PairVerdict(_sure(intent), _sure(sub_problem), answer)
+
+
+def _states(step: ReasoningStep) -> bool:
+    """Returns whether a step in words states something: its answer is a sentence, not a value."""
+    return not step.calculations and step.answer.count(" ") >= 2
 
 
 def _sure(score: float) -> float:
@@ -149,11 +137,11 @@ class RulesJudge:
 
     Same answer: equal amounts where both have a unit, equal numbers (whole numbers exactly, others up to rounding), else equal text. Same sub-problem:
     the same quantities under the same operation; where quantities are named, the same question, in so far as it is
-    worked out from the same ones. Same intent: the same sub-problem or question, or the wording of the
+    worked out from the same ones. Statements in words are compared by what they say (:mod:`.statements`). Same intent: the same sub-problem or question, or the wording of the
     meta-reasoning.
     """
 
-    name = "rules@4"
+    name = "rules@5"
 
     def __init__(self, config: RulesJudgeConfig | None = None) -> None:
         self.config = config or RulesJudgeConfig()
@@ -161,7 +149,7 @@ class RulesJudge:
     async def judge(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
         """Judges pairs, in order."""
         symbolic = self.config.symbolic
-        return [judge_steps(pair.teacher_step, pair.student_step, symbolic) for pair in pairs]
+        return [judge_steps(pair.teacher_step, pair.student_step, symbolic, pair.problem) for pair in pairs]
 
 
 def build(config: RulesJudgeConfig, cache: CacheConfig) -> RulesJudge:

@@ -23,6 +23,7 @@ from rlkd.structure.interfaces import (
 )
 from rlkd.structure.judges.early_stop import prefix_verdicts
 from rlkd.structure.judges.rules import OTHER_OPERANDS, judge_calculations
+from rlkd.structure.matching.conclusions import same_conclusion
 from rlkd.structure.matching.credits import (
     DEFAULT_COSTS,
     Costs,
@@ -56,20 +57,20 @@ class Aligned(Comparison):
         left: What departures leave of 1 that a step of another teacher's path cannot make good.
         matching: How the items are matched.
         calculations: Whether the items are calculations (else steps).
-        counted: For each item of the student, whether it counts; for steps that depends on the reference.
+        costly: For each item of the student, whether it has a cost where it is extra; for steps that depends on the reference.
         cost_extra: What a step that is not the teacher's costs, in halvings.
     """
 
     left: float
     matching: Matching
     calculations: bool
-    counted: list[bool]
+    costly: list[bool]
     cost_extra: float = DEFAULT_COSTS.extra
 
     def rate(self) -> None:
         """Works the score out, again after a change of the credits: what is left once the extra steps have their cost too."""
         extra = sum(
-            [1 - credit for credit, own in zip(self.matching.explained, self.counted, strict=True) if own]
+            [1 - credit for credit, own in zip(self.matching.explained, self.costly, strict=True) if own]
         )
         self.value = float(self.left * 2.0 ** -(self.cost_extra * extra))
 
@@ -112,9 +113,10 @@ class StructureAlignment(Alignment):
         ours, theirs = teacher.items(calculations), student.items(calculations)
         if calculations:
             own, counted = [True] * len(ours.step), [True] * len(theirs.step)
+            costly = counted
             items = _spread(verdicts, teacher, student, self.threshold)
         else:
-            own, counted = _counting(teacher, student)
+            own, counted, costly = _counting(teacher, student)
             items = {
                 (t, s): v
                 for (t, s), v in verdicts.items()
@@ -147,8 +149,9 @@ class StructureAlignment(Alignment):
             if calculations
             else 1.0,  # else the verdicts are on words already
             self.costs,
+            _concluded(teacher, student, counted) if teacher.conclusion else None,
         )
-        found = Aligned(0.0, steps, left, matching, calculations, counted, self.costs.extra)
+        found = Aligned(0.0, steps, left, matching, calculations, costly, self.costs.extra)
         found.rate()
         return found
 
@@ -181,13 +184,17 @@ def _pairs(teacher: PathGraph, student: PathGraph) -> list[tuple[int, int]]:
     return pairs + [pair for pair in diagonal if pair not in known]
 
 
-def _counting(teacher: PathGraph, student: PathGraph) -> tuple[list[bool], list[bool]]:
-    """Returns which steps count on either side; where the teacher says nothing of its own, copies are all there is."""
-    ours, theirs = teacher.own(), student.own()
+def _counting(teacher: PathGraph, student: PathGraph) -> tuple[list[bool], list[bool], list[bool]]:
+    """Returns which steps may be matched on either side, and which of the student's have a cost where they are not.
+
+    Where the teacher says nothing of its own, copies of the problem are all there is.
+    """
+    ours = teacher.own(drawn=True)
     if any(ours):
-        return ours, theirs
+        return ours, student.own(drawn=True), student.own()
     theirs = [counts(step) for step in student.steps]
-    return [True] * len(ours), theirs if any(theirs) else [True] * len(theirs)
+    theirs = theirs if any(theirs) else [True] * len(theirs)
+    return [True] * len(ours), theirs, theirs
 
 
 def _spread(verdicts: Verdicts, teacher: PathGraph, student: PathGraph, threshold: float) -> ItemVerdicts:
@@ -282,6 +289,11 @@ def _same_ends(teacher: PathGraph, student: PathGraph) -> float:
             del rest[i]
             shared += 1
     return shared / len(ours) if ours else 1.0
+
+
+def _concluded(teacher: PathGraph, student: PathGraph, counted: Sequence[bool]) -> float:
+    """Returns how far the student concludes what the teacher does. A bare answer, with no step of its own, concludes nothing."""
+    return same_conclusion(teacher.conclusion, student.conclusion if any(counted) else "")
 
 
 def _shared_words(teacher: PathGraph, student: PathGraph, taken: set[int]) -> float:

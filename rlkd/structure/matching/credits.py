@@ -176,6 +176,10 @@ COST_ORDER = 0.15
 """For each result that is used before it is found, beyond those of the teacher's path; not above ``COST_EXTRA``, so that no step added in front pays."""
 COST_WORDING = 0.02
 """For other words in the steps that both take; below ``COST_EXTRA``, so that no added step pays through its words."""
+COST_CONCLUSION = 2.0
+"""For another conclusion in words than the teacher's ("no" for "yes"): a last step with another answer keeps a quarter, as any step."""
+SAME_CONCLUSION = 0.1
+"""What a path keeps at least, before its extra steps, that comes to the teacher's conclusion in words by steps of its own."""
 
 
 class Costs(NamedTuple):
@@ -186,6 +190,7 @@ class Costs(NamedTuple):
     open: float = COST_OPEN
     order: float = COST_ORDER
     wording: float = COST_WORDING
+    conclusion: float = COST_CONCLUSION
 
 
 DEFAULT_COSTS = Costs()
@@ -198,6 +203,7 @@ def kept_of(
     reordered: float,
     shared_words: float,
     costs: Costs = DEFAULT_COSTS,
+    concluded: float | None = None,
 ) -> float:
     """Counts the departures of a student's path, but for its extra steps, and returns what they leave of 1.
 
@@ -208,10 +214,15 @@ def kept_of(
         reordered: How sure it is that what the paths do not share is the same calculation in another order.
         shared_words: Overlap in content words of the steps that both take.
         costs: What each departure costs.
+        concluded: How far the student concludes what the teacher does, in words; ``None`` where the teacher concludes nothing in
+            words.
     """
     missing = costs.missing * (len(covered) - sum(covered))
     taken = sum(covered) / len(covered) if covered else 0.0
     left = min(taken, 2.0 ** -(missing + costs.open * (1 - ends))) if taken else 0.0
     if reordered:
         left = max(left, 2.0 ** -(missing * (1 - FORGIVEN * reordered)))
+    if concluded is not None:
+        left *= 2.0 ** -(costs.conclusion * (1 - concluded))
+        left = max(left, SAME_CONCLUSION) if concluded == 1.0 else left
     return float(left * 2.0 ** -(costs.order * early + costs.wording * (1 - shared_words)))

@@ -75,7 +75,9 @@ class _Merged:
         for node, members in enumerate(self.members):
             first, index = members[0]
             if first != k and all(teacher != k for teacher, _ in members):
-                verdict = judge_steps(self.teachers[first].steps[index], step)
+                verdict = judge_steps(
+                    self.teachers[first].steps[index], step, problem=self.teachers[first].problem
+                )
                 if min(verdict.p_intent, verdict.p_sub_problem, verdict.p_answer) >= _SAME:
                     return node
         self.members.append([])
@@ -142,4 +144,5 @@ def _walk(order: list[StepRef], teachers: Sequence[PathGraph], merged: _Merged) 
     for i, (k, step) in enumerate(order):
         depends = tuple(sorted(index[merged.node[k, d]] for d in teachers[k].depends[step]))
         steps.append(replace(teachers[k].steps[step], index=i, depends_on=depends))
-    return Walk(PathGraph(Structure(steps=tuple(steps)), teachers[0].problem), tuple(order))
+    path = Structure(steps=tuple(steps), conclusion=teachers[order[-1][0]].conclusion)
+    return Walk(PathGraph(path, teachers[0].problem), tuple(order))

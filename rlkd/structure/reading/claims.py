@@ -81,6 +81,11 @@ def _parsed(text: str, stop: frozenset[str]) -> tuple[tuple[str, ...], bool, fro
     return tuple(words), denials % 2 == 1, frozenset(quantifiers), relation
 
 
+def statement_words(text: str) -> frozenset[str]:
+    """Returns the content words of a statement, numbers too, lower-cased and cut to six letters."""
+    return frozenset(_parsed(text, CLAIM_STOP)[0])
+
+
 def likeness(a: str, b: str, stop: frozenset[str]) -> float:
     """How sure it is from their words that two claims say the same, in [0, 1].
 
@@ -92,24 +97,29 @@ def likeness(a: str, b: str, stop: frozenset[str]) -> float:
         b: Another.
         stop: Words without content.
     """
-    words_a, denies_a, quantifiers_a, relation_a = _parsed(a, stop)
-    words_b, denies_b, quantifiers_b, relation_b = _parsed(b, stop)
+    words_a, words_b = _parsed(a, stop)[0], _parsed(b, stop)[0]
     if not words_a or not words_b:
         return 0.0
     bag_a, bag_b = set(words_a), set(words_b)
     score = 2.0 * len(bag_a & bag_b) / (len(bag_a) + len(bag_b))
     if score:
         score = (score + min(score, Indel.normalized_similarity(words_a, words_b))) / 2
-    if denies_a != denies_b:
-        score *= OTHER_CLAIM
+    return score * agreement(a, b, stop)
+
+
+def agreement(a: str, b: str, stop: frozenset[str]) -> float:
+    """Returns what is left of two claims' likeness where one denies the other, has another quantifier, or swaps its sides; else 1."""
+    words_a, denies_a, quantifiers_a, relation_a = _parsed(a, stop)
+    words_b, denies_b, quantifiers_b, relation_b = _parsed(b, stop)
+    left = OTHER_CLAIM if denies_a != denies_b else 1.0
     if quantifiers_a and quantifiers_b and quantifiers_a != quantifiers_b:
-        score *= 0.6
+        left *= 0.6
     if relation_a > 0 and relation_b > 0:
         left_a, right_a = set(words_a[:relation_a]), set(words_a[relation_a:])
         left_b, right_b = set(words_b[:relation_b]), set(words_b[relation_b:])
         if len(left_a & right_b) + len(right_a & left_b) > len(left_a & left_b) + len(right_a & right_b):
-            score *= OTHER_CLAIM
-    return score
+            left *= OTHER_CLAIM
+    return left
 
 
 def premises_of(claims: Sequence[str], stop: frozenset[str]) -> list[list[int]]:

@@ -10,6 +10,7 @@ from rlkd.answers import gsm8k
 from rlkd.structure.reading.algebra import read_equations, read_special
 from rlkd.structure.reading.calculation import Found
 from rlkd.structure.reading.corrections import resolve_corrections
+from rlkd.structure.reading.dates import HAS_DATE, mask_dates
 from rlkd.structure.reading.inline_arithmetic import find_calculations
 from rlkd.structure.reading.latex import find_latex_calculations, has_latex
 from rlkd.structure.reading.spoken_arithmetic import MAX_SENTENCE, SHORTEST, read_sentence
@@ -55,6 +56,8 @@ def read_calculations(text: str) -> list[Found]:
 
     What a plain text has none of is looked for by its signs before the file that reads it is entered.
     """
+    if HAS_DATE.search(text):
+        text = mask_dates(text)
     if ("\\" in text or "$" in text) and has_latex(text):
         return find_latex_calculations(text)
     found: list[Found] = []
