@@ -178,7 +178,7 @@ def _use(config: PipelineConfig, folder: str) -> str:
     )
     return "\n\n".join(
         [
-            f"It is asked by {asked}, and states its answer as `{student.output}` (`rlkd.json` holds all settings).{system}",
+            f"It is asked by {asked}, and states its answer as `{student.output}` (`student.json` holds all settings).{system}",
             "```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
             f"model = AutoModelForCausalLM.from_pretrained({json.dumps(folder)})\n"
             f"tokenizer = AutoTokenizer.from_pretrained({json.dumps(folder)})\n```",

@@ -12,7 +12,7 @@ from rlkd.io import write_json_atomic
 from rlkd.student.checkpoints import check_folder, copy_files, replacing
 from schemas.config.student import StudentConfig
 
-CARD = "rlkd.json"
+CARD = "student.json"
 """How an exported student is asked, and where it comes from; `rlkd evaluate` and `rlkd serve` read it."""
 
 
@@ -34,7 +34,7 @@ def export_student(
         source: The student's checkpoint.
         target: Where it goes; an earlier export there is replaced.
         student: How it is asked.
-        facts: Where it comes from, for ``rlkd.json``.
+        facts: Where it comes from, for ``student.json``.
         readme: The model card.
         link: Link the weights instead of copying them, for a folder that is only served from.
 

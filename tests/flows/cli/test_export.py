@@ -186,7 +186,7 @@ def test_a_served_run_answers_a_request(run: Path, tmp_path: Path) -> None:
         )
     try:
         folder = next(
-            iter(_wait_for(lambda: list((tmp_path / "served").glob("*/rlkd.json")), server, log))
+            iter(_wait_for(lambda: list((tmp_path / "served").glob("*/student.json")), server, log))
         ).parent
         assert (folder / "model.safetensors").is_symlink()
         _wait_for(lambda: _listens(port), server, log)
@@ -206,7 +206,7 @@ def test_a_served_run_answers_a_request(run: Path, tmp_path: Path) -> None:
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(20)
-    assert json.loads((folder / "rlkd.json").read_text())["student"]["prompt"] == "Q: {question}\nA: "
+    assert json.loads((folder / "student.json").read_text())["student"]["prompt"] == "Q: {question}\nA: "
 
 
 def _listens(port: int) -> bool:
