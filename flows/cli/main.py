@@ -144,11 +144,19 @@ def status(
 
 
 @app.command()
-def check(config: Config, overrides: Overrides = None, output: Output = None) -> None:
+def check(
+    config: Config,
+    overrides: Overrides = None,
+    output: Output = None,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="Look only at what is on this machine: no hub, services or keys."),
+    ] = False,
+) -> None:
     """Check a configuration before running it: settings, files, student, space, estimated memory and time."""
     from flows.cli.check.command import check_configuration
 
-    check_configuration(config, overrides or [], output)
+    check_configuration(config, overrides or [], output, offline)
 
 
 @app.command()

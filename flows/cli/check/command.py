@@ -8,8 +8,8 @@ from rlkd.errors import UserError
 from schemas.config.gsrm import GsrmConfig
 
 
-def check_configuration(preset: str, overrides: list[str], output: str | None) -> None:
-    """Prints what a run of a configuration would find.
+def check_configuration(preset: str, overrides: list[str], output: str | None, offline: bool = False) -> None:
+    """Prints what a run of a configuration would find; ``offline`` looks only at what is on this machine.
 
     Raises:
         UserError: Something must be mended; the message says what.
@@ -21,11 +21,11 @@ def check_configuration(preset: str, overrides: list[str], output: str | None) -
     if isinstance(config, GsrmConfig):
         from flows.cli.check.gsrm import examine_gsrm
 
-        found = examine_gsrm(config, output)
+        found = examine_gsrm(config, output, offline)
     else:
         from flows.cli.check.distill import examine
 
-        found = examine(config, output)
+        found = examine(config, output, offline)
     print_table(
         "", ["check", "", "found"], [[what, verdict, details] for what, verdict, details in found.rows]
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.cli.check.findings import Findings
 from flows.cli.check.machine import check_launch, check_models, check_services, check_training
+from flows.cli.check.offline import absent_data, absent_student
 from flows.cli.check.shared import check_output, checkpoint, first_findings
 from rlkd.errors import DataError, UserError
 from schemas.config.pipeline import PipelineConfig
@@ -25,30 +26,39 @@ _LARGE = 1_000_000_000
 """Parameters above which a CPU would take minutes for the smallest step."""
 
 
-def examine(config: PipelineConfig, output: str | None = None) -> Findings:
+def examine(config: PipelineConfig, output: str | None = None, offline: bool = False) -> Findings:
     """All checks.
 
     Args:
         config: The configuration.
         output: The run folder; by default ``runs/<name>``.
+        offline: Look only at what is on this machine: no hub, no services, no keys.
     """
     from rlkd.estimates import Work, estimate
     from tasks.runs import default_folder
 
-    found = first_findings(config)
+    found = first_findings(config, offline)
     splits: dict[Split, list[Problem]] = {}
-    with found.checking("data"):
-        splits = _data(config, found)
+    if offline and (absent := absent_data(config)):
+        found.add("data", f"not looked at: {absent}", "note")
+    else:
+        with found.checking("data"):
+            splits = _data(config, found)
     with found.checking("answers"):
         _answers(config, splits, found)
     student: Student | None = None
-    with found.checking("student"):
-        student = _student(config, [problem for rows in splits.values() for problem in rows], found)
+    if offline and (absent := absent_student(config)):
+        found.add("student", f"not looked at: {absent}", "note")
+    else:
+        with found.checking("student"):
+            student = _student(config, [problem for rows in splits.values() for problem in rows], found)
     runs = (Path(output) if output else default_folder(config)).resolve().parent
-    check_models(config, runs, found)
-    check_training(config, found)
-    check_launch(config, found)
-    check_services(config, runs, found)
+    if not offline:
+        check_models(config, runs, found)
+    check_training(config, found, offline)
+    check_launch(config, found, offline)
+    if not offline:
+        check_services(config, runs, found)
     with found.checking("qualification"):
         _qualification(config, found)
     costs = None
@@ -57,7 +67,7 @@ def examine(config: PipelineConfig, output: str | None = None) -> Findings:
         train = len(splits.get("train", []))
         lengths = found.prompt_tokens or [0.6 * config.student.max_prompt_tokens]
         traces = sum(found.trace_tokens) / len(found.trace_tokens) if found.trace_tokens else None
-        probed = _probe(config, student) if not found.wrong else None
+        probed = _probe(config, student) if not (found.wrong or offline) else None
         work = Work(train, held_out, sum(lengths) / len(lengths), traces, probed)
         costs = found.costs = estimate(config, student, work)
     with found.checking("output"):

@@ -7,29 +7,38 @@ from pathlib import Path
 
 from flows.cli.check.findings import Findings
 from flows.cli.check.machine import check_launch, check_models, check_services
+from flows.cli.check.offline import absent_student
 from flows.cli.check.shared import check_output, checkpoint, first_findings
 from schemas.config.gsrm import GsrmConfig, WorldPaths
 from tasks.finished import finished_stages
 from tasks.runs import default_folder
 
 
-def examine_gsrm(config: GsrmConfig, output: str | None = None) -> Findings:
+def examine_gsrm(config: GsrmConfig, output: str | None = None, offline: bool = False) -> Findings:
     """Runs all checks.
 
     Args:
         config: The configuration.
         output: The run folder; by default ``runs/<name>``.
+        offline: Look only at what is on this machine: no hub, no services, no keys.
     """
-    found = first_findings(config)
-    with found.checking("paths"):
-        found.add("paths", _paths(config))
+    found = first_findings(config, offline)
+    if offline and not isinstance(config.paths, WorldPaths) and not Path(config.paths.path).exists():
+        found.add("paths", f"not looked at: {config.paths.path}", "note")
+    else:
+        with found.checking("paths"):
+            found.add("paths", _paths(config))
     needed_mb = 200.0
-    with found.checking("student"):
-        needed_mb = _student(config, found)
+    if offline and (absent := absent_student(config)):
+        found.add("student", f"not looked at: {absent}", "note")
+    else:
+        with found.checking("student"):
+            needed_mb = _student(config, found)
     folder = Path(output) if output else default_folder(config)
-    check_models(config, folder.resolve().parent, found)
-    check_launch(config, found)
-    check_services(config, folder.resolve().parent, found)
+    if not offline:
+        check_models(config, folder.resolve().parent, found)
+        check_services(config, folder.resolve().parent, found)
+    check_launch(config, found, offline)
     with found.checking("output"):
         check_output(config, output, needed_mb, found)
     done = finished_stages(config, output)

@@ -17,10 +17,13 @@ from schemas.config.run import RunConfig
 from schemas.config.structure import EmbeddingJudgeConfig, GenerativeDecomposerConfig
 
 
-def check_training(config: PipelineConfig, found: Findings) -> None:
+def check_training(config: PipelineConfig, found: Findings, offline: bool = False) -> None:
     """Checks what RL would refuse when it starts, hours into a run."""
     if not config.rl.enabled:
         return
+    if offline and config.rl.generation == "vllm" and importlib.util.find_spec("vllm") is None:
+        found.add("training", "not looked at: vLLM, which is not installed", "note")
+        config = config.model_copy(update={"rl": config.rl.model_copy(update={"generation": "transformers"})})
     from rlkd.training.rl import check_settings, plan_batches
 
     with found.checking("training"):
@@ -29,8 +32,12 @@ def check_training(config: PipelineConfig, found: Findings) -> None:
         plan_batches(config.rl, config.launch.processes)
 
 
-def check_launch(config: RunConfig, found: Findings) -> None:
+def check_launch(config: RunConfig, found: Findings, offline: bool = False) -> None:
     """Checks whether the processes of training could be started."""
+    file = config.launch.accelerate_config
+    if offline and file is not None and not Path(os.path.expandvars(file)).expanduser().is_file():
+        found.add("launch", f"not looked at: {file}, which `accelerate config` writes", "note")
+        return
     from tasks.jobs import command
 
     with found.checking("launch"):

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from flows.cli.check.findings import Findings
 from rlkd.errors import UserError
-from rlkd.hub import go_offline_if_cut_off
+from rlkd.hub import OFFLINE, go_offline_if_cut_off
 from schemas.config.run import RunConfig
 
 if TYPE_CHECKING:
     from rlkd.estimates import Student
 
 
-def first_findings(config: RunConfig) -> Findings:
+def first_findings(config: RunConfig, offline: bool = False) -> Findings:
     """Makes the findings that every check begins with: the configuration itself, and whether the hub can be reached."""
     found = Findings()
     found.add("configuration", f"{config.name}: {config.description or 'no description'}")
-    if cut_off := go_offline_if_cut_off(config):
+    if offline:
+        os.environ[OFFLINE] = "1"
+        found.add("offline", "what is not on this machine is not looked at", "note")
+    elif cut_off := go_offline_if_cut_off(config):
         found.add("hub", cut_off, "note")
     return found
 

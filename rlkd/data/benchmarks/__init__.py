@@ -73,6 +73,7 @@ class Benchmark:
         read: The problems of a row (several for a conversation); may raise ``KeyError``, which makes the row malformed.
         hub: Dataset id on the hub; empty where there is none.
         subset: Configuration name on the hub.
+        revision: Branch or commit on the hub; ``refs/convert/parquet`` where the main branch is a script, which `datasets` runs no more.
         splits: Split on the hub behind each of ours.
         files: File below ``$RLKD_DATA`` behind each of our splits.
         domain: Domain of its problems.
@@ -83,6 +84,7 @@ class Benchmark:
     read: Callable[[Mapping[str, Any]], Iterable[Item]]
     hub: str = ""
     subset: str | None = None
+    revision: str | None = None
     splits: Mapping[Split, str] = field(default_factory=lambda: {"train": "train", "test": "test"})
     files: Mapping[Split, str] = field(default_factory=dict)
     domain: str = "math"

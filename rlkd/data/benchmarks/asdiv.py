@@ -1,5 +1,7 @@
 """ASDiv: word problems of primary school (arXiv 2106.15772)."""
 
+import re
+
 from rlkd.data.benchmarks import Benchmark, Item
 
 BENCHMARK = Benchmark(
@@ -7,11 +9,11 @@ BENCHMARK = Benchmark(
     hub="EleutherAI/asdiv",
     splits={"train": "validation"},
     files={"train": "model_traces/asdiv.jsonl"},
-    # The hub's answers carry a unit: "9 (apples)".
+    # The hub's answers carry units, and some are several: "9 (apples)", "10 (apples); 5 (pears)".
     read=lambda row: [
         Item(
             f"{row.get('body', '')} {row['question']}".strip(),
-            row["answer"].split(" (", 1)[0],
+            re.sub(r"\s*\([^()]*\)", "", row["answer"]),
             traces=row.get("traces"),
             id=row.get("id"),
         )

@@ -6,6 +6,8 @@ from rlkd.data.benchmarks._rows import LETTERS, choice, options, passage
 BENCHMARK = Benchmark(
     licence="CC BY-NC-SA 4.0",
     hub="lucasmccabe/logiqa",
+    subset="default",
+    revision="refs/convert/parquet",
     splits={"train": "train", "validation": "validation", "test": "test"},
     domain="logic",
     read=lambda row: [

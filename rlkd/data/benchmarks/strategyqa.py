@@ -3,6 +3,12 @@
 from rlkd.data.benchmarks import Benchmark, Item
 from rlkd.data.benchmarks._rows import closed
 
+
+def _text(facts: str | list[str] | None) -> str:
+    """The facts, a line each in the original files, one text on the hub."""
+    return "\n".join(facts) if isinstance(facts, list) else facts or ""
+
+
 BENCHMARK = Benchmark(
     licence="MIT",
     hub="ChilleD/StrategyQA",
@@ -12,9 +18,7 @@ BENCHMARK = Benchmark(
         Item(
             row["question"],
             row["answer"],
-            traces=closed("\n".join(row["facts"]), "yes" if row["answer"] else "no")
-            if isinstance(row.get("facts"), list)
-            else None,
+            traces=closed(_text(row.get("facts")), "yes" if row["answer"] else "no"),
             id=row.get("qid"),
         )
     ],

@@ -60,7 +60,13 @@ class BenchmarkSource:
                 "1"  # its library would try again for minutes; what this machine has cached still works
             )
         found = load_dataset(
-            HubData(type="hub", dataset=benchmark.hub, subset=benchmark.subset, splits={"train": "train"})
+            HubData(
+                type="hub",
+                dataset=benchmark.hub,
+                subset=benchmark.subset,
+                revision=benchmark.revision,
+                splits={"train": "train"},
+            )
         )
         missing = [name for name in benchmark.splits.values() if name not in found]
         if missing:

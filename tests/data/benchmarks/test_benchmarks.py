@@ -191,3 +191,25 @@ def test_a_folder_may_hold_some_splits_under_their_own_names(tmp_path: Path) -> 
         "test": 1,
     }
     assert os.listdir(tmp_path)
+
+
+def test_forms_that_only_some_rows_have() -> None:
+    (both,) = find_benchmark("asdiv").read(
+        {"body": "B.", "question": "Q?", "answer": "10 (apples); 5 (pears)"}
+    )
+    assert both.answer == "10; 5"
+    (yes,) = find_benchmark("strategyqa").read({"question": "Is it?", "answer": True, "facts": "It is."})
+    assert yes.traces == "It is.\nThe answer is yes."
+    assert find_benchmark("logiqa").revision == "refs/convert/parquet"  # its main branch is a script
+
+
+def test_problems_of_one_passage_are_a_cluster() -> None:
+    turns = list(find_benchmark("coqa").read(STORY))
+    assert {turn.cluster for turn in turns} == {"s1"}
+    rows = [
+        FORMS["logiqa"][0],
+        FORMS["logiqa"][0] | {"query": "And?"},
+        FORMS["logiqa"][0] | {"context": "No a is b."},
+    ]
+    clusters = [item.cluster for row in rows for item in find_benchmark("logiqa").read(row)]
+    assert clusters[0] == clusters[1] != clusters[2]
