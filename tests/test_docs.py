@@ -115,6 +115,8 @@ def command_fault(words: list[str]) -> str | None:
         if words[0] not in command.commands:
             return f"no command {words[0]}"
         command, words = command.commands[words[0]], words[1:]
+    if command.context_settings.get("ignore_unknown_options"):  # passes on what it does not know
+        return None
     known = {option for param in command.params for option in param.opts} | {"--help", "-h"}
     for word in words:
         if re.match(r"--?[a-z]", word) and word.split("=")[0] not in known:
