@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rlkd.reporting.stage_notes import data_notes, training_notes
+from rlkd.reporting.stage_notes import alarm_sentences, data_notes, training_notes
 
 
 def test_training_in_words(stages: dict[str, Path]) -> None:
@@ -25,6 +25,21 @@ def test_undecided_training_answers_are_told_by_reason(stages: dict[str, Path]) 
     path.write_text(json.dumps(manifest))
     assert training_notes(stages)[1].endswith(
         " 12,800 completions. Undecided answers, counted as wrong: 1,200 x time, 3 x no common value."
+    )
+
+
+def test_alarms_of_the_watch_stand_in_the_headline(stages: dict[str, Path]) -> None:
+    assert alarm_sentences(stages) == ()
+    path = stages["rl"] / "manifest.json"
+    manifest = json.loads(path.read_text())
+    alarms = ["step 30: 85% of the greedy validation answers end at the length limit", "step 40: more"]
+    manifest["result"]["summary"] |= {"alarms": alarms, "stopped_by_watch": 30, "kept_step": 20}
+    path.write_text(json.dumps(manifest))
+    (sentence,) = alarm_sentences(stages)
+    assert sentence.tone == "bad"
+    assert sentence.text == (
+        f"The watch over RL gave 2 alarms: {alarms[0]}; {alarms[1]}. Training was stopped after step 30; the checkpoint of "
+        "step 20 goes on."
     )
 
 

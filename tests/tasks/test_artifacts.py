@@ -69,3 +69,15 @@ def test_a_server_that_is_gone_hides_no_failure(
     bar.stop("stopped")
     assert [what["description"] for what in asked] == ["warm_start: stopped at 5 of 20 steps"]  # it was tried
     assert shown == [(25.0, "warm_start: 5 of 20 steps")]
+
+
+def test_alarms_of_the_watch_are_an_artifact(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[dict[str, str]] = []
+    monkeypatch.setattr("prefect.artifacts.create_markdown_artifact", lambda **given: made.append(given))
+    artifacts.show_alarms(["step 3: loops"], "demo")  # outside of a Prefect run
+    monkeypatch.setattr(artifacts, "in_prefect_run", lambda: True)
+    artifacts.show_alarms([], "demo")
+    assert made == []
+    artifacts.show_alarms(["step 3: loops", "step 4: more"], "demo")
+    assert made[0]["key"] == "rlkd-watch"
+    assert "- step 3: loops\n- step 4: more" in made[0]["markdown"]

@@ -36,6 +36,19 @@ def test_a_failed_cell_ends_no_other(cells: list[Cell], tmp_path: Path) -> None:
     assert told[2] == "cell sft-rlkd-s0 failed: stage rl: the loss is NaN"
 
 
+def test_a_cell_that_follows_a_failed_one_fails_by_itself(tmp_path: Path) -> None:
+    config = ExperimentConfig(name="x", base="demo", methods=["sft-more", "sft+rlkd"], seeds=[0])
+    ran: list[str] = []
+
+    def run(cell: Cell, config: Path, folder: Path) -> None:
+        ran.append(cell.name)
+        raise StageError("stage rl: the loss is NaN")
+
+    errors = run_cells(plan_experiment(config), tmp_path, 1, run, lambda _: None)
+    assert ran == ["sft-rlkd-s0"]
+    assert errors["sft-more-s0"] == "it follows cell sft-rlkd-s0, which is not finished"
+
+
 def test_what_is_no_fault_of_a_cell_ends_the_experiment(cells: list[Cell], tmp_path: Path) -> None:
     def run(cell: Cell, config: Path, folder: Path) -> None:
         raise KeyboardInterrupt
