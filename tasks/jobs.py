@@ -14,7 +14,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from rlkd.pipeline.events import EventSink
 from rlkd.pipeline.jobs import ERROR, EVENTS, EXIT_DISK_FULL, RESULT, Job, JobFailure, describe
 from schemas.artifact import Made
 from schemas.config.training import LaunchConfig
+from tasks.launching import command
 
 POLL_S = 0.1
 
@@ -56,7 +56,7 @@ def run_job(job: Job, work: Path, log: Path, launch: LaunchConfig, events: Event
     for name in (RESULT, ERROR, EVENTS):
         (work / name).unlink(missing_ok=True)
     write_text_atomic(path, describe(job))
-    follower = _Follower(work / EVENTS, events)
+    follower = Follower(work / EVENTS, events)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         output.write(f"--- {job.stage}: {datetime.now(UTC).isoformat(timespec='seconds')}\n".encode())
@@ -82,44 +82,6 @@ def _await_orphan(job: Job, events: EventSink) -> None:
         events.message("waiting for the process of an earlier attempt to end")
         lock.acquire(poll_interval=0.2)
     lock.release()
-
-
-def command(path: Path, launch: LaunchConfig) -> list[str]:
-    """Builds the command that runs a job file."""
-    module = [sys.executable, "-P", "-m"]
-    if launch.processes == 1 and launch.accelerate_config is None:
-        return [*module, "rlkd.pipeline.jobs", str(path)]
-    tied = [*module, "rlkd.pipeline.jobs", "--exec", *module]
-    accelerate = [*tied, "accelerate.commands.launch"]
-    if launch.accelerate_config is not None:
-        config = Path(os.path.expandvars(launch.accelerate_config)).expanduser()
-        if not config.is_file():
-            raise UserError(
-                f"launch.accelerate_config: there is no file {config}; write one with `accelerate config`"
-            )
-        count = ["--num_processes", str(launch.processes)] if launch.processes > 1 else []
-        return [
-            *accelerate,
-            "--config_file",
-            str(config),
-            *count,
-            "--module",
-            "rlkd.pipeline.jobs",
-            str(path),
-        ]
-    if _has_gpu():
-        options = ["--multi_gpu", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-        options += ["--main_process_port", "0", "--num_processes", str(launch.processes)]
-        return [*accelerate, *options, "--module", "rlkd.pipeline.jobs", str(path)]
-    # `accelerate launch --cpu` starts one process only; this is what it uses for several.
-    options = ["--standalone", "--nproc_per_node", str(launch.processes)]
-    return [*tied, "torch.distributed.run", *options, "--module", "rlkd.pipeline.jobs", str(path)]
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return bool(torch.cuda.is_available())
 
 
 @contextmanager
@@ -218,7 +180,7 @@ def tail(log: Path, lines: int) -> str:
     return " | ".join([line.strip() for line in text.splitlines() if line.strip()][-lines:])
 
 
-class _Follower:
+class Follower:
     """Reads a growing events file and passes on every whole line."""
 
     def __init__(self, path: Path, events: EventSink) -> None:

@@ -152,10 +152,20 @@ class _Maker:
                 return done.model_copy(update={"mlflow_run_id": child.run_id})
 
     def _call(self, folder: Path, sink: Listener) -> Made:
-        if not self.spec.job:
-            context: StageContext[Any] = StageContext(self.run.config, self.folders, folder, sink)
-            return Made(result=self.spec.load()(context), peak_rss_mb=peak_rss_mb())
-        job = Job(
+        job, launch, log = self._job(folder), self.run.config.launch, self.run.log(self.spec.name)
+        if self.spec.alone:
+            launch = LaunchConfig(grace_s=launch.grace_s, shards=launch.shards, runner=launch.runner)
+        if self.spec.sharded and launch.shards > 1 and not (launch.distributed and self.spec.job):
+            from tasks.shards import run_shards  # several processes of one job share its rows by themselves
+
+            run_shards(job, folder / WORK, log, launch, sink, own_process=self.spec.job)
+        if self.spec.job:
+            return run_job(job, folder / WORK, log, launch, sink)
+        context: StageContext[Any] = StageContext(self.run.config, self.folders, folder, sink)
+        return Made(result=self.spec.load()(context), peak_rss_mb=peak_rss_mb())
+
+    def _job(self, folder: Path) -> Job:
+        return Job(
             stage=self.spec.name,
             function=self.spec.function,
             config=self.run.manifest.config,
@@ -163,10 +173,6 @@ class _Maker:
             folder=str(folder),
             lock=str(self.run.store.job_lock(self.identity)),
         )
-        launch = self.run.config.launch
-        if self.spec.alone:
-            launch = LaunchConfig(grace_s=launch.grace_s)
-        return run_job(job, folder / WORK, self.run.log(self.spec.name), launch, sink)
 
     def _track(self, child: StageRun, result: StageResult, folder: Path) -> None:
         """Figures and small artifacts of a finished stage on its child run."""

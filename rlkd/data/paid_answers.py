@@ -1,6 +1,6 @@
 """Answers of language models that were paid for, kept for good and for every run.
 
-One append-only file of JSON lines for each model and way of asking. A process that is killed can tear its last line only;
+An append-only file of JSON lines for each model and way of asking, and one for each shard that has asked. A process that is killed can tear its last line only;
 a torn line is passed over, and the next one starts on a line of its own. Only the places of the answers are held in memory.
 """
 
@@ -10,12 +10,15 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from pydantic import Field, ValidationError
 
 from rlkd.errors import UserError
 from schemas.base import Schema
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 
 class PaidAnswer(Schema):
@@ -42,36 +45,59 @@ class PaidAnswer(Schema):
 
 
 class PaidAnswers:
-    """The answers in one file, held by one process at a time: two that ask at once would both pay.
+    """The answers of one model: a file, and one for each shard that has asked for some; all are read.
+
+    A file is held by one process at a time, and the main one is opened only when no shard asks: two that ask at once would
+    both pay. Shards ask for different problems, each into a file of its own.
 
     Args:
-        path: The file; made if absent.
+        path: The main file; made if absent.
         waiting: Told once if another process holds the file, before this one waits for it.
+        part: Name of the shard that asks; empty for the main file.
 
     Raises:
         UserError: The file cannot be used.
     """
 
-    def __init__(self, path: Path, waiting: Callable[[str], None] = lambda text: None) -> None:
-        from filelock import FileLock, Timeout
-
-        self.path = path
-        self._places: dict[str, int] = {}
+    def __init__(
+        self, path: Path, waiting: Callable[[str], None] = lambda text: None, part: str = ""
+    ) -> None:
+        self.path = path.with_name(f"{path.stem}.{part}{path.suffix}") if part else path
+        self._places: dict[str, tuple[Path, int]] = {}
+        self._readers: dict[Path, BinaryIO] = {}
+        self._locks: list[BaseFileLock] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(f"{path}.lock")
-            try:
-                self._lock.acquire(timeout=0)
-            except Timeout:
-                waiting(f"another run asks the same teacher; waiting for its answers in {path}")
-                self._lock.acquire()
-            self._file = path.open("a+b")
-            self._index()
+            shards = f"{path.stem}.shard*{path.suffix}"
+            self._hold(path, waiting)
+            for shard in [self.path] if part else sorted(path.parent.glob(shards)):
+                self._hold(shard, waiting)
+            if part:
+                self._locks.pop(0).release()  # whoever opens the main file from now on waits for this shard
+            self._file = self.path.open("a+b")
+            for other in {path, *path.parent.glob(shards)} - {self.path}:
+                if other.exists():
+                    self._readers[other] = other.open("rb")
+                    self._index(other, self._readers[other])
+            if not self._index(self.path, self._file).endswith(b"\n"):
+                self._file.write(b"\n")
+                self._file.flush()
         except OSError as error:
             raise UserError(
                 f"{path}: the teacher's answers cannot be kept here ({error.strerror or error}); "
                 "name another folder in traces.teacher.answers"
             ) from None
+
+    def _hold(self, path: Path, waiting: Callable[[str], None]) -> None:
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(f"{path}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            waiting(f"another run asks the same teacher; waiting for its answers in {path}")
+            lock.acquire()
+        self._locks.append(lock)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -81,11 +107,12 @@ class PaidAnswers:
 
     def get(self, key: str) -> PaidAnswer | None:
         """Reads the answer with a key; ``None`` where there is none."""
-        place = self._places.get(key)
-        if place is None:
+        found = self._places.get(key)
+        if found is None:
             return None
-        self._file.seek(place)
-        return PaidAnswer.model_validate_json(self._file.readline())
+        file = self._readers.get(found[0], self._file)
+        file.seek(found[1])
+        return PaidAnswer.model_validate_json(file.readline())
 
     def add(self, answer: PaidAnswer) -> None:
         """Appends an answer in one write, so that a process that is killed leaves it whole or torn, never mixed.
@@ -98,26 +125,26 @@ class PaidAnswers:
         place = self._file.tell()
         self._file.write(line)
         self._file.flush()
-        self._places[answer.key] = place
+        self._places[answer.key] = (self.path, place)
 
     def close(self) -> None:
-        """Lets other processes have the file."""
-        self._file.close()
-        self._lock.release()
+        """Lets other processes have the files."""
+        for file in (self._file, *self._readers.values()):
+            file.close()
+        for lock in self._locks:
+            lock.release()
 
-    def _index(self) -> None:
-        """Notes where each answer stands, and ends a torn last line."""
-        self._file.seek(0)
+    def _index(self, path: Path, file: BinaryIO) -> bytes:
+        """Notes where each answer of a file stands; returns its last line."""
+        file.seek(0)
         place, last = 0, b"\n"
-        for line in self._file:
+        for line in file:
             key = _key_of(line)
             if key is not None:
-                self._places.setdefault(key, place)
+                self._places.setdefault(key, (path, place))
             place += len(line)
             last = line
-        if not last.endswith(b"\n"):
-            self._file.write(b"\n")
-            self._file.flush()
+        return last
 
 
 def _key_of(line: bytes) -> str | None:

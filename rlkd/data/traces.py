@@ -14,12 +14,14 @@ from rlkd.answers.conventions import read_any
 from rlkd.answers.symbolic import VerifierError
 from rlkd.answers.verify import judge_problem
 from rlkd.data.rejection import REPEATED, sample_traces, yields
+from rlkd.data.spending import BudgetSpent
 from rlkd.data.teachers import Teacher, open_teacher
-from rlkd.data.teachers._sampled import LanguageModelTeacher
+from rlkd.data.teachers._sampled import LanguageModelTeacher, share_of
 from rlkd.errors import DataError
-from rlkd.io import append_row, read_rows, recover_rows, write_json_atomic, write_rows
+from rlkd.io import append_row, read_rows, write_json_atomic, write_rows
 from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.events import EventSink
+from rlkd.pipeline.shards import Shard, known_rows, own_file
 from schemas.artifact import StageResult
 from schemas.base import Schema
 from schemas.config.traces import TeacherConfig, TracesConfig
@@ -97,14 +99,16 @@ def collect_traces(ctx: StageContext) -> StageResult:
     work = ctx.folder / "work"
     work.mkdir(parents=True, exist_ok=True)
     partial = work / "traces.jsonl"
-    rows = recover_rows(partial, FinishedProblem)
-    classes = _classes(config, problems, rows)
+    rows = known_rows(partial, FinishedProblem, ctx.shard)
+    classes = _classes(config, problems, rows, ctx.shard)
     total = sum(len(taught.problems) for taught in classes)
     if rows:
         ctx.events.message(f"continuing: the traces of {len(rows)} of {total} problems are there")
-    _name_untaught(problems, classes, ctx.events)
+    if ctx.shard is None:
+        _name_untaught(problems, classes, ctx.events)
     costs: list[dict[str, Any]] = []
     before = 0
+    partial = own_file(partial, ctx.shard)
     for taught in classes:
         report = _Progress(ctx.events, before, total)
         if isinstance(taught.teacher, LanguageModelTeacher):
@@ -114,11 +118,13 @@ def collect_traces(ctx: StageContext) -> StageResult:
             if len(classes) > 1:
                 costs += _table(taught, seed)
         before += len(taught.problems)
-    return _finish(ctx, chosen, classes, costs)
+    return _finish(ctx, chosen, classes, costs) if ctx.shard is None else StageResult()
 
 
-def _classes(config: TracesConfig, problems: list[Problem], rows: Sequence[FinishedProblem]) -> list[_Class]:
-    """Opens each teacher with the problems of its domains.
+def _classes(
+    config: TracesConfig, problems: list[Problem], rows: Sequence[FinishedProblem], shard: Shard | None
+) -> list[_Class]:
+    """Opens each teacher with the problems of its domains; of a shard, with its share of problems, pace and budget.
 
     Raises:
         DataError: A teacher is for a domain that no problem has, or cannot teach its problems.
@@ -132,10 +138,13 @@ def _classes(config: TracesConfig, problems: list[Problem], rows: Sequence[Finis
                 f"the problems' domains are {', '.join(sorted(known))}"
             )
         mine = [problem for problem in problems if not settings.domains or problem.domain in settings.domains]
+        if shard is not None:
+            mine, settings = shard.of(mine), share_of(settings, shard.count)
         finished = {row.problem_id: row for row in rows if row.teacher == i}
-        classes.append(
-            _Class(i, settings, open_teacher(settings, mine), mine, finished, len(config.teachers) > 1)
-        )
+        teacher = open_teacher(settings, mine)
+        if isinstance(teacher, LanguageModelTeacher) and shard is not None:
+            teacher.part = shard.name
+        classes.append(_Class(i, settings, teacher, mine, finished, len(config.teachers) > 1))
     return classes
 
 
@@ -200,7 +209,12 @@ def _sample(
     try:
         _table(taught, seed)  # what an attempt that was killed has spent counts toward the budget
         missing = [problem for problem in taught.problems if problem.id not in taught.finished]
-        asyncio.run(sample_traces(missing, teacher, config.per_problem, seed, verify, done))
+        try:
+            asyncio.run(sample_traces(missing, teacher, config.per_problem, seed, verify, done))
+        except BudgetSpent:
+            if ctx.shard is None:
+                raise
+            return []  # other shards may have some left: the whole stage, which has all of it, asks for the rest
         return _table(taught, seed)
     finally:
         price = teacher.config.price

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from rlkd.evaluation.solvers import Solver
 from rlkd.io import read_rows, recover_rows, sha256_text, write_rows
+from rlkd.pipeline.shards import Shard, known_rows, own_file
 from schemas.config.evaluation import EvaluateConfig
 from schemas.evaluation import CheckpointName, EvalSplit, ProblemOutput, SampleStep
 from schemas.problem import Problem
@@ -133,6 +134,7 @@ def run_part(
     settings: EvaluateConfig,
     seed: int,
     advance: Callable[[int], None] = lambda done: None,
+    shard: Shard | None = None,
 ) -> list[ProblemOutput]:
     """Completes and scores the problems of a part that have no row yet; returns the rows of all.
 
@@ -142,20 +144,56 @@ def run_part(
         settings: The evaluation's settings.
         seed: The run's seed.
         advance: Called with the number of problems finished since the last call.
+        shard: Only the chunks of this shard, into a file of its own; else chunks that shards have made are taken over.
     """
+    known = {row.problem_id: row for row in known_rows(part.path, ProblemOutput, shard)}
+    if shard is not None:
+        return _run_shard(part, examiner, settings, seed, advance, shard, known)
     rows = part.finished(settings.batch_size)
     advance(len(rows))
     if len(rows) == len(part.problems):
         return rows
-    examiner.open(part.checkpoint)
+    opened = False
     while len(rows) < len(part.problems):
         problems = part.problems[len(rows) : len(rows) + settings.batch_size]
-        made = _run_chunk(part, problems, examiner, settings, _chunk_seed(part, len(rows), seed))
+        if all(problem.id in known for problem in problems):
+            made = [known[problem.id] for problem in problems]
+        else:
+            if not opened:
+                examiner.open(part.checkpoint)
+                opened = True
+            made = _run_chunk(part, problems, examiner, settings, _chunk_seed(part, len(rows), seed))
         with part.path.open("a", encoding="utf-8") as file:
             file.write("".join(row.model_dump_json() + "\n" for row in made))
         rows.extend(made)
         advance(len(made))
     return rows
+
+
+def _run_shard(
+    part: Part,
+    examiner: Examiner,
+    settings: EvaluateConfig,
+    seed: int,
+    advance: Callable[[int], None],
+    shard: Shard,
+    known: Mapping[str, ProblemOutput],
+) -> list[ProblemOutput]:
+    """Makes a shard's chunks: whole ones, so that batches and seeds are those of a run without shards."""
+    made: list[ProblemOutput] = []
+    opened = False
+    for start in shard.of(range(0, len(part.problems), settings.batch_size)):
+        problems = part.problems[start : start + settings.batch_size]
+        if not all(problem.id in known for problem in problems):
+            if not opened:
+                examiner.open(part.checkpoint)
+                opened = True
+            rows = _run_chunk(part, problems, examiner, settings, _chunk_seed(part, start, seed))
+            with own_file(part.path, shard).open("a", encoding="utf-8") as file:
+                file.write("".join(row.model_dump_json() + "\n" for row in rows))
+            made += rows
+        advance(len(problems))
+    return made
 
 
 def gather_parts(parts: Sequence[Part], poll_s: float = 0.5) -> dict[str, ProblemOutput]:

@@ -82,6 +82,8 @@ def _evaluate(
 ) -> StageResult:
     settings = ctx.config.evaluate
     outputs = _run_parts(ctx, problems, checkpoints, examiner)
+    if ctx.shard is not None:
+        return StageResult()
     further = _run_benchmarks(ctx, checkpoints, examiner)
     if not shares().first:
         return StageResult()
@@ -159,9 +161,10 @@ def _run_parts(
 
     for checkpoint in checkpoints:
         for split in problems:
-            run_part(part_of(checkpoint, split, share.rank), examiner, settings, ctx.config.seed, advance)
+            part = part_of(checkpoint, split, share.rank)
+            run_part(part, examiner, settings, ctx.config.seed, advance, ctx.shard)
     outputs: list[ProblemOutput] = []
-    for checkpoint in checkpoints if share.first else ():
+    for checkpoint in checkpoints if share.first and ctx.shard is None else ():
         for split, asked in problems.items():
             rows = gather_parts([part_of(checkpoint, split, rank) for rank in range(share.world)])
             made = [rows[problem.id] for problem in asked]

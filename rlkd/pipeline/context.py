@@ -10,6 +10,7 @@ from typing import Generic
 from typing_extensions import TypeVar
 
 from rlkd.pipeline.events import EventSink
+from rlkd.pipeline.shards import Shard
 from rlkd.worlds.registry import register_worlds
 from schemas.config.gsrm import GsrmConfig
 from schemas.config.pipeline import PipelineConfig
@@ -26,12 +27,14 @@ class StageContext(Generic[Config]):
         inputs: Folder of each finished input stage, by name.
         folder: The stage's own folder.
         events: Where progress and step metrics go.
+        shard: The part of the stage that is to be made; ``None`` for all of it (:mod:`rlkd.pipeline.shards`).
     """
 
     config: Config
     inputs: Mapping[str, Path]
     folder: Path
     events: EventSink
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         """Makes the configuration's own domains known in this process: problems name theirs."""

@@ -29,6 +29,7 @@ from rlkd.errors import RLKDError, UserError
 from rlkd.io import is_disk_full, write_json_atomic
 from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.events import EventSink, FileSink, NullSink
+from rlkd.pipeline.shards import Shard
 from rlkd.pipeline.stages import load_function
 from schemas.artifact import Made
 from schemas.base import JsonValue, Schema
@@ -48,6 +49,7 @@ class Job(Schema):
         inputs: Folder of each finished input stage.
         folder: The stage's own folder.
         lock: File that is locked for as long as the job lives, so that two never write one folder.
+        shard: Number of the shard that it makes, and of how many; ``None`` for the whole stage.
     """
 
     stage: str
@@ -56,6 +58,7 @@ class Job(Schema):
     inputs: dict[str, str] = Field(default_factory=dict)
     folder: str
     lock: str = ""
+    shard: tuple[int, int] | None = None
 
 
 class JobFailure(Schema):
@@ -131,17 +134,22 @@ def run_job(path: Path) -> Made:
     first = int(os.environ.get("RANK", "0")) == 0
     events: EventSink = FileSink(path.with_name(EVENTS)) if first else NullSink()
     with _held(job.lock if first else "", events):
-        context: StageContext[Any] = StageContext(
-            config=parse_run_config(job.config, str(path)),
-            inputs={name: Path(folder) for name, folder in job.inputs.items()},
-            folder=Path(job.folder),
-            events=events,
-        )
-        made = load_function(job.function)(context)
+        made = load_function(job.function)(context_of(job, events, str(path)))
         result = Made(result=made, peak_rss_mb=peak_rss_mb(), peak_gpu_mb=peak_gpu_mb())
         if first:
             write_json_atomic(path.with_name(RESULT), result)
     return result
+
+
+def context_of(job: Job, events: EventSink, name: str = "configuration") -> StageContext[Any]:
+    """Makes what the job's stage function gets."""
+    return StageContext(
+        config=parse_run_config(job.config, name),
+        inputs={name: Path(folder) for name, folder in job.inputs.items()},
+        folder=Path(job.folder),
+        events=events,
+        shard=Shard(*job.shard) if job.shard is not None else None,
+    )
 
 
 @contextmanager

@@ -68,6 +68,7 @@ class StageSpec:
         reads: What it reads of earlier stages.
         job: Whether it runs as a process of its own (torch, GPU memory, several processes).
         alone: Whether its job is one process, however many train (``launch.processes``).
+        sharded: Whether its function makes single shards, too (``launch.shards``).
         after: Stages that must have come through before it starts, though it reads nothing of theirs: no part of its
             identity.
         check: ``module:name`` of a function that is asked, each time the stage is made or found finished, whether the
@@ -84,6 +85,7 @@ class StageSpec:
     reads: tuple[Reads, ...] = ()
     job: bool = False
     alone: bool = False
+    sharded: bool = False
     after: tuple[str, ...] = ()
     check: str = ""
     tracked: tuple[str, ...] = ("summary.json",)
@@ -142,6 +144,7 @@ STAGES: tuple[StageSpec, ...] = (
         "Teacher traces, verified.",
         "rlkd.data.traces:collect_traces",
         version=3,
+        sharded=True,
         sections=("traces",),
         reads=(Reads("data", _rows_of(*_LEARNED, *_HELD_OUT)),),
     ),
@@ -151,6 +154,7 @@ STAGES: tuple[StageSpec, ...] = (
         "Each trace decomposed once.",
         "rlkd.structure.stage:decompose_traces",
         version=4,
+        sharded=True,
         sections=("structures.decomposer",),
         reads=(Reads("data", _rows_of(*_LEARNED, *_HELD_OUT)), Reads("traces", _TEACHER)),
     ),
@@ -203,6 +207,7 @@ STAGES: tuple[StageSpec, ...] = (
         "Every checkpoint on held-out problems.",
         "rlkd.evaluation.stage:evaluate",
         version=5,
+        sharded=True,
         sections=("student", "structures", "evaluate"),
         reads=(
             Reads("data", _rows_of(*_HELD_OUT)),

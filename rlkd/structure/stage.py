@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rlkd.errors import DataError, MissingScoreError
-from rlkd.io import append_row, iter_rows, read_rows, recover_rows, write_json_atomic, write_rows
+from rlkd.io import append_row, iter_rows, read_rows, write_json_atomic, write_rows
 from rlkd.pipeline.context import StageContext
+from rlkd.pipeline.shards import known_rows, own_file
 from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_decomposer
 from rlkd.structure.interfaces import Decomposer, PathItem
@@ -49,6 +50,8 @@ def decompose_traces(ctx: StageContext, decomposer: Decomposer | None = None) ->
             f"trace {unknown.id} is for problem {unknown.problem_id}, which the data stage does not have; run again with --from traces"
         )
     rows = asyncio.run(_decompose(ctx, decomposer, traces, problems))
+    if ctx.shard is not None:
+        return StageResult()
     by_trace = {row.trace_id: row for row in rows}
     ordered = [by_trace[trace.id] for trace in traces if trace.id in by_trace]
     missing = len(traces) - len(ordered)
@@ -82,10 +85,11 @@ async def _decompose(
 ) -> list[Structure]:
     partial = ctx.folder / "work" / "structures.jsonl"
     partial.parent.mkdir(parents=True, exist_ok=True)
+    traces = traces if ctx.shard is None else ctx.shard.of(traces)
     names = {trace.id for trace in traces}
     done = [
         row
-        for row in recover_rows(partial, Structure)
+        for row in known_rows(partial, Structure, ctx.shard)
         if row.trace_id in names and row.decomposer == decomposer.name
     ]
     finished = {row.trace_id for row in done}
@@ -102,7 +106,7 @@ async def _decompose(
                         "decomposer": decomposer.name,
                     }
                 )
-                append_row(partial, row)
+                append_row(own_file(partial, ctx.shard), row)
                 done.append(row)
         ctx.events.progress(len(traces) - len(left) + start + len(chunk), len(traces), "traces")
     return done

@@ -178,15 +178,120 @@ class RLConfig(Schema):
         return self
 
 
+class DdpConfig(Schema):
+    """Every process holds the whole model."""
+
+    type: Literal["ddp"] = Field(
+        default="ddp", description="Data parallel: every process holds the whole model."
+    )
+
+
+class FsdpConfig(Schema):
+    """Weights, gradients and optimiser are spread over the processes (PyTorch's FSDP2)."""
+
+    type: Literal["fsdp"] = Field(default="fsdp", description="Weights spread over the GPUs (FSDP2).")
+    reshard: bool = Field(
+        default=True,
+        description="Let go of gathered weights after the forward pass: less memory, more traffic.",
+    )
+    offload: bool = Field(default=False, description="Keep what is not in use in the CPU's memory.")
+
+
+class DeepSpeedConfig(Schema):
+    """Weights, gradients and optimiser are spread over the processes (DeepSpeed ZeRO; install deepspeed)."""
+
+    type: Literal["deepspeed"] = Field(
+        default="deepspeed", description="Weights spread over the GPUs (DeepSpeed ZeRO)."
+    )
+    stage: Literal[1, 2, 3] = Field(
+        default=2, description="What is spread: 1 the optimiser, 2 gradients too, 3 weights too."
+    )
+    offload: bool = Field(
+        default=False, description="Keep the optimiser (at stage 3 the weights too) in the CPU's memory."
+    )
+
+
+ParallelConfig = Annotated[DdpConfig | FsdpConfig | DeepSpeedConfig, Field(discriminator="type")]
+
+
+class MachinesConfig(Schema):
+    """Several machines that train together, each running the same number of processes."""
+
+    count: int = Field(default=1, ge=1, description="Machines.")
+    rank: int = Field(default=0, ge=0, description="Number of this one; 0 runs the pipeline.")
+    address: str = Field(default="", description="Address of machine 0 that the others reach.")
+    port: int = Field(default=29500, ge=1, le=65535, description="Port of machine 0.")
+
+    @model_validator(mode="after")
+    def _reachable(self) -> MachinesConfig:
+        if self.count > 1 and not self.address:
+            raise ValueError("count is above 1, but address is empty; name the address of machine 0")
+        if self.rank >= self.count:
+            raise ValueError(f"rank {self.rank} is not below count = {self.count}")
+        return self
+
+
+class ThreadRunner(Schema):
+    """Threads of this process."""
+
+    type: Literal["threads"] = Field(default="threads", description="Threads of this process.")
+    workers: int | None = Field(default=None, ge=1, description="Shards at once; null takes all.")
+
+
+class DaskRunner(Schema):
+    """A Dask cluster (extra `dask`); its workers must see the same folders."""
+
+    type: Literal["dask"] = Field(default="dask", description="A Dask cluster.")
+    address: str | None = Field(
+        default=None,
+        description="Address of its scheduler, e.g. tcp://10.0.0.5:8786; null starts processes on this machine.",
+    )
+    workers: int = Field(default=2, ge=1, description="Processes on this machine, without an address.")
+
+
+class RayRunner(Schema):
+    """A Ray cluster (extra `ray`); its nodes must see the same folders."""
+
+    type: Literal["ray"] = Field(default="ray", description="A Ray cluster.")
+    address: str | None = Field(
+        default=None, description="Its address, e.g. ray://10.0.0.5:10001; null starts it on this machine."
+    )
+    workers: int = Field(
+        default=2, ge=1, description="CPUs that it takes on this machine, without an address."
+    )
+
+
+RunnerConfig = Annotated[ThreadRunner | DaskRunner | RayRunner, Field(discriminator="type")]
+
+
 class LaunchConfig(Schema):
-    """How training processes start."""
+    """How training processes start, and how traces, structures and evaluation are spread."""
 
     processes: Positive = Field(
         default=1, description="Processes on this machine; more than 1 starts `accelerate launch`."
     )
+    parallel: ParallelConfig = Field(
+        default=DdpConfig(), description="How the processes share the model: DDP, FSDP2 or DeepSpeed."
+    )
+    machines: MachinesConfig = Field(default=MachinesConfig(), description="Several machines.")
     accelerate_config: str | None = Field(
-        default=None, description="Path of an accelerate configuration (FSDP, DeepSpeed, several nodes)."
+        default=None,
+        description="Path of an accelerate configuration, for what the settings here do not say; it replaces parallel and machines.",
+    )
+    shards: int = Field(
+        default=1,
+        ge=1,
+        description="Parts that traces, structures and evaluation are made in, side by side (evaluation only with one process).",
+    )
+    runner: RunnerConfig = Field(
+        default=ThreadRunner(), description="Where the shards run: the Prefect task runner."
     )
     grace_s: float = Field(
         default=25.0, gt=0, description="Seconds between SIGTERM and SIGKILL when a run is cancelled."
     )
+
+    @property
+    def distributed(self) -> bool:
+        """Whether a training job is started by a launcher."""
+        spread = self.machines.count > 1 or self.parallel.type != "ddp"
+        return self.processes > 1 or spread or self.accelerate_config is not None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,13 @@ from rlkd.config.load import parse_config
 from rlkd.data.paid_answers import PaidAnswer, PaidAnswers
 from rlkd.data.rejection import CUT_OFF, NO_REPLY, REPEATED
 from rlkd.data.spending import BudgetSpent, Cost, Spending
-from rlkd.data.teachers._sampled import join_thoughts, split_thoughts
+from rlkd.data.teachers._sampled import join_thoughts, share_of, split_thoughts
 from rlkd.data.traces import WRONG_ANSWER, collect_traces
 from rlkd.errors import ConfigError, UserError
 from rlkd.io import read_rows, write_rows
 from rlkd.pipeline.context import StageContext
-from schemas.config.traces import Budget, Price
+from rlkd.pipeline.shards import Shard
+from schemas.config.traces import Budget, EndpointTeacher, Price
 from schemas.problem import Problem
 from schemas.trace import TeacherTrace
 
@@ -125,6 +128,7 @@ def test_every_fault_ends_with_a_trace_or_a_reason(tmp_path: Path, kit: Any) -> 
         4: Reply(raw=b'{"choices": [{"mess'),
         5: Reply(raw=b'{"choices": []}'),
         6: Reply("late", delay_s=30.0),
+        9: Reply("who are you?", status=401),  # one of several servers behind a gateway
     }
     always = {7: Reply("thinking", 5, 100, finish_reason="length"), 8: Reply("bad", status=400)}
 
@@ -148,7 +152,7 @@ def test_a_wrong_key_or_model_ends_it_at_once(tmp_path: Path, kit: Any, status: 
     with SimulatedServer(lambda body: Reply("no", status=status)) as server:
         with pytest.raises(UserError, match=words):
             collect(config_of(server.url, tmp_path), tmp_path, kit)
-        assert len(server.seen) <= 4
+        assert len(server.seen) == 3  # one request, made three times
 
 
 def test_a_budget_stops_it_and_a_higher_one_goes_on(tmp_path: Path, kit: Any) -> None:
@@ -251,3 +255,60 @@ def test_settings_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="would never be spent"):
         config_of("http://x/v1", tmp_path, budget={"money": 1})
     assert config_of("http://x/v1", tmp_path).traces.teacher.output == "boxed"  # the student's
+
+
+def test_shards_ask_what_one_run_asks_and_give_the_same_traces(tmp_path: Path, kit: Any) -> None:
+    with SimulatedServer(right) as server:
+        config = config_of(server.url, tmp_path, per_problem=2, budget={"requests": 40})
+        whole = collect(config_of(server.url, tmp_path / "other", per_problem=2), tmp_path, kit)
+        server.reset()
+        data, folder = tmp_path / "data", tmp_path / "sharded"
+        folder.mkdir()
+        ctx = StageContext(config, {"data": data}, folder, kit.messages())
+        for index in (2, 0, 1):
+            collect_traces(replace(ctx, shard=Shard(index, 3)))
+        assert len(server.seen) == 24 and set(keys(server).values()) == {1}
+        assert not (folder / "accepted.jsonl").exists()
+        summary = collect(config, tmp_path, kit, "sharded")
+        assert len(server.seen) == 24  # all is there
+        collect(config, tmp_path, kit, "another")  # a run without shards finds what shards have bought
+        assert len(server.seen) == 24
+    assert summary == whole
+    same = [(tmp_path / name / "accepted.jsonl").read_bytes() for name in ("traces", "sharded", "another")]
+    assert same[0] == same[1] == same[2]
+
+
+def test_a_shard_has_its_share_of_pace_and_budget() -> None:
+    settings = EndpointTeacher.model_validate(
+        {
+            "endpoint": {
+                "base_url": "http://x/v1",
+                "model": "m",
+                "concurrency": 32,
+                "requests_per_minute": 60,
+            },
+            "budget": {"money": 9, "requests": 100},
+        }
+    )
+    share = share_of(settings, 3)
+    assert isinstance(share, EndpointTeacher)
+    # 32 / 3 = 10.67, 60 / 3 = 20, 9 / 3 = 3, 100 / 3 = 33.3
+    assert (share.endpoint.concurrency, share.endpoint.requests_per_minute) == (10, 20)
+    assert (share.budget.money, share.budget.requests, share.budget.tokens) == (3, 33, None)
+
+
+def test_the_main_file_waits_for_a_shard_that_asks(tmp_path: Path) -> None:
+    shard = PaidAnswers(tmp_path / "a.jsonl", part="shard0of2")
+    shard.add(PaidAnswer(key="one", problem_id="p", text="1"))
+    other = PaidAnswers(tmp_path / "a.jsonl", part="shard1of2")  # two shards do not wait for each other
+    other.close()
+    said: list[str] = []
+    opened = threading.Thread(
+        target=lambda: said.append(str(len(PaidAnswers(tmp_path / "a.jsonl", said.append))))
+    )
+    opened.start()
+    opened.join(0.3)
+    assert opened.is_alive() and "waiting for its answers" in said[0]
+    shard.close()
+    opened.join(10)
+    assert said[1:] == ["1"]

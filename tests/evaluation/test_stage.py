@@ -13,6 +13,7 @@ from rlkd.evaluation.parts import Grade, PathComparison
 from rlkd.evaluation.stage import evaluate
 from rlkd.io import read_rows, write_rows
 from rlkd.pipeline.context import StageContext
+from rlkd.pipeline.shards import Shard
 from schemas.config.evaluation import EvaluateConfig
 from schemas.config.pipeline import PipelineConfig
 from schemas.evaluation import CheckpointName, EvalReport, ProblemOutput, SampleProblem
@@ -349,3 +350,30 @@ def test_a_benchmark_scored_by_f1_shows_it_wherever_its_figures_are(tmp_path: Pa
     figures = headline(report)
     assert (figures["test_f1_base"], figures["test_f1_final"]) == (0.25, 0.75)
     assert figures["test_f1_gain_base_to_rlkd"] == 0.5
+
+
+def test_shards_make_what_one_run_makes_and_nothing_twice(context: Callable[..., StageContext]) -> None:
+    ctx = context()
+    evaluate(ctx, FakeExaminer())
+    outputs = (ctx.folder / "outputs.jsonl").read_bytes()
+    other = replace(ctx, folder=ctx.folder.with_name("sharded"))
+    other.folder.mkdir()
+    asked: list[tuple[str, str]] = []
+    for index in (1, 0):
+        for examiner in (
+            FakeExaminer(die_after=4),
+            FakeExaminer(),
+        ):  # each is killed once, in its second chunk
+            try:
+                evaluate(replace(other, shard=Shard(index, 2)), examiner)
+            except Killed:
+                asked += examiner.asked
+                continue
+            asked += examiner.asked
+    assert not (other.folder / "outputs.jsonl").exists()
+    last = FakeExaminer()
+    evaluate(other, last)
+    assert last.opened == [] and last.asked == []
+    assert (other.folder / "outputs.jsonl").read_bytes() == outputs
+    # 3 checkpoints on 7 + 5 problems; the killed ones had finished their chunks
+    assert len(asked) == len(set(asked)) == 36

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ..flows.conftest import services
+
+__all__ = ["services"]
+
 SUPPORT = Path(__file__).parent / "support"
 if str(SUPPORT) not in sys.path:
     sys.path.insert(0, str(SUPPORT))

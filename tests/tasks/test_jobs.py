@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -8,14 +9,17 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from rlkd.errors import DataError, StageError, TrainingError, UserError
 from rlkd.pipeline.jobs import Job
 from rlkd.pipeline.stages import stage_spec
 from schemas.config.training import LaunchConfig
-from tasks.jobs import command, run_job
+from tasks.jobs import run_job
+from tasks.launching import command
 
 pytestmark = pytest.mark.slow
 
@@ -137,19 +141,57 @@ def test_one_process_is_plain_python_and_several_have_a_launcher(
 ) -> None:
     path = tmp_path / "job.json"
     assert command(path, LaunchConfig()) == [sys.executable, "-P", "-m", "rlkd.pipeline.jobs", str(path)]
-    monkeypatch.setattr("tasks.jobs._has_gpu", lambda: True)
+    monkeypatch.setattr("tasks.launching._gpus", lambda: 4)
     several = command(path, LaunchConfig(processes=4))
     assert several[:5] == [sys.executable, "-P", "-m", "rlkd.pipeline.jobs", "--exec"]
     assert "accelerate.commands.launch" in several
     assert several[several.index("--num_processes") + 1] == "4"
     assert several[-3:] == ["--module", "rlkd.pipeline.jobs", str(path)]
-    monkeypatch.setattr("tasks.jobs._has_gpu", lambda: False)
+    monkeypatch.setattr("tasks.launching._gpus", lambda: 0)
     assert "torch.distributed.run" in command(path, LaunchConfig(processes=4))
     (tmp_path / "fsdp.yaml").write_text("")
     configured = command(path, LaunchConfig(accelerate_config=str(tmp_path / "fsdp.yaml")))
     assert configured[configured.index("--config_file") + 1] == str(tmp_path / "fsdp.yaml")
     with pytest.raises(UserError, match=r"launch\.accelerate_config"):
         command(path, LaunchConfig(accelerate_config=str(tmp_path / "absent.yaml")))
+
+
+def pairs(arguments: list[str]) -> dict[str, str]:
+    """The options of a command with their values."""
+    return {a: b for a, b in itertools.pairwise(arguments) if a.startswith("--")}
+
+
+def test_settings_become_options_of_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.launching._gpus", lambda: 8)
+    path = Path("job.json")
+
+    def made(**launch: Any) -> list[str]:
+        return command(path, LaunchConfig.model_validate(launch))
+
+    spread = pairs(made(processes=8, parallel={"type": "fsdp", "offload": True}))
+    assert "--use_fsdp" in spread and spread["--fsdp_version"] == "2"
+    assert (spread["--fsdp_offload_params"], spread["--fsdp_reshard_after_forward"]) == ("true", "true")
+    machines = {"count": 2, "rank": 1, "address": "10.0.0.1"}
+    far = pairs(made(processes=8, machines=machines))
+    assert (far["--num_processes"], far["--num_machines"], far["--machine_rank"]) == ("16", "2", "1")  # 8 x 2
+    assert (far["--main_process_ip"], far["--main_process_port"]) == ("10.0.0.1", "29500")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="deepspeed, which is not installed; pip install deepspeed"):
+        made(processes=2, parallel={"type": "deepspeed"})
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
+    zero = pairs(made(processes=2, parallel={"type": "deepspeed", "stage": 3, "offload": True}))
+    assert (zero["--zero_stage"], zero["--offload_param_device"]) == ("3", "cpu")
+    with pytest.raises(UserError, match=r"launch\.processes is 9, but this machine has 8 GPUs; set it to 8"):
+        made(processes=9)
+    monkeypatch.setattr("tasks.launching._gpus", lambda: 0)
+    with pytest.raises(UserError, match=r"launch\.parallel is fsdp, .* this machine has none"):
+        made(processes=2, parallel={"type": "fsdp"})
+    nodes = pairs(made(processes=2, machines=machines))
+    assert (nodes["--nnodes"], nodes["--node_rank"], nodes["--nproc_per_node"]) == ("2", "1", "2")
+    with pytest.raises(ValidationError, match="rank 2 is not below count = 2"):
+        made(machines=machines | {"rank": 2})
+    with pytest.raises(ValidationError, match="name the address of machine 0"):
+        made(machines={"count": 2})
 
 
 def test_several_processes_run_one_stage_and_one_of_them_speaks(job: Job, fakes: Path) -> None:

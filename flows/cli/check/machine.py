@@ -29,7 +29,7 @@ def check_training(config: PipelineConfig, found: Findings, offline: bool = Fals
     with found.checking("training"):
         check_settings(config)
     with found.checking("training"):
-        plan_batches(config.rl, config.launch.processes)
+        plan_batches(config.rl, config.launch.processes * config.launch.machines.count)
 
 
 def check_launch(config: RunConfig, found: Findings, offline: bool = False) -> None:
@@ -38,7 +38,7 @@ def check_launch(config: RunConfig, found: Findings, offline: bool = False) -> N
     if offline and file is not None and not Path(os.path.expandvars(file)).expanduser().is_file():
         found.add("launch", f"not looked at: {file}, which `accelerate config` writes", "note")
         return
-    from tasks.jobs import command
+    from tasks.launching import command
 
     with found.checking("launch"):
         command(Path("job.json"), config.launch)
@@ -152,6 +152,10 @@ def _sections(config: Schema, name: str) -> Iterator[tuple[str, Schema]]:
     if name:
         yield name, config
     for field in type(config).model_fields:
-        value = getattr(config, field)
+        value, inner = getattr(config, field), f"{name}.{field}" if name else field
         if isinstance(value, Schema):
-            yield from _sections(value, f"{name}.{field}" if name else field)
+            yield from _sections(value, inner)
+        elif isinstance(value, tuple):
+            for i, item in enumerate(value):
+                if isinstance(item, Schema):
+                    yield from _sections(item, f"{inner}.{i}")

@@ -16,7 +16,7 @@ from rlkd.data.spending import Cost, Spending
 from rlkd.errors import EndpointError, UserError
 from rlkd.io import sha256_json
 from rlkd.structure.backends.cache import default_folder
-from schemas.config.traces import SampledTeacher
+from schemas.config.traces import EndpointTeacher, SampledTeacher, TeacherConfig
 from schemas.problem import Problem
 
 PROMPT_VERSION = 1
@@ -28,9 +28,10 @@ _STATEMENTS: dict[OutputFormat, str] = {
     "think_boxed": "Reason between <think> and </think>, then state the final answer as <answer>\\boxed{...}</answer>.",
 }
 _MALFORMED_TRIES = 3
-"""Times that a request is made whose answer makes no sense (cut off on the way, empty)."""
+"""Times that a request is made whose answer makes no sense (cut off on the way, empty), or that is refused for good."""
 _FATAL = frozenset({401, 402, 403, 404})
-"""Statuses that the next request would get too: a wrong key, no money, a wrong address or model."""
+"""Statuses that the next request would get too: a wrong key, no money, a wrong address or model. Gateways before several
+servers answer so now and then; only the same again and again ends the stage."""
 _MIN_IN_A_ROW = 16
 """Requests that may fail one after another before the teacher is given up, or as many as are under way at once."""
 
@@ -77,14 +78,22 @@ class LanguageModelTeacher:
         model: Its name in traces and tables.
         send_seed: Whether the request carries a seed.
         concurrency: Requests under way at once.
+        pilot: Whether the first request goes alone, so that a wrong key is found by one and not by all at once.
 
     Attributes:
         name: The model's name.
         spending: What it has cost.
+        part: Name of the shard that asks; empty for a whole stage.
     """
 
     def __init__(
-        self, config: SampledTeacher, completer: Completer, model: str, send_seed: bool, concurrency: int
+        self,
+        config: SampledTeacher,
+        completer: Completer,
+        model: str,
+        send_seed: bool,
+        concurrency: int,
+        pilot: bool = False,
     ) -> None:
         self.config = config
         self.name = model
@@ -93,11 +102,15 @@ class LanguageModelTeacher:
         self.output: OutputFormat = config.output or "boxed"
         self.spending = Spending(config.budget, config.price)
         self.waiting: Callable[[str], None] = lambda text: None
+        self.part = ""
         self._send_seed = send_seed
         self._answers: PaidAnswers | None = None
         self._counted: set[str] = set()
         self._asked_now: dict[str, asyncio.Lock] = {}
         self._failed_in_a_row = 0
+        self._opened = not pilot
+        self._opening = asyncio.Lock()
+        self._refused: UserError | None = None
 
     @property
     def answers(self) -> PaidAnswers:
@@ -106,7 +119,7 @@ class LanguageModelTeacher:
             named = self.config.answers
             folder = Path(named).expanduser() if named else default_folder() / "teachers"
             self._answers = PaidAnswers(
-                folder / f"{sha256_json(self.completer.name)[:16]}.jsonl", self.waiting
+                folder / f"{sha256_json(self.completer.name)[:16]}.jsonl", self.waiting, self.part
             )
         return self._answers
 
@@ -227,12 +240,26 @@ class LanguageModelTeacher:
             self._answers = None
 
     async def _buy(self, request: CompletionRequest, key: str, problem_id: str) -> PaidAnswer:
+        if not self._opened:
+            async with self._opening:
+                if not self._opened:
+                    try:
+                        return await self._ask_counted(request, key, problem_id)
+                    finally:
+                        self._opened = True
+        return await self._ask_counted(request, key, problem_id)
+
+    async def _ask_counted(self, request: CompletionRequest, key: str, problem_id: str) -> PaidAnswer:
+        """Asks, unless it is known that asking is of no use."""
+        if self._refused is not None:
+            raise self._refused
         try:
             answer = await self._ask(request, key, problem_id)
         except EndpointError as error:
             self._failed_in_a_row += 1
             if isinstance(error, CompletionFault) and error.status in _FATAL:
-                raise UserError(f"the teacher cannot be asked: {error}; what was finished is kept") from None
+                self._refused = UserError(f"the teacher cannot be asked: {error}; what was finished is kept")
+                raise self._refused from None
             if self._failed_in_a_row >= max(_MIN_IN_A_ROW, self.concurrency):
                 raise UserError(
                     f"the teacher gave no answer to the last {self._failed_in_a_row} requests ({error}); what was finished is "
@@ -257,7 +284,8 @@ class LanguageModelTeacher:
                         prompt_tokens=prompt_tokens,
                         estimated=True,
                     )
-                if fault.kind == "malformed" and tried < _MALFORMED_TRIES:
+                again = fault.kind == "malformed" or fault.status in _FATAL
+                if again and tried < _MALFORMED_TRIES:
                     continue
                 raise
             counted = result.prompt_tokens + result.completion_tokens > 0
@@ -274,6 +302,29 @@ class LanguageModelTeacher:
                 estimated=not counted,
             )
         raise AssertionError("the last try returns or raises")
+
+
+def share_of(settings: TeacherConfig, count: int) -> TeacherConfig:
+    """A teacher's settings as one of several shards uses them: its share of requests at once, pace and budget."""
+    if not isinstance(settings, SampledTeacher):
+        return settings
+    budget = settings.budget
+    shares = {
+        name: None if limit is None else max(1, limit // count)
+        for name, limit in (("tokens", budget.tokens), ("requests", budget.requests))
+    }
+    money = None if budget.money is None else budget.money / count
+    stated: dict[str, object] = {"budget": budget.model_copy(update={**shares, "money": money})}
+    if isinstance(settings, EndpointTeacher):
+        place = settings.endpoint
+        pace = {
+            name: None if limit is None else limit / count
+            for name in ("requests_per_minute", "tokens_per_minute")
+            for limit in [getattr(place, name)]
+        }
+        at_once = max(1, place.concurrency // count)
+        stated["endpoint"] = place.model_copy(update={**pace, "concurrency": at_once})
+    return settings.model_copy(update=stated)
 
 
 def cost_of(answer: PaidAnswer) -> Cost:

@@ -12,5 +12,5 @@ def build(config: settings.EndpointTeacher, problems: list[Problem]) -> Language
     """Builds the teacher of ``type: endpoint``; nothing is sent yet."""
     endpoint = config.endpoint
     return LanguageModelTeacher(
-        config, OpenAICompleter(endpoint), endpoint.model, config.send_seed, endpoint.concurrency
+        config, OpenAICompleter(endpoint), endpoint.model, config.send_seed, endpoint.concurrency, pilot=True
     )
