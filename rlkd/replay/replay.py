@@ -33,6 +33,7 @@ from rlkd.rewards.scoring import (
 from rlkd.structure.factory import make_decomposer, make_scorer
 from rlkd.structure.interfaces import PathItem
 from rlkd.structure.scorer import ScoreItem
+from rlkd.training.objective import Objective
 from schemas.alignment import StructureScore
 from schemas.artifact import RunManifest
 from schemas.base import JsonValue
@@ -301,18 +302,21 @@ def _with_advantages(rows: Sequence[RewardRecord], config: PipelineConfig) -> li
     """The rows, in their order, with the advantages that the trainer would have used."""
     rounds: dict[int, dict[int, list[int]]] = {}
     for i, row in enumerate(rows):
-        rounds.setdefault(row.step, {}).setdefault(row.group, []).append(i)
+        if row.advantage is not None:  # else it is of a group that was replaced: nothing was learned from it
+            rounds.setdefault(row.step, {}).setdefault(row.group, []).append(i)
     new = list(rows)
+    objective = Objective(config.rl.objective, config.rewards, config.rl.group_size)
     for groups in rounds.values():
         found = advantages(
             [[rows[i].reward for i in group] for group in groups.values()], config.rl.scale_rewards
         )
-        for group, values in zip(groups.values(), found, strict=True):
-            for i, value in zip(group, values, strict=True):
-                masked = rows[i].reward is None or (
-                    config.rl.mask_truncated and rows[i].finish_reason == "length"
-                )
-                new[i] = rows[i].model_copy(update={"advantage": 0.0 if masked else value})
+        places = [i for group in groups.values() for i in group]
+        made = objective.advantages([rows[i] for i in places], [value for group in found for value in group])
+        for i, value in zip(places, made, strict=True):
+            masked = rows[i].reward is None or (
+                config.rl.mask_truncated and rows[i].finish_reason == "length"
+            )
+            new[i] = rows[i].model_copy(update={"advantage": 0.0 if masked else value})
     return new
 
 

@@ -93,6 +93,8 @@ class Objective:
         from rlkd.training.objectives.batches import merged
 
         output = self._sample(inputs, sample)
+        if not self.config.resample:
+            return output
         kept, dropped = list(records.records), list[RewardRecord]()
         size, used = self.group_size, [row["problem_id"] for row in inputs]
         for number in range(self.config.resample):

@@ -349,3 +349,20 @@ def test_a_ledger_is_never_written_over_another(run: Path, tmp_path: Path) -> No
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="is a file; name a new folder"):
         replay_run(run, [], tmp_path / "file")
+
+
+def test_advantages_are_made_again_as_the_objective_says_and_replaced_groups_stay_out() -> None:
+    from rlkd.replay.replay import ReplayInputs
+    from rlkd.training.objectives.components import component_advantages
+
+    settings = config()
+    rl = settings.rl.model_dump(mode="json") | {"objective": {"normalize": "components"}}
+    after = parse_config(settings.model_dump(mode="json") | {"rl": rl})
+    rows = ledger_rows(settings)
+    replaced = [row.model_copy(update={"group": 90, "advantage": None}) for row in rows[:4]]
+    new, _ = replay([*rows, *replaced], ReplayInputs(after, {}), after)
+    expected = [
+        a for k in (0, 4) for a in component_advantages(rows[k : k + 4], after.rewards)
+    ]  # one group a step
+    assert [row.advantage for row in new[:8]] == pytest.approx(expected)
+    assert all(row.advantage is None for row in new[8:])
