@@ -105,6 +105,17 @@ class BenchmarkFigures(Schema):
     notes: tuple[str, ...] = ()
 
 
+class HarnessFigure(Schema):
+    """A figure of a task of lm-eval, as it names and computes it; ``n`` problems, ``version`` of the task."""
+
+    task: str
+    metric: str
+    value: float
+    se: float | None
+    n: int
+    version: str = ""
+
+
 class ModelEvaluation(Schema):
     """One model on benchmarks (``evaluation.json`` of `rlkd evaluate`).
 
@@ -117,6 +128,7 @@ class ModelEvaluation(Schema):
         confidence: Coverage of the intervals.
         cost: What the answers of an endpoint took, in words; empty for a local model.
         benchmarks: The figures.
+        lm_eval: Figures of tasks of lm-eval, where some were asked for.
     """
 
     model: str
@@ -127,4 +139,5 @@ class ModelEvaluation(Schema):
     confidence: float
     cost: str = ""
     benchmarks: tuple[BenchmarkFigures, ...]
+    lm_eval: tuple[HarnessFigure, ...] = ()
     schema_version: int = SCHEMA_VERSION

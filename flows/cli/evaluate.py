@@ -12,7 +12,7 @@ from flows.cli.models import NamedModel, find_model
 from flows.cli.terminal import print_table, terminal
 from rlkd.errors import UserError
 from rlkd.io import iter_rows, write_json_atomic
-from schemas.benchmarks import BenchmarkFigures, Figure, ModelEvaluation
+from schemas.benchmarks import BenchmarkFigures, Figure, HarnessFigure, ModelEvaluation
 from schemas.config.evaluation import NamedBenchmark
 from schemas.problem import Problem
 
@@ -27,6 +27,7 @@ def evaluate_model(
     overrides: Sequence[str],
     output: str | None,
     as_json: bool,
+    harness: Sequence[str] = (),
 ) -> None:
     """Evaluates a model on benchmarks; prints its figures beside those of other models in the same folder.
 
@@ -37,6 +38,7 @@ def evaluate_model(
         overrides: ``key=value`` settings.
         output: Folder of answers and figures; by default ``runs/evaluations``.
         as_json: Whether the figures are printed as JSON instead of a table.
+        harness: Tasks of lm-eval.
 
     Raises:
         UserError: Model, benchmark or configuration cannot be used.
@@ -48,11 +50,13 @@ def evaluate_model(
         NamedBenchmark(name=name, path=path or None)
         for name, _, path in (b.partition("=") for b in benchmarks)
     ]
-    if not named:
+    if not (named or harness):
         raise UserError("name at least one benchmark: rlkd evaluate MODEL --on gsm8k")
     found = find_model(model, config, overrides)
     root = Path(output) if output else Path("runs") / "evaluations"
     evaluation, folder = _evaluate(found, named, root)
+    if harness:
+        evaluation = evaluation.model_copy(update={"lm_eval": tuple(_hand_over(found, harness))})
     write_json_atomic(folder / RESULT, evaluation)
     _track(found, evaluation, folder)
     if as_json:
@@ -109,6 +113,30 @@ def _evaluate(found: NamedModel, named: Sequence[NamedBenchmark], root: Path) ->
     return evaluation, folder
 
 
+def _hand_over(found: NamedModel, tasks: Sequence[str]) -> list[HarnessFigure]:
+    """Figures of tasks of lm-eval.
+
+    Raises:
+        UserError: The model is behind an endpoint, or lm-eval refuses.
+    """
+    from flows.cli.export import served_folder
+    from rlkd.evaluation.harness import run_lm_eval
+
+    if found.teacher is not None:
+        raise UserError(
+            "--lm-eval takes checkpoints; for an endpoint run `lm_eval --model local-chat-completions` yourself"
+        )
+    settings = found.config.evaluate
+    return run_lm_eval(
+        served_folder(found),
+        tasks,
+        found.config.student,
+        settings.max_problems,
+        settings.batch_size,
+        found.config.seed,
+    )
+
+
 def _trained_on(found: NamedModel) -> frozenset[str]:
     """Questions of the run's training data, which are left out: for its teacher too, so that all rows are over the same problems."""
     from rlkd.evaluation.benchmarks import question_key
@@ -152,6 +180,10 @@ def _others(root: Path, own: Path, names: set[str]) -> list[ModelEvaluation]:
 
 
 def _show(evaluation: ModelEvaluation, others: Sequence[ModelEvaluation]) -> None:
+    if evaluation.lm_eval:
+        _show_harness(evaluation)
+    if not evaluation.benchmarks:
+        return
     every = [*others, evaluation]
     rows = [_row(e.model, b) for e in every for b in e.benchmarks]
     rows.sort(key=lambda row: row[1])
@@ -163,6 +195,20 @@ def _show(evaluation: ModelEvaluation, others: Sequence[ModelEvaluation]) -> Non
             print(f"{found.benchmark}: {note}")
     if evaluation.cost:
         print(f"cost of this call, answers that were kept included: {evaluation.cost}")
+
+
+def _show_harness(evaluation: ModelEvaluation) -> None:
+    head = ["task of lm-eval", "metric", "value", "problems"]
+    rows = [
+        [
+            found.task,
+            found.metric,
+            f"{found.value:.4f}" + (f" ±{found.se:.4f}" if found.se is not None else ""),
+            str(found.n),
+        ]
+        for found in evaluation.lm_eval
+    ]
+    print_table("", head, rows if sys.stdout.isatty() else [head, *rows])
 
 
 def _row(model: str, found: BenchmarkFigures) -> list[str]:

@@ -167,11 +167,11 @@ def engine_command(engine: str | None) -> list[str]:
 
                 if not is_serve_available():
                     raise UserError(
-                        "`transformers serve` lacks packages; install them with: pip install 'transformers[serving]'"
+                        "`transformers serve` lacks packages; install them with: pip install 'rlkd[serve]'"
                     )
             return [found]
     raise UserError(
-        f"{engine or 'no serving engine'} is not installed; install one with: pip install vllm, or pip install 'transformers[serving]'"
+        f"{engine or 'no serving engine'} is not installed; install one with: pip install vllm, or pip install 'rlkd[serve]'"
     )
 
 

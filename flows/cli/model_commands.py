@@ -61,6 +61,14 @@ def evaluate(
     temperature: Annotated[
         float | None, typer.Option("--temperature", help="Temperature of the samples.")
     ] = None,
+    lm_eval: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--lm-eval",
+            metavar="TASK",
+            help="A task of EleutherAI's lm-eval, or the path of a task file; needs rlkd[lm-eval]. May be repeated.",
+        ),
+    ] = None,
     config: ModelConfig = None,
     overrides: Overrides = None,
     output: Annotated[
@@ -86,7 +94,8 @@ def evaluate(
         settings.append(f"evaluate.temperature={temperature}")
     name, *more = model
     benchmarks = [part for text in [*(on or []), *more] for part in text.split(",") if part]
-    evaluate_model(name, benchmarks, config, settings, output, as_json)
+    tasks = [part for text in lm_eval or [] for part in text.split(",") if part]
+    evaluate_model(name, benchmarks, config, settings, output, as_json, tasks)
 
 
 def export(

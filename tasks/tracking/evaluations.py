@@ -32,6 +32,7 @@ def log_evaluation(uri: str, name: str, evaluation: ModelEvaluation, file: Path)
     now = int(time.time() * 1000)
     asked = {**evaluation.asked, "temperature": evaluation.temperature, "seed": evaluation.seed}
     figures = {key: value for b in evaluation.benchmarks for key, value in named_figures(b).items()}
+    figures |= {f"lm_eval/{f.task}/{f.metric}": f.value for f in evaluation.lm_eval}
     mlflow.log_batch(
         run_id,
         metrics=[Metric(metric_name(key), value, now, 0) for key, value in figures.items()],
