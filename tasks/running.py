@@ -20,13 +20,14 @@ from schemas.config.run import RunConfig
 from schemas.config.training import LaunchConfig
 from tasks import tracking
 from tasks.artifacts import ProgressArtifact
+from tasks.disk import disk_faults
 from tasks.display import Display, current_display
 from tasks.identity import StageIdentity, identify
 from tasks.inputs import input_digests
 from tasks.jobs import run_job
 from tasks.publishing import AFTER
 from tasks.runs import Run, RunRef
-from tasks.storage import WORK, Clock, disk_faults
+from tasks.storage import WORK, Clock
 from tasks.tracking import StageRun
 
 Inputs = Mapping[str, StageEntry]

@@ -7,6 +7,7 @@ the output of job processes. Only a small :class:`RunRef` travels to the tasks.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 from collections.abc import Iterator
@@ -24,8 +25,10 @@ from rlkd.pipeline.stages import downstream, stages_of
 from schemas.artifact import RunManifest, StageEntry
 from schemas.base import Schema
 from schemas.config.run import RunConfig
+from tasks.disk import disk_faults
 from tasks.display import current_display
-from tasks.storage import Store, disk_faults, store_root
+from tasks.mirror import open_mirror
+from tasks.storage import Store, store_root
 
 RUN_FILE = "run.json"
 CONFIG_FILE = "config.yaml"
@@ -63,7 +66,11 @@ class Run:
         self.folder = folder.resolve()
         self.manifest = read_run(self.folder)
         self.config: RunConfig = parse_run_config(self.manifest.config, str(self.folder / RUN_FILE))
-        self.store = Store(Path(self.manifest.store))
+
+    @functools.cached_property
+    def store(self) -> Store:
+        """The store of the run; one that is mirrored is asked for when a stage is made, not to look at a run."""
+        return Store(Path(self.manifest.store), open_mirror())
 
     def update(self, **changes: Any) -> None:
         """Changes fields of the manifest, on disk too."""

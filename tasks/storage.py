@@ -12,16 +12,18 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from rlkd.errors import StageError, UserError
-from rlkd.io import causes, is_disk_full, sha256_json, write_json_atomic, write_text_atomic
+from rlkd.errors import UserError
+from rlkd.io import sha256_json, write_json_atomic, write_text_atomic
 from schemas.artifact import Made, StageManifest
+from tasks.disk import disk_faults
 from tasks.identity import StageIdentity, file_digest
+from tasks.mirror import Lock, Mirror, lost, mirror_url
 
 MANIFEST = "manifest.json"
 WORK = "work"
@@ -33,9 +35,11 @@ Notice = Callable[[str], None]
 
 
 def store_root(run_folder: Path) -> Path:
-    """The store of a run: ``$RLKD_STORE``, or ``.store`` beside the run folder."""
+    """The store of a run: ``$RLKD_STORE``, or ``.store`` beside the run folder, also where ``$RLKD_STORE`` is a URL (a mirror)."""
     chosen = os.environ.get("RLKD_STORE")
-    return Path(chosen).expanduser().resolve() if chosen else run_folder.resolve().parent / ".store"
+    if chosen and not mirror_url():
+        return Path(chosen).expanduser().resolve()
+    return run_folder.resolve().parent / ".store"
 
 
 class Clock:
@@ -99,13 +103,15 @@ class Store:
 
     Args:
         root: Folder of the store; made where it is missing.
+        mirror: Where finished stages are fetched from and pushed to; ``None`` for nowhere.
 
     Raises:
         UserError: The folder cannot be made or written.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, mirror: Mirror | None = None) -> None:
         self.root = root
+        self.mirror = mirror
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -201,12 +207,19 @@ class Store:
         Raises:
             StageError: The disk is full.
         """
-        with disk_faults(identity.stage, self.root, finished), self.locked(identity, notice):
+        with (
+            disk_faults(identity.stage, self.root, finished),
+            self.locked(identity, notice),
+            self._shared(identity, notice) as lock,
+        ):
             final = self.folder(identity)
             if _finish_swap(final):
                 force = False  # an earlier forced attempt was complete but for its renaming
             found = self.find(identity, notice)
+            if found is None and not force and self._fetched(identity, notice):
+                found = self.find(identity, notice)
             if found is not None and not force:
+                self._publish(found, lock)
                 _end_work(final, keep)
                 _remove(final.with_name(final.name + REDO))
                 return found, True
@@ -225,7 +238,35 @@ class Store:
             _end_work(target, keep)
             if target != final:
                 _swap(target, final)
+            self._publish(manifest, lock)
             return manifest, False
+
+    def _shared(self, identity: StageIdentity, notice: Notice) -> AbstractContextManager[Lock | None]:
+        """The lock that holds across machines, where there is a mirror."""
+        if self.mirror is None:
+            return nullcontext()
+        return self.mirror.locked(identity.stage, identity.key[:16], notice)
+
+    def _fetched(self, identity: StageIdentity, notice: Notice) -> bool:
+        """Fetches a stage that another machine has finished; whether there was one."""
+        if self.mirror is None:
+            return False
+        found = self.mirror.fetch(identity.stage, identity.key[:16], self.folder(identity), fault_of)
+        if found:
+            notice(f"{identity.stage}: fetched from {self.mirror.url}")
+        return found
+
+    def _publish(self, manifest: StageManifest, lock: Lock | None) -> None:
+        """Pushes a finished stage to the mirror.
+
+        Raises:
+            StageError: Another machine has taken over.
+        """
+        if self.mirror is None or lock is None:
+            return
+        if not lock.held():
+            raise lost(manifest.stage)
+        self.mirror.push(self.folder_of(manifest), manifest, manifest.identity[:16])
 
 
 def read_manifest(folder: Path) -> tuple[StageManifest | None, str]:
@@ -338,45 +379,3 @@ def _remove(folder: Path) -> None:
     if folder.is_dir():
         (folder / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(folder)
-
-
-def disk_full_message(stage: str | None, folder: Path, finished: Sequence[str] = ()) -> str:
-    """One sentence about a full disk, with what is kept.
-
-    Args:
-        stage: The stage that met it; ``None`` outside of the stages.
-        folder: What lies on that disk.
-        finished: Stages of the run that are finished.
-    """
-    try:
-        free = f" ({shutil.disk_usage(folder).free / 2**20:.0f} MiB free)"
-    except OSError:
-        free = ""
-    kept = ", ".join(finished) if finished else "every finished stage"
-    if stage is not None:
-        kept = (
-            f"{kept}, and what {stage} has done and saved" if finished else f"what {stage} has done and saved"
-        )
-    return (
-        f"{f'stage {stage}: ' if stage else ''}the disk that holds {folder} is full{free}; kept: {kept}; "
-        "free some space and run the same command again, it goes on from there"
-    )
-
-
-@contextmanager
-def disk_faults(stage: str | None, folder: Path, finished: Sequence[str] = ()) -> Iterator[None]:
-    """Turns "the disk is full", however a library words it, into one clear error; see :func:`disk_full_message`.
-
-    Raises:
-        StageError: The disk is full.
-    """
-    try:
-        yield
-    except StageError:
-        raise
-    except Exception as error:
-        if is_disk_full(error):
-            # where not even the failure can be written down, what failed first says more than that
-            first = next((seen for seen in causes(error) if isinstance(seen, StageError)), None)
-            raise first or StageError(disk_full_message(stage, folder, finished)) from error
-        raise

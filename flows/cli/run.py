@@ -23,9 +23,9 @@ from rlkd.pipeline.names import named_stage
 from rlkd.pipeline.stages import STAGES
 from schemas.config.run import RunConfig
 from schemas.report import PipelineReport
+from tasks.disk import disk_faults
 from tasks.display import shown_on
 from tasks.runs import default_folder, make_folder
-from tasks.storage import disk_faults
 
 
 def run_pipeline(preset: str, overrides: list[str], output: str | None, from_stage: str | None) -> None:

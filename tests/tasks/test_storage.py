@@ -13,8 +13,9 @@ import pytest
 from rlkd.errors import StageError, UserError
 from rlkd.io import is_disk_full
 from schemas.artifact import Made, StageManifest, StageResult
+from tasks.disk import disk_faults
 from tasks.identity import StageIdentity
-from tasks.storage import Clock, Store, disk_faults, store_root
+from tasks.storage import Clock, Store, store_root
 
 IDENTITY = StageIdentity("data", 1, {"seed": 0}, {}, "ab" * 32)
 

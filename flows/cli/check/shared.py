@@ -71,6 +71,7 @@ def check_output(config: RunConfig, output: str | None, needed_mb: float, found:
     Raises:
         UserError: They cannot, or have not.
     """
+    from tasks.mirror import open_mirror
     from tasks.runs import RUN_FILE, default_folder
     from tasks.storage import store_root
 
@@ -83,11 +84,13 @@ def check_output(config: RunConfig, output: str | None, needed_mb: float, found:
             raise UserError(
                 f"{place} cannot be written (no permission for {existing}); choose another --output or RLKD_STORE"
             )
+    mirror = open_mirror()
     existing = next(parent for parent in (store_root(folder), *store_root(folder).parents) if parent.exists())
     free_mb = shutil.disk_usage(existing).free / 2**20
     text = f"{folder}: {size(free_mb)} free, about {size(needed_mb)} needed"
     if free_mb < needed_mb:
         raise UserError(f"{text}; free some space or choose another --output")
+    text += f"; finished stages are mirrored at {mirror.url}" if mirror is not None else ""
     found.add(
         "output", text + ("; goes on with the run that is there" if (folder / RUN_FILE).exists() else "")
     )
