@@ -56,10 +56,14 @@ def _shown_as(name: str) -> str:
 
 def publish_watch(run: Run, ref: RunRef, made: StageEntry, inputs: Mapping[str, StageEntry]) -> None:
     """Shows the alarms of the watch over RL: as a Prefect artifact, and their number on the parent run."""
-    publish_figures(run, ref, made, inputs)
     manifest, _ = read_manifest(Path(made.uri))
-    if manifest is not None:
-        show_alarms([str(alarm) for alarm in manifest.result.summary.get("alarms") or ()], run.folder.name)
+    if manifest is None:
+        return
+    alarms = [str(alarm) for alarm in manifest.result.summary.get("alarms") or ()]
+    show_alarms(alarms, run.folder.name)
+    if ref.mlflow_run_id:
+        with tracking.tolerated("the alarms of RL", current_display().message):
+            tracking.log_metrics(ref.tracking_uri, ref.mlflow_run_id, {"watch_alarms": float(len(alarms))})
 
 
 def publish_headline(run: Run, ref: RunRef, made: StageEntry, inputs: Mapping[str, StageEntry]) -> None:
