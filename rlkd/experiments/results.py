@@ -41,10 +41,7 @@ def read_experiment(
         errors: Why cells failed, by name.
     """
     compare = experiment.compare or _TABLE
-    read = [
-        read_cell(cell, folder / cell.name, (errors or {}).get(cell.name, ""), compare.split)
-        for cell in cells
-    ]
+    read = [_read(cell, folder, (errors or {}).get(cell.name, ""), compare.split) for cell in cells]
     return build_report(experiment.name, experiment.description, read, compare)
 
 

@@ -217,6 +217,11 @@ def test_sft_more_trains_for_the_operations_of_the_cell_that_it_follows(tmp_path
     # 634 x N operations (see above) over 6 N for each of the 10 tokens of an epoch: 634 / 60 = 10.57 epochs.
     assert settled(cells[1], tmp_path).config.warm_start.max_epochs == pytest.approx(10.57)
     assert settled(cells[0], tmp_path) is cells[0]
+    finish(settled(cells[1], tmp_path), tmp_path, {1, 2})
+    report = read_experiment(
+        experiment(methods=["sft+grpo", "sft-more"], seeds=[0], compare=None), cells, tmp_path
+    )
+    assert [cell.status for cell in report.cells] == ["done", "done"]
 
 
 def test_a_second_round_samples_from_the_student_of_the_first(tmp_path: Path) -> None:
