@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from rlkd.training.mixin import Session
@@ -19,6 +20,8 @@ def common_arguments(
     import torch
 
     on_cpu = not torch.cuda.is_available()
+    if on_cpu and world_size() > 1:
+        _read_numbered_cpus()
     return {
         "output_dir": str(session.root),
         "max_steps": session.total,
@@ -44,6 +47,20 @@ def common_arguments(
         "disable_tqdm": True,
         "model_init_kwargs": None,
     }
+
+
+@functools.cache
+def _read_numbered_cpus() -> None:
+    """Lets torch read a tensor onto ``cpu:1`` as onto ``cpu``.
+
+    The Trainer reads the optimiser's state onto its device when it resumes, which accelerate calls ``cpu:<rank>`` where several
+    processes train without a GPU, and torch knows no such place: no run of several could be resumed.
+    """
+    import torch
+
+    torch.serialization.register_package(
+        100, lambda storage: None, lambda storage, where: storage if where.startswith("cpu:") else None
+    )
 
 
 def world_size() -> int:
