@@ -162,11 +162,17 @@ def pairs(arguments: list[str]) -> dict[str, str]:
 
 
 def test_settings_become_options_of_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    from accelerate.commands.launch import launch_command_parser
+
     monkeypatch.setattr("tasks.launching._gpus", lambda: 8)
     path = Path("job.json")
 
     def made(**launch: Any) -> list[str]:
-        return command(path, LaunchConfig.model_validate(launch))
+        built = command(path, LaunchConfig.model_validate(launch))
+        if "accelerate.commands.launch" in built:  # the launcher knows all of them
+            given = built[built.index("accelerate.commands.launch") + 1 :]
+            assert launch_command_parser().parse_args(given).training_script == "rlkd.pipeline.jobs"
+        return built
 
     spread = pairs(made(processes=8, parallel={"type": "fsdp", "offload": True}))
     assert "--use_fsdp" in spread and spread["--fsdp_version"] == "2"
