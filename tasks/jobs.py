@@ -15,7 +15,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,14 @@ _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_"
 RL step of the demo. Buffers of up to 1 GiB are kept and used again. Other C libraries ignore this."""
 
 
-def run_job(job: Job, work: Path, log: Path, launch: LaunchConfig, events: EventSink) -> Made:
+def run_job(
+    job: Job,
+    work: Path,
+    log: Path,
+    launch: LaunchConfig,
+    events: EventSink,
+    environment: Mapping[str, str] | None = None,
+) -> Made:
     """Runs a job to its end in a process of its own.
 
     Args:
@@ -46,6 +53,7 @@ def run_job(job: Job, work: Path, log: Path, launch: LaunchConfig, events: Event
         log: File that gets the process's output (appended).
         launch: How processes start.
         events: Told the job's progress, metrics and messages while it runs.
+        environment: Variables for its process, beside those of this one.
 
     Raises:
         UserError: The stage said that something is wrong that the user can mend.
@@ -61,7 +69,7 @@ def run_job(job: Job, work: Path, log: Path, launch: LaunchConfig, events: Event
     with log.open("ab") as output:
         output.write(f"--- {job.stage}: {datetime.now(UTC).isoformat(timespec='seconds')}\n".encode())
         output.flush()
-        with _process(command(path, launch), output, launch.grace_s) as process:
+        with _process(command(path, launch), output, launch.grace_s, environment or {}) as process:
             while process.poll() is None:
                 follower.forward()
                 time.sleep(POLL_S)
@@ -85,7 +93,9 @@ def _await_orphan(job: Job, events: EventSink) -> None:
 
 
 @contextmanager
-def _process(arguments: list[str], output: IO[bytes], grace_s: float) -> Iterator[subprocess.Popen[bytes]]:
+def _process(
+    arguments: list[str], output: IO[bytes], grace_s: float, further: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a session of its own that is gone when this ends, however it ends."""
     # Threads that wait for work by spinning take the cores from whoever has some: on a busy machine a
     # training step took twice the CPU time and up to 30 times the wall time.
@@ -94,6 +104,7 @@ def _process(arguments: list[str], output: IO[bytes], grace_s: float) -> Iterato
         **quiet,
         **_KEEP_MEMORY,
         **os.environ,
+        **further,
         "RLKD_PARENT_PID": str(os.getpid()),
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -103,6 +104,15 @@ def _options(launch: LaunchConfig) -> list[str]:
     elif launch.processes * machines.count == 1:
         return []
     return [flag, *(text for name, value in options.items() for text in (f"--{name}", str(value)))]
+
+
+def gpu_of(index: int) -> dict[str, str]:
+    """The variable that shows one of several processes one of this machine's GPUs, in turn; empty with fewer than two."""
+    count = _gpus() if shutil.which("nvidia-smi") else 0
+    if count < 2:
+        return {}
+    shown = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return {"CUDA_VISIBLE_DEVICES": (shown or [str(i) for i in range(count)])[index % count]}
 
 
 def _gpus() -> int:

@@ -23,6 +23,7 @@ from rlkd.pipeline.shards import Shard
 from rlkd.pipeline.stages import load_function
 from schemas.config.training import LaunchConfig, RunnerConfig
 from tasks.jobs import Follower, as_error, run_job
+from tasks.launching import gpu_of
 
 RETRIES = 2
 """Times that a shard is run again by itself before the stage fails."""
@@ -110,7 +111,8 @@ def run_shard(
     sink = FileSink(Path(work) / EVENTS)
     try:
         if own_process:
-            run_job(made, Path(work), Path(log), LaunchConfig(grace_s=grace_s), sink)
+            index = made.shard[0] if made.shard is not None else 0
+            run_job(made, Path(work), Path(log), LaunchConfig(grace_s=grace_s), sink, gpu_of(index))
         else:
             load_function(made.function)(context_of(made, sink))
     except UserError as error:

@@ -19,7 +19,7 @@ from rlkd.pipeline.jobs import Job
 from rlkd.pipeline.stages import stage_spec
 from schemas.config.training import LaunchConfig
 from tasks.jobs import run_job
-from tasks.launching import command
+from tasks.launching import command, gpu_of
 
 pytestmark = pytest.mark.slow
 
@@ -198,6 +198,17 @@ def test_settings_become_options_of_the_launcher(monkeypatch: pytest.MonkeyPatch
         made(machines=machines | {"rank": 2})
     with pytest.raises(ValidationError, match="name the address of machine 0"):
         made(machines={"count": 2})
+
+
+def test_shards_take_the_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert gpu_of(3) == {}
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("tasks.launching._gpus", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert [gpu_of(i)["CUDA_VISIBLE_DEVICES"] for i in range(3)] == ["0", "1", "0"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    assert [gpu_of(i)["CUDA_VISIBLE_DEVICES"] for i in range(3)] == ["5", "7", "5"]
 
 
 def test_several_processes_run_one_stage_and_one_of_them_speaks(job: Job, fakes: Path) -> None:
