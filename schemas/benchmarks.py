@@ -18,10 +18,10 @@ class AnswerRow(Schema):
         sample: Number of the sample; ``None`` for the greedy answer.
         completion: The text.
         answer: The answer that counts, read leniently; ``None`` where the text holds none.
-        right: Whether that is the reference answer; ``None`` where the verifier failed.
+        right: Whether that is the reference answer; ``None`` where nobody can say, or the verifier failed.
         scores: The benchmark's metrics of the answer read leniently, by name, in [0, 1].
         strict: The same of the answer as the output form asks for it; 0 where it is stated otherwise.
-        undecided: Why nobody can say whether the answer is right (it counts as wrong); empty where that is known.
+        undecided: Why nobody can say whether the answer is right; empty where that is known.
         tokens: Length in tokens.
         finish_reason: ``stop``, or ``length`` where the limit cut it off.
         asked: Whether the model was asked; not where the prompt is too long for it.
@@ -82,6 +82,7 @@ class BenchmarkFigures(Schema):
         too_long: Problems whose prompt is too long for the model; they count as wrong.
         unanswered: Requests that failed; they are asked for again by the next call, and are in no figure.
         undecided: Answers of which nobody can say whether they are right, by reason, samples included.
+        undecided_counts_as: What they count as (``evaluate.undecided``); without a verdict where the verifier failed.
         notes: What else is to be known (rows left out, the split that was taken).
     """
 
@@ -102,6 +103,7 @@ class BenchmarkFigures(Schema):
     too_long: int = 0
     unanswered: int = 0
     undecided: dict[str, int] = Field(default_factory=dict)
+    undecided_counts_as: str = "wrong"
     notes: tuple[str, ...] = ()
 
 

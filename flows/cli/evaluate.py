@@ -249,7 +249,9 @@ def notes_of(found: BenchmarkFigures) -> list[str]:
         notes.append(f"{found.problems} problems in {clusters} clusters")
     if found.undecided:
         counts = ", ".join(f"{count} x {reason}" for reason, count in found.undecided.items())
-        notes.append(f"nobody can say whether these answers are right (they count as wrong): {counts}")
+        notes.append(
+            f"nobody can say whether these answers are right (they count as {found.undecided_counts_as}): {counts}"
+        )
     if found.too_long:
         notes.append(f"{found.too_long} prompts are too long for the model (they count as wrong)")
     if found.unanswered:

@@ -22,7 +22,7 @@ from schemas.benchmarks import AnswerRow
 from schemas.problem import Problem
 from schemas.rollout import Completion
 
-GRADER = 1
+GRADER = 2
 """Raised when answers are read or scored otherwise: rows of another version are made again."""
 _NUMBER = re.compile(rf"[-+]?[$€£]?(?:{PROSE_NUMBER})")
 _CLOSED = re.compile(r"\b(yes|no|true|false)\b", re.IGNORECASE)
@@ -61,7 +61,7 @@ def grade_answer(problem: Problem, completion: Completion, output: OutputFormat)
         output=output,
         problem=problem,
     )
-    value = outcome_reward(rollout, undecided="wrong")
+    value = outcome_reward(rollout, undecided="missing")
     right = None if value is None else value >= 1.0
     return Graded(
         answer,

@@ -21,6 +21,7 @@ from rlkd.evaluation.parts import Shares, count_lines
 from rlkd.evaluation.solvers import Ask, Solver
 from rlkd.evaluation.stats import pass_at_k
 from rlkd.io import read_rows, recover_rows, sha256_json, sha256_text
+from rlkd.rewards.components.standard import VERIFIER_FAILED
 from rlkd.user_files import clean_text
 from schemas.benchmarks import AnswerRow, BenchmarkFigures, Figure
 from schemas.config.data import BenchmarkData
@@ -210,6 +211,7 @@ def benchmark_figures(
     Raises:
         UserError: No problem was answered.
     """
+    rows = [_settled(row, settings.undecided) for row in rows]
     greedy = [row for row in rows if row.sample is None]
     if not greedy:
         raise UserError(
@@ -252,8 +254,19 @@ def benchmark_figures(
         too_long=sum(not row.asked for row in greedy),
         unanswered=len(benchmark.problems) - len(greedy) + wanted - len(samples),
         undecided=dict(Counter(row.undecided for row in rows if row.undecided).most_common()),
+        undecided_counts_as=settings.undecided,
         notes=benchmark.notes,
     )
+
+
+def _settled(row: AnswerRow, counts_as: str) -> AnswerRow:
+    """A row whose undecided answer counts as ``evaluate.undecided`` says; an answer that the verifier failed on has no verdict."""
+    if not row.undecided or row.undecided == VERIFIER_FAILED or counts_as == "missing":
+        return row
+    right = counts_as == "right"
+    own = {name: float(right) if value is None else value for name, value in row.scores.items()}
+    strict = {name: float(right) if value is None else value for name, value in row.strict.items()}
+    return row.model_copy(update={"right": right, "scores": own, "strict": strict})
 
 
 def _mean(

@@ -54,7 +54,7 @@ def benchmark_notes(report: EvalReport) -> list[str]:
             counts = ", ".join(f"{count} x {why}" for why, count in found.undecided.items())
             notes.append(
                 f"{found.benchmark}, {CHECKPOINT_LABELS[found.model]}: answers of which nobody can say whether they are right "
-                f"(they count as wrong): {counts}"
+                f"(they count as {found.undecided_counts_as}): {counts}"
             )
     return list(dict.fromkeys(notes))
 

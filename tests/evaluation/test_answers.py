@@ -56,9 +56,9 @@ def test_a_yes_at_the_end_counts_leniently_and_a_choice_does_not() -> None:
     assert grade_answer(choice, done("There are 5 of them around"), "boxed").answer is None
 
 
-def test_an_undecided_answer_counts_as_wrong_and_says_why() -> None:
+def test_an_undecided_answer_has_no_verdict_and_says_why() -> None:
     found = grade_answer(Problem(id="p", question="?", answer="5 apples"), done("\\boxed{5 km}"), "boxed")
-    assert (found.right, found.scores) == (False, {"accuracy": 0})
+    assert (found.right, found.scores) == (None, {"accuracy": None})
     assert found.undecided == "units that are not known"
 
 

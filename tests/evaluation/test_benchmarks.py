@@ -79,6 +79,28 @@ def test_figures_by_hand(tmp_path: Path) -> None:
     assert names["easy/pass_at_2"] == 1
 
 
+@pytest.mark.parametrize(
+    ("counts_as", "mean", "n"), [("wrong", 0.0, 1), ("right", 1.0, 1), ("missing", None, 0)]
+)
+def test_what_an_undecided_answer_counts_as(
+    tmp_path: Path, counts_as: str, mean: float | None, n: int
+) -> None:
+    settings = SETTINGS.model_copy(update={"undecided": counts_as, "samples": 0})
+    apples = Problem(id="p0", question="?", answer="5 apples")
+
+    class Kilometres(Fake):
+        def _one(self, problem: Problem, index: int | None) -> Completion | None:
+            return Completion(problem_id=problem.id, text="\\boxed{5 km}", tokens=5, finish_reason="stop")
+
+    benchmark = Benchmark("easy", "test", (apples,))
+    rows = evaluate_benchmark(benchmark, Kilometres(), settings, 0, tmp_path / "rows.jsonl")
+    found = benchmark_figures(benchmark, rows, settings)
+    figure = found.greedy.get("accuracy")
+    assert ((figure.mean, figure.n) if figure else (None, 0)) == (mean, n)
+    assert found.undecided == {"units that are not known": 1}
+    assert found.undecided_counts_as == counts_as
+
+
 def test_a_killed_evaluation_goes_on_where_it_was(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     with pytest.raises(KeyboardInterrupt):
