@@ -115,35 +115,45 @@ def on_disk(answers: Path) -> Counter[str]:
     return Counter(json.loads(line)["problem_id"] for line in text.splitlines() if line.endswith("}"))
 
 
-def measure(
-    problems: int, slots: int, concurrency: int, seconds: float, share: float, kills: int, root: Path
-) -> dict[str, Any]:
-    """Runs the stage to its end, killing it on the way, and returns the figures."""
-    data, folder, answers = root / "data", root / "traces", root / "answers"
+def write_problems(data: Path, problems: int) -> None:
+    """Writes the splits of a finished data stage, all problems in the first."""
     data.mkdir()
-    folder.mkdir()
     rows = [
         Problem(id=f"p{i}", question=f"Anna has {i} shells and 2 more.", answer=str(i + 2))
         for i in range(problems)
     ]
     for split in ("train", "validation", "test", "ood"):
         write_rows(data / f"{split}.jsonl", rows if split == "train" else [])
+
+
+def settings(url: str, concurrency: int, timeout_s: float, answers: Path) -> str:
+    """The configuration of the traces stage, as JSON."""
+    endpoint = {
+        "base_url": url,
+        "model": "big",
+        "concurrency": concurrency,
+        "timeout_s": timeout_s,
+        "max_wait_s": 2,
+    }
+    teacher = {"type": "endpoint", "endpoint": endpoint, "answers": str(answers), "max_tokens": 100}
+    source = {"type": "file", "path": "p", "columns": {"traces": []}}
+    return parse_config({"name": "t", "data": source, "traces": {"teacher": teacher}}).model_dump_json()
+
+
+def measure(
+    problems: int, slots: int, concurrency: int, seconds: float, share: float, kills: int, root: Path
+) -> dict[str, Any]:
+    """Runs the stage to its end, killing it on the way, and returns the figures."""
+    data, folder, answers = root / "data", root / "traces", root / "answers"
+    write_problems(data, problems)
+    folder.mkdir()
     server = Server(seconds, share)
     goals = [problems * (k + 1) // (kills + 1) for k in range(kills)]
     bought_again, under_way, running_s = 0, 0, 0.0
     memory: list[float] = []
     with SimulatedServer(server, slots=slots, base_s=seconds) as loopback:
-        endpoint = {
-            "base_url": loopback.url,
-            "model": "big",
-            "concurrency": concurrency,
-            "timeout_s": concurrency / slots * seconds + TIMEOUT_S,
-            "max_wait_s": 2,
-        }
-        teacher = {"type": "endpoint", "endpoint": endpoint, "answers": str(answers), "max_tokens": 100}
-        source = {"type": "file", "path": "p", "columns": {"traces": []}}
-        config = parse_config({"name": "t", "data": source, "traces": {"teacher": teacher}})
-        command = [sys.executable, "-c", CLIENT, str(data), str(folder), config.model_dump_json()]
+        config = settings(loopback.url, concurrency, concurrency / slots * seconds + TIMEOUT_S, answers)
+        command = [sys.executable, "-c", CLIENT, str(data), str(folder), config]
         known: Counter[str] = Counter()
         for goal in [*goals, None]:
             given = Counter(server.given)
@@ -164,11 +174,8 @@ def measure(
                 raise SystemExit(f"the stage ended with {ended}")
             # what was on disk when this attempt began must not have been bought in it
             now = Counter(server.given)
-            bought_again += sum(
-                now[name] - given[name]
-                for name in now
-                if known[f"p{name.split('/')[0]}"] and now[name] > given[name]
-            )
+            again = [name for name in now if known[f"p{name.split('/')[0]}"] and now[name] > given[name]]
+            bought_again += sum(now[name] - given[name] for name in again)
             known = on_disk(answers)
             under_way += sum(
                 given_now > 0 and not known[f"p{name.split('/')[0]}"] for name, given_now in now.items()
@@ -176,7 +183,6 @@ def measure(
         server_s = time.process_time()
         client_s = resource.getrusage(resource.RUSAGE_CHILDREN)
     summary = json.loads((folder / "summary.json").read_text())
-    third = max(1, len(memory) // 3)
     return {
         "problems": problems,
         "accepted": summary["accepted"],
@@ -191,8 +197,14 @@ def measure(
         "slots_busy": round(server.busy_s / (slots * running_s), 3),
         "server_cpu_s": round(server_s, 1),
         "client_cpu_s": round(client_s.ru_utime + client_s.ru_stime, 1),
-        "memory_mb": {"first_third": round(max(memory[:third])), "last_third": round(max(memory[-third:]))},
+        "memory_mb": thirds(memory),
     }
+
+
+def thirds(memory: list[float]) -> dict[str, int]:
+    """The peak of a series in its first and in its last third: whether it grows."""
+    third = max(1, len(memory) // 3)
+    return {"first_third": round(max(memory[:third])), "last_third": round(max(memory[-third:]))}
 
 
 def main() -> None:

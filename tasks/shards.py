@@ -49,15 +49,7 @@ def run_shards(
         StageError: A shard failed each time.
     """
     shards = [Shard(index, launch.shards) for index in range(launch.shards)]
-    jobs = [
-        job.model_copy(
-            update={
-                "shard": (shard.index, shard.count),
-                "lock": f"{job.lock}.{shard.name}" if job.lock else "",
-            }
-        )
-        for shard in shards
-    ]
+    jobs = [_job_of(job, shard) for shard in shards]
     folders = [work / shard.name for shard in shards]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,6 +85,11 @@ def run_shards(
         for follower in followers:
             follower.forward()
     _raise_first(job.stage, waiting, log)
+
+
+def _job_of(job: Job, shard: Shard) -> Job:
+    lock = f"{job.lock}.{shard.name}" if job.lock else ""
+    return job.model_copy(update={"shard": (shard.index, shard.count), "lock": lock})
 
 
 def run_shard(

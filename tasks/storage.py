@@ -236,8 +236,7 @@ class Store:
                 raise
             manifest = _seal(target, identity, built, clock, run)
             _end_work(target, keep)
-            if target != final:
-                _swap(target, final)
+            _swap(target, final)
             self._publish(manifest, lock)
             return manifest, False
 
@@ -356,7 +355,9 @@ def _end_work(folder: Path, keep: Sequence[str]) -> None:
 
 
 def _swap(new: Path, final: Path) -> None:
-    """Puts a remade folder in the place of the old one."""
+    """Puts a remade folder in the place of the old one; nothing to do where it was made there."""
+    if new == final:
+        return
     old = final.with_name(final.name + ".old")
     os.replace(final, old)
     os.replace(new, final)

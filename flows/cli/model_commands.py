@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -53,9 +54,7 @@ def evaluate(
     samples: Annotated[
         int | None,
         typer.Option(
-            "--samples",
-            min=0,
-            help="Samples of each problem for avg@k, pass@k and majority@k; 0 for greedy only.",
+            "--samples", min=0, help="Samples of each problem for avg@k, pass@k, majority@k; 0: greedy only."
         ),
     ] = None,
     temperature: Annotated[
@@ -85,17 +84,31 @@ def evaluate(
     """Evaluate any model on benchmarks by name, with standard errors. The same command goes on after a failure."""
     from flows.cli.evaluate import evaluate_model
 
-    settings = [*(overrides or ()), *([f"evaluate.max_problems={problems}"] if problems is not None else ())]
+    settings = [*(overrides or ()), *_settings(problems, samples, temperature)]
+    name, *more = model
+    evaluate_model(
+        name, _parts([*(on or ()), *more]), config, settings, output, as_json, _parts(lm_eval or ())
+    )
+
+
+def _settings(problems: int | None, samples: int | None, temperature: float | None) -> list[str]:
+    """What the options say, as settings."""
+    settings = [] if problems is None else [f"evaluate.max_problems={problems}"]
     if samples is not None:
         powers = sorted({1, samples, *(k for k in (2, 4, 8, 16, 32, 64) if k <= samples)} - {0})
-        settings += [f"evaluate.samples={samples}", f"evaluate.pass_at={powers}"]
-        settings += ["evaluate.pass_problems=null"]
+        settings += [
+            f"evaluate.samples={samples}",
+            f"evaluate.pass_at={powers}",
+            "evaluate.pass_problems=null",
+        ]
     if temperature is not None:
         settings.append(f"evaluate.temperature={temperature}")
-    name, *more = model
-    benchmarks = [part for text in [*(on or []), *more] for part in text.split(",") if part]
-    tasks = [part for text in lm_eval or [] for part in text.split(",") if part]
-    evaluate_model(name, benchmarks, config, settings, output, as_json, tasks)
+    return settings
+
+
+def _parts(texts: Iterable[str]) -> list[str]:
+    """What is listed, apart or with commas."""
+    return [part for text in texts for part in text.split(",") if part]
 
 
 def export(

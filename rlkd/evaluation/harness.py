@@ -14,6 +14,9 @@ from schemas.config.student import StudentConfig
 INSTALL = "pip install 'rlkd[lm-eval]'"
 
 
+_SEEDS = ("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed")
+
+
 def run_lm_eval(
     folder: Path,
     tasks: Sequence[str],
@@ -66,10 +69,7 @@ def run_lm_eval(
             apply_chat_template=True,
             system_instruction=student.system if student.chat and student.system else None,
             log_samples=False,
-            random_seed=seed,
-            numpy_random_seed=seed,
-            torch_random_seed=seed,
-            fewshot_random_seed=seed,
+            **dict.fromkeys(_SEEDS, seed),
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

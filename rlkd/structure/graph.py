@@ -153,9 +153,7 @@ def _link_ahead(graph: Graph, values: list[float], problem: Sequence[float]) -> 
     for i, node in enumerate(graph.nodes):
         for operand in node.base:
             fraction = operand % 1.0
-            if operand in UNIT_CONSTANTS or operand in problem:
-                continue
-            if not fraction and operand not in values:
+            if operand in UNIT_CONSTANTS or operand in problem or not (fraction or operand in values):
                 continue
             if fraction and find_value(operand, problem) >= 0:
                 continue
@@ -372,12 +370,8 @@ def graph_of(steps: Sequence[ReasoningStep], problem: Sequence[float]) -> Graph:
     """
     key = id(steps[0]) if steps else 0
     known = _BUILT.pop(key, None)
-    if (
-        known is not None
-        and known[1] == problem
-        and len(known[0]) == len(steps)
-        and all(map(operator.is_, known[0], steps))
-    ):
+    same = known is not None and known[1] == problem and len(known[0]) == len(steps)
+    if known is not None and same and all(map(operator.is_, known[0], steps)):
         return known[2]
     finding = [(step.index, made) for step in steps if step.kind not in _SILENT for made in step.calculations]
     graph = build_graph(finding, problem)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 
 from rlkd.structure.reading.calculation import Found
+from rlkd.structure.reading.formulas.equations import read_math
 from rlkd.structure.reading.inline_arithmetic import find_calculations
-from rlkd.structure.reading.latex_equations import read_math
 
 MAX_REGION = 2_000
 """Characters of a stretch of math that are read."""

@@ -14,7 +14,7 @@ import zlib
 from rlkd.quantities.latex import RELATIONS
 from rlkd.quantities.numbers import same_value
 from rlkd.structure.reading.calculation import Found
-from rlkd.structure.reading.latex_expression import TOKEN, TUPLE, Expression
+from rlkd.structure.reading.formulas.expression import TOKEN, TUPLE, Expression
 
 _JOINT_OF = {"≤": "<", "≥": ">", "<": "<", ">": ">", "≠": "#", "≈": "="}
 _JOINTS = {name: _JOINT_OF[sign] for name, sign in RELATIONS.items()} | {"equiv": "=", "cong": "="}

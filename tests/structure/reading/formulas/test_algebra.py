@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rlkd.structure.reading.latex import find_latex_calculations
+from rlkd.structure.reading.formulas.latex import find_latex_calculations
 from rlkd.structure.reading.path import read_calculations
 
 

@@ -9,7 +9,7 @@ import re
 
 from rlkd.answers.gsm8k import MARK_START
 from rlkd.structure.reading.calculation import Found
-from rlkd.structure.reading.latex_equations import read_math
+from rlkd.structure.reading.formulas.equations import read_math
 
 _SPECIAL = re.compile(r"[²³⁴√≤≥≠≡]|\d!(?= ?[-=*/+)^×·])|\bsqrt\b|\d ?[<>]=? ?\d|[a-z] ?[<>]=? ?\d|\bC\(\d")
 _RUN = re.compile(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rlkd.structure.reading.latex import find_latex_calculations, has_latex
-from rlkd.structure.reading.latex_expression import Expression
+from rlkd.structure.reading.formulas.expression import Expression
+from rlkd.structure.reading.formulas.latex import find_latex_calculations, has_latex
 
 
 def values(text: str) -> list[float]:
