@@ -122,10 +122,14 @@ def _server_faults(runs: Path) -> Iterator[None]:
     try:
         yield
     except PrefectHTTPStatusError as error:
-        if error.response.status_code not in (401, 403):
-            raise
+        code = error.response.status_code
+        if code not in (401, 403):
+            raise StageError(
+                f"Prefect at {error.request.url.host} answered with status {code} ({error.request.method} {error.request.url.path}); "
+                "see to that server; every finished stage is kept, and the same command goes on from there"
+            ) from error
         raise UserError(
-            f"Prefect at {error.request.url.host} refuses this run (status {error.response.status_code}); set "
+            f"Prefect at {error.request.url.host} refuses this run (status {code}); set "
             "PREFECT_API_AUTH_STRING, or PREFECT_API_KEY for Prefect Cloud"
         ) from error
     except httpx.TransportError as error:

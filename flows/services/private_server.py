@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
@@ -28,7 +29,7 @@ from urllib.request import urlopen
 from rlkd.errors import StageError, UserError
 from rlkd.io import is_disk_full, write_json_atomic
 from tasks.jobs import tail
-from tasks.tracking.connection import redact_text
+from tasks.tracking.connection import first_line, redact_text
 from tasks.tracking.runs import PRIVATE_PREFECT
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ _ROOM = 2**20
 _LOG_LIMIT = 2**20
 _PROBE_S = 10.0
 _PORTS = range(8100, 9900)
+_CLOUD = "//api.prefect.cloud/"
+"""Prefect Cloud, whose workspaces need not answer at ``/health``."""
 
 
 @dataclass(frozen=True)
@@ -133,14 +136,19 @@ def check_prefect() -> str:
 
 
 def _fault_of(url: str) -> str:
-    """Why a server does not answer; empty where it does, be it only to ask who we are."""
+    """Why a server does not answer as Prefect does; empty where it does, be it only to ask who we are, or to wait."""
     try:
-        with urlopen(url, timeout=_PROBE_S):
-            return ""
+        with urlopen(url, timeout=_PROBE_S) as answer:
+            said = answer.read(100).strip()
+            return (
+                ""
+                if said == b"true" or _CLOUD in url
+                else "what answers there is no Prefect API; its address ends in /api"
+            )
     except HTTPError as error:
-        return f"status {error.code}" if error.code >= 500 else ""
-    except (URLError, OSError, ValueError) as error:
-        return str(getattr(error, "reason", error))
+        return "" if error.code in (401, 403, 429) or _CLOUD in url else f"status {error.code}"
+    except (URLError, OSError, ValueError, HTTPException) as error:
+        return first_line(str(getattr(error, "reason", error)) or type(error).__name__)
 
 
 def _sign_in(marks: Path) -> None:

@@ -65,7 +65,14 @@ def probe(uri: str) -> str:
     except HTTPError as error:  # whoever asks for a password is there
         return f"status {error.code}" if error.code in (502, 503, 504) else ""
     except (OSError, ValueError, HTTPException) as error:
-        return str(getattr(error, "reason", error))
+        return first_line(str(getattr(error, "reason", error)) or type(error).__name__)
+
+
+def first_line(text: str) -> str:
+    """The first line of what a library says, without its wrapping: of ``... (Caused by ResponseError('too many 500 error responses'))`` that."""
+    cause = re.search(r"\(Caused by \w+\((.+)\)\)\Z", text.strip(), re.DOTALL)
+    said = cause[1].strip("'\"") if cause else text.strip()
+    return (said.splitlines() or [""])[0][:200]
 
 
 def unreachable(uri: str, why: str) -> UserError:
@@ -107,7 +114,7 @@ def client(uri: str) -> MlflowClient:
             found.search_experiments(max_results=1)
         return found
     except MlflowException as error:
-        raise unreachable(uri, str(error).splitlines()[0][:200]) from error
+        raise unreachable(uri, first_line(str(error))) from error
 
 
 def _make_database(path: Path) -> None:
@@ -170,7 +177,7 @@ def reason(error: Exception) -> str:
     """What MLflow said, in a line without credentials."""
     if is_disk_full(error):
         return "the disk is full"
-    return redact_text((str(error) or type(error).__name__).splitlines()[0][:200])
+    return redact_text(first_line(str(error) or type(error).__name__))
 
 
 class _FileLog(logging.Handler):

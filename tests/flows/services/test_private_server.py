@@ -8,8 +8,10 @@ import os
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,6 +140,38 @@ def test_a_server_that_takes_calls_and_never_answers_is_named(monkeypatch: pytes
     monkeypatch.setenv("PREFECT_API_URL", "nonsense")
     with pytest.raises(UserError, match="mend PREFECT_API_URL"):
         check_prefect()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"SSH-2.0-x\r\n", "SSH-2.0-x"),
+        (b"", "without response|reset by peer"),
+        (b"HTTP/1.0 404 Not Found\r\n\r\n", "status 404"),
+        (b"HTTP/1.0 500 Oops\r\n\r\n", "status 500"),
+        (b"HTTP/1.0 200 OK\r\n\r\n<html>", "no Prefect API; its address ends in /api"),
+        (b"HTTP/1.0 401 Unauthorized\r\n\r\n", ""),  # it is there, and wants a key
+        (b"HTTP/1.0 200 OK\r\n\r\ntrue", ""),
+    ],
+)
+def test_what_is_no_prefect_server_is_told_from_one(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes, said: str
+) -> None:
+    class _Answer(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1000)
+            self.request.sendall(answer)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), _Answer) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{server.server_address[1]}/api")
+        if said:
+            with pytest.raises(
+                UserError, match=rf"Prefect does not answer at http://127\.0\.0\.1:.*\(.*({said})\); start"
+            ):
+                check_prefect()
+        else:
+            assert check_prefect().endswith("/api")
 
 
 @pytest.mark.parametrize(

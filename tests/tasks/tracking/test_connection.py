@@ -9,6 +9,7 @@ import pytest
 
 from rlkd.errors import UserError
 from tasks import tracking
+from tasks.tracking import connection
 
 pytestmark = pytest.mark.slow
 
@@ -82,3 +83,10 @@ def test_a_full_disk_is_named_in_plain_words() -> None:
     with tracking.tolerated("the figures", said.append):
         raise OSError(28, "No space left on device")
     assert said == ["MLflow: the figures could not be logged (the disk is full); the run goes on"]
+
+
+def test_of_a_wrapped_error_the_cause_is_told() -> None:
+    wrapped = "Max retries exceeded with url: /api (Caused by ResponseError('too many 500 error responses'))"
+    assert connection.first_line(wrapped) == "too many 500 error responses"
+    assert connection.first_line("SSH-2.0-x\r\n") == "SSH-2.0-x"
+    assert connection.first_line("") == ""
