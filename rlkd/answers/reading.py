@@ -277,8 +277,9 @@ def _split_at_signs(text: str) -> list[str]:
 def _equation(sides: list[str], signs: list[str], depth: int) -> list[Value]:
     left, last = sides[0], sides[-1]
     trees = [tree_of(side) for side in sides]
-    if len(sides) == 2 and trees[0] and trees[1] and not symbols(trees[0]) and symbols(trees[1]):
-        return _equation(sides[::-1], signs, depth)  # 25 = x^2 + y^2
+    turned = len(sides) == 2 and trees[0] and trees[1] and not symbols(trees[0]) and symbols(trees[1])
+    if turned and read_quantity(last) is None:  # 25 = x^2 + y^2; not 9 + 6 + 7 = 22 days
+        return _equation(sides[::-1], signs, depth)
     if len(split_outside(last, (",", ";", " and ", " or "))) > 1 and any(
         len(split_outside(side, (",", " and ", " or "))) > 1 for side in sides[1:-1]
     ):
