@@ -16,6 +16,7 @@ from rlkd.structure.interfaces import PathItem
 from rlkd.structure.reading.calculation import Found, written
 from rlkd.structure.reading.claims import CLAIM_STOP, THEREFORE, premises_of
 from rlkd.structure.reading.conclusions import WORDED, read_conclusion
+from rlkd.structure.reading.implied import STATES_NUMBER, add_implied
 from rlkd.structure.reading.path import MAX_CHARS, MAX_STEPS, read_path, step_texts
 from schemas.config.structure import CacheConfig, RulesDecomposerConfig
 from schemas.structure import ReasoningStep, Structure
@@ -62,13 +63,16 @@ def decompose_text(
             else "".join(dict.fromkeys("".join(calc.operation for calc in calcs)))
         )
         step.calculations = tuple(calc.finished() for calc in calcs)
+    worded = not any(step.calculations for step in steps)
+    ended = worded or WORDED.search(text, max(0, len(text) - _END))
+    conclusion = read_conclusion(text) if ended and steps else ""
+    if worded and (conclusion.startswith("(") or STATES_NUMBER.search(text, max(0, len(text) - _END))):
+        add_implied(steps, problem)
     _link(steps, said, problem)
     if plain is not None:
         for step in steps:
             step.start, step.end = plain.span(step.start, step.end)
     digest = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
-    worded = not any(step.calculations for step in steps) or WORDED.search(text, max(0, len(text) - _END))
-    conclusion = read_conclusion(text) if worded and steps else ""
     return Structure.model_construct(
         steps=tuple(steps), conclusion=conclusion, decomposer=VERSION, path_sha256=digest
     )

@@ -386,8 +386,9 @@ def _letter(reader: _Reader, letter: str, start: int, end: int) -> None:
         if not following.isalpha() or letter == "x":
             reader.operator("*", start, end)
             return
-    if reader.operand and start == reader.last_end and letter not in "xyzn" and letter not in reader.declared:
-        reader.last_end = end  # a unit: 1600g
+    unit = letter not in "xyzn" and start - reader.last_end <= (letter in "mg")
+    if unit and reader.operand and letter not in reader.declared:
+        reader.last_end = end  # a unit: 1600g, 553 m
         return
     following_text = text[end : end + 2].lstrip()[:1]
     after_operator = (bool(reader.items) and not reader.operand) or (bool(reader.parts) and not reader.items)

@@ -16,6 +16,8 @@ from rlkd.structure.reading.inline_arithmetic import find_calculations
 from rlkd.structure.reading.spoken_arithmetic import MAX_SENTENCE, SHORTEST, read_sentence
 from schemas.structure import ReasoningStep
 
+_NOTE = re.compile(r"(?<=\d )\([A-Za-z][^()\d\n=+*/]{1,40}\)(?= ?[-+*/=×÷])")
+"""A note on a number: ``15 (initial oranges) - 8 (washed) = 7``."""
 MAX_CHARS = 50_000
 MAX_STEPS = 256
 
@@ -56,6 +58,8 @@ def read_calculations(text: str) -> list[Found]:
 
     What a plain text has none of is looked for by its signs before the file that reads it is entered.
     """
+    if "(" in text:
+        text = _NOTE.sub(lambda match: " " * len(match[0]), text)
     if HAS_DATE.search(text):
         text = mask_dates(text)
     if ("\\" in text or "$" in text) and has_latex(text):

@@ -33,7 +33,7 @@ _EQUALS = re.compile(
 _Q = r"[$£€]?\s?(\d{1,12}(?:,\d{3}){0,3}(?:\.\d{1,9})?)(?![\d.,]\d)"
 _W = r"(?:[ -][A-Za-z'\u2019]{1,15}){0,4}?"
 _R = (
-    r",?(?: (?:each|apiece|per [a-z]{1,12}|in total|altogether))?,? (?:that )?(?:it )?(?:gives?|gets?|is|are|was|were|equals?|makes?|leaves?|leaving|yields?|totals?|costs?|results? in|comes? to"
+    r",?(?: (?:each|apiece|per [a-z]{1,12}|in total|altogether))?,? (?:that |which )?(?:it )?(?:gives?|gets?|is|are|was|were|equals?|makes?|leaves?|leaving|yields?|totals?|costs?|results? in|comes? to"
     r"|to get|to find|we (?:get|have)|giving|making|which is|for|so|=)(?: [A-Za-z]{1,12}){0,3}? "
 )
 
@@ -63,7 +63,10 @@ _DO: dict[str, Callable[[float, float], float]] = {
 
 
 def _form(before: str, joint: str) -> re.Pattern[str]:
-    return re.compile(rf"{before} {_Q}{_W},? {joint} {_Q}{_W}{_R}{_Q}", re.IGNORECASE)
+    return re.compile(
+        rf"{before}{_W} {_Q}{_W},? {joint}(?: (?:the|these|those|her|his|its|their|all))? {_Q}{_W}{_R}{_Q}",
+        re.IGNORECASE,
+    )
 
 
 _FORMS: tuple[tuple[re.Pattern[str], str, bool], ...] = (

@@ -53,3 +53,26 @@ def test_any_text_is_read_in_bounded_time(unit: str) -> None:
     start = time.process_time()
     read_calculations(text)
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "operands", "operation", "value"),
+    [
+        ("To find this we divide 20,000 by 400, which gives us 50.", (20000.0, 400.0), "/", 50.0),
+        ("Divide the total of 20,000 by 400 people, which gives us 50 each.", (20000.0, 400.0), "/", 50.0),
+        ("Subtract the 8 washed oranges from the 15 initial oranges, which gives 7.", (15.0, 8.0), "-", 7.0),
+        ("There are 15 (initial oranges) - 8 (washed) = 7 oranges left.", (15.0, 8.0), "-", 7.0),
+        ("The number of groups is 4 (8 / 2 = 4).", (8.0, 2.0), "/", 4.0),
+        ("It is 553 m - 369 m = 184 m high.", (553.0, 369.0), "-", 184.0),
+    ],
+)
+def test_notes_units_and_fuller_sentences(
+    text: str, operands: tuple[float, ...], operation: str, value: float
+) -> None:
+    [found] = read_calculations(text)
+    assert (found.operands, found.operation, found.value, found.symbolic) == (
+        operands,
+        operation,
+        value,
+        False,
+    )
