@@ -10,8 +10,8 @@ from typing import Any, cast
 from rlkd.answers.gsm8k import without_marks
 from rlkd.quantities.numbers import same_value
 from rlkd.structure.reading.calculation import Found
-from rlkd.structure.reading.claims import content_words
 from rlkd.structure.reading.path import read_path
+from rlkd.structure.reading.words.claims import content_words
 
 _GOLD_VALUE = re.compile(r"<<[^<>]*=(-?[\d.,]+)[^<>=]*>>")
 

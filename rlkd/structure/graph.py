@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from rlkd.quantities.numbers import same_value, stated_number
 from rlkd.quantities.signs import plain_signs
 from rlkd.quantities.stated import UNIT_CONSTANTS, problem_quantities
-from rlkd.structure.reading.claims import content_words
+from rlkd.structure.reading.words.claims import content_words, copies_problem
 from schemas.structure import CHECK, RETRACTED, Calculation, ReasoningStep, Structure
 
 _KEPT = 1024
@@ -337,7 +337,7 @@ class PathGraph:
                 path in logic chooses.
         """
         prompt = " ".join(plain_signs(self.problem).lower().split())
-        own = [counts(step) and not _copies(step, prompt) for step in self.steps]
+        own = [counts(step) and not copies_problem(step, prompt) for step in self.steps]
         if not drawn or not any(own):
             return own
         own[-1] = counts(self.steps[-1])
@@ -389,11 +389,3 @@ def words_of(steps: Iterable[ReasoningStep]) -> frozenset[str]:
 def _quantity(text: str) -> Quantity | None:
     number = stated_number(text)
     return number if number is not None else text.strip().lower() or None
-
-
-def _copies(step: ReasoningStep, prompt: str) -> bool:
-    """Returns whether a step in words only repeats the problem's text."""
-    if step.calculations or (step.answer and step.answer != step.sub_problem):
-        return False
-    text = " ".join(step.sub_problem.lower().split()).rstrip(".")
-    return len(text) >= 12 and text in prompt

@@ -27,13 +27,13 @@ DECOMPOSER: TypeAdapter[Any] = TypeAdapter(DecomposerConfig)
 @pytest.mark.parametrize(
     ("config", "name"),
     [
-        ({"type": "rules"}, "rules@4"),
+        ({"type": "rules"}, "rules@5"),
         ({"type": "llm", "endpoint": SERVER}, f"llm:{QWEN}@1:auto:2000:gate0.5"),
         ({"type": "llm", "endpoint": SERVER, "batch": True, "gate": None}, f"llm:{QWEN}@1:batch:2000"),
-        ({"type": "embedding", "model": "mini"}, "embedding:mini:0.8:15+rules@4"),
+        ({"type": "embedding", "model": "mini"}, "embedding:mini:0.8:15+rules@5"),
         (
             {"type": "cascade", "then": {"type": "llm", "endpoint": SERVER}},
-            f"cascade(rules@4,llm:{QWEN}@1:auto:2000:gate0.5,0.2,0.8)",
+            f"cascade(rules@5,llm:{QWEN}@1:auto:2000:gate0.5,0.2,0.8)",
         ),
     ],
 )

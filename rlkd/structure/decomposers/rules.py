@@ -14,10 +14,10 @@ from rlkd.quantities.stated import problem_quantities
 from rlkd.structure.graph import graph_of, step_dependencies
 from rlkd.structure.interfaces import PathItem
 from rlkd.structure.reading.calculation import Found, written
-from rlkd.structure.reading.claims import CLAIM_STOP, THEREFORE, premises_of
-from rlkd.structure.reading.conclusions import WORDED, read_conclusion
-from rlkd.structure.reading.implied import STATES_NUMBER, add_implied
 from rlkd.structure.reading.path import MAX_CHARS, MAX_STEPS, read_path, step_texts
+from rlkd.structure.reading.words.claims import CLAIM_STOP, THEREFORE, premises_of
+from rlkd.structure.reading.words.conclusions import WORDED, read_conclusion
+from rlkd.structure.reading.words.implied import STATES_NUMBER, add_implied
 from schemas.config.structure import CacheConfig, RulesDecomposerConfig
 from schemas.structure import ReasoningStep, Structure
 

@@ -8,8 +8,8 @@ from rlkd.quantities.amounts import same_measure
 from rlkd.quantities.numbers import same_value, stated_number
 from rlkd.structure.graph import same_work
 from rlkd.structure.interfaces import PairVerdict, StepPair
-from rlkd.structure.judges.statements import compare_statements, wording
-from rlkd.structure.reading.claims import CLAIM_STOP, THEREFORE, premises_alike
+from rlkd.structure.reading.words.claims import CLAIM_STOP, THEREFORE, premises_alike
+from rlkd.structure.reading.words.statements import compare_statements, wording
 from schemas.config.structure import CacheConfig, RulesJudgeConfig
 from schemas.structure import RETRACTED, Calculation, ReasoningStep
 
@@ -137,7 +137,7 @@ class RulesJudge:
 
     Same answer: equal amounts where both have a unit, equal numbers (whole numbers exactly, others up to rounding), else equal text. Same sub-problem:
     the same quantities under the same operation; where quantities are named, the same question, in so far as it is
-    worked out from the same ones. Statements in words are compared by what they say (:mod:`.statements`). Same intent: the same sub-problem or question, or the wording of the
+    worked out from the same ones. Statements in words are compared by what they say (:mod:`rlkd.structure.reading.words.statements`). Same intent: the same sub-problem or question, or the wording of the
     meta-reasoning.
     """
 

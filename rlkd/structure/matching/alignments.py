@@ -23,7 +23,6 @@ from rlkd.structure.interfaces import (
 )
 from rlkd.structure.judges.early_stop import prefix_verdicts
 from rlkd.structure.judges.rules import OTHER_OPERANDS, judge_calculations
-from rlkd.structure.matching.conclusions import same_conclusion
 from rlkd.structure.matching.credits import (
     DEFAULT_COSTS,
     Costs,
@@ -36,6 +35,7 @@ from rlkd.structure.matching.credits import (
 )
 from rlkd.structure.matching.reordering import same_in_another_order
 from rlkd.structure.matching.several_teachers import other_walks
+from rlkd.structure.reading.words.conclusions import same_conclusion
 
 WRONG_ANSWER = 0.25
 """Credit of a step that solves the teacher's sub-problem with another result: ``9 * 2 = 19`` for ``9 * 2 = 18``."""

@@ -9,11 +9,11 @@ from itertools import pairwise
 from rlkd.answers import gsm8k
 from rlkd.structure.reading.calculation import Found
 from rlkd.structure.reading.corrections import resolve_corrections
-from rlkd.structure.reading.dates import HAS_DATE, mask_dates
 from rlkd.structure.reading.formulas.algebra import read_equations, read_special
 from rlkd.structure.reading.formulas.latex import find_latex_calculations, has_latex
 from rlkd.structure.reading.inline_arithmetic import find_calculations
 from rlkd.structure.reading.spoken_arithmetic import MAX_SENTENCE, SHORTEST, read_sentence
+from rlkd.structure.reading.words.dates import HAS_DATE, mask_dates
 from schemas.structure import ReasoningStep
 
 _NOTE = re.compile(r"(?<=\d )\([A-Za-z][^()\d\n=+*/]{1,40}\)(?= ?[-+*/=×÷])")

@@ -10,7 +10,7 @@ import pytest
 from rlkd.structure.decomposers.rules import decompose_text
 from rlkd.structure.interfaces import StepPair
 from rlkd.structure.judges.rules import RulesJudge, judge_steps, operand_overlap, wording
-from rlkd.structure.reading.claims import content_words
+from rlkd.structure.reading.words.claims import content_words
 from schemas.config.structure import RulesJudgeConfig
 from schemas.structure import ReasoningStep
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlkd.structure.judges.statements import SAME_DAY, compare_statements
+from rlkd.structure.reading.words.statements import SAME_DAY, compare_statements
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from rlkd.structure.reading.claims import CLAIM_STOP, OTHER_CLAIM, agreement, likeness, statement_words
-from rlkd.structure.reading.dates import HAS_DATE, find_dates, with_days
-from rlkd.structure.reading.propositions import read_proposition, same_proposition
+from rlkd.structure.reading.words.claims import CLAIM_STOP, OTHER_CLAIM, agreement, likeness, statement_words
+from rlkd.structure.reading.words.dates import HAS_DATE, find_dates, with_days
+from rlkd.structure.reading.words.propositions import read_proposition, same_proposition
 
 _NAME = re.compile(r"(?<![.!?] )\b[A-Z][a-z]{1,20}\b|\b[A-Z]\b|\d{1,12}(?:\.\d{1,12})?")
 SAME_DAY = 0.7

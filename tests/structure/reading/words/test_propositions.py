@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlkd.structure.reading.propositions import kinship, read_proposition, same_proposition, singular
+from rlkd.structure.reading.words.propositions import kinship, read_proposition, same_proposition, singular
 
 
 @pytest.mark.parametrize(

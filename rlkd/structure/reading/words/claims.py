@@ -9,6 +9,7 @@ from functools import lru_cache
 from rapidfuzz.distance import Indel
 
 from rlkd.quantities.stated import problem_quantities
+from schemas.structure import ReasoningStep
 
 _STOP_WORDS = """the and has have had for that this with from are was were will each much many how she her his him they there
 then than into per after who what when which all its their them also would can could does did you your our not but one out
@@ -182,3 +183,11 @@ def content_words(text: str) -> frozenset[str]:
         if lower not in CLAIM_STOP and not problem_quantities(lower):
             found.add(lower[:6])
     return frozenset(found)
+
+
+def copies_problem(step: ReasoningStep, prompt: str) -> bool:
+    """Returns whether a step in words only repeats the problem's text."""
+    if step.calculations or (step.answer and step.answer != step.sub_problem):
+        return False
+    text = " ".join(step.sub_problem.lower().split()).rstrip(".")
+    return len(text) >= 12 and text in prompt

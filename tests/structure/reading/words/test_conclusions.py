@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rlkd.structure.decomposers.rules import decompose_text
-from rlkd.structure.matching.conclusions import UNSAID, same_conclusion
-from rlkd.structure.reading.conclusions import read_conclusion
-from rlkd.structure.reading.dates import find_dates, mask_dates, with_days
 from rlkd.structure.reading.path import read_calculations
+from rlkd.structure.reading.words.conclusions import UNSAID, read_conclusion, same_conclusion
+from rlkd.structure.reading.words.dates import find_dates, mask_dates, with_days
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from rlkd.structure.reading.dates import find_dates
-from rlkd.structure.reading.propositions import read_proposition
+from rlkd.structure.reading.words.dates import find_dates
+from rlkd.structure.reading.words.propositions import Proposition, read_proposition, same_proposition
 
 _TAIL = 600
 """Characters at the end of a path in which a stated answer is looked for."""
@@ -86,3 +86,31 @@ def _of_sentence(said: str) -> str:
         return " ".join(("relation", found.predicate[0], found.subject[0], found.other))
     days = [day for _, _, day in find_dates(said)]
     return days[-1] if days else ""
+
+
+UNSAID = 0.25
+"""A path that states no conclusion leaves the teacher's last step out: 1.5 halvings, as one that stops before the last calculation
+(0.3 for the step, 1.2 for its open result)."""
+
+
+def same_conclusion(teacher: str, student: str) -> float:
+    """Returns how far a student's conclusion is the teacher's, in [0, 1]; 1 where the teacher states none.
+
+    A date without a year is the same day of any year; of two relations between the same people the one may be said from the
+    other's side ("Ann is Bob's mother", "Bob is Ann's son").
+    """
+    if not teacher or teacher == student:
+        return 1.0
+    if not student:
+        return UNSAID
+    if teacher.startswith("relation ") and student.startswith("relation "):
+        found = same_proposition(_relation(teacher), _relation(student))
+        return found[1] if found else 0.0
+    if teacher[:1].isdigit() and student[:1].isdigit():
+        return float("0000" in (teacher[:4], student[:4]) and teacher[4:] == student[4:])
+    return 0.0
+
+
+def _relation(said: str) -> Proposition:
+    _, how, one, other = said.split(" ", 3)
+    return Proposition((one,), (how,), other)

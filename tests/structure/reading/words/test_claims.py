@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rlkd.structure.decomposers.rules import decompose_text
-from rlkd.structure.reading.claims import CLAIM_STOP, likeness, premises_alike, premises_of
+from rlkd.structure.reading.words.claims import CLAIM_STOP, likeness, premises_alike, premises_of
 from rlkd.structure.scorer import score_paths
 
 PATH = "All cats are mammals.\nAll mammals are warm.\nSo all cats are warm."
