@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rlkd.answers.gsm8k import without_marks
+from rlkd.structure.reading.words.claims import content_words
 from schemas.qualification import Auroc, Separation
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ def unordered_numbers(teacher: str, student: str) -> float:
     return 2 * len(x & y) / (len(x) + len(y)) if x or y else 0.0
 
 
+def same_words(teacher: str, student: str) -> float:
+    """Computes the F1 of the two sets of content words, in [0, 1]; numbers are left to the other baselines."""
+    x, y = content_words(teacher), content_words(student)
+    return 2 * len(x & y) / (len(x) + len(y)) if x or y else 0.0
+
+
 def shortness(teacher: str, student: str) -> float:
     """Scores a path the higher, the shorter it is in characters, whatever the teacher wrote."""
     return -float(len(student))
@@ -42,6 +49,7 @@ def shortness(teacher: str, student: str) -> float:
 BASELINES: Mapping[str, Callable[[str, str], float]] = {
     "last number equal": last_number_equal,
     "unordered numbers": unordered_numbers,
+    "same words": same_words,
     "length": shortness,
 }
 """Measures that know no structure, as functions of the teacher's and the student's path."""

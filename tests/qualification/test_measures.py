@@ -95,6 +95,9 @@ def test_baselines() -> None:
     # {3, 4, 7} and {7, 8}: one in common, 2 * 1 / 5.
     assert baseline("unordered numbers", teacher, "7 of 8") == 2 / 5
     assert baseline("unordered numbers", ["no number"], "none") == 0.0
+    # hockey, ice of hockey, ice and of hockey, grass: one of two and two
+    assert baseline("same words", ["hockey on ice"], "Hockey on grass, 12") == 2 * 1 / 4
+    assert baseline("same words", ["12"], "13") == 0.0
     assert baseline("length", teacher, "12345") == -5.0
 
 

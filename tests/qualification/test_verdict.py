@@ -59,7 +59,7 @@ CASES: dict[str, Callable[[Qualification], dict[str, Any]]] = {
     },
     "cost_s": lambda q: {"cost": q.cost and q.cost.model_copy(update={"seconds": 61.0})},
 }
-BROKEN = {"last_step", "empty", "yes_bias", "parse_failures", "missing", "repeatable"}
+BROKEN = {"baseline_gap", "last_step", "empty", "yes_bias", "parse_failures", "missing", "repeatable"}
 SETTINGS = QualifyConfig(thresholds=Thresholds(cost_s=60.0))
 
 
