@@ -66,7 +66,8 @@ def decompose_text(
     worded = not any(step.calculations for step in steps)
     ended = worded or WORDED.search(text, max(0, len(text) - _END))
     conclusion = read_conclusion(text) if ended and steps else ""
-    if worded and (conclusion.startswith("(") or STATES_NUMBER.search(text, max(0, len(text) - _END))):
+    numeric = not conclusion and STATES_NUMBER.search(text, max(0, len(text) - _END))  # 05/30/2021 is none
+    if worded and (numeric or conclusion.startswith("(")):
         add_implied(steps, problem)
     _link(steps, said, problem)
     if plain is not None:
