@@ -98,6 +98,10 @@ def _by_words(a: str, b: str, problem: str) -> Likeness:
         agrees = 0.0
     elif names_a - names_b and names_b - names_a:
         agrees *= OTHER_NAMES
+    if names_a and names_b and not names_a & names_b:
+        about *= (
+            OTHER_NAMES  # "I need Sue and Dan." and "I need Tom and Hal." share a word and are about others
+        )
     return Likeness(about, agrees)
 
 

@@ -14,7 +14,10 @@ from rlkd.structure.reading.words.statements import SAME_DAY, compare_statements
         ("Frost forms in winter.", "Frost never forms in winter.", 1.0, 0.0),  # a denial
         # words: khan, caesa(r), three, childr(en) and one other name; 2.5 * 2*2/6 * 2/3 = 1.11
         ("Khan had three children", "Caesar had three children", 1.0, 1.0),
-        ("In all, Khan had three children", "In all, Caesar had three children", 1.0, 0.3),
+        # No name in common: 0.3 of 1.
+        ("In all, Khan had three children", "In all, Caesar had three children", 0.3, 0.3),
+        # need and two names each: 2.5 * 2*1/6 * 1/2 = 0.417, of which 0.3 is left.
+        ("I need Sue and Dan.", "I need Tom and Hal.", pytest.approx(0.125), 0.3),
         ("", "Khan had three children", 0.0, 0.0),
     ],
 )
