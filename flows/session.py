@@ -14,6 +14,7 @@ from rlkd.io import is_disk_full
 from schemas.config.run import RunConfig
 from tasks import tracking
 from tasks.attempts import Attempt, close_killed, written_down
+from tasks.cleaning import clean_after_run
 from tasks.display import current_display
 from tasks.publishing import publish_report
 from tasks.registry import resolve_models
@@ -117,6 +118,8 @@ def _session(config: RunConfig, output: str | None, from_stage: str | None, whol
                     _finish(ref, "failed" if isinstance(error, Exception) else "cancelled", whole)
                 raise
             _finish(ref, "done", whole)
+    if whole and config.keep.unused_days is not None:  # after the run has let go of its folder
+        clean_after_run(folder.resolve().parent, config.keep.unused_days, current_display().message)
 
 
 def _outbox(run: Run) -> AbstractContextManager[tracking.Outbox | None]:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -91,6 +91,27 @@ def remove(found: list[Leftover]) -> None:
             shutil.rmtree(item.path)
         else:
             item.path.unlink(missing_ok=True)
+
+
+def clean_after_run(runs: Path, days: float, say: Callable[[str], None]) -> None:
+    """Removes what can go when a run has ended; whatever forbids it is said and fails no run.
+
+    Args:
+        runs: The folder of the runs.
+        days: What was touched within these stays (``keep.unused_days``).
+        say: Told what was removed, or why nothing was.
+    """
+    try:
+        found = leftovers(runs, days)
+        remove(found)
+    except Exception as error:  # the run itself is done
+        say(f"keep.unused_days: nothing more was removed from {runs}: {error}")
+        return
+    if found:
+        size = sum(item.mb for item in found)
+        say(
+            f"keep.unused_days: removed {len(found)} things ({size:.1f} MiB) untouched for {days:g} days in {runs}"
+        )
 
 
 def _stage_folders(store: Path) -> Iterator[Path]:

@@ -86,3 +86,9 @@ class KeepConfig(Schema):
         description="Keep the trainer's checkpoints of finished stages, with optimizer state (`checkpoints/` in the stage's folder); "
         "false removes them when a stage is finished. Those of an unfinished stage stay either way.",
     )
+    unused_days: float | None = Field(
+        default=None,
+        ge=1,
+        description="When a whole run is done, remove from its folder of runs what no run refers to and nobody has touched for that many "
+        "days, as `rlkd clean --older-than` does; null removes nothing.",
+    )

@@ -12,7 +12,7 @@ from flows.cli.main import run_command
 from rlkd.config.load import parse_config
 from rlkd.errors import UserError
 from schemas.artifact import StageEntry
-from tasks.cleaning import leftovers
+from tasks.cleaning import clean_after_run, leftovers
 from tasks.runs import open_run
 
 CONFIG = parse_config({"name": "t", "data": {"type": "world"}})
@@ -92,3 +92,24 @@ def test_where_it_is_unknown_what_is_in_use_nothing_goes(
         leftovers(runs, 7)
     with pytest.raises(UserError, match="there is no folder"):
         leftovers(tmp_path / "absent", 7)
+
+
+def test_a_run_that_has_ended_cleans_by_age(runs: Path) -> None:
+    said: list[str] = []
+    clean_after_run(runs, 7, said.append)
+    assert not (runs / ".store" / "data" / "cccc").exists()
+    assert not (runs / ".store" / "rl" / "dddd").exists()
+    assert (runs / ".store" / "data" / "aaaa" / "rows.jsonl").exists()
+    assert (runs / ".store" / "rl" / "eeee").exists()
+    assert len(said) == 1
+    assert "removed 3 things (3.0 MiB) untouched for 7 days" in said[0]
+    clean_after_run(runs, 7, said.append)
+    assert len(said) == 1  # nothing left, nothing said
+
+
+def test_cleaning_after_a_run_leaves_all_where_another_one_works(runs: Path) -> None:
+    said: list[str] = []
+    with open_run(CONFIG, runs / "t"):
+        clean_after_run(runs, 7, said.append)
+    assert (runs / ".store" / "data" / "cccc").exists()
+    assert "a run works in" in said[0]
