@@ -252,7 +252,7 @@ def _rl_step_s(config: PipelineConfig, completion: float, length: float, speed: 
 
 def _evaluate_s(config: PipelineConfig, completion: float, problems: int, speed: _Speed) -> float:
     settings = config.evaluate
-    held_out = min(problems, 2 * (settings.max_problems or problems))
+    held_out = min(problems, len(settings.splits) * (settings.max_problems or problems))
     sampled = min(settings.pass_problems or held_out, held_out) * settings.samples
     rows = (held_out + sampled) * len(settings.checkpoints)
     longest = min(config.student.max_completion_tokens, completion / _USED)

@@ -47,6 +47,7 @@ class StructureScore(Schema):
         student_steps: Steps of the student path.
         steps: The student's steps in order.
         spans: Where each of them stands in the student's path, (start, end) in code points; it is not written to files.
+        judged: Pairs of steps that the judge compared; it is not written to files.
     """
 
     structure: float = Field(ge=0)
@@ -55,3 +56,4 @@ class StructureScore(Schema):
     student_steps: int = Field(ge=0)
     steps: tuple[StepMatch, ...] = ()
     spans: tuple[tuple[int, int], ...] = Field(default=(), exclude=True, repr=False)
+    judged: int = Field(default=0, ge=0, exclude=True, repr=False)

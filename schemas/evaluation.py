@@ -14,8 +14,8 @@ from schemas.rollout import FinishReason
 CheckpointName = Literal["base", "warm_start", "rlkd"]
 """The student before training, after the warm start, and after RL distillation; in this order everywhere."""
 
-EvalSplit = Literal["test", "ood"]
-"""Held-out splits: in distribution, and harder than what the student was trained on."""
+EvalSplit = Literal["test", "ood", "validation"]
+"""Splits that are evaluated: in distribution, harder than what the student was trained on, and what settings are chosen on."""
 
 
 class Interval(Schema):

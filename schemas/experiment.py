@@ -22,6 +22,7 @@ class Budget(Schema):
         trained: Tokens that went forward and backward, prompts included, in SFT and RL.
         teacher: Tokens of the teacher's paths that it learned from, as the student's tokenizer counts them.
         scored: Tokens of the student that a teacher model scored (``rl.objective.distil``).
+        judged: Pairs of steps that a judge compared to reward samples, whether it worked each out or knew it from its cache.
         money: What sampled teachers cost, in their currency.
         steps: Optimiser steps of SFT and RL.
         flops: 2N for a token forward and 6N for a trained one.
@@ -30,6 +31,7 @@ class Budget(Schema):
 
     parameters: int | None = None
     scored: int = 0
+    judged: int = 0
     money: float = 0.0
     sampled: int = 0
     trained: int = 0
@@ -136,6 +138,38 @@ class Example(Schema):
     b_cut: bool = False
 
 
+class TuningRow(Schema):
+    """A value of a setting that was tried for a method, on validation.
+
+    Attributes:
+        method: The method.
+        setting: The setting of the grid, as in :class:`MethodRow`.
+        tuned: The setting whose values are tried; empty for a method that has nothing to tune.
+        value: The value.
+        per_seed: Its validation score under each seed that is finished.
+        score: Their mean; ``None`` where a seed is missing.
+        chosen: Whether the method's seeds ran with it.
+        at_edge: Whether it is the smallest or largest value and was chosen: a better one may lie outside.
+        missing: Cells that are not finished.
+        error: Why the first of them failed.
+        seconds: Wall time of its cells, evaluation left out.
+        flops: Operations of its cells; ``None`` where they cannot be told.
+    """
+
+    method: str
+    setting: str = ""
+    tuned: str = ""
+    value: JsonValue = None
+    per_seed: dict[str, float] = Field(default_factory=dict)
+    score: float | None = None
+    chosen: bool = False
+    at_edge: bool = False
+    missing: tuple[str, ...] = ()
+    error: str = ""
+    seconds: float = 0.0
+    flops: float | None = None
+
+
 class EqualBudgetRow(Schema):
     """Validation accuracy of a method once every method has spent the same; ``None`` where it has no curve or a seed is missing."""
 
@@ -161,6 +195,8 @@ class ExperimentReport(Schema):
     summaries: tuple[str, ...] = ()
     equal_sampled: tuple[EqualBudgetRow, ...] = ()
     equal_flops: tuple[EqualBudgetRow, ...] = ()
+    tuning: tuple[TuningRow, ...] = ()
+    tuned_by: str = ""
     power: str = ""
     examples: tuple[Example, ...] = ()
     schema_version: int = SCHEMA_VERSION

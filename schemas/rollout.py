@@ -46,6 +46,7 @@ class RewardRecord(Schema):
         missing: Names of missing components.
         spans: Where each step of ``verdicts`` stands in ``completion``, in code points; empty where that is not known. No column
             of the ledger.
+        judged: Pairs of steps that the judge compared for it.
         member: Where it comes from; what the teacher wrote counts as no sample.
         undecided: Why nobody can say whether its answer is right; empty where that is known, or it states none.
     """
@@ -64,6 +65,7 @@ class RewardRecord(Schema):
     advantage: float | None = None
     missing: tuple[str, ...] = ()
     undecided: str = ""
+    judged: int = 0
     member: Member = "sampled"
     spans: tuple[tuple[int, int], ...] = Field(default=(), exclude=True, repr=False)
 

@@ -97,7 +97,7 @@ def run_cells(
 
     def one(number: int, cell: Cell) -> None:
         where = f"cell {number} of {len(cells)}: {cell.name}"
-        if cell.follows:
+        if cell.needs:
             try:
                 cell = settled(cell, folder)
             except (RLKDError, OSError, ValueError) as error:
@@ -148,7 +148,7 @@ def _waves(cells: Sequence[Cell]) -> list[list[Cell]]:
     waves: list[list[Cell]] = []
     waiting, done = list(cells), set[str]()
     while waiting:
-        ready = [cell for cell in waiting if cell.follows in done or not cell.follows]
+        ready = [cell for cell in waiting if done.issuperset(cell.needs)]
         ready = ready or waiting  # they follow each other: each will say so
         waves.append(ready)
         done |= {cell.name for cell in ready}

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rlkd.errors import UserError
-from rlkd.experiments.plan import Cell
+from rlkd.experiments.plan import Cell, Trial
 from schemas.config.experiment import ExperimentConfig
 from schemas.experiment import ExperimentReport
 from tasks import tracking
@@ -41,7 +41,8 @@ class GroupRun:
             return  # it failed before it began
         if run_id:
             with tracking.tolerated(f"the place of cell {cell.name}", self.notice):
-                params = {"method": cell.method, "cell": cell.name, **cell.axes}
+                params = {"method": cell.method, "cell": cell.name, "seed": str(cell.seed), **cell.axes}
+                params |= {"role": "compared"} if cell.trial is None else _tried(cell.trial)
                 tracking.add_to_group(self.uri, self.run_id, run_id, params)
 
     def report(self, report: ExperimentReport, files: Sequence[Path]) -> None:
@@ -54,6 +55,11 @@ class GroupRun:
                 name = f"{comparison.a} - {comparison.b} {comparison.setting}".strip()
                 self.figures[f"{name}/{report.metric}"] = comparison.difference.mean
         self.files = list(files)
+
+
+def _tried(trial: Trial) -> dict[str, str]:
+    """Parameters of a cell that tries a value: so that nobody takes it for one that is compared."""
+    return {"role": "tuning", "tuned": trial.setting}
 
 
 @contextmanager

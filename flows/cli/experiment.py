@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.cli.run import run_flow
 from flows.cli.terminal import print_table
 from flows.configure import configure_experiment, plan_experiment
-from rlkd.errors import UserError
+from rlkd.errors import RLKDError, UserError
 from schemas.config.data import WorldData
 from schemas.config.experiment import ExperimentConfig
 from schemas.experiment import ExperimentReport
@@ -31,6 +32,7 @@ def run_experiment(preset: str, overrides: list[str], output: str | None, dry_ru
     folder = Path(output) if output else Path("runs") / config.name
     if dry_run:
         _show_plan(cells, folder, config.concurrent)
+        _show_tuning(config, cells)
         _show_power(config, cells)
         return
 
@@ -78,6 +80,12 @@ def _show_result(folder: Path) -> None:
         for row in report.ranking
     ]
     print_table("", ["method", "setting", f"{report.metric} on {report.split}"], rows)
+    for tried in report.tuning:
+        if tried.chosen:
+            print(
+                f"  {tried.method} {tried.setting}".rstrip()
+                + f": {tried.tuned} {tried.value} is best by {report.tuned_by}"
+            )
     for text in report.summaries:
         print(f"  {text}")
     for comparison in report.comparisons:
@@ -87,6 +95,7 @@ def _show_result(folder: Path) -> None:
 
 def _show_plan(cells: Sequence[Cell], folder: Path, concurrent: int) -> None:
     """Prints every cell, the stages that it shares with earlier ones, and how long what is its own takes."""
+    from rlkd.experiments.follow import settled
     from rlkd.io import duration
     from tasks.experiment import planned_stages
     from tasks.finished import finished_stages
@@ -95,6 +104,8 @@ def _show_plan(cells: Sequence[Cell], folder: Path, concurrent: int) -> None:
     made: dict[str, str] = {}
     rows, total = [], 0.0
     for cell in cells:
+        with suppress(RLKDError, OSError, ValueError):
+            cell = settled(cell, folder)  # what it takes of others, where these are finished
         stages = planned_stages(cell)
         shared = [name for name, key in stages.items() if key in made]
         own = [name for name, key in stages.items() if key not in made]
@@ -109,6 +120,27 @@ def _show_plan(cells: Sequence[Cell], folder: Path, concurrent: int) -> None:
         f"{len(cells)} cells in {folder}{at_once}: about {duration(total / concurrent)} for what is not finished, "
         "estimated from the student's size"
     )
+
+
+def _show_tuning(config: ExperimentConfig, cells: Sequence[Cell]) -> None:
+    """Says what each method tries, on what, and which methods have nothing to tune."""
+    if config.tune is None:
+        return
+    compared = [cell for cell in cells if cell.trial is None]
+    by_setting: dict[str, list[str]] = {}
+    for cell in compared:
+        setting = cell.tuned.setting if cell.tuned is not None else ""
+        by_setting.setdefault(setting, []).append(cell.method)
+    for setting, methods in by_setting.items():
+        names = ", ".join(dict.fromkeys(methods))
+        if setting:
+            values = ", ".join(str(value) for value in config.tune.values[setting])
+            print(
+                f"tuning: {names} try {setting} {values} on seed{'s' if len(config.tune.seeds) > 1 else ''} "
+                f"{', '.join(map(str, config.tune.seeds))}; the best by {config.tune.metric} is compared"
+            )
+        else:
+            print(f"tuning: {names} train nothing that is tuned")
 
 
 def _show_power(config: ExperimentConfig, cells: Sequence[Cell]) -> None:

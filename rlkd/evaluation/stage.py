@@ -58,10 +58,16 @@ def evaluate(ctx: StageContext, examiner: Examiner | None = None) -> StageResult
         MissingScoreError: The verifier failed on more than a tenth of the answers.
         CheckpointError: A checkpoint cannot be loaded.
     """
-    problems = {split: found for split in SPLITS if (found := _problems(ctx, split))}
+    problems = {
+        split: found
+        for split in SPLITS
+        if split in ctx.config.evaluate.splits and (found := _problems(ctx, split))
+    }
     if not problems:
         raise DataError(
             "there are no held-out problems to evaluate on; set data.sizes.test or add a test file"
+            if "test" in ctx.config.evaluate.splits
+            else f"there is no problem in the splits that evaluate.splits names ({', '.join(ctx.config.evaluate.splits)})"
         )
     checkpoints = _checkpoints(ctx)
     if examiner is not None:

@@ -58,18 +58,20 @@ def read_costs(config: PipelineConfig, entries: Entries) -> tuple[Budget, tuple[
     bought = _bought(config, folders)
     spent = _Spent(config, weights, _TRAIN * sft_tokens + _FORWARD * sum(bought.tokens), bought.tokens[1])
     points: list[CurvePoint] = []
-    trained, steps = sft_tokens, sft_steps
+    trained, steps, judged = sft_tokens, sft_steps, 0
     if "rl" in folders:
         by_step = _ledger(folders["rl"] / "ledger", prompts)
         points = _curve(folders["rl"], by_step, spent.copy())
         for step in by_step.values():
             spent.add(step)
             trained += config.rl.iterations * step.trained
+            judged += step.judged
         steps += config.rl.steps
     return (
         Budget(
             parameters=weights,
             scored=spent.scored,
+            judged=judged,
             money=bought.money,
             sampled=spent.sampled,
             trained=trained,
@@ -84,11 +86,12 @@ def read_costs(config: PipelineConfig, entries: Entries) -> tuple[Budget, tuple[
 
 @dataclass
 class _Step:
-    """Tokens of one optimiser step: of completions alone, and with their prompts."""
+    """Tokens of one optimiser step: of completions alone, and with their prompts; and the judge's comparisons."""
 
     sampled: int = 0
     forward: int = 0
     trained: int = 0
+    judged: int = 0
 
 
 @dataclass(frozen=True)
@@ -171,9 +174,14 @@ def _ledger(ledger: Path, prompts: Mapping[str, int]) -> dict[int, _Step]:
     found: dict[int, _Step] = {}
     for part in sorted(ledger.glob("part-*.parquet")):
         known = set(pq.read_schema(part).names)
-        names = [name for name in ("step", "problem_id", "tokens", "advantage", "member") if name in known]
+        names = [
+            name
+            for name in ("step", "problem_id", "tokens", "advantage", "member", "judged")
+            if name in known
+        ]
         for row in pq.read_table(part, columns=names).to_pylist():
             step = found.setdefault(row["step"], _Step())
+            step.judged += row.get("judged") or 0
             whole = row["tokens"] + prompts.get(row["problem_id"], 0)
             if row.get("member") != "teacher":
                 step.sampled += row["tokens"]

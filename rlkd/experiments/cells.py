@@ -64,6 +64,23 @@ def read_cell(cell: Cell, folder: Path, error: str, split: str) -> Read:
         return Read(made.model_copy(update={"status": "failed", "error": error or str(fault)}))
 
 
+def finished_score(cell: Cell, folder: Path, metric: str) -> float | None:
+    """Reads one score of a cell, nothing else; ``None`` where it is not finished, or has run with other settings.
+
+    Args:
+        cell: The cell.
+        folder: Its run folder.
+        metric: Split and metric, e.g. ``validation/accuracy``.
+    """
+    try:
+        manifest = RunManifest.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
+        if manifest.status != "done" or manifest.config != cell.config.model_dump(mode="json"):
+            return None
+        return _means(load_run(str(folder))).get(metric)
+    except (RLKDError, OSError, ValueError):
+        return None
+
+
 def read_run(
     made: CellResult, run: ComparedRun, manifest: RunManifest, config: PipelineConfig | None, split: str
 ) -> Read:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -70,6 +71,9 @@ def render_experiment(report: ExperimentReport) -> str:
             )
             if plot
         ],
+        tuning=[(setting, _tuning(report, setting)) for setting in settings] if report.tuning else [],
+        tuned_by=report.tuned_by,
+        tuning_seconds=duration(sum(row.seconds for row in report.tuning)),
         effect=lambda row: "\N{EN DASH}" if row.effect is None else signed(row.effect),
         missing=[cell for cell in report.cells if cell.status != "done"],
         done=len(done),
@@ -136,8 +140,9 @@ def _budgets(cells: list[CellResult], setting: str) -> list[dict[str, str]]:
             "parameters": _count(found[0].parameters),
             **{
                 name: _count(sum(getattr(budget, name) for budget in found) / len(found))
-                for name in ("sampled", "trained", "teacher", "scored", "steps")
+                for name in ("sampled", "trained", "teacher", "scored", "judged", "steps")
             },
+            "money": _money([budget.money for budget in found]),
             "flops": _flops([budget.flops for budget in found]),
             "time": duration(sum(budget.seconds for budget in found) / len(found)),
         }
@@ -145,9 +150,37 @@ def _budgets(cells: list[CellResult], setting: str) -> list[dict[str, str]]:
     ]
 
 
+def _tuning(report: ExperimentReport, setting: str) -> list[dict[str, Any]]:
+    """The values tried for each method, as they stand in the table."""
+    as_accuracy = report.tuned_by.endswith("accuracy")
+    return [
+        {
+            "method": row.method,
+            "tuned": row.tuned or "nothing to tune",
+            "value": "\N{EN DASH}" if not row.tuned else json.dumps(row.value),
+            "score": "\N{EN DASH}" if row.score is None else _number(row.score, as_accuracy),
+            "seeds": ", ".join(
+                f"{seed}: {_number(value, as_accuracy)}" for seed, value in row.per_seed.items()
+            ),
+            "missing": ", ".join(row.missing) + (f" ({row.error})" if row.error else ""),
+            "chosen": row.chosen,
+            "at_edge": row.at_edge,
+            "flops": _flops([row.flops]),
+            "time": duration(row.seconds),
+        }
+        for row in report.tuning
+        if row.setting == setting
+    ]
+
+
 def _flops(values: list[float | None]) -> str:
     known = [value for value in values if value is not None]
     return f"{sum(known) / len(known):.2e}" if len(known) == len(values) else "\N{EN DASH}"
+
+
+def _money(values: list[float]) -> str:
+    mean = sum(values) / len(values)
+    return f"{mean:.2f}" if mean else "\N{EN DASH}"
 
 
 def _count(value: float | None) -> str:

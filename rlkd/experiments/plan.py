@@ -6,15 +6,18 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from rlkd.config.load import load_overlaid
+from rlkd.config.derived import is_enabled
+from rlkd.config.load import load_overlaid, overlay
 from rlkd.config.strict_yaml import parse_yaml
 from rlkd.errors import ConfigError
+from rlkd.pipeline.stages import STAGES
 from rlkd.training.rl import check_settings
+from schemas.base import JsonValue
 from schemas.config.experiment import Axis, ExperimentConfig, method_label
 from schemas.config.pipeline import PipelineConfig
 
@@ -32,6 +35,8 @@ class Cell:
         config: Its configuration.
         follows: Name of the cell whose result a setting of this one is taken from; empty for none.
         takes: What is taken: the operations that it cost (``flops_of``), or the student that it ended with (``student_of``).
+        trial: What it tries, where it is there for the choice of a setting; ``None`` where it is compared.
+        tuned: What its setting is chosen from; ``None`` where nothing is chosen for it.
     """
 
     name: str
@@ -42,6 +47,38 @@ class Cell:
     config: PipelineConfig = field(repr=False)
     follows: str = ""
     takes: str = ""
+    trial: Trial | None = None
+    tuned: Tuned | None = field(default=None, repr=False)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the cells that must be finished before it starts."""
+        trials = self.tuned.cells if self.tuned is not None else ()
+        return (*([self.follows] if self.follows else []), *(cell.name for cell in trials))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A value that a cell tries: a setting, the value, and its place among those tried."""
+
+    setting: str
+    value: JsonValue
+    index: int
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a setting is chosen from.
+
+    Attributes:
+        setting: The setting.
+        metric: The validation score that the best is told by, as it is named among a cell's scores.
+        cells: The cells that try its values, on seeds of their own.
+    """
+
+    setting: str
+    metric: str
+    cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -69,36 +106,114 @@ def plan_cells(experiment: ExperimentConfig, methods: Traversable, presets: Trav
     """
     overlays, faults = _read_methods(experiment.methods, methods)
     base = overlays.get(experiment.variant_of or "", {})
-    overlays |= {name: _merged(base, values) for name, values in experiment.variants.items()}
+    overlays |= {name: overlay(base, values) for name, values in experiment.variants.items()}
     after = {
-        name: _taken(name, overlay.pop("experiment", None), overlays, faults)
-        for name, overlay in overlays.items()
+        name: _taken(name, values.pop("experiment", None), overlays, faults)
+        for name, values in overlays.items()
     }
+    plan = _Plan(experiment, presets, overlays, after, faults)
     cells: list[Cell] = []
-    for point, seed, (method, overlay) in itertools.product(
-        _points(experiment.grid), experiment.seeds, overlays.items()
-    ):
-        name = _cell_name(method, point, seed)
-        layers = [experiment.settings, point.values, overlay, {"name": name, "seed": seed}]
-        try:
-            config = load_overlaid(experiment.base, layers, presets)
-            check_settings(config)
-        except ConfigError as error:
-            faults.append(f"cell {name}: {_one_line(str(error))}")
-            continue
-        takes, other = after[method]
-        follows = _cell_name(other, point, seed) if other else ""
-        cells.append(Cell(name, method, seed, point.text, point.axes, config, follows, takes))
+    for point in _points(experiment.grid):
+        tuned = {method: plan.tuned(method, point) for method in overlays}
+        cells += [cell for found in tuned.values() if found is not None for cell in found.cells]
+        for seed, method in itertools.product(experiment.seeds, overlays):
+            if (cell := plan.cell(method, point, seed)) is not None:
+                cells.append(replace(cell, tuned=tuned[method]))
     names = [cell.name for cell in cells]
     faults += [
         f"two cells would be called {name}; rename a method or a value of the grid"
-        for name in {name for name in names if names.count(name) > 1}
+        for name in dict.fromkeys(name for name in names if names.count(name) > 1)
     ]
     faults += _incomparable(experiment, cells)
     if faults:
         head = f"experiment {experiment.name}: {len(faults)} fault{'s' if len(faults) > 1 else ''}"
         raise ConfigError("\n".join([head, *(f"  - {fault}" for fault in faults)]))
     return cells
+
+
+_TRIED_ON: dict[str, Any] = {
+    "evaluate": {"splits": ["validation"], "samples": 0, "pass_at": [], "benchmarks": []},
+    "tracking": {"registered_model": ""},
+}
+"""How a cell that tries a value differs from one that is compared: it sees no test problem, and registers no student."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Makes single cells; what is wrong with one goes to the faults."""
+
+    experiment: ExperimentConfig
+    presets: Traversable
+    overlays: Mapping[str, dict[str, Any]]
+    after: Mapping[str, tuple[str, str]]
+    faults: list[str]
+
+    def cell(self, method: str, point: _Point, seed: int, trial: Trial | None = None) -> Cell | None:
+        """A method under a seed and a setting, with a value tried where there is a trial; ``None`` where it is wrong."""
+        name = _cell_name(method, point, seed, trial)
+        layers = [self.experiment.settings, point.values, self.overlays[method]]
+        layers += [nested(trial.setting, trial.value), _TRIED_ON] if trial is not None else []
+        try:
+            config = load_overlaid(
+                self.experiment.base, [*layers, {"name": name, "seed": seed}], self.presets
+            )
+            check_settings(config)
+        except ConfigError as error:
+            self.faults.append(f"cell {name}: {_one_line(str(error))}")
+            return None
+        takes, other = self.after[method]
+        follows = self._followed(other, point, seed, trial) if other else ""
+        return Cell(name, method, seed, point.text, point.axes, config, follows, takes, trial)
+
+    def _followed(self, other: str, point: _Point, seed: int, trial: Trial | None) -> str:
+        """The cell of another method that goes first; of its trials the one at the same place among the values."""
+        if trial is None:
+            return _cell_name(other, point, seed)
+        setting = self._setting_of(other, point)
+        values = self.experiment.tune.values[setting] if self.experiment.tune and setting else []
+        its = Trial(setting, values[trial.index], trial.index) if values else None
+        return _cell_name(other, point, seed, its)
+
+    def tuned(self, method: str, point: _Point) -> Tuned | None:
+        """The cells that try a method's values; ``None`` where nothing is tuned, or the method trains nothing."""
+        tune, setting = self.experiment.tune, self._setting_of(method, point)
+        if tune is None or not setting:
+            return None
+        for where, layer in (("the grid", point.values), (f"method {method}", self.overlays[method])):
+            if _has(layer, setting):
+                self.faults.append(f"{setting} is tuned, but {where} sets it; take it out of one of them")
+                return None
+        found = [
+            self.cell(method, point, seed, Trial(setting, value, i))
+            for i, value in enumerate(tune.values[setting])
+            for seed in tune.seeds
+        ]
+        return Tuned(setting, tune.split_metric, tuple(cell for cell in found if cell is not None))
+
+    def _setting_of(self, method: str, point: _Point) -> str:
+        """The first of the tuned settings that changes what a method trains; empty for none."""
+        if self.experiment.tune is None:
+            return ""
+        layers = [self.experiment.settings, point.values, self.overlays[method]]
+        try:
+            config = load_overlaid(self.experiment.base, layers, self.presets)
+        except ConfigError:
+            return ""  # the cell itself says what is wrong
+        training = [spec for spec in STAGES if spec.family == "train" and spec.name != "qualify"]
+        made = [spec for spec in training if is_enabled(config, spec.name)]
+        covered = {section.partition(".")[0] for spec in made for section in spec.sections}
+        covered |= {"data", "traces"} if made else set()
+        return next((name for name in self.experiment.tune.values if name.partition(".")[0] in covered), "")
+
+
+def _has(values: Mapping[str, Any], dotted: str) -> bool:
+    """Whether settings set one that is named with dots."""
+    found: Any = values
+    for part in dotted.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return False
+        found = found[part]
+    return True
 
 
 def _read_methods(names: Sequence[str], folder: Traversable) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -158,8 +273,9 @@ def _taken(name: str, section: Any, methods: Mapping[str, Any], faults: list[str
     return (takes, found) if found else ("", "")
 
 
-def _cell_name(method: str, point: _Point, seed: int) -> str:
-    return _slug("-".join([method, *point.axes.values(), f"s{seed}"]))
+def _cell_name(method: str, point: _Point, seed: int, trial: Trial | None = None) -> str:
+    first, last = ([], []) if trial is None else (["tune"], [_word(trial.value)])
+    return _slug("-".join([*first, method, *point.axes.values(), *last, f"s{seed}"]))
 
 
 def _points(grid: Mapping[str, Axis]) -> list[_Point]:
@@ -169,23 +285,17 @@ def _points(grid: Mapping[str, Axis]) -> list[_Point]:
         if isinstance(axis, dict):
             choices = [(label, values) for label, values in axis.items()]
         else:
-            choices = [(_word(value), _nested(name, value)) for value in axis]
+            choices = [(_word(value), nested(name, value)) for value in axis]
         points = [
-            _Point({**point.axes, name: label}, {**_merged(point.values, values)})
+            _Point({**point.axes, name: label}, overlay(point.values, values))
             for point in points
             for label, values in choices
         ]
     return points
 
 
-def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    from rlkd.config.load import overlay
-
-    return overlay(first, second)
-
-
-def _nested(dotted: str, value: Any) -> dict[str, Any]:
-    """``{"a.b": 1}`` as ``{"a": {"b": 1}}``."""
+def nested(dotted: str, value: Any) -> dict[str, Any]:
+    """Turns a setting that is named with dots into sections: ``{"a.b": 1}`` into ``{"a": {"b": 1}}``."""
     for part in reversed(dotted.split(".")):
         value = {part: value}
     found: dict[str, Any] = value
@@ -218,7 +328,7 @@ def _incomparable(experiment: ExperimentConfig, cells: Sequence[Cell]) -> list[s
     if experiment.compare is None:
         return []
     sections = [*_SAME, "structures"] if experiment.compare.metric == "structure" else list(_SAME)
-    by_place = {(cell.method, cell.setting, cell.seed): cell for cell in cells}
+    by_place = {(cell.method, cell.setting, cell.seed): cell for cell in cells if cell.trial is None}
     faults: dict[str, None] = {}
     for a, b in experiment.compare.family:
         for (method, setting, seed), cell in by_place.items():

@@ -12,6 +12,7 @@ from rlkd.experiments.follow import settled
 from rlkd.experiments.plan import Cell
 from rlkd.experiments.power import power_sentence
 from rlkd.experiments.statistics import Estimate, Values, estimate
+from rlkd.experiments.tuning import read_tuning
 from rlkd.experiments.verdicts import Compared, judge_family, summaries
 from schemas.config.experiment import CompareConfig, ExperimentConfig
 from schemas.evaluation import Interval
@@ -41,8 +42,13 @@ def read_experiment(
         errors: Why cells failed, by name.
     """
     compare = experiment.compare or _TABLE
-    read = [_read(cell, folder, (errors or {}).get(cell.name, ""), compare.split) for cell in cells]
-    return build_report(experiment.name, experiment.description, read, compare)
+    compared = [cell for cell in cells if cell.trial is None]
+    read = [_read(cell, folder, (errors or {}).get(cell.name, ""), compare.split) for cell in compared]
+    report = build_report(experiment.name, experiment.description, read, compare)
+    if experiment.tune is None:
+        return report
+    tuning = read_tuning(compared, folder, errors or {})
+    return report.model_copy(update={"tuning": tuning, "tuned_by": experiment.tune.metric})
 
 
 def _read(cell: Cell, root: Path, error: str, split: str) -> Read:

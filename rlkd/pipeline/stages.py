@@ -329,10 +329,8 @@ def resolve(spec: StageSpec, config: RunConfig) -> StageSpec:
         return spec
     if spec.name == "traces" and any(teacher.type in _LOCAL_TEACHERS for teacher in config.traces.teachers):
         return replace(spec, job=True, alone=True)
-    if (
-        spec.name == "evaluate" and config.evaluate.benchmarks
-    ):  # their problems that were trained on are left out
-        return replace(spec, reads=(*spec.reads, Reads("data", _rows_of("train"))))
+    if spec.name == "evaluate":
+        return replace(spec, reads=_evaluated(spec, config))
     if spec.name != "qualify":
         return spec
     source = pairs_source(config)
@@ -342,6 +340,23 @@ def resolve(spec: StageSpec, config: RunConfig) -> StageSpec:
     wanted = () if isinstance(source, FilePairs) else ("data", "traces")
     reads = tuple(read for read in spec.reads if read.stage in wanted)
     return replace(spec, sections=sections, reads=reads, job=_has_local_model(config))
+
+
+def _evaluated(spec: StageSpec, config: PipelineConfig) -> tuple[Reads, ...]:
+    """What an evaluation reads: the splits that it is asked for, and what was trained on where benchmarks leave that out."""
+    splits = config.evaluate.splits
+    if set(splits) == set(_HELD_OUT):
+        reads = spec.reads
+    else:
+        reads = tuple(
+            replace(read, files=_rows_of(*splits))
+            if read.stage == "data"
+            else replace(read, splits=splits)
+            if read.splits
+            else read
+            for read in spec.reads
+        )
+    return (*reads, Reads("data", _rows_of("train"))) if config.evaluate.benchmarks else reads
 
 
 def _has_local_model(config: PipelineConfig) -> bool:

@@ -15,6 +15,7 @@ _NAMES = {"base": "the base student", "warm_start": "the warm-started student", 
 _WHERE = {
     "test": "unseen problems like those it was trained on",
     "ood": "harder, out-of-distribution problems",
+    "validation": "validation problems",
 }
 
 
@@ -25,7 +26,7 @@ def describe_findings(report: EvalReport) -> tuple[Sentence, ...]:
     plainly.
     """
     sentences = _near_zero(report)
-    for split in ("test", "ood"):
+    for split in _WHERE:
         found = [m for m in report.checkpoints if m.split == split]
         if not found:
             continue
@@ -68,7 +69,7 @@ def _difference(pair: PairedDifference, confidence: float) -> Sentence:
     else:
         what, size = "structure score", signed(pair.diff)
         low, high = signed(pair.low), signed(pair.high)
-    where = "" if pair.split == "test" else " out of distribution"
+    where = {"test": "", "ood": " out of distribution"}.get(pair.split, " on validation")
     span = f"{confidence:.0%} interval {low} to {high}, over the same {pair.n} problems"
     against = f"{CHECKPOINT_LABELS[pair.a]} \N{RIGHTWARDS ARROW} {CHECKPOINT_LABELS[pair.b]}"
     if pair.low > 0:

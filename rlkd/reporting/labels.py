@@ -10,7 +10,7 @@ CHECKPOINT_NOTES = {
     "warm_start": "after SFT on the teacher's traces",
     "rlkd": "after RL with the structure reward",
 }
-SPLIT_LABELS = {"test": "In distribution", "ood": "Out of distribution"}
+SPLIT_LABELS = {"test": "In distribution", "ood": "Out of distribution", "validation": "Validation"}
 METRIC_LABELS = {"accuracy": "Accuracy", "structure": "Structure", "f1": "Word F1"}
 PLOTTED = ("accuracy", "structure")
 """Metrics that every evaluation has."""

@@ -142,6 +142,7 @@ def figures(content: ReportContent, run: RunManifest) -> list[Figure]:
         ("test", "structure"),
         ("ood", "accuracy"),
         ("ood", "structure"),
+        ("validation", "accuracy"),
     ):
         parts = [m for m in report.checkpoints if m.split == split] if report else []
         if not parts or report is None:
@@ -150,7 +151,7 @@ def figures(content: ReportContent, run: RunManifest) -> list[Figure]:
         if value is None:
             continue
         pair = _last_step(report, parts, metric)
-        where = METRIC_LABELS[metric] + ("" if split == "test" else ", out of distribution")
+        where = METRIC_LABELS[metric] + ("" if split == "test" else f", {SPLIT_LABELS[split].lower()}")
         found.append(
             Figure(
                 label=where,

@@ -124,6 +124,7 @@ def _schema(components: Sequence[str]) -> pa.Schema:
         "advantage": number,
         "missing": pa.list_(text),
         "undecided": text,
+        "judged": integer,
         "member": text,
     }
     return pa.schema(list(kinds.items()))

@@ -153,6 +153,7 @@ class RewardModel:
             reward=made.reward,
             missing=made.missing,
             undecided=rollout.notes.get("outcome", ""),
+            judged=0 if structure is None else structure.judged,
             spans=_spans(rollout),
         )
 

@@ -46,7 +46,7 @@ def make_scorer(config: StructuresConfig | None = None) -> StructureScorer:
 def make_alignment(config: AlignmentConfig) -> Alignment:
     """Makes the alignment that a configuration names."""
     if isinstance(config, PrefixAlignmentConfig):
-        return PrefixAlignment(config.threshold, config.normalize)
+        return PrefixAlignment(config.threshold, config.normalize, config.counts)
     factors = config.costs.model_dump()
     costs = Costs(*(cost * factors[name] for name, cost in DEFAULT_COSTS._asdict().items()))
-    return StructureAlignment(config.threshold, costs)
+    return StructureAlignment(config.threshold, costs, config.counts)

@@ -145,7 +145,7 @@ class StructureScorer:
         prefix = max(
             self._paper.compare(teacher, student, verdicts[k]).value for k, teacher in enumerate(known.paths)
         )
-        return report(found[best], prefix, walks[best], student)
+        return report(found[best], prefix, walks[best], student, sum(map(len, verdicts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,9 @@ def _of_walk(walk: Walk, verdicts: Sequence[Verdicts], steps: int) -> Verdicts:
     }
 
 
-def report(found: Comparison, prefix: float, reference: Walk, student: PathGraph) -> StructureScore:
+def report(
+    found: Comparison, prefix: float, reference: Walk, student: PathGraph, judged: int = 0
+) -> StructureScore:
     """Writes a comparison out, step by step."""
     rows: list[StepMatch] = []
     for step, match in zip(student.steps, found.steps, strict=True):
@@ -199,6 +201,7 @@ def report(found: Comparison, prefix: float, reference: Walk, student: PathGraph
         student_steps=len(student.steps),
         steps=tuple(rows),
         spans=tuple((step.start, step.end) for step in student.steps),
+        judged=judged,
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from schemas.base import ADDED, Count, Positive, Schema
-from schemas.evaluation import CheckpointName
+from schemas.evaluation import CheckpointName, EvalSplit
 
 
 class NamedBenchmark(Schema):
@@ -52,6 +52,19 @@ class EvaluateConfig(Schema):
         description="Further benchmarks that every checkpoint is evaluated on, by name or as {name, path}; `max_problems`, `samples` and "
         "`pass_problems` hold for each.",
     )
+
+    splits: Annotated[tuple[EvalSplit, ...], ADDED] = Field(
+        default=("test", "ood"),
+        min_length=1,
+        description="Splits that are evaluated; `validation` alone where settings are to be chosen and no test figure is to be seen.",
+    )
+
+    @field_validator("splits")
+    @classmethod
+    def _each_split_once(cls, value: tuple[EvalSplit, ...]) -> tuple[EvalSplit, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("a split is named twice; name each once")
+        return value
 
     @property
     def named_benchmarks(self) -> tuple[NamedBenchmark, ...]:

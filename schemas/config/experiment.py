@@ -72,6 +72,43 @@ class CompareConfig(Schema):
         return value
 
 
+class TuneConfig(Schema):
+    """The same number of values of a setting tried for every method, on validation and on seeds that are not compared."""
+
+    values: dict[str, list[JsonValue]] = Field(
+        min_length=1,
+        description="Settings with the values that are tried, as many of each: a method tunes the first of them whose section it has "
+        "enabled (`rl.optimizer.learning_rate` where it has RL, else `warm_start.optimizer.learning_rate`). Of equal ones the first wins.",
+    )
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        min_length=1, description="Seeds that the values are tried on; none of those that are compared."
+    )
+    metric: Literal["validation accuracy", "validation structure"] = Field(
+        default="validation accuracy",
+        description="What the best value is chosen by: greedy answers of the last student to the validation problems.",
+    )
+
+    @field_validator("values")
+    @classmethod
+    def _equally_many(cls, value: dict[str, list[JsonValue]]) -> dict[str, list[JsonValue]]:
+        for name, tried in value.items():
+            if len(tried) < 2:
+                raise ValueError(f"{name} has {len(tried)} values; give it at least two to choose from")
+            if twice := [item for i, item in enumerate(tried) if item in tried[:i]]:
+                raise ValueError(f"{name} has {twice[0]} twice; name each value once")
+        if len({len(tried) for tried in value.values()}) > 1:
+            counts = ", ".join(f"{name} {len(tried)}" for name, tried in value.items())
+            raise ValueError(
+                f"methods would try different numbers of values ({counts}); give each setting as many"
+            )
+        return value
+
+    @property
+    def split_metric(self) -> str:
+        """Name of the metric among a cell's scores."""
+        return self.metric.replace(" ", "/")
+
+
 class ExperimentConfig(Schema):
     """A base configuration x methods x seeds x a grid of settings; each cell is an ordinary run."""
 
@@ -104,6 +141,10 @@ class ExperimentConfig(Schema):
         default_factory=dict,
         description="Axes: a setting with its values (`rewards.alpha: [0, 0.5]`), or a name with named settings "
         "(`regime: {sparse: {warm_start: {enabled: false}}, ...}`). A method's own settings win over an axis.",
+    )
+    tune: TuneConfig | None = Field(
+        default=None,
+        description="Equal tuning: values tried on validation before the seeds run; null takes every setting as it is.",
     )
     compare: CompareConfig | None = Field(
         default=None, description="The comparisons and their statistics; null only tabulates."
@@ -138,6 +179,13 @@ class ExperimentConfig(Schema):
         for name in self.variants:
             if name in labels:
                 raise ValueError(f"a variant is called {name}, as a method is; rename it")
+        return self
+
+    @model_validator(mode="after")
+    def _tuned_on_other_seeds(self) -> ExperimentConfig:
+        shared = sorted(set(self.seeds) & set(self.tune.seeds)) if self.tune else []
+        if shared:
+            raise ValueError(f"seed {shared[0]} is both tuned on and compared; tune on other seeds")
         return self
 
     @model_validator(mode="after")

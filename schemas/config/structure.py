@@ -212,6 +212,14 @@ class CacheConfig(Schema):
     size_gb: float = Field(default=4.0, gt=0, description="Size from which the oldest entries go.")
 
 
+Counted = Literal["both", "sub_problem", "answer"]
+"""What makes two steps the same: sub-problem and answer, or one of them alone."""
+
+
+def _is_both(value: Counted) -> bool:
+    return value == "both"
+
+
 class PrefixAlignmentConfig(Schema):
     """The paper's rule: same index, stop at the first step with another intent, halve on sub-problem and answer."""
 
@@ -220,6 +228,11 @@ class PrefixAlignmentConfig(Schema):
     normalize: bool = Field(
         default=True,
         description="Divide by the teacher's number of steps; false gives the paper's unbounded sum.",
+    )
+    counts: Counted = Field(
+        default="both",
+        exclude_if=_is_both,
+        description="What a step is compared by: sub-problem and answer, or one of them alone (an ablation).",
     )
 
 
@@ -245,6 +258,12 @@ class StructureAlignmentConfig(Schema):
     )
     threshold: Fraction = Field(
         default=0.5, description="Match strength from which two steps may be aligned."
+    )
+    counts: Counted = Field(
+        default="both",
+        exclude_if=_is_both,  # as it is when not set: no part of a stage's identity
+        description="What a step is compared by: sub-problem and answer, or one of them alone (an ablation). `sub_problem` asks for no "
+        "result, open end or conclusion; `answer` for no operation, premise or wording.",
     )
     costs: CostFactors = Field(
         default=CostFactors(),

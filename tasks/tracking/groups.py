@@ -43,11 +43,16 @@ def begin_group(uri: str, where: str, name: str, description: str, folder: Path)
 
 
 def add_to_group(uri: str, group: str, run_id: str, params: Mapping[str, str]) -> None:
-    """Puts a cell's run below the experiment's, and names its method, seed and axes as parameters."""
+    """Puts a cell's run below the experiment's, and names its method, seed and axes as parameters.
+
+    An axis that is a setting stands among the run's parameters already, and MLflow takes no second value for one.
+    """
     mlflow = client(uri)
     mlflow.set_tag(run_id, PARENT_TAG, group)
+    known = mlflow.get_run(run_id).data.params
     for name, value in params.items():
-        mlflow.log_param(run_id, metric_name(name), value)
+        if metric_name(name) not in known:
+            mlflow.log_param(run_id, metric_name(name), value)
 
 
 def end_group(uri: str, group: str, figures: Mapping[str, float], files: list[Path], status: str) -> None:

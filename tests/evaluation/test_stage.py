@@ -14,6 +14,8 @@ from rlkd.evaluation.stage import evaluate
 from rlkd.io import read_rows, write_rows
 from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.shards import Shard
+from rlkd.pipeline.stages import resolve, stage_spec
+from rlkd.reporting.findings import describe_findings
 from schemas.config.evaluation import EvaluateConfig
 from schemas.config.pipeline import PipelineConfig
 from schemas.evaluation import CheckpointName, EvalReport, ProblemOutput, SampleProblem
@@ -162,6 +164,45 @@ def test_evaluates_every_checkpoint_on_every_split(context: Callable[..., StageC
     assert found.overall.pass_at["1"].n == 4
     assert found.overall.pass_at["1"].mean == 0.5
     assert ctx.events.done[-1] == (36, 36)  # type: ignore[attr-defined]
+
+
+def test_validation_alone_asks_no_test_problem(context: Callable[..., StageContext]) -> None:
+    ctx, examiner = (
+        context(splits=["validation"], checkpoints=["rlkd"], samples=0, pass_at=[]),
+        FakeExaminer(),
+    )
+    write_rows(ctx.inputs["data"] / "validation.jsonl", [problem("validation", i) for i in range(8, 12)])
+    result = evaluate(ctx, examiner)
+    assert {name for _, name in examiner.asked} == {f"validation-{i}" for i in range(8, 12)}
+    # Difficulties 8 to 11: the final student solves 8 and 9.
+    assert result.metrics["validation_accuracy_final"] == 0.5
+    assert not any(name.startswith(("test", "ood")) for name in result.metrics)
+    report = EvalReport.model_validate_json((ctx.folder / "eval_report.json").read_text())
+    assert describe_findings(report)[0].text.startswith(
+        "The RLKD student solves 50.0% of 4 validation problems"
+    )
+
+
+def test_a_split_without_a_problem_is_named(context: Callable[..., StageContext]) -> None:
+    with pytest.raises(DataError, match=r"evaluate.splits names \(validation\)"):
+        evaluate(context(splits=["validation"]), FakeExaminer())
+
+
+def test_an_evaluation_reads_the_splits_that_it_asks() -> None:
+    def reads(splits: list[str], **more: Any) -> tuple[Any, ...]:
+        config = PipelineConfig.model_validate(
+            {"name": "x", "data": {"type": "world"}, "evaluate": {"splits": splits, **more}}
+        )
+        return resolve(stage_spec("evaluate"), config).reads
+
+    assert reads(["test", "ood"]) == stage_spec("evaluate").reads
+    only = reads(["validation"])
+    assert [read.files for read in only if read.stage == "data"] == [("validation.jsonl",)]
+    assert {read.splits for read in only if read.stage in ("traces", "structures")} == {("validation",)}
+    with_benchmarks = reads(["validation"], benchmarks=["gsm8k"])
+    assert with_benchmarks[-1].files == ("train.jsonl",)
+    with pytest.raises(ValueError, match="a split is named twice"):
+        reads(["test", "test"])
 
 
 class FaultyExaminer(FakeExaminer):

@@ -91,6 +91,7 @@ def finish(cell: Cell, root: Path, right: set[int]) -> None:
                 tokens=tokens,
                 finish_reason="stop",
                 advantage=0.5,
+                judged=3,
             )
             for _ in range(2)
         )
@@ -136,6 +137,7 @@ def test_budgets_by_hand(tmp_path: Path) -> None:
     assert cell.budget.steps == 3 + 50  # the SFT's last step, and the demo's RL steps
     # N = 6: SFT 6 x 15 = 90, RL (2 + 6) x 68 = 544: 634 x 6.
     assert (cell.budget.parameters, cell.budget.flops) == (6, 634 * 6)
+    assert cell.budget.judged == 12  # 3 pairs of steps for each of 2 x 2 completions
     assert cell.budget.seconds == 20.0  # four stages of 5 s; evaluation is not counted
     # After step 1: 20 tokens, with their prompts 24: (90 + 8 x 24) x 6.
     assert [(p.step, p.sampled, p.flops, p.accuracy) for p in cell.curve] == [

@@ -63,7 +63,7 @@ def examine(config: PipelineConfig, output: str | None = None, offline: bool = F
         _qualification(config, found)
     costs = None
     if student is not None:
-        held_out = len(splits.get("test", [])) + len(splits.get("ood", []))
+        held_out = sum(len(splits.get(split, [])) for split in config.evaluate.splits)
         train = len(splits.get("train", []))
         lengths = found.prompt_tokens or [0.6 * config.student.max_prompt_tokens]
         traces = sum(found.trace_tokens) / len(found.trace_tokens) if found.trace_tokens else None
@@ -88,7 +88,7 @@ def planned_work(config: PipelineConfig) -> tuple[Student, Work]:
     student = _student(config, [problem for rows in splits.values() for problem in rows], found)
     lengths = found.prompt_tokens or [0.6 * config.student.max_prompt_tokens]
     traces = sum(found.trace_tokens) / len(found.trace_tokens) if found.trace_tokens else None
-    held_out = len(splits.get("test", [])) + len(splits.get("ood", []))
+    held_out = sum(len(splits.get(split, [])) for split in config.evaluate.splits)
     return student, Work(len(splits.get("train", [])), held_out, sum(lengths) / len(lengths), traces)
 
 

@@ -32,13 +32,14 @@ from rlkd.structure.matching.credits import (
     kept_of,
     match_items,
     overlap,
+    step_credit,
+    sub_problem_credit,
 )
 from rlkd.structure.matching.reordering import same_in_another_order
 from rlkd.structure.matching.several_teachers import other_walks
 from rlkd.structure.reading.words.conclusions import same_conclusion
+from schemas.config.structure import Counted
 
-WRONG_ANSWER = 0.25
-"""Credit of a step that solves the teacher's sub-problem with another result: ``9 * 2 = 19`` for ``9 * 2 = 18``."""
 OTHER_PREMISES = 0.5
 """Credit of a calculation that comes to the teacher's result from quantities none of which are the teacher's: ``5 + 4 = 9`` for
 ``16 - 7 = 9``."""
@@ -81,10 +82,13 @@ class StructureAlignment(Alignment):
     Args:
         threshold: Probability of the same intent from which two steps may be aligned.
         costs: What each departure costs.
+        counts: What a step is compared by; one thing alone takes everything else out of the score that tells of the other.
     """
 
-    def __init__(self, threshold: float = 0.5, costs: Costs = DEFAULT_COSTS) -> None:
-        self.threshold, self.costs = threshold, costs
+    def __init__(
+        self, threshold: float = 0.5, costs: Costs = DEFAULT_COSTS, counts: Counted = "both"
+    ) -> None:
+        self.threshold, self.costs, self.counts = threshold, costs, counts
 
     async def ask(self, judge: Judge, samples: Sequence[Sample]) -> list[list[Verdicts] | None]:
         """Asks about every pair that can count, of all samples in one call; and about same-index pairs, for the paper's rule."""
@@ -122,13 +126,10 @@ class StructureAlignment(Alignment):
                 for (t, s), v in verdicts.items()
                 if own[t] and counted[s] and v.p_intent >= self.threshold
             }
-        credits = [
-            (v.p_intent * (1 + v.p_sub_problem) / 2 * (WRONG_ANSWER + (1 - WRONG_ANSWER) * v.p_answer), t, s)
-            for (t, s), v in items.items()
-        ]
-        matching = match_items(credits, ours, theirs)
-        if calculations:
-            _weigh_premises(matching, items, ours, theirs)
+        credits = [(step_credit(v, self.counts), t, s) for (t, s), v in items.items()]
+        matching = match_items([found for found in credits if found[0] > 0], ours, theirs)
+        if calculations and self.counts != "answer":
+            _weigh_premises(matching, items, ours, theirs, self.counts)
         credit_merged_steps(matching.pairs, matching.covered, matching.explained, ours, theirs)
         if any(node.calculation.symbolic for node in teacher.graph.nodes):
             _explain_solutions(matching, teacher, student)
@@ -140,16 +141,18 @@ class StructureAlignment(Alignment):
         taken = {theirs.step[s] for s, credit in enumerate(matching.explained) if credit > 0 and counted[s]}
         left = kept_of(
             [credit for credit, mine in zip(matching.covered, own, strict=True) if mine],
-            _same_ends(teacher, student) if calculations else 1.0,
+            _same_ends(teacher, student) if calculations and self.counts != "sub_problem" else 1.0,
             max(0, student.graph.early - teacher.graph.early),
             same_in_another_order(matching, teacher, student)
             if calculations and min(matching.covered) < 0.5 and min(matching.explained, default=1.0) < 0.5
             else 0.0,  # where nothing is left on a side there is nothing to forgive
             _shared_words(teacher, student, taken)
-            if calculations
+            if calculations and self.counts != "answer"
             else 1.0,  # else the verdicts are on words already
             self.costs,
-            _concluded(teacher, student, counted) if teacher.conclusion else None,
+            _concluded(teacher, student, counted)
+            if teacher.conclusion and self.counts != "sub_problem"
+            else None,
         )
         found = Aligned(0.0, steps, left, matching, calculations, costly, self.costs.extra)
         found.rate()
@@ -234,7 +237,9 @@ def _share_anything(teacher: PathGraph, i: int, student: PathGraph, j: int) -> b
     )
 
 
-def _weigh_premises(matching: Matching, verdicts: ItemVerdicts, teacher: Items, student: Items) -> None:
+def _weigh_premises(
+    matching: Matching, verdicts: ItemVerdicts, teacher: Items, student: Items, counts: Counted = "both"
+) -> None:
     """Weighs equal results by what they are worked out from, with unmatched steps before them written in.
 
     So ``16 - 3 - 4 = 9`` is ``16 - 7 = 9`` after ``3 + 4 = 7`` in full, and ``5 + 4 = 9`` is not. Where such a result also
@@ -254,7 +259,7 @@ def _weigh_premises(matching: Matching, verdicts: ItemVerdicts, teacher: Items, 
             matching.covered[t] = matching.explained[s] = 0.0
             continue
         credit = SHARED_PREMISES + (1 - SHARED_PREMISES) * shared if shared > 1e-9 else OTHER_PREMISES
-        weight = credit / ((1 + verdict.p_sub_problem) / 2)
+        weight = credit / sub_problem_credit(verdict, counts)
         matching.covered[t] *= weight
         matching.explained[s] *= weight
 
@@ -303,14 +308,14 @@ def _shared_words(teacher: PathGraph, student: PathGraph, taken: set[int]) -> fl
     return 2 * len(ours & theirs) / (len(ours) + len(theirs)) if ours or theirs else 1.0
 
 
-def prefix_credit(verdict: PairVerdict, threshold: float = 0.5) -> float:
+def prefix_credit(verdict: PairVerdict, threshold: float = 0.5, counts: Counted = "both") -> float:
     """Returns the credit of one step: 1, halved for another sub-problem, halved again for another answer; 0 for another intent."""
     if verdict.p_intent < threshold:
         return 0.0
     credit = 1.0
-    if verdict.p_sub_problem < threshold:
+    if verdict.p_sub_problem < threshold and counts != "answer":
         credit /= 2
-    if verdict.p_answer < threshold:
+    if verdict.p_answer < threshold and counts != "sub_problem":
         credit /= 2
     return credit
 
@@ -324,13 +329,15 @@ class PrefixAlignment(Alignment):
     Args:
         threshold: Probability from which a verdict is yes.
         normalize: Divide by the teacher's steps (differs from the paper's code, whose sum is unbounded).
+        counts: What halves a step's credit: another sub-problem, another answer, or both.
     """
 
     stops_early = True
 
-    def __init__(self, threshold: float = 0.5, normalize: bool = True) -> None:
+    def __init__(self, threshold: float = 0.5, normalize: bool = True, counts: Counted = "both") -> None:
         self.threshold = threshold
         self.normalize = normalize
+        self.counts = counts
 
     async def ask(self, judge: Judge, samples: Sequence[Sample]) -> list[list[Verdicts] | None]:
         """Asks about same-index pairs, no further than to the first with another intent where the judge can stop."""
@@ -356,7 +363,7 @@ class PrefixAlignment(Alignment):
         total = 0.0
         for i in range(min(len(teacher.steps), len(student.steps))):
             verdict = verdicts.get((i, i))
-            credit = prefix_credit(verdict, self.threshold) if verdict is not None else 0.0
+            credit = prefix_credit(verdict, self.threshold, self.counts) if verdict is not None else 0.0
             if verdict is None or not credit:
                 break
             total += credit

@@ -17,7 +17,11 @@ from typing import NamedTuple
 
 from rlkd.quantities.numbers import same_value
 from rlkd.structure.graph import Items, Quantity
+from rlkd.structure.interfaces import PairVerdict
+from schemas.config.structure import Counted
 
+WRONG_ANSWER = 0.25
+"""Credit of a step that solves the teacher's sub-problem with another result: ``9 * 2 = 19`` for ``9 * 2 = 18``."""
 ORDER_BREAK = 0.5
 """What is left of a step's credit when it comes before a step that it depends on."""
 
@@ -35,6 +39,27 @@ class Matching:
     pairs: dict[int, int]
     covered: list[float]
     explained: list[float]
+
+
+def step_credit(verdict: PairVerdict, counts: Counted = "both") -> float:
+    """Computes what a student's step earns for being a teacher's, in [0, 1].
+
+    ``(1, 1, 0)``, the same sub-problem with another result, earns 0.25; 1 where sub-problems alone count, and nothing where
+    answers alone do.
+
+    Args:
+        verdict: A judge's answers about the two.
+        counts: What they are compared by.
+    """
+    if counts == "answer":
+        return verdict.p_answer
+    answer = 1.0 if counts == "sub_problem" else WRONG_ANSWER + (1 - WRONG_ANSWER) * verdict.p_answer
+    return verdict.p_intent * sub_problem_credit(verdict, counts) * answer
+
+
+def sub_problem_credit(verdict: PairVerdict, counts: Counted = "both") -> float:
+    """Computes what the sub-problem is worth of a step's credit: half of it where it is another one, all where it alone counts."""
+    return verdict.p_sub_problem if counts == "sub_problem" else (1 + verdict.p_sub_problem) / 2
 
 
 def match_items(candidates: list[tuple[float, int, int]], teacher: Items, student: Items) -> Matching:

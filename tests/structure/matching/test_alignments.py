@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlkd.structure.factory import make_scorer
 from rlkd.structure.graph import PathGraph
 from rlkd.structure.interfaces import PairVerdict, PathItem
 from rlkd.structure.matching.alignments import PrefixAlignment
-from rlkd.structure.scorer import ScoreItem, StructureScorer
+from rlkd.structure.scorer import ScoreItem, StructureScorer, score_paths
 from schemas.alignment import StructureScore
+from schemas.config.structure import StructuresConfig
 from schemas.structure import ReasoningStep, Structure
 
 SAME, OTHER = PairVerdict(1.0, 1.0, 1.0), PairVerdict(0.0, 0.0, 0.0)
@@ -160,3 +162,79 @@ def test_the_rule_equals_the_reference_on_random_verdicts(
     score = PrefixAlignment(threshold).compare(teacher, student, verdicts).value
     assert score == pytest.approx(total / len(matrix) if matrix else 0.0)
     assert 0 <= score <= 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "value"),
+    [
+        ("both", 1.75 / 5),  # 1 + 1/2 + 1/4
+        (
+            "sub_problem",
+            2.0 / 5,
+        ),  # b: 1/2 for its sub-problem; c: 1/2 for its sub-problem, whatever it answers
+        ("answer", 2.5 / 5),  # b: its answer is the same; c: 1/2 for its answer
+    ],
+)
+def test_the_rule_by_sub_problems_or_answers_alone(table_judge: Any, counts: Any, value: float) -> None:
+    judge = table_judge(
+        {("a", "a"): SAME, ("b", "x"): HALF, ("c", "y"): QUARTER, ("d", "z"): OTHER, ("e", "e"): SAME}
+    )
+    sample = ScoreItem("", (structure("a b c d e"),), "a x y z e")
+    [score] = run(judge, Words(), sample, rule=PrefixAlignment(counts=counts))
+    assert score is not None
+    assert score.structure == pytest.approx(value)
+    assert score.prefix == pytest.approx(1.75 / 5)  # the paper's rule beside it stays as it is
+
+
+@pytest.mark.parametrize(
+    ("student", "counts", "value"),
+    [
+        # The sub-problem of the teacher's `9 * 2 = 18` with another result: verdict (1, 1, 0).
+        # Credit 1/4; missing 0.3 * 3/4 and another end 1.2 would keep 2 ** -1.425 = 0.372, more than the 1/4 taken; an extra
+        # step by 3/4 costs 0.15 * 3/4.
+        ("9 * 2 = 19", "both", 0.25 * 2 ** -(0.15 * 0.75)),
+        ("9 * 2 = 19", "sub_problem", 1.0),
+        ("9 * 2 = 19", "answer", 0.0),
+        # The result by another way, one of two quantities shared: verdict (1, 0.6 + 0.4 / 2, 1) = (1, 0.8, 1), a credit of
+        # 1.8 / 2 = 0.9, which its premises (0.8 + 0.2 / 2 = 0.9) leave as it is. Alone the sub-problem counts 0.8, weighed
+        # by 0.9 / 0.8: the same 0.9.
+        ("20 - 2 = 18", "both", 0.9 * 2 ** -(0.15 * 0.1)),
+        ("20 - 2 = 18", "sub_problem", 0.9 * 2 ** -(0.15 * 0.1)),
+        ("20 - 2 = 18", "answer", 1.0),
+    ],
+)
+def test_steps_by_sub_problems_or_answers_alone(student: str, counts: Any, value: float) -> None:
+    scorer = make_scorer(
+        StructuresConfig.model_validate({"alignment": {"type": "structure", "counts": counts}})
+    )
+    found = score_paths("", ["9 * 2 = 18"], student, scorer)
+    assert found is not None
+    assert found.structure == pytest.approx(value)
+
+
+def test_a_conclusion_is_an_answer() -> None:
+    problem = "Every cat is an animal. Tom is a cat. Is Tom an animal?"
+    steps = "Tom is a cat.\nTom is an animal.\n"
+    teacher, student = f"{steps}So the answer is yes.", f"{steps}So the answer is no."
+    scores = {}
+    for counts in ("both", "sub_problem"):
+        settings = StructuresConfig.model_validate({"alignment": {"type": "structure", "counts": counts}})
+        found = score_paths(problem, [teacher], student, make_scorer(settings), "logic")
+        assert found is not None
+        scores[counts] = found.structure
+    assert scores["sub_problem"] > 3 * scores["both"]  # another conclusion keeps a quarter
+
+
+def test_a_score_says_how_many_pairs_were_judged() -> None:
+    # Two calculations of the teacher against three of the student: every pair can match, the same-index ones among them.
+    found = score_paths("", ["2 + 3 = 5\n5 * 4 = 20"], "2 + 3 = 5\n5 * 4 = 20\n20 - 1 = 19")
+    assert found is not None
+    assert found.judged == 6
+
+
+def test_what_counts_is_part_of_an_identity_only_where_it_is_set() -> None:
+    for alignment in ({"type": "structure"}, {"type": "prefix"}):
+        made = StructuresConfig.model_validate({"alignment": alignment})
+        assert "counts" not in made.model_dump(mode="json")["alignment"]
+        changed = StructuresConfig.model_validate({"alignment": {**alignment, "counts": "answer"}})
+        assert changed.model_dump(mode="json")["alignment"]["counts"] == "answer"
