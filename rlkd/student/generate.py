@@ -14,6 +14,9 @@ from typing import Any
 
 from rlkd.student.sampling import Sampling, cut
 
+FULL_ATTENTION = ("sdpa", "rlkd_segments")
+"""Names of attention functions that look at the whole text before a token: the library's, and :mod:`rlkd.training.shared_prompt`'s."""
+
 LEAN_PARAMETERS = 200_000_000
 """Largest model that the lean loop is used for: at 135 M the library's loops still take 1.1 to 1.5 times as long. Above it the
 second copy of its weights that the loop makes costs more than it brings."""
@@ -103,7 +106,7 @@ def graph_fits(config: Any) -> bool:
         and kinds == {"full_attention"}
         and not getattr(config, "sliding_window", None)
         and getattr(config, "quantization_config", None) is None
-        and config._attn_implementation == "sdpa"
+        and config._attn_implementation in FULL_ATTENTION
     )
 
 

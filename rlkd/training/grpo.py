@@ -140,16 +140,14 @@ class StructureTrainer(GRPOHooks, WatchedTrainer):
     def packed_log_probabilities(
         self, model: Any, ids_BT: torch.Tensor, mask_BT: torch.Tensor, completion: int, entropy: bool
     ) -> tuple[torch.Tensor, torch.Tensor | None] | None:
-        """Computes a group's prompt once for all its completions, where that is cheaper; see :mod:`rlkd.training.shared_prompt`."""
-        from rlkd.training.shared_prompt import log_probabilities, pack
+        """Computes a group's prompt once for all its completions, and no padding; see :mod:`rlkd.training.shared_prompt`."""
+        from rlkd.training.shared_prompt import log_probabilities, pack, prepare
 
         trainer: Any = self
         if not self.share_prompts:
             return None
-        width = trainer.model.config.get_text_config().hidden_size
-        packed = pack(ids_BT, mask_BT, completion, width)
-        if packed is None:
-            return None
+        prepare(trainer.accelerator.unwrap_model(model))  # the policy, or the one that the KL is taken to
+        packed = pack(ids_BT, mask_BT, completion)
         with trainer.accelerator.autocast():
             return log_probabilities(model, packed, entropy=entropy)
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlkd.training import shared_prompt
-from rlkd.training.shared_prompt import log_probabilities, pack, supports
+from rlkd.training.shared_prompt import log_probabilities, pack, prepare, supports
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 40,
@@ -58,24 +57,28 @@ def plain(made: Any, ids: Tensor, mask: Tensor, completion: int) -> tuple[Tensor
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2"])
-@pytest.mark.parametrize("longest", [2048, 30])
-def test_same_values_and_gradients_as_separate_rows(
-    kind: str, longest: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shared_prompt, "LONGEST", longest)
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_same_values_and_gradients_as_separate_rows(kind: str, checkpointing: bool) -> None:
     made = model(kind)
     assert supports(made)
     ids, mask = batch()
-    packed = pack(ids, mask, 9, 32)
-    assert packed is not None
-    # 30 is too short for a whole group (11 + 4 completions), so that groups are cut into several rows.
-    assert packed.input_ids.shape[1] <= longest
-    assert (packed.input_ids.shape[0] > 3) == (longest == 30)
+    packed = pack(ids, mask, 9)
+    # No position is padding: each prompt but for its last token once, and as many positions as completion tokens.
+    prompts = {tuple(row.tolist()) for row in ids[:, :12]}
+    assert packed.input_ids.shape == (
+        1,
+        sum(sum(t > 0 for t in p) - 1 for p in prompts) + int(mask[:, 12:].sum()),
+    )
     weight = torch.randn(ids.shape[0], 9)
     expected, expected_entropy = plain(made, ids, mask, 9)
     (expected * weight).sum().backward()
     gradients = [p.grad.clone() for p in made.parameters()]
     made.zero_grad()
+    prepare(made)
+    assert supports(made)
+    if checkpointing:
+        made.gradient_checkpointing_enable()
+        made.train()
     logps, entropy = log_probabilities(made, packed, entropy=True)
     (logps * weight).sum().backward()
     assert entropy is not None
@@ -91,17 +94,43 @@ def test_a_completion_masked_whole_has_no_value_and_no_gradient() -> None:
     made = model()
     ids, mask = batch()
     mask[2, 12:] = 0
-    packed = pack(ids, mask, 9, 32)
-    assert packed is not None
+    prepare(made)
+    packed = pack(ids, mask, 9)
     logps, _ = log_probabilities(made, packed, entropy=False)
     assert logps[2].abs().sum() == 0
     assert torch.isfinite(logps).all()
 
 
-def test_rows_that_share_nothing_are_left_as_they_are() -> None:
-    ids, mask = batch(groups=12, size=1, completion=9)
-    mask[:] = 1
-    assert pack(ids, mask, 9, 32) is None
+def test_every_completion_masked_has_no_value() -> None:
+    made = model()
+    ids, mask = batch()
+    mask[:, 12:] = 0
+    prepare(made)
+    logps, _ = log_probabilities(made, pack(ids, mask, 9), entropy=False)
+    assert logps.shape == (12, 9)
+    assert logps.abs().sum() == 0
+
+
+def test_prompts_of_one_token() -> None:
+    made = model()
+    ids, mask = batch(groups=2, prompt=3)
+    mask[:, :2] = 0
+    ids[:, :2] = 0
+    ids[:, 2] = torch.tensor([5, 7]).repeat(4)
+    expected, _ = plain(made, ids, mask, 9)
+    prepare(made)
+    logps, _ = log_probabilities(made, pack(ids, mask, 9), entropy=False)
+    torch.testing.assert_close(logps, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_prepared_model_attends_as_before_without_segments() -> None:
+    made = model()
+    ids, mask = batch()
+    before, _ = plain(made, ids, mask, 9)
+    prepare(made)
+    after, _ = plain(made, ids, mask, 9)
+    torch.testing.assert_close(after, before)
+    assert "rlkd" not in made.config.to_json_string()  # nothing of it is saved with the model
 
 
 def test_only_plain_rotary_models_are_packed() -> None:
