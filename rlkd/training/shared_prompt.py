@@ -211,8 +211,14 @@ def pack(input_ids: Tensor, attention_mask: Tensor, completion: int) -> Packed:
     before = len(ids[0]) - 1
     place_BC[order_B] = (before + sorted_real.flatten().cumsum(0)).clamp(min=0).view(real_BC.shape)
     segments = _segments(seen_UP, group_B[order_B], sorted_real, place_BC[order_B])
-    row = [torch.cat(parts)[None] for parts in (ids, positions, labels)]
-    return Packed(*row, place=place_BC, real=real_BC, segments=segments)
+    return Packed(
+        torch.cat(ids)[None],
+        torch.cat(positions)[None],
+        torch.cat(labels)[None],
+        place=place_BC,
+        real=real_BC,
+        segments=segments,
+    )
 
 
 def _segments(seen_UP: Tensor, group_B: Tensor, real_BC: Tensor, place_BC: Tensor) -> Segments:
