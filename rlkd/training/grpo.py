@@ -141,15 +141,28 @@ class StructureTrainer(GRPOHooks, WatchedTrainer):
         self, model: Any, ids_BT: torch.Tensor, mask_BT: torch.Tensor, completion: int, entropy: bool
     ) -> tuple[torch.Tensor, torch.Tensor | None] | None:
         """Computes a group's prompt once for all its completions, and no padding; see :mod:`rlkd.training.shared_prompt`."""
-        from rlkd.training.shared_prompt import log_probabilities, pack, prepare
+        from rlkd.training.shared_prompt import log_probabilities, prepare
 
         trainer: Any = self
         if not self.share_prompts:
             return None
         prepare(trainer.accelerator.unwrap_model(model))  # the policy, or the one that the KL is taken to
-        packed = pack(ids_BT, mask_BT, completion)
         with trainer.accelerator.autocast():
-            return log_probabilities(model, packed, entropy=entropy)
+            return log_probabilities(
+                model, ids_BT, mask_BT, completion, entropy=entropy, learned_B=self._learned()
+            )
+
+    def _learned(self) -> torch.Tensor | None:
+        """Returns (B,) whether a completion has an advantage in the loss that is being computed; ``None`` where others count too."""
+        import torch
+
+        trainer: Any = self
+        inputs = trainer.current
+        others = trainer.beta or self.objective.changes_advantages
+        if inputs is None or others or not torch.is_grad_enabled():
+            return None
+        advantages: torch.Tensor = inputs["advantages"]
+        return advantages.flatten(1).ne(0).any(1) if advantages.ndim > 1 else advantages.ne(0)
 
     def scored(self, output: dict[str, Any]) -> None:
         """Masks completions without a reward, makes their advantages, and writes the batch's records into the ledger."""

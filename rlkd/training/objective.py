@@ -171,6 +171,11 @@ class Objective:
             for record, own in zip(records, ids, strict=True)
         ]
 
+    @property
+    def changes_advantages(self) -> bool:
+        """Whether :meth:`advantages_now` may make an advantage of 0 another one."""
+        return self.config.teacher_in_group or self.config.distil is not None
+
     def advantages_now(self, inputs: Mapping[str, Any], log_p_BC: torch.Tensor) -> torch.Tensor:
         """Computes the advantages of a loss: the teacher's member weighed, the teacher's probabilities added."""
         from rlkd.training.objectives.reverse_kl import with_teacher

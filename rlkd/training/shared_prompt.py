@@ -249,14 +249,43 @@ def _segments(seen_UP: Tensor, group_B: Tensor, real_BC: Tensor, place_BC: Tenso
     return Segments(index, inside.flatten().nonzero()[:, 0], buckets)
 
 
-def log_probabilities(model: Any, packed: Packed, *, entropy: bool) -> tuple[Tensor, Tensor | None]:
-    """Log-probabilities (B, C), 0 where masked, and entropies (B, C) of a packed batch.
+def log_probabilities(
+    model: Any,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    completion: int,
+    *,
+    entropy: bool,
+    learned_B: Tensor | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """Computes log-probabilities (B, C), 0 where masked, and entropies (B, C) of a batch.
 
     Args:
         model: The policy, prepared (:func:`prepare`), with TRL's fused head (``fused_lm_head=True`` returns log-probabilities).
-        packed: The batch.
+        input_ids: (B, P + C); see :func:`pack`.
+        attention_mask: (B, P + C).
+        completion: C.
         entropy: Whether entropies are wanted.
+        learned_B: Completions that the gradient goes through. The others, of groups whose rewards are all equal, have an advantage
+            of 0: without a backward pass they cost a third. One is kept where there is none, since processes wait for each other's
+            gradients.
     """
+    if learned_B is None or learned_B.all():
+        return _of_packed(model, pack(input_ids, attention_mask, completion), entropy=entropy)
+    learned_B = learned_B.clone()
+    if not learned_B.any():
+        learned_B[0] = True
+    parts = []
+    for rows_B, grad in ((learned_B, True), (~learned_B, False)):
+        packed = pack(input_ids[rows_B], attention_mask[rows_B], completion)
+        with torch.set_grad_enabled(grad):
+            parts.append(_of_packed(model, packed, entropy=entropy))
+    order_B = torch.cat([learned_B.nonzero()[:, 0], (~learned_B).nonzero()[:, 0]]).argsort()
+    log_p, entropies = zip(*parts, strict=True)
+    return torch.cat(log_p)[order_B], torch.cat(entropies)[order_B] if entropy else None
+
+
+def _of_packed(model: Any, packed: Packed, *, entropy: bool) -> tuple[Tensor, Tensor | None]:
     output = model(
         input_ids=packed.input_ids,
         # Four dimensions: the library makes no mask of its own. The attention looks at the segments instead.

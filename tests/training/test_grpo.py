@@ -237,6 +237,43 @@ def test_check_missing_counts_only_what_is_missing() -> None:
         check_missing([*rows[1:], record(None)], 0.1)
 
 
+def test_a_group_without_a_signal_costs_no_backward_pass_and_changes_nothing(
+    inputs: dict[str, Path], tmp_path: Path, planned: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import load_file
+
+    from rlkd.training import shared_prompt
+
+    packed: list[int] = []
+    pack = shared_prompt.pack
+
+    def counted(ids: torch.Tensor, *args: Any) -> Any:
+        packed.append(len(ids))
+        return pack(ids, *args)
+
+    monkeypatch.setattr(shared_prompt, "pack", counted)
+    plan, steps = [1.0, 0.0, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25], {"optimizer": {"learning_rate": 1e-2}}
+    planned(plan)  # every second group of four has equal rewards
+    train(inputs, tmp_path / "split", rl=steps)
+    assert packed == [2, 6]  # 0.5 is the first group's mean: two of its four have no advantage either
+    planned(plan)
+    monkeypatch.setattr(shared_prompt, "log_probabilities", _all_learned(shared_prompt.log_probabilities))
+    train(inputs, tmp_path / "whole", rl=steps)
+    assert packed[2:] == [8]
+    split, whole = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("split", "whole"))
+    for name, value in whole.items():
+        torch.testing.assert_close(split[name], value, rtol=1e-3, atol=1e-5)
+    rows = [
+        json.loads((tmp_path / n / "metrics.jsonl").read_text().splitlines()[-1]) for n in ("split", "whole")
+    ]
+    assert rows[0]["entropy"] == pytest.approx(rows[1]["entropy"], rel=1e-4)
+    assert rows[0]["grad_norm"] == pytest.approx(rows[1]["grad_norm"], rel=1e-3)
+
+
+def _all_learned(compute: Any) -> Any:
+    return lambda *args, learned_B=None, **others: compute(*args, **others)
+
+
 def test_kl_towards_the_starting_student_is_measured(
     inputs: dict[str, Path], tmp_path: Path, planned: Any
 ) -> None:

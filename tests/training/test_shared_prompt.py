@@ -79,7 +79,7 @@ def test_same_values_and_gradients_as_separate_rows(kind: str, checkpointing: bo
     if checkpointing:
         made.gradient_checkpointing_enable()
         made.train()
-    logps, entropy = log_probabilities(made, packed, entropy=True)
+    logps, entropy = log_probabilities(made, ids, mask, 9, entropy=True)
     (logps * weight).sum().backward()
     assert entropy is not None
     torch.testing.assert_close(logps, expected, rtol=1e-4, atol=1e-5)
@@ -95,8 +95,7 @@ def test_a_completion_masked_whole_has_no_value_and_no_gradient() -> None:
     ids, mask = batch()
     mask[2, 12:] = 0
     prepare(made)
-    packed = pack(ids, mask, 9)
-    logps, _ = log_probabilities(made, packed, entropy=False)
+    logps, _ = log_probabilities(made, ids, mask, 9, entropy=False)
     assert logps[2].abs().sum() == 0
     assert torch.isfinite(logps).all()
 
@@ -106,9 +105,32 @@ def test_every_completion_masked_has_no_value() -> None:
     ids, mask = batch()
     mask[:, 12:] = 0
     prepare(made)
-    logps, _ = log_probabilities(made, pack(ids, mask, 9), entropy=False)
+    logps, _ = log_probabilities(made, ids, mask, 9, entropy=False)
     assert logps.shape == (12, 9)
     assert logps.abs().sum() == 0
+
+
+@pytest.mark.parametrize("learned", [[1, 4, 5], []])
+def test_completions_without_an_advantage_have_values_and_no_gradient(learned: list[int]) -> None:
+    made = model()
+    ids, mask = batch()
+    prepare(made)
+    weight = torch.zeros(12, 9)
+    weight[learned] = torch.randn(len(learned), 9)
+    expected, expected_entropy = log_probabilities(made, ids, mask, 9, entropy=True)
+    (expected * weight).sum().backward()
+    gradients = [p.grad.clone() for p in made.parameters()]
+    made.zero_grad()
+    chosen = torch.zeros(12, dtype=torch.bool)
+    chosen[learned] = True
+    logps, entropy = log_probabilities(made, ids, mask, 9, entropy=True, learned_B=chosen)
+    # With nothing to learn from, a graph is still there: other processes wait for this one's gradients.
+    (logps * weight).sum().backward()
+    torch.testing.assert_close(logps, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(entropy, expected_entropy, rtol=1e-4, atol=1e-5)
+    for p, gradient in zip(made.parameters(), gradients, strict=True):
+        torch.testing.assert_close(p.grad, gradient, rtol=1e-3, atol=1e-4)
+    assert bool(gradients[0].abs().sum() > 0) == bool(learned)
 
 
 def test_prompts_of_one_token() -> None:
@@ -119,7 +141,7 @@ def test_prompts_of_one_token() -> None:
     ids[:, 2] = torch.tensor([5, 7]).repeat(4)
     expected, _ = plain(made, ids, mask, 9)
     prepare(made)
-    logps, _ = log_probabilities(made, pack(ids, mask, 9), entropy=False)
+    logps, _ = log_probabilities(made, ids, mask, 9, entropy=False)
     torch.testing.assert_close(logps, expected, rtol=1e-4, atol=1e-5)
 
 
