@@ -1,6 +1,8 @@
-"""What an evaluation on named benchmarks keeps (a row for each answer) and reports (figures with standard errors)."""
+"""What an evaluation on named benchmarks keeps (a row for each answer) and reports (figures and differences with standard errors)."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from pydantic import Field
 
@@ -107,6 +109,26 @@ class BenchmarkFigures(Schema):
     notes: tuple[str, ...] = ()
 
 
+class BenchmarkDifference(Schema):
+    """Difference b - a of two models on the same problems of a benchmark.
+
+    Attributes:
+        benchmark: Its name.
+        a, b: The models: checkpoints of a run, or names as they were given.
+        reading: ``greedy`` (answers read leniently), ``strict`` (those stated in the output form) or ``sampled`` (avg@k).
+        metric: The metric.
+        difference: Its mean over the problems that both have a value for, with standard error and interval, clustered where
+            problems share something.
+    """
+
+    benchmark: str
+    a: str
+    b: str
+    reading: Literal["greedy", "strict", "sampled"]
+    metric: str
+    difference: Figure
+
+
 class HarnessFigure(Schema):
     """A figure of a task of lm-eval, as it names and computes it; ``n`` problems, ``version`` of the task."""
 
@@ -131,6 +153,7 @@ class ModelEvaluation(Schema):
         cost: What the answers of an endpoint took, in words; empty for a local model.
         benchmarks: The figures.
         lm_eval: Figures of tasks of lm-eval, where some were asked for.
+        differences: To the models that it was evaluated against (``--against``).
     """
 
     model: str
@@ -142,4 +165,5 @@ class ModelEvaluation(Schema):
     cost: str = ""
     benchmarks: tuple[BenchmarkFigures, ...]
     lm_eval: tuple[HarnessFigure, ...] = ()
+    differences: tuple[BenchmarkDifference, ...] = ()
     schema_version: int = SCHEMA_VERSION

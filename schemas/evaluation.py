@@ -8,7 +8,7 @@ from pydantic import Field
 
 from schemas.alignment import StepMatch
 from schemas.base import SCHEMA_VERSION, Schema
-from schemas.benchmarks import BenchmarkFigures
+from schemas.benchmarks import BenchmarkDifference, BenchmarkFigures
 from schemas.rollout import FinishReason
 
 CheckpointName = Literal["base", "warm_start", "rlkd"]
@@ -116,7 +116,9 @@ class EvalReport(Schema):
 
     ``structure_fault`` is what went wrong last in the decomposer or the judge, where structure scores are missing for it;
     ``undecided_counts_as`` what answers counted as of which nobody can say whether they are right;
-    ``benchmarks`` are the figures of each checkpoint on each of ``evaluate.benchmarks``.
+    ``benchmarks`` are the figures of each checkpoint on each of ``evaluate.benchmarks``, ``benchmark_differences`` the paired ones
+    between checkpoints; ``clusters`` says how many clusters (a passage, a template) the problems of a split fall into, where these
+    are fewer than its problems.
     """
 
     checkpoints: tuple[CheckpointMetrics, ...]
@@ -125,6 +127,8 @@ class EvalReport(Schema):
     resamples: int = 2000
     structure_fault: str = ""
     benchmarks: tuple[BenchmarkFigures, ...] = ()
+    benchmark_differences: tuple[BenchmarkDifference, ...] = ()
+    clusters: dict[str, int] = Field(default_factory=dict)
     undecided_counts_as: Literal["wrong", "missing", "right"] = "wrong"
     schema_version: int = SCHEMA_VERSION
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from schemas.artifact import StageRow
 from schemas.base import SCHEMA_VERSION, JsonValue, Schema
-from schemas.benchmarks import BenchmarkFigures
+from schemas.benchmarks import BenchmarkDifference, BenchmarkFigures
 from schemas.evaluation import EvalReport, Interval, SampleProblem
 from schemas.qualification import Qualification, Verdict
 
@@ -60,7 +60,7 @@ class PipelineReport(Schema):
     """The contract. ``checkpoints`` is the test split, ``ood`` the same out of distribution.
 
     ``qualification`` is ``None`` where the run has none. ``benchmarks`` are the figures of each checkpoint on each of
-    ``evaluate.benchmarks``.
+    ``evaluate.benchmarks``, ``benchmark_differences`` the paired ones between checkpoints.
 
     ``extra`` holds what is useful but not promised: ``status`` and ``headline`` of the run, ``paired_ood``,
     ``rejected`` traces by reason, and ``undecided`` answers by split, checkpoint and reason.
@@ -78,6 +78,7 @@ class PipelineReport(Schema):
     mlflow_run_id: str
     qualification: QualificationContent | None = None
     benchmarks: tuple[BenchmarkFigures, ...] = ()
+    benchmark_differences: tuple[BenchmarkDifference, ...] = ()
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 

@@ -5,18 +5,27 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from flows.cli.models import NamedModel, find_model
 from flows.cli.terminal import print_table, terminal
 from rlkd.errors import UserError
 from rlkd.io import iter_rows, write_json_atomic
-from schemas.benchmarks import BenchmarkFigures, Figure, HarnessFigure, ModelEvaluation
+from schemas.benchmarks import (
+    AnswerRow,
+    BenchmarkDifference,
+    BenchmarkFigures,
+    Figure,
+    HarnessFigure,
+    ModelEvaluation,
+)
 from schemas.config.evaluation import NamedBenchmark
 from schemas.problem import Problem
 
 RESULT = "evaluation.json"
+Answers = dict[str, list[AnswerRow]]
+"""The answers of a model to each benchmark."""
 _HEAD = ["model", "benchmark", "problems", "greedy", "strict", "avg@k", "pass@k", "majority@k", "tokens", "cut", "no answer", "undecided"]  # fmt: skip
 
 
@@ -28,6 +37,7 @@ def evaluate_model(
     output: str | None,
     as_json: bool,
     harness: Sequence[str] = (),
+    against: Sequence[str] = (),
 ) -> None:
     """Evaluates a model on benchmarks; prints its figures beside those of other models in the same folder.
 
@@ -39,6 +49,7 @@ def evaluate_model(
         output: Folder of answers and figures; by default ``runs/evaluations``.
         as_json: Whether the figures are printed as JSON instead of a table.
         harness: Tasks of lm-eval.
+        against: Further models that are evaluated, and that its paired differences are to.
 
     Raises:
         UserError: Model, benchmark or configuration cannot be used.
@@ -52,13 +63,22 @@ def evaluate_model(
     ]
     if not (named or harness):
         raise UserError("name at least one benchmark: rlkd evaluate MODEL --on gsm8k")
-    found = find_model(model, config, overrides)
+    own, *others = found = [find_model(name, config, overrides) for name in (model, *against)]
+    if len({one.name for one in found}) < len(found):
+        raise UserError(f"a model is named twice: {', '.join(one.name for one in found)}; name each once")
     root = Path(output) if output else Path("runs") / "evaluations"
-    evaluation, folder = _evaluate(found, named, root)
+    evaluation, folder, answers = _evaluate(own, named, root)
+    differences: list[BenchmarkDifference] = []
+    for other in others:
+        theirs, place, compared = _evaluate(other, named, root)
+        write_json_atomic(place / RESULT, theirs)
+        _track(other, theirs, place)
+        differences += _differences((other, compared), (own, answers))
+    evaluation = evaluation.model_copy(update={"differences": tuple(differences)})
     if harness:
-        evaluation = evaluation.model_copy(update={"lm_eval": tuple(_hand_over(found, harness))})
+        evaluation = evaluation.model_copy(update={"lm_eval": tuple(_hand_over(own, harness))})
     write_json_atomic(folder / RESULT, evaluation)
-    _track(found, evaluation, folder)
+    _track(own, evaluation, folder)
     if as_json:
         print(evaluation.model_dump_json(indent=2))
         return
@@ -66,7 +86,21 @@ def evaluate_model(
     print(f"answers and figures: {folder}")
 
 
-def _evaluate(found: NamedModel, named: Sequence[NamedBenchmark], root: Path) -> tuple[ModelEvaluation, Path]:
+def _differences(
+    a: tuple[NamedModel, Answers], b: tuple[NamedModel, Answers]
+) -> Iterator[BenchmarkDifference]:
+    """The differences b - a on each benchmark."""
+    from rlkd.evaluation.differences import benchmark_differences
+
+    for name, rows in a[1].items():
+        yield from benchmark_differences(
+            name, (a[0].name, rows), (b[0].name, b[1][name]), b[0].config.evaluate
+        )
+
+
+def _evaluate(
+    found: NamedModel, named: Sequence[NamedBenchmark], root: Path
+) -> tuple[ModelEvaluation, Path, Answers]:
     from contextlib import closing
 
     from filelock import FileLock
@@ -83,6 +117,7 @@ def _evaluate(found: NamedModel, named: Sequence[NamedBenchmark], root: Path) ->
         else StudentSolver(config.student, found.folder, settings.batch_size)
     )
     figures: list[BenchmarkFigures] = []
+    answers: Answers = {}
     with closing(solver), terminal() as display:
         slug = re.sub(r"[^A-Za-z0-9._-]+", "-", found.name).strip("-")[-60:]
         folder = root / f"{slug}-{solver.identity[:8]}"
@@ -100,6 +135,7 @@ def _evaluate(found: NamedModel, named: Sequence[NamedBenchmark], root: Path) ->
                     advance=lambda done, total, title=title: display.progress(title, done, total, "answers"),  # type: ignore[misc]
                 )
                 figures.append(benchmark_figures(benchmark, rows, settings))
+                answers[title] = rows
         evaluation = ModelEvaluation(
             model=found.name,
             identity=solver.identity,
@@ -110,7 +146,7 @@ def _evaluate(found: NamedModel, named: Sequence[NamedBenchmark], root: Path) ->
             cost=solver.cost,
             benchmarks=tuple(figures),
         )
-    return evaluation, folder
+    return evaluation, folder, answers
 
 
 def _hand_over(found: NamedModel, tasks: Sequence[str]) -> list[HarnessFigure]:
@@ -190,6 +226,8 @@ def _show(evaluation: ModelEvaluation, others: Sequence[ModelEvaluation]) -> Non
     print_table("", _HEAD, rows if sys.stdout.isatty() else [_HEAD, *rows])
     percent = f"percent, with standard errors (clustered where problems share a passage or template); k is {'/'.join(sorted({str(b.samples) for e in every for b in e.benchmarks}))}"
     print(percent)
+    if evaluation.differences:
+        _show_differences(evaluation)
     for found in evaluation.benchmarks:
         for note in notes_of(found):
             print(f"{found.benchmark}: {note}")
@@ -209,6 +247,33 @@ def _show_harness(evaluation: ModelEvaluation) -> None:
         for found in evaluation.lm_eval
     ]
     print_table("", head, rows if sys.stdout.isatty() else [head, *rows])
+
+
+def _show_differences(evaluation: ModelEvaluation) -> None:
+    head = [
+        "benchmark",
+        "difference to",
+        "answers",
+        "problems",
+        "points",
+        f"{evaluation.confidence:.0%} interval",
+    ]
+    kinds = {"greedy": "greedy", "strict": "strict", "sampled": "avg@k"}
+    names = {"accuracy": "", "exact_match": " EM", "f1": " F1"}
+    rows = [
+        [
+            found.benchmark,
+            found.a,
+            f"{kinds[found.reading]}{names.get(found.metric, f' {found.metric}')}",
+            str(found.difference.n),
+            f"{100 * found.difference.mean:+.1f}"
+            + (f" ±{100 * found.difference.se:.1f}" if found.difference.se else ""),
+            f"{100 * found.difference.low:+.1f} to {100 * found.difference.high:+.1f}",
+        ]
+        for found in evaluation.differences
+    ]
+    print_table("", head, rows if sys.stdout.isatty() else [head, *rows])
+    print(f"{evaluation.model} minus each of the others, on the same problems")
 
 
 def _row(model: str, found: BenchmarkFigures) -> list[str]:

@@ -47,6 +47,14 @@ def evaluate(
             "--on", metavar="BENCHMARK", help="NAME, or NAME=PATH of your own copy. May be repeated."
         ),
     ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--against",
+            metavar="MODEL",
+            help="A further model, for the paired differences on the same problems. May be repeated.",
+        ),
+    ] = None,
     problems: Annotated[
         int | None,
         typer.Option("--problems", min=1, help="Problems of each benchmark, drawn by seed. Default: all."),
@@ -87,7 +95,14 @@ def evaluate(
     settings = [*(overrides or ()), *_settings(problems, samples, temperature)]
     name, *more = model
     evaluate_model(
-        name, _parts([*(on or ()), *more]), config, settings, output, as_json, _parts(lm_eval or ())
+        name,
+        _parts([*(on or ()), *more]),
+        config,
+        settings,
+        output,
+        as_json,
+        _parts(lm_eval or ()),
+        against or (),
     )
 
 

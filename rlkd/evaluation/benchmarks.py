@@ -20,7 +20,8 @@ from rlkd.evaluation.clusters import clustered_figure
 from rlkd.evaluation.parts import Shares, count_lines
 from rlkd.evaluation.solvers import Ask, Solver
 from rlkd.evaluation.stats import pass_at_k
-from rlkd.io import read_rows, recover_rows, sha256_json, sha256_text
+from rlkd.io import read_rows, sha256_json, sha256_text
+from rlkd.pipeline.shards import Shard, known_rows, own_file
 from rlkd.rewards.components.standard import VERIFIER_FAILED
 from rlkd.user_files import clean_text
 from schemas.benchmarks import AnswerRow, BenchmarkFigures, Figure
@@ -107,6 +108,7 @@ def evaluate_benchmark(
     path: Path,
     share: Shares = ALONE,
     advance: Callable[[int, int], None] = lambda done, total: None,
+    shard: Shard | None = None,
 ) -> list[AnswerRow]:
     """Answers and scores what has no row yet; returns the rows of this process's share of the problems.
 
@@ -118,27 +120,37 @@ def evaluate_benchmark(
         path: File that rows are appended to, a batch in one write; a torn last line is made again.
         share: Which of the processes that share the work this one is.
         advance: Called with the answers that are there, and all that there will be.
+        shard: Only the batches of this shard, into a file of its own; else rows that shards have made are taken over. Batches are
+            whole ones, so that samples are those of a run without shards.
 
     Raises:
         UserError: The model cannot be asked any more; what was finished is kept.
     """
-    rows = {row.key: row for row in recover_rows(path, AnswerRow)}
-    parts = _parts(benchmark, settings, share)
-    keyed = [(heat, {_key(solver, ask, heat, seed): ask for ask in asks}) for heat, asks in parts]
-    total = sum(len(asks) for _, asks in keyed)
-    done = sum(key in rows for _, asks in keyed for key in asks)
-    advance(done, total)
-    for temperature, asks in keyed:
-        missing = [(key, ask) for key, ask in asks.items() if key not in rows]
-        for start in range(0, len(missing), solver.batch):
-            batch = missing[start : start + solver.batch]
-            made = _answer(batch, solver, temperature, seed)
-            with path.open("a", encoding="utf-8") as file:
-                file.write("".join(row.model_dump_json() + "\n" for row in made))
-            rows.update((row.key, row) for row in made)
-            done += len(made)
-            advance(done, total)
-    return [rows[key] for _, asks in keyed for key in asks if key in rows]
+    rows = {row.key: row for row in known_rows(path, AnswerRow, shard)}
+    batches = [
+        (
+            temperature,
+            [(_key(solver, ask, temperature, seed), ask) for ask in asks[start : start + solver.batch]],
+        )
+        for temperature, asks in _parts(benchmark, settings, share)
+        for start in range(0, len(asks), solver.batch)
+    ]
+    if shard is not None:
+        batches = shard.of(batches)
+    keys = [key for _, batch in batches for key, _ in batch]
+    done = sum(key in rows for key in keys)
+    advance(done, len(keys))
+    for temperature, batch in batches:
+        missing = [(key, ask) for key, ask in batch if key not in rows]
+        if not missing:
+            continue
+        made = _answer(missing, solver, temperature, seed)
+        with own_file(path, shard).open("a", encoding="utf-8") as file:
+            file.write("".join(row.model_dump_json() + "\n" for row in made))
+        rows.update((row.key, row) for row in made)
+        done += len(made)
+        advance(done, len(keys))
+    return [rows[key] for key in keys if key in rows]
 
 
 def _parts(
@@ -211,7 +223,7 @@ def benchmark_figures(
     Raises:
         UserError: No problem was answered.
     """
-    rows = [_settled(row, settings.undecided) for row in rows]
+    rows = [with_undecided_as(row, settings.undecided) for row in rows]
     greedy = [row for row in rows if row.sample is None]
     if not greedy:
         raise UserError(
@@ -259,8 +271,8 @@ def benchmark_figures(
     )
 
 
-def _settled(row: AnswerRow, counts_as: str) -> AnswerRow:
-    """A row whose undecided answer counts as ``evaluate.undecided`` says; an answer that the verifier failed on has no verdict."""
+def with_undecided_as(row: AnswerRow, counts_as: str) -> AnswerRow:
+    """Returns a row whose undecided answer counts as ``evaluate.undecided`` says; where the verifier failed there is no verdict."""
     if not row.undecided or row.undecided == VERIFIER_FAILED or counts_as == "missing":
         return row
     right = counts_as == "right"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import get_args
 
 from rlkd.evaluation.benchmarks import named_figures
@@ -38,11 +38,17 @@ class Resampling:
         resamples: Bootstrap resamples.
         confidence: Coverage of the intervals.
         seed: Seed of the resampling.
+        clusters: Cluster of each problem, by its id; one that is not named stands alone.
     """
 
     resamples: int = 2000
     confidence: float = 0.95
     seed: int = 0
+    clusters: Mapping[str, str] = field(default_factory=dict)
+
+    def names(self, rows: Sequence[ProblemOutput]) -> list[str]:
+        """Names the clusters of outputs; none where no problem has one."""
+        return [self.clusters.get(row.problem_id, "") for row in rows] if self.clusters else []
 
 
 DEFAULT_RESAMPLING = Resampling()
@@ -67,29 +73,42 @@ def split_metrics(
         ValueError: No output has a verdict.
     """
 
-    def interval(values: list[float]) -> Interval:
-        return bootstrap_interval(values, resamples=how.resamples, confidence=how.confidence, seed=how.seed)
+    def interval(value: Callable[[ProblemOutput], float | None]) -> Interval | None:
+        rows = [row for row in outputs if value(row) is not None]
+        found = [float(known) for row in rows if (known := value(row)) is not None]
+        return _interval(found, rows, how) if found else None
 
-    undecided = count_undecided(outputs)
-    correct = [float(row.correct) for row in outputs if row.correct is not None]
-    structure = [row.structure for row in outputs if row.structure is not None]
-    f1 = [row.f1 for row in outputs if row.f1 is not None]
-    passes = {
-        k: [pass_at_k(row.samples, row.correct_samples, k) for row in outputs if row.samples >= k]
-        for k in pass_at
-    }
+    accuracy, structure = interval(METRICS["accuracy"]), interval(METRICS["structure"])
+    if accuracy is None:
+        raise ValueError("no output has a verdict")
+
+    def passed(k: int) -> Interval | None:
+        return interval(
+            lambda row: pass_at_k(row.samples, row.correct_samples, k) if row.samples >= k else None
+        )
+
     return SplitMetrics(
-        accuracy=interval(correct),
-        structure=interval(structure) if structure else None,
-        format=interval([row.format for row in outputs]),
-        tokens=interval([float(row.tokens) for row in outputs]),
+        accuracy=accuracy,
+        structure=structure,
+        format=_interval([row.format for row in outputs], outputs, how),
+        tokens=_interval([float(row.tokens) for row in outputs], outputs, how),
         truncated=sum(row.finish_reason == "length" for row in outputs) / len(outputs),
-        missing_structure=len(outputs) - len(structure),
-        missing_accuracy=len(outputs) - len(correct),
-        undecided=undecided,
+        missing_structure=len(outputs) - (structure.n if structure else 0),
+        missing_accuracy=len(outputs) - accuracy.n,
+        undecided=count_undecided(outputs),
         undecided_samples=sum(row.undecided_samples for row in outputs),
-        pass_at={str(k): interval(values) for k, values in sorted(passes.items()) if values},
-        f1=interval(f1) if f1 else None,
+        pass_at={str(k): found for k in sorted(pass_at) if (found := passed(k)) is not None},
+        f1=interval(METRICS["f1"]),
+    )
+
+
+def _interval(values: Sequence[float], rows: Sequence[ProblemOutput], how: Resampling) -> Interval:
+    return bootstrap_interval(
+        values,
+        resamples=how.resamples,
+        confidence=how.confidence,
+        seed=how.seed,
+        clusters=how.names(rows),
     )
 
 
@@ -140,16 +159,17 @@ def paired(
     """
     value = METRICS[metric]
     left = {row.problem_id: value(row) for row in a}
-    pairs = [(left[row.problem_id], value(row)) for row in b if row.problem_id in left]
-    both = [(x, y) for x, y in pairs if x is not None and y is not None]
+    pairs = [(row, left[row.problem_id], value(row)) for row in b if row.problem_id in left]
+    both = [(row, x, y) for row, x, y in pairs if x is not None and y is not None]
     if not both:
         return None
     found = paired_difference(
-        [x for x, _ in both],
-        [y for _, y in both],
+        [x for _, x, _ in both],
+        [y for _, _, y in both],
         resamples=how.resamples,
         confidence=how.confidence,
         seed=how.seed,
+        clusters=how.names([row for row, _, _ in both]),
     )
     return found.mean, found.low, found.high, found.n
 
@@ -182,15 +202,32 @@ def build_report(
                         )
                     )
     return EvalReport(
-        checkpoints=checkpoints, paired=tuple(differences), confidence=how.confidence, resamples=how.resamples
+        checkpoints=checkpoints,
+        paired=tuple(differences),
+        confidence=how.confidence,
+        resamples=how.resamples,
+        clusters=_count_clusters(parts, how.clusters),
     )
+
+
+def _count_clusters(
+    parts: Mapping[tuple[str, str], Sequence[ProblemOutput]], clusters: Mapping[str, str]
+) -> dict[str, int]:
+    """Counts the clusters of each split where they are fewer than its problems; a problem alone is one."""
+    found = {}
+    for (_, split), rows in parts.items():
+        ids = {row.problem_id for row in rows}
+        count = len({("in", clusters[name]) if name in clusters else ("alone", name) for name in ids})
+        if count < len(ids):
+            found[split] = count
+    return found
 
 
 def headline(report: EvalReport) -> dict[str, float]:
     """Returns the figures that go to the tracker, under names that every run shares.
 
     ``<split>_<metric>_<checkpoint>``; ``<benchmark>/<metric>_<checkpoint>``, and ``<benchmark>/<metric>`` for the last one; ``<split>_<metric>_final`` for the last checkpoint that the run has, so
-    that methods compare under one name; ``<split>_<metric>_gain_<a>_to_<b>`` for paired differences.
+    that methods compare under one name; ``<split>_<metric>_gain_<a>_to_<b>`` and ``<benchmark>/<metric>_gain_<a>_to_<b>`` for paired differences.
     """
     values: dict[str, float] = {}
     for found in report.checkpoints:
@@ -206,6 +243,9 @@ def headline(report: EvalReport) -> dict[str, float]:
     ) in report.benchmarks:  # in training order: the last checkpoint's figures stand under the plain name
         for name, value in named_figures(found_on).items():
             values[name] = values[f"{name}_{found_on.model}"] = value
+    for gain in report.benchmark_differences:
+        if gain.reading == "greedy":
+            values[f"{gain.benchmark}/{gain.metric}_gain_{gain.a}_to_{gain.b}"] = gain.difference.mean
     for pair in report.paired:
         values[f"{pair.split}_{pair.metric}_gain_{pair.a}_to_{pair.b}"] = pair.diff
     return values

@@ -8,6 +8,7 @@ from contextlib import closing
 
 from rlkd.errors import ConfigError, DataError, MissingScoreError
 from rlkd.evaluation.benchmarks import (
+    Benchmark,
     benchmark_figures,
     count_asks,
     evaluate_benchmark,
@@ -15,8 +16,11 @@ from rlkd.evaluation.benchmarks import (
     question_key,
     wait_for_rows,
 )
+from rlkd.evaluation.clusters import clusters_of
+from rlkd.evaluation.differences import benchmark_differences
 from rlkd.evaluation.metrics import (
     CHECKPOINTS,
+    PAIRS,
     SPLITS,
     Resampling,
     build_report,
@@ -25,11 +29,12 @@ from rlkd.evaluation.metrics import (
 )
 from rlkd.evaluation.parts import Examiner, Part, Shares, gather_parts, run_part, shares
 from rlkd.evaluation.samples import pick_samples
+from rlkd.evaluation.solvers import Solver
 from rlkd.io import iter_rows, read_rows, write_json_atomic, write_rows
 from rlkd.pipeline.context import StageContext
 from rlkd.structure.backends.cached import last_fault
 from schemas.artifact import StageResult
-from schemas.benchmarks import BenchmarkFigures
+from schemas.benchmarks import AnswerRow, BenchmarkDifference, BenchmarkFigures
 from schemas.config.evaluation import EvaluateConfig
 from schemas.evaluation import CheckpointName, EvalSplit, ProblemOutput
 from schemas.problem import Problem
@@ -42,7 +47,7 @@ def evaluate(ctx: StageContext, examiner: Examiner | None = None) -> StageResult
     """Evaluates the base, the warm-started and the final student, in and out of distribution.
 
     Greedy accuracy, structure score, format and length over all held-out problems; pass@k over a subset;
-    95% bootstrap intervals over problems; paired differences between checkpoints. Checkpoints whose stage was
+    95% bootstrap intervals over problems (over clusters of them where they share a passage or template); paired differences between checkpoints. Checkpoints whose stage was
     switched off are left out. Each checkpoint is then evaluated on ``evaluate.benchmarks``. Rows are kept chunk by chunk under ``work/``, and a chunk that is finished is not
     done again after a kill. Several processes (``accelerate launch``) share the problems; the first one collects
     and writes the results.
@@ -88,14 +93,19 @@ def _evaluate(
 ) -> StageResult:
     settings = ctx.config.evaluate
     outputs = _run_parts(ctx, problems, checkpoints, examiner)
-    if ctx.shard is not None:
+    further, differences = _run_benchmarks(ctx, checkpoints, examiner)
+    if ctx.shard is not None or not shares().first:
         return StageResult()
-    further = _run_benchmarks(ctx, checkpoints, examiner)
-    if not shares().first:
-        return StageResult()
-    how = Resampling(settings.resamples, settings.confidence, ctx.config.seed)
+    clusters = clusters_of(problem for rows in problems.values() for problem in rows)
+    how = Resampling(settings.resamples, settings.confidence, ctx.config.seed, clusters)
     report = build_report(outputs, [k for k in settings.pass_at if k <= settings.samples], how)
-    report = report.model_copy(update={"benchmarks": further, "undecided_counts_as": settings.undecided})
+    report = report.model_copy(
+        update={
+            "benchmarks": tuple(further),
+            "benchmark_differences": tuple(differences),
+            "undecided_counts_as": settings.undecided,
+        }
+    )
     undecided = count_undecided(outputs)
     if undecided:
         ctx.events.message(f"nobody can say whether these answers are right: {_reasons(undecided)}")
@@ -183,41 +193,60 @@ def _run_parts(
 
 def _run_benchmarks(
     ctx: StageContext, checkpoints: Sequence[CheckpointName], examiner: Examiner
-) -> tuple[BenchmarkFigures, ...]:
-    """Evaluates every checkpoint on ``evaluate.benchmarks``; figures in the first process only."""
-    settings, seed, share = ctx.config.evaluate, ctx.config.seed, shares()
+) -> tuple[list[BenchmarkFigures], list[BenchmarkDifference]]:
+    """Evaluates every checkpoint on ``evaluate.benchmarks``; figures in the first process only, and in no shard."""
+    settings, seed = ctx.config.evaluate, ctx.config.seed
     named = settings.named_benchmarks
     if not named:
-        return ()
+        return [], []
     train = ctx.inputs["data"] / "train.jsonl"
     rows = iter_rows(train, Problem) if train.exists() else ()
     seen = frozenset(question_key(problem.question) for problem in rows)
     benchmarks = [load_benchmark(name, seed, settings.max_problems, seen) for name in named]
+    answers: dict[tuple[str, str], list[AnswerRow]] = {}
     figures = []
     for checkpoint in checkpoints:
         solver = examiner.solver(checkpoint)
         for i, benchmark in enumerate(benchmarks):
-
-            def advance(
-                done: int, total: int, what: str = f"answers of {checkpoint} to {benchmark.name}"
-            ) -> None:
-                ctx.events.progress(done, total, what)
-
-            paths = {
-                ctx.folder / "work" / f"benchmark{i}-{checkpoint}-{rank}of{share.world}.jsonl": rank
-                for rank in range(share.world)
-            }
-            own = next(path for path, rank in paths.items() if rank == share.rank)
-            evaluate_benchmark(benchmark, solver, settings, seed, own, share, advance)
-            if share.first:
-                waited = {
-                    path: count_asks(benchmark, settings, Shares(rank, share.world))
-                    for path, rank in paths.items()
-                }
-                found = benchmark_figures(benchmark, wait_for_rows(waited), settings, checkpoint)
+            made = _answer_benchmark(ctx, solver, benchmark, f"benchmark{i}-{checkpoint}", checkpoint)
+            if shares().first and ctx.shard is None:
+                found = benchmark_figures(benchmark, made, settings, checkpoint)
                 ctx.events.message(f"{checkpoint} on {benchmark.name}: {_told(found)}")
                 figures.append(found)
-    return tuple(figures)
+                answers[benchmark.name, checkpoint] = made
+    differences = [
+        difference
+        for benchmark in benchmarks
+        for a, b in PAIRS
+        if (benchmark.name, a) in answers and (benchmark.name, b) in answers
+        for difference in benchmark_differences(
+            benchmark.name, (a, answers[benchmark.name, a]), (b, answers[benchmark.name, b]), settings
+        )
+    ]
+    return figures, differences
+
+
+def _answer_benchmark(
+    ctx: StageContext, solver: Solver, benchmark: Benchmark, name: str, checkpoint: str
+) -> list[AnswerRow]:
+    """The answers of a checkpoint to a benchmark; in the first process those of all processes."""
+    settings, share = ctx.config.evaluate, shares()
+
+    def advance(done: int, total: int) -> None:
+        ctx.events.progress(done, total, f"answers of {checkpoint} to {benchmark.name}")
+
+    paths = [ctx.folder / "work" / f"{name}-{rank}of{share.world}.jsonl" for rank in range(share.world)]
+    rows = evaluate_benchmark(
+        benchmark, solver, settings, ctx.config.seed, paths[share.rank], share, advance, ctx.shard
+    )
+    if not share.first:
+        return rows
+    others = {
+        path: count_asks(benchmark, settings, Shares(rank, share.world))
+        for rank, path in enumerate(paths)
+        if rank != share.rank
+    }
+    return [*rows, *wait_for_rows(others)]
 
 
 def _told(found: BenchmarkFigures) -> str:

@@ -1,4 +1,4 @@
-"""Bootstrap intervals over problems, paired differences, and the unbiased pass@k estimator."""
+"""Bootstrap intervals over problems or clusters of them, paired differences, and the unbiased pass@k estimator."""
 
 from __future__ import annotations
 
@@ -17,18 +17,27 @@ _CELLS = 4_000_000
 
 
 def bootstrap_interval(
-    values: Sequence[float], *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
+    values: Sequence[float],
+    *,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    clusters: Sequence[str] = (),
 ) -> Interval:
     """Computes the mean of ``values`` (one per problem) with its percentile bootstrap interval over problems.
+
+    Problems of one cluster are right or wrong together, and resampled together: a replicate is the sum over the drawn clusters'
+    values divided by how many these are (Miller 2024, arXiv 2411.00640, section 2.2).
 
     Args:
         values: One value per problem.
         resamples: Bootstrap resamples.
         confidence: Coverage of the interval.
         seed: Seed of the resampling; the same seed gives the same interval.
+        clusters: The cluster of each value; an empty name stands alone. None: every problem stands alone.
 
     Raises:
-        ValueError: ``values`` is empty or holds a value that is not finite.
+        ValueError: ``values`` is empty or holds a value that is not finite, or there is not one cluster for each.
     """
     import numpy as np
 
@@ -37,14 +46,22 @@ def bootstrap_interval(
         raise ValueError("an interval needs at least one value")
     if not np.isfinite(array).all():
         raise ValueError("an interval needs finite values; leave missing ones out")
-    means = _resampled_means(array, resamples, seed)
+    if clusters and len(clusters) != array.size:
+        raise ValueError(f"{array.size} values and {len(clusters)} clusters")
+    means = resampled_means(array, resamples, np.random.default_rng(seed), number_clusters(clusters))
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, (tail, 1 - tail))
     return Interval(mean=float(array.mean()), low=float(low), high=float(high), n=int(array.size))
 
 
 def paired_difference(
-    a: Sequence[float], b: Sequence[float], *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
+    a: Sequence[float],
+    b: Sequence[float],
+    *,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    clusters: Sequence[str] = (),
 ) -> Interval:
     """Computes the mean of ``b - a`` over the same problems in the same order, with its bootstrap interval.
 
@@ -57,7 +74,11 @@ def paired_difference(
     if len(a) != len(b):
         raise ValueError(f"paired values must be over the same problems: {len(a)} against {len(b)}")
     return bootstrap_interval(
-        [y - x for x, y in zip(a, b, strict=True)], resamples=resamples, confidence=confidence, seed=seed
+        [y - x for x, y in zip(a, b, strict=True)],
+        resamples=resamples,
+        confidence=confidence,
+        seed=seed,
+        clusters=clusters,
     )
 
 
@@ -77,14 +98,36 @@ def pass_at_k(samples: int, correct: int, k: int) -> float:
     return 1 - math.comb(samples - correct, k) / math.comb(samples, k)
 
 
-def _resampled_means(array: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
-    """Means of ``resamples`` draws with replacement; in blocks, so that memory stays bounded."""
+def number_clusters(names: Sequence[str]) -> NDArray[np.int64] | None:
+    """Numbers clusters by their names; an empty one stands alone. ``None`` where every problem stands alone."""
     import numpy as np
 
-    rng = np.random.default_rng(seed)
-    block = max(1, _CELLS // array.size)
+    known: dict[str | int, int] = {}
+    numbers = [known.setdefault(name or i, len(known)) for i, name in enumerate(names)]
+    return None if len(known) == len(names) else np.array(numbers)
+
+
+def resampled_means(
+    values: NDArray[np.float64],
+    resamples: int,
+    rng: np.random.Generator,
+    clusters: NDArray[np.int64] | None = None,
+) -> NDArray[np.float64]:
+    """Computes means of ``resamples`` draws with replacement, whole clusters at a time; in blocks, so that memory stays bounded."""
+    import numpy as np
+
+    sums: NDArray[np.float64] = values
+    sizes: NDArray[np.float64] = np.ones(values.size)
+    if clusters is not None:
+        sums = np.bincount(clusters, weights=values).astype(np.float64)
+        sizes = np.bincount(clusters).astype(np.float64)
+    block = max(1, _CELLS // sums.size)
     parts = []
     for start in range(0, resamples, block):
-        rows = min(block, resamples - start)
-        parts.append(array[rng.integers(0, array.size, size=(rows, array.size))].mean(axis=1))
+        drawn = rng.integers(0, sums.size, size=(min(block, resamples - start), sums.size))
+        parts.append(
+            sums[drawn].mean(axis=1)
+            if clusters is None
+            else sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+        )
     return np.concatenate(parts)

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rlkd.evaluation.stats import number_clusters, resampled_means
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 Values = Mapping[str, float]
 """A value of each problem, by its id."""
-_CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def estimate(
     if shared:
         names = sorted(seeds[0])
         table = np.array([[values[name] for name in names] for values in seeds])
-        draws = _resampled(table.mean(axis=0), resamples, rng, _numbers(names, clusters))
+        draws = resampled_means(table.mean(axis=0), resamples, rng, _numbers(names, clusters))
         rest = table - table.mean(axis=0)
         residual = (rest - rest.mean(axis=1, keepdims=True)) ** 2
         degrees = max(1, (len(seeds) - 1) * (len(names) - 1))
@@ -94,7 +95,7 @@ def estimate(
         arrays = [np.array(list(values.values())) for values in seeds]
         numbers = [_numbers(list(values), clusters) for values in seeds]
         draws = np.mean(
-            [_resampled(array, resamples, rng, own) for array, own in zip(arrays, numbers, strict=True)],
+            [resampled_means(array, resamples, rng, own) for array, own in zip(arrays, numbers, strict=True)],
             axis=0,
         )
         noise = float(
@@ -108,36 +109,7 @@ def estimate(
 
 def _numbers(names: Sequence[str], clusters: Mapping[str, str] | None) -> NDArray[np.int64] | None:
     """Numbers the clusters of problems; ``None`` where every problem stands alone."""
-    import numpy as np
-
-    if not clusters:
-        return None
-    known: dict[tuple[str, str], int] = {}
-    keys = [("cluster", clusters[name]) if clusters.get(name) else ("alone", name) for name in names]
-    numbers = [known.setdefault(key, len(known)) for key in keys]
-    return None if len(known) == len(names) else np.array(numbers)
-
-
-def _resampled(
-    values: NDArray[np.float64],
-    resamples: int,
-    rng: np.random.Generator,
-    clusters: NDArray[np.int64] | None = None,
-) -> NDArray[np.float64]:
-    """Means of draws with replacement, whole clusters at a time, in blocks, so that memory stays bounded."""
-    import numpy as np
-
-    sums: NDArray[np.float64] = values
-    sizes: NDArray[np.float64] = np.ones(values.size)
-    if clusters is not None:
-        sums = np.bincount(clusters, weights=values).astype(np.float64)
-        sizes = np.bincount(clusters).astype(np.float64)
-    block = max(1, _CELLS // sums.size)
-    parts = []
-    for start in range(0, resamples, block):
-        drawn = rng.integers(0, sums.size, size=(min(block, resamples - start), sums.size))
-        parts.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
-    return np.concatenate(parts)
+    return number_clusters([clusters.get(name, "") for name in names]) if clusters else None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,11 +1,11 @@
-"""The report's table of further benchmarks (``evaluate.benchmarks``)."""
+"""The report's tables of further benchmarks (``evaluate.benchmarks``)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rlkd.reporting.labels import CHECKPOINT_LABELS, percent
-from schemas.benchmarks import BenchmarkFigures, Figure
+from rlkd.reporting.labels import CHECKPOINT_LABELS, percent, points
+from schemas.benchmarks import Figure
 from schemas.evaluation import EvalReport
 
 BENCHMARK_COLUMNS = (
@@ -26,7 +26,7 @@ def benchmark_rows(report: EvalReport) -> list[tuple[str, ...]]:
     found = sorted(report.benchmarks, key=lambda b: b.benchmark)  # within a benchmark in training order
     return [
         (
-            f"{b.benchmark} ({b.problems}{_in_clusters(b)})",
+            f"{b.benchmark} ({b.problems}{_in_clusters(next(iter(b.greedy.values()), None), b.problems)})",
             CHECKPOINT_LABELS[b.model],
             _metrics(b.greedy),
             _metrics(b.greedy_strict),
@@ -44,6 +44,26 @@ BENCHMARKS_NOTE = (
     "Greedy answers read leniently, then only those stated in the student's form; intervals are over problems, clustered where these "
     "share a passage or template."
 )
+
+
+DIFFERENCE_COLUMNS = ("Benchmark", "Step", "Answers", "Metric", "Difference", "Interval")
+READING_LABELS = {"greedy": "greedy", "strict": "in its form", "sampled": "mean of k samples"}
+METRIC_LABELS = {"accuracy": "Accuracy", "exact_match": "EM", "f1": "Word F1"}
+
+
+def difference_rows(report: EvalReport) -> list[tuple[str, ...]]:
+    """Lists the paired differences between checkpoints on ``evaluate.benchmarks``, in points."""
+    return [
+        (
+            f"{found.benchmark} ({found.difference.n}{_in_clusters(found.difference, found.difference.n)})",
+            f"{CHECKPOINT_LABELS[found.a]} \N{RIGHTWARDS ARROW} {CHECKPOINT_LABELS[found.b]}",
+            READING_LABELS[found.reading],
+            METRIC_LABELS.get(found.metric, found.metric),
+            f"{points(found.difference.mean)} points",
+            f"{points(found.difference.low)} to {points(found.difference.high)}",
+        )
+        for found in report.benchmark_differences
+    ]
 
 
 def benchmark_notes(report: EvalReport) -> list[str]:
@@ -70,6 +90,5 @@ def _metrics(figures: Mapping[str, Figure]) -> str:
     )
 
 
-def _in_clusters(found: BenchmarkFigures) -> str:
-    clusters = next((f.clusters for f in found.greedy.values()), found.problems)
-    return f" in {clusters} clusters" if clusters < found.problems else ""
+def _in_clusters(figure: Figure | None, problems: int) -> str:
+    return f" in {figure.clusters} clusters" if figure is not None and figure.clusters < problems else ""

@@ -10,13 +10,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rlkd.errors import UserError
+from rlkd.evaluation.clusters import clusters_of
 from rlkd.evaluation.metrics import CHECKPOINTS, METRICS, SPLITS
 from rlkd.evaluation.stats import bootstrap_interval
-from rlkd.io import read_rows, sha256_json
+from rlkd.io import iter_rows, read_rows, sha256_json
 from rlkd.reporting.labels import METRIC_LABELS, SPLIT_LABELS, interval, points, signed
 from rlkd.reporting.markdown import cell, table
-from schemas.artifact import RunManifest
+from schemas.artifact import RunManifest, StageEntry
 from schemas.evaluation import Interval, ProblemOutput
+from schemas.problem import Problem
 
 Values = dict[tuple[str, str], dict[str, float]]
 """For each (split, metric), the value of each problem that has one."""
@@ -52,6 +54,8 @@ class ComparedRun:
     structures: str
     checkpoint: str
     values: Values = field(repr=False)
+    clusters: dict[str, str] = field(default_factory=dict, repr=False)
+    """Cluster of each problem that shares a passage or template with others."""
 
 
 def compare_runs(arguments: Sequence[str], *, resamples: int = 2000, confidence: float = 0.95) -> str:
@@ -70,7 +74,7 @@ def compare_runs(arguments: Sequence[str], *, resamples: int = 2000, confidence:
     runs = load_runs(arguments)
     labels = list(dict.fromkeys(run.label for run in runs))
     parts = [
-        f"Final student of each run, greedy; {confidence:.0%} bootstrap intervals over problems, "
+        f"Final student of each run, greedy; {confidence:.0%} bootstrap intervals over problems (over clusters of them where they share a passage or template), "
         "the seeds' values of a problem averaged first where the seeds share their problems.",
         _methods(runs, labels, resamples, confidence),
     ]
@@ -162,7 +166,14 @@ def load_run(argument: str) -> ComparedRun:
         structures=sha256_json(run.config.get("structures")),
         checkpoint=last,
         values=_values([row for row in rows if row.checkpoint == last]),
+        clusters=_clusters(entries.get("data")),
     )
+
+
+def _clusters(data: StageEntry | None) -> dict[str, str]:
+    files = [Path(data.uri) / f"{split}.jsonl" for split in SPLITS] if data is not None else []
+    problems = [problem for file in files if file.is_file() for problem in iter_rows(file, Problem)]
+    return clusters_of(problems)
 
 
 def _split_label(argument: str) -> tuple[str, Path]:
@@ -183,17 +194,31 @@ def _values(rows: Sequence[ProblemOutput]) -> Values:
     return values
 
 
-def _pooled(parts: Sequence[tuple[str, dict[str, float]]]) -> list[float]:
+Clustered = list[tuple[float, str]]
+"""Values, each with the cluster of its problem; an empty one stands alone."""
+
+
+def _pooled(parts: Sequence[tuple[ComparedRun, dict[str, float]]]) -> Clustered:
     """One value per problem; a problem that several runs have (same data) counts once, with their mean."""
     found: dict[tuple[str, str], list[float]] = {}
-    for data, values in parts:
+    clusters: dict[tuple[str, str], str] = {}
+    for run, values in parts:
         for problem, value in values.items():
-            found.setdefault((data, problem), []).append(value)
-    return [sum(values) / len(values) for values in found.values()]
+            key = run.problems, problem
+            found.setdefault(key, []).append(value)
+            clusters[key] = f"{run.problems}/{run.clusters[problem]}" if problem in run.clusters else ""
+    return [(sum(values) / len(values), clusters[key]) for key, values in found.items()]
 
 
-def _interval(values: Sequence[float], resamples: int, confidence: float) -> Interval | None:
-    return bootstrap_interval(values, resamples=resamples, confidence=confidence) if values else None
+def _interval(values: Clustered, resamples: int, confidence: float) -> Interval | None:
+    if not values:
+        return None
+    return bootstrap_interval(
+        [value for value, _ in values],
+        resamples=resamples,
+        confidence=confidence,
+        clusters=[cluster for _, cluster in values],
+    )
 
 
 def _columns(runs: Sequence[ComparedRun]) -> list[tuple[str, str]]:
@@ -221,7 +246,7 @@ def _methods(runs: Sequence[ComparedRun], labels: Sequence[str], resamples: int,
                 *(
                     interval(
                         _interval(
-                            _pooled([(run.problems, run.values.get(column, {})) for run in mine]),
+                            _pooled([(run, run.values.get(column, {})) for run in mine]),
                             resamples,
                             confidence,
                         ),
@@ -243,7 +268,7 @@ def _every_run(runs: Sequence[ComparedRun], resamples: int, confidence: float) -
             run.seed,
             *(
                 interval(
-                    _interval(list(run.values.get(column, {}).values()), resamples, confidence),
+                    _interval(_pooled([(run, run.values.get(column, {}))]), resamples, confidence),
                     as_percent=column[1] == "accuracy",
                 )
                 for column in columns
@@ -268,14 +293,14 @@ def _differences(
         return "No two of these runs share seed and data, so that nothing can be paired."
     columns = _columns(runs)
     differences = [
-        [(a.problems, _difference(a.values.get(column, {}), b.values.get(column, {}))) for column in columns]
+        [(a, _difference(a.values.get(column, {}), b.values.get(column, {}))) for column in columns]
         for a, b in pairs
     ]
     rows: list[tuple[str, ...]] = []
     for (a, _), found in zip(pairs, differences, strict=True):
         cells = [
-            _difference_cell(list(values.values()), column, resamples, confidence)
-            for (_, values), column in zip(found, columns, strict=True)
+            _difference_cell(_pooled([part]), column, resamples, confidence)
+            for part, column in zip(found, columns, strict=True)
         ]
         rows.append((f"seed {a.seed}", *cells))
     if len(pairs) > 1:
@@ -291,9 +316,7 @@ def _difference(a: dict[str, float], b: dict[str, float]) -> dict[str, float]:
     return {problem: value - b[problem] for problem, value in a.items() if problem in b}
 
 
-def _difference_cell(
-    values: Sequence[float], column: tuple[str, str], resamples: int, confidence: float
-) -> str:
+def _difference_cell(values: Clustered, column: tuple[str, str], resamples: int, confidence: float) -> str:
     found = _interval(values, resamples, confidence)
     if found is None:
         return "\N{EN DASH}"

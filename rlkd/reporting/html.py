@@ -7,9 +7,18 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from rlkd.reporting.benchmarks import BENCHMARK_COLUMNS, BENCHMARKS_NOTE, benchmark_notes, benchmark_rows
+from rlkd.reporting import benchmarks
 from rlkd.reporting.highlight import Piece, pieces
-from rlkd.reporting.labels import CHECKPOINT_LABELS, KIND_LABELS, SPLIT_LABELS, duration, percent, reason
+from rlkd.reporting.labels import (
+    CHECKPOINT_LABELS,
+    KIND_LABELS,
+    SPLIT_LABELS,
+    duration,
+    intervals_note,
+    percent,
+    problems_of,
+    reason,
+)
 from rlkd.reporting.qualification import qualification_sentence, tables
 from rlkd.reporting.tables import checkpoint_rows, difference_rows, figures, pass_columns, stage_views
 from schemas.artifact import RunManifest
@@ -76,17 +85,24 @@ def render_html(content: ReportContent, run: RunManifest) -> str:
             qualification=tables(content.qualification), verdict=qualification_sentence(content.qualification)
         )
     if report is not None:
-        splits = [(split, label, checkpoint_rows(report, split)) for split, label in SPLIT_LABELS.items()]
+        rows = {split: checkpoint_rows(report, split) for split in SPLIT_LABELS}
         values.update(
             confidence=f"{report.confidence:.0%}",
-            splits=[part for part in splits if part[2]],
+            intervals_note=intervals_note(report),
+            splits=[
+                (label, problems_of(report, split, rows[split][0].n), rows[split])
+                for split, label in SPLIT_LABELS.items()
+                if rows[split]
+            ],
             pass_columns=pass_columns(report),
             differences=difference_rows(report),
             has_f1=any(m.overall.f1 for m in report.checkpoints),
-            benchmark_columns=BENCHMARK_COLUMNS,
-            benchmarks=benchmark_rows(report),
-            benchmarks_note=BENCHMARKS_NOTE,
-            benchmark_notes=benchmark_notes(report),
+            benchmark_columns=benchmarks.BENCHMARK_COLUMNS,
+            benchmarks=benchmarks.benchmark_rows(report),
+            benchmarks_note=benchmarks.BENCHMARKS_NOTE,
+            benchmark_notes=benchmarks.benchmark_notes(report),
+            benchmark_difference_columns=benchmarks.DIFFERENCE_COLUMNS,
+            benchmark_differences=benchmarks.difference_rows(report),
         )
     return _template().render(values)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.evaluation import Interval
+from schemas.evaluation import EvalReport, Interval
 
 CHECKPOINT_LABELS = {"base": "Base", "warm_start": "Warm start", "rlkd": "RLKD"}
 CHECKPOINT_NOTES = {
@@ -50,6 +50,18 @@ def interval(value: Interval | None, as_percent: bool = True) -> str:
     if as_percent:
         return f"{percent(value.mean)} [{100 * value.low:.1f}, {100 * value.high:.1f}]"
     return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
+
+
+def intervals_note(report: EvalReport) -> str:
+    """Says what the intervals of an evaluation are over: ``95% bootstrap intervals over problems``."""
+    over = "clusters of problems that share a passage or template" if report.clusters else "problems"
+    return f"{report.confidence:.0%} bootstrap intervals over {over}"
+
+
+def problems_of(report: EvalReport, split: str, n: int) -> str:
+    """Says how many problems a split has, and in how many clusters: ``500 problems in 100 clusters``."""
+    clusters = report.clusters.get(split)
+    return f"{n} problems" + (f" in {clusters} clusters" if clusters else "")
 
 
 def duration(seconds: float) -> str:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rlkd.reporting.benchmarks import BENCHMARK_COLUMNS, BENCHMARKS_NOTE, benchmark_notes, benchmark_rows
+from rlkd.reporting import benchmarks
 from rlkd.reporting.html import config_yaml
-from rlkd.reporting.labels import CHECKPOINT_LABELS, KIND_LABELS, SPLIT_LABELS, duration, percent, reason
+from rlkd.reporting.labels import (
+    CHECKPOINT_LABELS,
+    KIND_LABELS,
+    SPLIT_LABELS,
+    duration,
+    intervals_note,
+    percent,
+    problems_of,
+    reason,
+)
 from rlkd.reporting.qualification import qualification_sentence, tables
 from rlkd.reporting.tables import checkpoint_rows, difference_rows, pass_columns, stage_views
 from schemas.artifact import RunManifest
@@ -89,7 +98,7 @@ def fence(text: str, language: str = "") -> str:
 def _evaluation(report: EvalReport) -> list[str]:
     parts = [
         "## Checkpoints",
-        f"Greedy answers to held-out problems, {report.confidence:.0%} bootstrap intervals over problems.",
+        f"Greedy answers to held-out problems, {intervals_note(report)}.",
     ]
     ks = pass_columns(report)
     f1 = any(m.overall.f1 for m in report.checkpoints)
@@ -97,7 +106,7 @@ def _evaluation(report: EvalReport) -> list[str]:
         rows = checkpoint_rows(report, split)
         if rows:
             parts += [
-                f"### {label} ({rows[0].n} problems)",
+                f"### {label} ({problems_of(report, split, rows[0].n)})",
                 table(
                     (
                         "Checkpoint",
@@ -124,9 +133,7 @@ def _evaluation(report: EvalReport) -> list[str]:
                     ],
                 ),
             ]
-    if report.benchmarks:
-        parts += ["### Benchmarks", BENCHMARKS_NOTE, table(BENCHMARK_COLUMNS, benchmark_rows(report), left=2)]
-        parts += [f"- {cell(note)}" for note in benchmark_notes(report)]
+    parts += _benchmarks(report)
     differences = difference_rows(report)
     if differences:
         parts += [
@@ -140,6 +147,20 @@ def _evaluation(report: EvalReport) -> list[str]:
     for title, attribute in (("difficulty", "by_difficulty"), ("domain", "by_domain")):
         parts += _accuracy_by(report, title, attribute)
     return parts
+
+
+def _benchmarks(report: EvalReport) -> list[str]:
+    if not report.benchmarks:
+        return []
+    rows = benchmarks.difference_rows(report)
+    return [
+        "### Benchmarks",
+        benchmarks.BENCHMARKS_NOTE,
+        table(benchmarks.BENCHMARK_COLUMNS, benchmarks.benchmark_rows(report), left=2),
+        *(f"- {cell(note)}" for note in benchmarks.benchmark_notes(report)),
+        "Differences on the same problems:" if rows else "",
+        table(benchmarks.DIFFERENCE_COLUMNS, rows, left=4) if rows else "",
+    ]
 
 
 def _accuracy_by(report: EvalReport, title: str, attribute: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rlkd.data.benchmarks import benchmark_names, find_benchmark
 from rlkd.reporting.benchmarks import BENCHMARK_COLUMNS, BENCHMARKS_NOTE, benchmark_rows
-from rlkd.reporting.labels import CHECKPOINT_LABELS, SPLIT_LABELS, interval
+from rlkd.reporting.labels import CHECKPOINT_LABELS, SPLIT_LABELS, interval, intervals_note
 from rlkd.reporting.markdown import cell, table
 from schemas.config.data import BenchmarkData, FileData, HubData
 from schemas.config.pipeline import PipelineConfig
@@ -139,7 +139,7 @@ def _evaluation(checkpoint: str, evaluation: EvalReport | None) -> str:
         for m in evaluation.checkpoints
     ]
     if rows:
-        said = f"Greedy answers to held-out problems, {evaluation.confidence:.0%} bootstrap intervals over problems."
+        said = f"Greedy answers to held-out problems, {intervals_note(evaluation)}."
         parts += [said, table(("Problems", "Checkpoint", "n", "Accuracy", "Structure"), rows, left=2)]
     if evaluation.benchmarks:
         parts += [BENCHMARKS_NOTE, table(BENCHMARK_COLUMNS, benchmark_rows(evaluation), left=2)]

@@ -208,6 +208,7 @@ def pipeline_report(content: ReportContent, run: RunManifest) -> PipelineReport:
         mlflow_run_id=run.mlflow_run_id,
         qualification=content.qualification,
         benchmarks=report.benchmarks if report else (),
+        benchmark_differences=report.benchmark_differences if report else (),
         extra={
             "status": run.status,
             "headline": [sentence.text for sentence in content.headline],

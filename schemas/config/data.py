@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from schemas.base import OPERATIONAL, Count, Fraction, JsonValue, Positive, Schema
+from schemas.base import ADDED, OPERATIONAL, Count, Fraction, JsonValue, Positive, Schema
 from schemas.config.plugin import PythonObject
 from schemas.config.world import WorldSettings
 from schemas.problem import Split
@@ -86,6 +86,10 @@ class Columns(Schema):
         default=None, description="Column with the domain; null uses `domain` for all."
     )
     difficulty: str | None = Field(default=None, description="Column with a whole-number difficulty.")
+    cluster: Annotated[str | None, ADDED] = Field(
+        default=None,
+        description="Column that names what problems share (a passage, a template): intervals are over clusters of them.",
+    )
 
 
 class TableData(DataCommon):

@@ -19,6 +19,7 @@ from rlkd.evaluation.benchmarks import (
     question_key,
     wait_for_rows,
 )
+from rlkd.evaluation.differences import benchmark_differences
 from rlkd.evaluation.parts import Shares
 from rlkd.evaluation.solvers import Ask, EndpointSolver
 from schemas.config.evaluation import EvaluateConfig, NamedBenchmark
@@ -220,3 +221,26 @@ def test_a_teacher_that_is_no_language_model_is_refused() -> None:
 
     with pytest.raises(UserError, match="no language model"):
         EndpointSolver(WorldTeacher())
+
+
+def test_differences_are_over_the_problems_that_both_have_answered(tmp_path: Path) -> None:
+    class Better(Fake):
+        """Right everywhere, but not in the form that is asked for on the odd problems."""
+
+        def _one(self, problem: Problem, index: int | None) -> Completion | None:
+            odd = int(problem.id[1:]) % 2
+            text = f"So it is {problem.answer}." if odd else f"\\boxed{{{problem.answer}}}"
+            return Completion(problem_id=problem.id, text=text, tokens=5, finish_reason="stop")
+
+    a = evaluate_benchmark(BENCHMARK, Fake(), SETTINGS, 0, tmp_path / "a.jsonl")
+    b = evaluate_benchmark(BENCHMARK, Better("b"), SETTINGS, 0, tmp_path / "b.jsonl")
+    found = benchmark_differences(
+        "easy", ("a", a), ("b", [row for row in b if row.problem_id != "p5"]), SETTINGS
+    )
+    values = {d.reading: d.difference for d in found}
+    # a has 0, 2 and 4 right of 0 to 4; b has all, 0, 2 and 4 of them in its form
+    assert (values["greedy"].mean, values["greedy"].n) == (pytest.approx(2 / 5), 5)
+    assert values["strict"].mean == 0 and values["strict"].high > 0
+    assert values["sampled"].mean == 0.5  # the second sample of each is wrong in a
+    assert {d.metric for d in found} == {"accuracy"} and values["greedy"].clusters == 3
+    assert benchmark_differences("easy", ("a", a), ("b", []), SETTINGS) == []

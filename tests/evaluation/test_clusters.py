@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rlkd.evaluation.clusters import clustered_figure, wilson
+from rlkd.evaluation.clusters import clustered_difference, clustered_figure, wilson
 
 
 def test_problems_that_stand_alone_have_the_usual_standard_error() -> None:
@@ -45,3 +45,29 @@ def test_wilson_of_a_known_case() -> None:
 def test_no_value_is_refused() -> None:
     with pytest.raises(ValueError, match="0 values"):
         clustered_figure([], [])
+
+
+def test_a_difference_has_the_interval_of_agresti_and_min() -> None:
+    found = clustered_difference([1, 1, 1, -1, 0, 0, 0, 0, 0, 0], [""] * 10)
+    # 3 pairs gained, 1 lost, of 10: with half a pair more in each cell 3.5 and 1.5 of 12, so the middle is 2 / 12 and the
+    # standard error sqrt((5 - 4 / 12) / 144) = 0.1800; 0.1667 -+ 1.9600 * 0.1800
+    assert (round(found.low, 4), round(found.high, 4)) == (-0.1862, 0.5195)
+    # mean 0.2, squares 4 - 10 * 0.04 = 3.6; SE = sqrt(10 / 9 * 3.6) / 10 = 0.2
+    assert (found.mean, found.se) == (pytest.approx(0.2), pytest.approx(0.2))
+
+
+def test_differences_of_one_passage_count_as_one() -> None:
+    alone = clustered_difference([1, -1, 0, 0], [""] * 4)
+    doubled = clustered_difference([1, 1, -1, -1, 0, 0, 0, 0], ["a", "a", "b", "b", "c", "c", "d", "d"])
+    assert (doubled.low, doubled.high) == (pytest.approx(alone.low), pytest.approx(alone.high))
+    assert doubled.se == pytest.approx(alone.se)
+    assert (doubled.n, doubled.clusters) == (8, 4)
+    one = clustered_difference([1, 1], ["a", "a"])
+    assert (one.se, one.low, one.high) == (None, -1, 1)
+
+
+def test_the_interval_of_no_difference_is_not_empty() -> None:
+    found = clustered_difference([0.0] * 98, [""] * 98)
+    # sqrt(1) / (98 + 2) * 1.96
+    assert (found.se, found.high) == (0, pytest.approx(0.0196, abs=1e-4))
+    assert found.low == -found.high

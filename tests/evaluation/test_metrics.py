@@ -168,3 +168,34 @@ def test_headline_names_are_shared_and_fit_for_trackers() -> None:
     assert values["test_accuracy_final"] == 1
     assert "test_structure_final" not in values
     assert all(name.replace("_", "").isalnum() for name in values)
+
+
+def test_intervals_are_over_clusters_where_problems_have_one() -> None:
+    # 10 passages of 4 problems, right or wrong together, base and final student on other passages
+    rows = [
+        output(
+            f"{i}.{j}",
+            checkpoint=name,
+            correct=(i < 5) == (name == "rlkd"),
+            samples=2,
+            correct_samples=2 * (i % 2),
+        )
+        for name in ("base", "rlkd")
+        for i in range(10)
+        for j in range(4)
+    ]
+    clusters = {
+        f"{i}.{j}": f"c{i}" for i in range(9) for j in range(4)
+    }  # the problems of the last one stand alone
+    alone, together = (build_report(rows, (1,), Resampling(500, clusters=c)) for c in ({}, clusters))
+    assert (alone.clusters, together.clusters) == ({}, {"test": 13})
+    for metric in ("accuracy", "pass_at"):
+        wide, narrow = (
+            value if metric == "accuracy" else value["1"]
+            for report in (together, alone)
+            for value in [getattr(report.checkpoints[-1].overall, metric)]
+        )
+        assert wide.mean == narrow.mean == 0.5
+        assert wide.high - wide.low > 1.4 * (narrow.high - narrow.low)
+    a, b = (next(p for p in r.paired if p.metric == "accuracy") for r in (alone, together))
+    assert a.diff == b.diff == 0 and b.high - b.low > 1.4 * (a.high - a.low)

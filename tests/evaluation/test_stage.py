@@ -418,3 +418,48 @@ def test_shards_make_what_one_run_makes_and_nothing_twice(context: Callable[...,
     assert (other.folder / "outputs.jsonl").read_bytes() == outputs
     # 3 checkpoints on 7 + 5 problems; the killed ones had finished their chunks
     assert len(asked) == len(set(asked)) == 36
+
+
+def test_benchmarks_in_shards_are_answered_once_and_compared_in_pairs(
+    context: Callable[..., StageContext], tmp_path: Path
+) -> None:
+    file = tmp_path / "easy.jsonl"
+    lines = [
+        {"id": f"e{i}", "question": f"{i}?", "answer": str(i), "traces": [], "cluster": i // 2}
+        for i in range(6)
+    ]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    ctx = context(benchmarks=[{"name": "easy_math", "path": str(file)}])
+    evaluate(ctx, FakeExaminer())
+    report = EvalReport.model_validate_json((ctx.folder / "eval_report.json").read_text())
+    # problems 0 to 5: the base solves 0 and 1, the warm start 0 to 4, the final student all
+    found = {(d.a, d.b, d.reading): d.difference for d in report.benchmark_differences}
+    assert found["warm_start", "rlkd", "greedy"].mean == pytest.approx(1 / 6)
+    assert found["base", "rlkd", "sampled"].mean == pytest.approx(4 / 6)
+    # the clusters' sums of deviations from 2/3: -4/3, 2/3 and 2/3; SE = sqrt(3 / 2 * 24 / 9) / 6 = 1/3
+    assert found["base", "rlkd", "greedy"].se == pytest.approx(1 / 3)
+    assert found["base", "rlkd", "greedy"].clusters == 3
+
+    other = replace(ctx, folder=ctx.folder.with_name("sharded"))
+    other.folder.mkdir()
+    asked: list[tuple[str, str, int | None]] = []
+
+    class Counting(FakeExaminer):
+        def solver(self, checkpoint: CheckpointName) -> Any:
+            made = FakeSolver(SKILL[checkpoint])
+            answer = made.complete
+
+            def complete(asks: Any, temperature: float | None, seed: int) -> list[Completion]:
+                asked.extend((checkpoint, problem.id, index) for problem, index in asks)
+                return answer(asks, temperature, seed)
+
+            made.complete = complete  # type: ignore[method-assign]
+            return made
+
+    for index in (1, 0, 1):  # a shard that is run again finds its rows
+        evaluate(replace(other, shard=Shard(index, 2)), Counting())
+    evaluate(other, Counting())
+    # 3 checkpoints, 6 greedy answers and 2 samples of 4 problems each
+    assert len(asked) == len(set(asked)) == 3 * (6 + 2 * 4)
+    assert (other.folder / "eval_report.json").read_bytes() == (ctx.folder / "eval_report.json").read_bytes()
+    assert any("shard1of2" in path.name for path in (other.folder / "work").iterdir())

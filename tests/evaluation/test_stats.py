@@ -114,3 +114,13 @@ def test_pass_at_k_equals_counting_all_draws(case: tuple[int, int, int]) -> None
 def test_pass_at_k_refuses_what_cannot_be(n: int, c: int, k: int) -> None:
     with pytest.raises(ValueError, match=r"pass@|not possible"):
         pass_at_k(n, c, k)
+
+
+def test_problems_of_one_cluster_are_drawn_together() -> None:
+    doubled = bootstrap_interval([1, 1, 0, 0, 1, 1], clusters=["a", "a", "b", "b", "c", "c"], seed=1)
+    single = bootstrap_interval([1, 0, 1], seed=1)
+    assert (doubled.mean, doubled.low, doubled.high) == (single.mean, single.low, single.high)
+    # a cluster without a name is a problem alone
+    assert bootstrap_interval([1, 0, 1], clusters=["", "", ""], seed=1) == single
+    with pytest.raises(ValueError, match="3 values and 1 clusters"):
+        bootstrap_interval([1, 0, 1], clusters=["a"])

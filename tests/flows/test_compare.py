@@ -9,6 +9,7 @@ from rlkd.io import write_json_atomic, write_rows
 from schemas.artifact import RunManifest, StageEntry
 from schemas.evaluation import ProblemOutput
 from schemas.experiment import ExperimentReport
+from schemas.problem import Problem
 
 
 def run_folder(root: Path, name: str, right: bool, problem: str = "p", seed: int = 0) -> Path:
@@ -83,3 +84,25 @@ def test_an_interval_over_seeds_needs_two(tmp_path: Path, capsys: pytest.Capture
     assert run_command(asked) == 2
     assert "a has one seed, and an interval over seeds needs two" in capsys.readouterr().err
     assert not (tmp_path / "page").exists()
+
+
+def test_problems_of_one_passage_are_resampled_together(tmp_path: Path) -> None:
+    from rlkd.reporting.compare import _interval, _pooled, load_run
+
+    folder = run_folder(tmp_path, "one", True)
+    rows = [
+        Problem(id=f"p{i}", question="?", answer="1", metadata={"cluster": "c"} if i else {})
+        for i in range(3)
+    ]
+    (tmp_path / "data").mkdir()
+    write_rows(tmp_path / "data" / "test.jsonl", rows)
+    manifest = RunManifest.model_validate_json((folder / "run.json").read_text())
+    data = StageEntry(name="data", status="done", uri=str(tmp_path / "data"), sha256="d")
+    write_json_atomic(folder / "run.json", manifest.model_copy(update={"stages": (data, *manifest.stages)}))
+    run = load_run(str(folder))
+    assert run.clusters == {"p1": "c", "p2": "c"}
+    pooled = _pooled([(run, {"p0": 0.0, "p1": 1.0, "p2": 1.0}), (run, {"p0": 1.0})])
+    assert pooled == [(0.5, ""), (1.0, "d/c"), (1.0, "d/c")]
+    found = _interval(pooled, 200, 0.95)
+    # two clusters: a replicate is 0.5, 2.5 / 3 or 1
+    assert found is not None and (found.low, found.high) == (0.5, 1.0)

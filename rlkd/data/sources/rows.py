@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rlkd.data.benchmarks import CLUSTER_KEY
 from rlkd.data.sources.base import MAX_SHOWN_CHARS, DroppedRow, Loaded, Malformed
 from rlkd.data.sources.values import paths_of, question_of, text_of
 from rlkd.errors import DataError
@@ -85,7 +86,7 @@ def add_rows(rows: Iterable[RawRow], split: Split, name: str, config: TableData,
 def _check_columns(columns: set[str], config: TableData, where: str) -> None:
     mapping = config.columns
     wanted = {"question": mapping.question, "answer": mapping.answer}
-    wanted |= {name: value for name in ("id", "domain", "difficulty") if (value := getattr(mapping, name))}
+    wanted |= {name: value for name in ("id", "domain", "difficulty", "cluster") if (value := getattr(mapping, name))}
     wanted |= {f"traces.{i}": column for i, column in enumerate(mapping.traces)}
     missing = [
         f"data.columns.{key} names {column!r}" for key, column in wanted.items() if column not in columns
@@ -115,6 +116,7 @@ def _problem(
     if not number:
         raise Malformed("no id", f"column {columns.id!r} is empty")
     domain = (text_of(values.get(columns.domain), columns.domain) if columns.domain else "") or config.domain
+    cluster = text_of(values.get(columns.cluster), columns.cluster) if columns.cluster else ""
     return Problem(
         id=number,
         question=question,
@@ -124,6 +126,7 @@ def _problem(
         split=split,
         source=name,
         traces=_traces(values, columns.traces),
+        metadata={CLUSTER_KEY: cluster} if cluster else {},
     )
 
 

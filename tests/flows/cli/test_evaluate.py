@@ -89,6 +89,29 @@ def test_a_run_and_its_teacher_side_by_side(
     assert student.benchmarks[0].samples == 2 and student.benchmarks[0].majority is not None
 
 
+def test_differences_to_further_models(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on = f"easy_math={place / 'easy.jsonl'}"
+    run, bare = str(place / "run"), str(place / "warm_start" / "model")
+    with SimulatedServer(lambda body: Reply("\\boxed{3}", 5, 5)) as server:
+        setting = f"traces.teacher.endpoint.base_url={server.url}"
+        arguments = ["evaluate", f"{run}:teacher", "--against", run, "--on", on, "--set", setting]
+        assert run_command([*arguments, "--samples", "0", "-o", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    found = {one.model: one for one in evaluation(tmp_path)}
+    assert set(found) == {f"{run}:teacher", f"{run}:warm_start"}
+    (greedy, strict) = found[f"{run}:teacher"].differences
+    assert (greedy.a, greedy.b, greedy.reading) == (f"{run}:warm_start", f"{run}:teacher", "greedy")
+    # the teacher has 1 of 5 right, the random student none
+    assert greedy.difference.mean == pytest.approx(0.2) and greedy.difference.n == 5
+    assert strict.reading == "strict" and found[f"{run}:warm_start"].differences == ()
+    assert f"easy_math\t{run}:warm_start\tgreedy\t5\t+20.0 ±" in said
+    assert run_command(["evaluate", run, "--against", run, "--on", on]) == 2
+    assert "a model is named twice" in capsys.readouterr().err
+    assert run_command(["evaluate", run, "--against", f"{bare}x/y/z", "--on", on]) == 2
+
+
 def test_a_bare_checkpoint_is_asked_by_its_own_conventions(place: Path, tmp_path: Path) -> None:
     found = find_model(str(place / "warm_start" / "model"), None, ["evaluate.temperature=0.5"])
     student = found.config.student
