@@ -40,8 +40,9 @@ def hub_ids(config: Schema) -> list[str]:
                 found.append(value)
     for name in type(config).model_fields:
         value = getattr(config, name)
-        if isinstance(value, Schema):
-            found += hub_ids(value)
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, Schema):
+                found += hub_ids(item)
     return found
 
 

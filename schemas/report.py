@@ -57,7 +57,8 @@ class QualificationContent(Schema):
 
 
 class PipelineReport(Schema):
-    """The contract. ``checkpoints`` is the test split, ``ood`` the same out of distribution.
+    """The contract. ``checkpoints`` is the test split, ``ood`` the same out of distribution, ``domains`` the test split by domain where it
+    has several.
 
     ``qualification`` is ``None`` where the run has none. ``benchmarks`` are the figures of each checkpoint on each of
     ``evaluate.benchmarks``, ``benchmark_differences`` the paired ones between checkpoints.
@@ -69,6 +70,7 @@ class PipelineReport(Schema):
     name: str
     checkpoints: CheckpointTable
     ood: CheckpointTable
+    domains: dict[str, CheckpointTable] = Field(default_factory=dict)
     paired: tuple[PairedRow, ...]
     stages: tuple[StageRow, ...]
     rows: RowCounts

@@ -24,7 +24,7 @@ from rlkd.pipeline.stages import StageSpec
 from rlkd.plugins import objects_of, source_digest
 from schemas.artifact import StageManifest
 from schemas.base import ADDED, OPERATIONAL, SCHEMA_VERSION, Schema
-from schemas.config.data import BenchmarkData
+from schemas.config.data import BenchmarkData, DataConfig, single_sources
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.run import RunConfig
 
@@ -125,17 +125,9 @@ def identify(
     external: dict[str, str] = {}
     for section, value in covered.items():
         external.update(_external(value, section))
-    if (
-        isinstance(config, PipelineConfig)
-        and "data" in covered
-        and (library := SOURCE_LIBRARIES.get(config.data.type))
-    ):
-        external[library] = _version(library)
-    if isinstance(config, PipelineConfig) and "data" in covered and isinstance(config.data, BenchmarkData):
-        found = local_files(config.data)
-        external |= {f"data.files.{split}": file_digest(path) for split, path in found.items()}
-        if not found:
-            external["datasets"] = _version("datasets")
+    if isinstance(config, PipelineConfig) and "data" in covered:
+        for place, source in single_sources(config.data).items():
+            external |= _source_content(place, source)
     if isinstance(config, PipelineConfig) and "evaluate" in covered:
         external |= _benchmark_files(config)
     for place, item in objects_of(config):
@@ -154,6 +146,19 @@ def identify(
     return StageIdentity(
         spec.name, spec.version, covered, dict(inputs), key, dict(folders or {}), type(config)
     )
+
+
+def _source_content(place: str, source: DataConfig) -> dict[str, str]:
+    """Version of the library that makes a source's problems, and digests of a benchmark's files."""
+    found = {}
+    if library := SOURCE_LIBRARIES.get(source.type):
+        found[library] = _version(library)
+    if isinstance(source, BenchmarkData):
+        files = local_files(source)
+        found |= {f"{place}.files.{split}": file_digest(path) for split, path in files.items()}
+        if not files:
+            found["datasets"] = _version("datasets")
+    return found
 
 
 def _benchmark_files(config: PipelineConfig) -> dict[str, str]:

@@ -10,7 +10,15 @@ from rlkd.config.faults import Fault
 from rlkd.errors import ConfigError
 from rlkd.plugins import check_plugin, import_object, objects_of
 from schemas.base import Schema
-from schemas.config.data import FileData, GymData, HubData, PythonData, WorldData
+from schemas.config.data import (
+    DataConfig,
+    FileData,
+    GymData,
+    HubData,
+    MixtureData,
+    PythonData,
+    WorldData,
+)
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import FilePairs, StudentPairs, WorldPairs
 from schemas.config.rewards import ComponentConfig, RewardsConfig, ever_weighs
@@ -92,6 +100,16 @@ def _source_of(config: PipelineConfig, teacher: str, at: tuple[str, ...]) -> Ite
     data = config.data
     if teacher == "none" and isinstance(config.traces.teacher, tuple):
         yield Fault(at, "is 'none' in a list of teachers; take it out")
+    if isinstance(data, MixtureData):
+        # Another part may have the traces, or the teacher may be for the domains of another one.
+        faults = [list(_single_source(part.source, teacher, at)) for part in data.parts]
+        if all(faults):
+            yield from faults[0]
+        return
+    yield from _single_source(data, teacher, at)
+
+
+def _single_source(data: DataConfig, teacher: str, at: tuple[str, ...]) -> Iterator[Fault]:
     if isinstance(data, GymData):
         if teacher == "world" or (teacher == "column" and data.dataset not in GymData.with_steps):
             yield Fault(

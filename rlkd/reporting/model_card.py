@@ -9,7 +9,7 @@ from rlkd.data.benchmarks import benchmark_names, find_benchmark
 from rlkd.reporting.benchmarks import BENCHMARK_COLUMNS, BENCHMARKS_NOTE, benchmark_rows
 from rlkd.reporting.labels import CHECKPOINT_LABELS, SPLIT_LABELS, interval, intervals_note
 from rlkd.reporting.markdown import cell, table
-from schemas.config.data import BenchmarkData, FileData, HubData
+from schemas.config.data import BenchmarkData, DataConfig, FileData, HubData, single_sources
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.student import CheckpointModel
 from schemas.config.traces import EndpointTeacher, LocalTeacher
@@ -66,8 +66,9 @@ def _front_matter(config: PipelineConfig, base: str) -> str:
     ]
     if base and not base.startswith("builtin:"):
         lines.append(f"base_model: {json.dumps(base)}")
-    if isinstance(config.data, HubData):
-        lines.append(f"datasets: [{json.dumps(config.data.dataset)}]")
+    datasets = [data.dataset for data in single_sources(config.data).values() if isinstance(data, HubData)]
+    if datasets:
+        lines.append(f"datasets: {json.dumps(datasets)}")
     return "\n".join([*lines, "tags: [rlkd, distillation, grpo]", "---"])
 
 
@@ -80,14 +81,17 @@ def _what(checkpoint: str, base: str) -> str:
     }[checkpoint]
 
 
-def _data(config: PipelineConfig) -> str:
-    data = config.data
-    where = {
+def _where(data: DataConfig) -> str:
+    return {
         "benchmark": f"benchmark {data.name}" if isinstance(data, BenchmarkData) else "",
         "hub": f"dataset {data.dataset}" if isinstance(data, HubData) else "",
         "file": f"file {data.path}" if isinstance(data, FileData) else "",
         "world": "the built-in world of rlkd",
     }.get(data.type) or data.type
+
+
+def _data(config: PipelineConfig) -> str:
+    where = ", ".join(_where(data) for data in single_sources(config.data).values())
     teachers = [
         f"{t.endpoint.model} behind an endpoint"
         if isinstance(t, EndpointTeacher)
@@ -148,8 +152,8 @@ def _evaluation(checkpoint: str, evaluation: EvalReport | None) -> str:
 
 def _licences(config: PipelineConfig, base: str) -> str:
     named = [b.name for b in config.evaluate.named_benchmarks]
-    if isinstance(config.data, BenchmarkData):
-        named.insert(0, config.data.name)
+    used = [data.name for data in single_sources(config.data).values() if isinstance(data, BenchmarkData)]
+    named = list(dict.fromkeys([*used, *named]))
     known = [f"{name}: {find_benchmark(name).licence}" for name in named if name in benchmark_names()]
     model = (
         f"- Base model {base}: {_OWN.get(base, 'its own licence, which binds this model too')}."

@@ -18,7 +18,7 @@ from rlkd.reporting.labels import (
     signed,
 )
 from schemas.artifact import RunManifest, StageEntry, StageRow
-from schemas.evaluation import CheckpointMetrics, EvalReport, PairedDifference
+from schemas.evaluation import CheckpointMetrics, EvalReport, PairedDifference, SplitMetrics
 from schemas.report import (
     CheckpointSummary,
     CheckpointTable,
@@ -194,6 +194,7 @@ def pipeline_report(content: ReportContent, run: RunManifest) -> PipelineReport:
         name=run.name,
         checkpoints=_table(report, "test"),
         ood=_table(report, "ood"),
+        domains=_domains(report),
         paired=tuple(_paired_row(pair) for pair in paired if pair.split == "test"),
         stages=tuple(
             StageRow(
@@ -295,11 +296,17 @@ def _paired_row(pair: PairedDifference) -> PairedRow:
 
 def _table(report: EvalReport | None, split: str) -> CheckpointTable:
     found = [m for m in report.checkpoints if m.split == split] if report else []
-    return CheckpointTable(
-        **{
-            m.checkpoint: CheckpointSummary(
-                accuracy=m.overall.accuracy, structure=m.overall.structure, f1=m.overall.f1
-            )
-            for m in found
-        }
-    )
+    return CheckpointTable(**{m.checkpoint: _summary(m.overall) for m in found})
+
+
+def _domains(report: EvalReport | None) -> dict[str, CheckpointTable]:
+    """The test split by domain, where there are several."""
+    parts: dict[str, dict[str, CheckpointSummary]] = {}
+    for found in report.checkpoints if report else ():
+        for domain, metrics in found.by_domain.items() if found.split == "test" else ():
+            parts.setdefault(domain, {})[found.checkpoint] = _summary(metrics)
+    return {domain: CheckpointTable(**by) for domain, by in parts.items()} if len(parts) > 1 else {}
+
+
+def _summary(metrics: SplitMetrics) -> CheckpointSummary:
+    return CheckpointSummary(accuracy=metrics.accuracy, structure=metrics.structure, f1=metrics.f1)

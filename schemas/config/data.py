@@ -203,6 +203,65 @@ class PythonData(PythonObject, DataCommon):
     protocol: ClassVar[str] = "rlkd.data.sources.base:Source"
 
 
+PartSource = Annotated[FileData | HubData | GymData | BenchmarkData | PythonData, Field(discriminator="type")]
+
+
+class MixturePart(Schema):
+    """One source of a mixture.
+
+    Its `sizes` say how many problems of each split it gives at most; a test or validation split that it lacks is taken out of its own
+    training problems. `deduplicate.enabled: false` and `decontaminate.enabled: false` compare its problems with other parts only; the other
+    settings of these two are the mixture's.
+    """
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Its name, in front of the ids of its problems; once in a mixture.",
+    )
+    source: PartSource = Field(description="Where its problems come from, like a `data` section of its own.")
+    weight: float | None = Field(
+        default=None,
+        gt=0,
+        description="Its share of the training problems, relative to the other parts; all parts have one, or none.",
+    )
+    domain: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Domain of all of its problems; null keeps the one that each has.",
+    )
+
+
+class MixtureData(DataCommon):
+    """Several sources at once, each problem with its domain; duplicates and overlap are removed across all of them.
+
+    With weights `sizes.train` is divided by them; where it is null, each part gives as many problems as its weight allows without
+    another part running short.
+    """
+
+    type: Literal["mixture"] = Field(default="mixture", description="Several sources at once.")
+    parts: tuple[MixturePart, ...] = Field(min_length=1, description="The sources.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MixtureData:
+        names = [part.name for part in self.parts]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two parts are named {twice}; give each a name of its own")
+        lacking = [part.name for part in self.parts if part.weight is None]
+        if lacking and len(lacking) < len(names):
+            raise ValueError(
+                f"{lacking[0]} has no weight, but another part has; give all of them one, or none"
+            )
+        return self
+
+
 DataConfig = Annotated[
-    WorldData | FileData | HubData | GymData | BenchmarkData | PythonData, Field(discriminator="type")
+    WorldData | FileData | HubData | GymData | BenchmarkData | PythonData | MixtureData,
+    Field(discriminator="type"),
 ]
+
+
+def single_sources(data: DataConfig) -> dict[str, DataConfig]:
+    """Lists the single sources of a data section by where they stand in it: ``data``, or ``data.parts.0.source``, ..."""
+    if isinstance(data, MixtureData):
+        return {f"data.parts.{i}.source": part.source for i, part in enumerate(data.parts)}
+    return {"data": data}

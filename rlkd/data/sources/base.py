@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import field_validator
 
@@ -57,6 +57,8 @@ class Loaded:
         disjoint: Whether the source itself guarantees that no problem occurs twice, and makes all of
             its questions from the same words, so that comparing texts would say nothing.
         notes: What else is to be said of it.
+        parts: The part of a mixture that each problem is of, by split and position; empty of a single source.
+        alike: Parts whose questions share their wording, by the filter that compares them with other parts only.
     """
 
     splits: dict[Split, list[Problem]] = field(default_factory=dict)
@@ -65,6 +67,8 @@ class Loaded:
     where: dict[Split, list[str]] = field(default_factory=dict)
     disjoint: bool = False
     notes: list[str] = field(default_factory=list)
+    parts: dict[Split, list[str]] = field(default_factory=dict)
+    alike: dict[Literal["deduplicate", "decontaminate"], frozenset[str]] = field(default_factory=dict)
 
 
 @runtime_checkable

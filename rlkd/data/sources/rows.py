@@ -86,7 +86,9 @@ def add_rows(rows: Iterable[RawRow], split: Split, name: str, config: TableData,
 def _check_columns(columns: set[str], config: TableData, where: str) -> None:
     mapping = config.columns
     wanted = {"question": mapping.question, "answer": mapping.answer}
-    wanted |= {name: value for name in ("id", "domain", "difficulty", "cluster") if (value := getattr(mapping, name))}
+    wanted |= {
+        name: value for name in ("id", "domain", "difficulty", "cluster") if (value := getattr(mapping, name))
+    }
     wanted |= {f"traces.{i}": column for i, column in enumerate(mapping.traces)}
     missing = [
         f"data.columns.{key} names {column!r}" for key, column in wanted.items() if column not in columns

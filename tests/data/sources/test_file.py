@@ -333,7 +333,7 @@ def test_json_lines_and_json_lists_under_each_others_ending(tmp_path: Path, name
 def test_a_column_names_what_problems_share(tmp_path: Path) -> None:
     rows = [{**row, "story": story} for row, story in zip(ROWS, (3, ""), strict=True)]
     path = write(tmp_path / "rows.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    columns = {"question": "q", "answer": "a", "cluster": "story"}
+    columns = {"question": "q", "answer": "a", "traces": ["q"], "cluster": "story"}
     assert [p.metadata for p in load(path, columns=columns).splits["train"]] == [{"cluster": "3"}, {}]
     with pytest.raises(DataError, match=r"data\.columns\.cluster names 'passage', which no row has"):
         load(path, columns={**columns, "cluster": "passage"})
