@@ -40,7 +40,28 @@ def shuffled(rows: Sequence[Located], seed: int, name: str) -> list[Located]:
 
 
 def carve(splits: Splits, config: DataCommon, seed: int, notes: list[str]) -> Splits:
-    """Takes a missing test and validation split out of train, by seed."""
+    """Takes a missing test and validation split out of train, by seed; of a mixture, in each part as it would be alone.
+
+    Raises:
+        DataError: That would leave nothing to train on.
+    """
+    if not isinstance(config, MixtureData):
+        return _carve(splits, config, seed, notes)
+    carved: Splits = {split: [] for split in SPLITS}
+    for part in config.parts:
+        own = {split: [row for row in rows if row.part == part.name] for split, rows in splits.items()}
+        said: list[str] = []
+        try:
+            found = _carve({split: rows for split, rows in own.items() if rows}, part.source, seed, said)
+        except DataError as error:
+            raise DataError(f"data.parts, {part.name}: {error}") from None
+        notes += [f"{part.name}: {note}" for note in said]
+        for split, rows in found.items():
+            carved[split] += rows
+    return {split: shuffled(rows, seed, split) for split, rows in carved.items()}
+
+
+def _carve(splits: Splits, config: DataCommon, seed: int, notes: list[str]) -> Splits:
     sizes = config.sizes
     if sizes.ood and "ood" not in splits:
         raise DataError(

@@ -5,14 +5,13 @@ from __future__ import annotations
 from rlkd.data.benchmarks import CLUSTER_KEY
 from rlkd.data.sources import open_source
 from rlkd.data.sources.base import Loaded, Source
-from rlkd.data.splits import SPLITS, carve, located
 from rlkd.errors import DataError
 from schemas.config.data import MixtureData, MixturePart
 from schemas.problem import Problem
 
 
 class MixtureSource:
-    """The problems of all parts, each part with the splits that it would have alone."""
+    """The problems of all parts, in the splits that each part has itself."""
 
     def __init__(self, config: MixtureData) -> None:
         self.config = config
@@ -20,35 +19,29 @@ class MixtureSource:
     def load(self, seed: int) -> Loaded:
         """Reads every part; see :class:`~rlkd.data.sources.base.Source`."""
         mixed = Loaded()
-        for split in SPLITS:
-            mixed.splits[split], mixed.where[split], mixed.parts[split] = [], [], []
         generated = set()
         for part in self.config.parts:
             try:
                 loaded = open_source(part.source).load(seed)
-                self._add(part, loaded, seed, mixed)
             except DataError as error:
                 raise DataError(f"data.parts, {part.name}: {error}") from None
+            _add(part, loaded, mixed)
             if loaded.disjoint:
                 generated.add(part.name)
         for name in ("deduplicate", "decontaminate"):
             off = {part.name for part in self.config.parts if not getattr(part.source, name).enabled}
             mixed.alike[name] = frozenset(off | generated)
-        if not mixed.splits["train"]:
-            del mixed.splits["train"]  # for evaluation only
         return mixed
 
-    def _add(self, part: MixturePart, loaded: Loaded, seed: int, mixed: Loaded) -> None:
-        notes: list[str] = []
-        own = located(loaded)
-        splits = own if loaded.disjoint else carve(own, part.source, seed, notes)
-        for split, rows in splits.items():
-            mixed.splits[split] += [_named(row.problem, part) for row in rows]
-            mixed.where[split] += [row.where for row in rows]
-            mixed.parts[split] += [part.name] * len(rows)
-        mixed.dropped += loaded.dropped
-        mixed.rows += loaded.rows
-        mixed.notes += [f"{part.name}: {note}" for note in (*loaded.notes, *notes)]
+
+def _add(part: MixturePart, loaded: Loaded, mixed: Loaded) -> None:
+    for split, problems in loaded.splits.items():
+        mixed.splits.setdefault(split, []).extend(_named(problem, part) for problem in problems)
+        mixed.where.setdefault(split, []).extend(loaded.where[split])
+        mixed.parts.setdefault(split, []).extend([part.name] * len(problems))
+    mixed.dropped += loaded.dropped
+    mixed.rows += loaded.rows
+    mixed.notes += [f"{part.name}: {note}" for note in loaded.notes]
 
 
 def _named(problem: Problem, part: MixturePart) -> Problem:
