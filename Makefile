@@ -11,7 +11,7 @@ export HF_HUB_OFFLINE ?= 1
 # compiling the tests anew takes each worker longer than many of them take to run.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: help setup demo demo-llm demo-base evidence evidence-quick fast test lint format docs bench wheel clean
+.PHONY: help setup demo demo-llm demo-base demo-bases evidence evidence-quick fast test lint format docs bench wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -41,6 +41,10 @@ evidence: $(STAMP)  ## the headline table and the map of regimes of the built-in
 
 demo-base: $(STAMP)  ## pre-train the demo's base student again (see its model card for the time it takes)
 	$(BIN)/python -m rlkd.demo.pretrain --output rlkd/models/demo_base
+
+demo-bases: $(STAMP)  ## pre-train a smaller and a larger base of the demo's family in runs/bases (hours; for `rlkd experiment sizes`)
+	$(BIN)/python -m rlkd.demo.pretrain --size 0.3M --output runs/bases/0.3M
+	$(BIN)/python -m rlkd.demo.pretrain --size 5M --output runs/bases/5M
 
 fast: $(STAMP)  ## the tests that take no training, no server and no pipeline
 	$(PYTEST) -m "not slow and not gpu and not network"

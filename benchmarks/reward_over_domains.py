@@ -1,17 +1,20 @@
 """How well the structure reward tells right from wrong on nine sets of solutions of language models, and gold from corrupted logic.
 
-Usage: ``python benchmarks/reward_over_domains.py [--data FOLDER] [--teachers 1 4] [--no-conclusions] [--logic]``
+Usage: ``python benchmarks/reward_over_domains.py [--data FOLDER] [--teachers 1 4] [--no-conclusions] [--logic] [--judge rules embedding] [--rows 300]``
 
 FOLDER holds ``model_traces/NAME.jsonl`` (rows ``{id, question, traces: [{model, form, right, text}]}``) and, for ``--logic``,
 ``prontoqa/`` and ``prosqa/`` with gold ``steps``. Teachers are right solutions of different models, in file order; students the other
 solutions (with one teacher: of other models; at most 8 a problem, 1,500 a set). Rules were made on the part ``tune`` of the problems,
-``check`` is the other part (a hash of the id). ``--no-conclusions`` leaves out what paths in words conclude.
+``check`` is the other part (a hash of the id). ``--no-conclusions`` leaves out what paths in words conclude. ``--judge embedding`` compares sentences by ``builtin:minilm-l6`` beside the rules; ``rules embedding`` has a row of
+each for every set, over the same pairs.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -24,10 +27,13 @@ import numpy as np
 
 from rlkd.qualification.measures import baseline
 from rlkd.structure.decomposers.rules import decompose_text
+from rlkd.structure.factory import make_judge
 from rlkd.structure.scorer import ScoreItem, StructureScorer
+from schemas.config.structure import CacheConfig, EmbeddingJudgeConfig, RulesJudgeConfig
 
 SETS = ("svamp", "asdiv", "multiarith", "gsm8k", "date", "aqua", "clutrr", "sports", "strategyqa")
-ROWS, SOLUTIONS = 1500, 8
+ROWS, SOLUTIONS, BATCH = 1500, 8, 64
+JUDGES = {"rules": RulesJudgeConfig, "embedding": EmbeddingJudgeConfig}
 
 
 def pairs_of(file: Path, teachers: int) -> Iterator[tuple[dict[str, Any], list[str], dict[str, Any]]]:
@@ -56,14 +62,29 @@ def read(path: str, problem: str, conclusions: bool) -> Any:
     return structure if conclusions else structure.model_copy(update={"conclusion": ""})
 
 
-def measure_set(file: Path, teachers: int, conclusions: bool) -> str:
+def measure_set(file: Path, teachers: int, conclusions: bool, judge: str = "rules", rows: int = ROWS) -> str:
     """Scores a set and returns its row of the table."""
-    scorer, spent = StructureScorer(), time.process_time()
+    # In memory alone: a cache on the disk would make the next run cheaper than it is.
+    scorer = StructureScorer(judge=make_judge(JUDGES[judge](), CacheConfig(enabled=False)))
+    first_use = ScoreItem("", (decompose_text("Ann likes tea."),), "Ann is fond of tea.")
+    asyncio.run(scorer.score([first_use]))  # a model is loaded before the clock starts
+    spent = time.process_time()
     scores, right, tune, numbers, words = [], [], [], [], []
-    pairs = list(pairs_of(file, teachers))[:ROWS]
-    for row, paths, student in pairs:
-        structures = tuple(read(path, row["question"], conclusions) for path in paths)
-        found = scorer.score_now(ScoreItem(row["question"], structures, student["text"]))
+    pairs = list(pairs_of(file, teachers))[:rows]
+    items = [
+        ScoreItem(
+            row["question"],
+            tuple(read(path, row["question"], conclusions) for path in paths),
+            student["text"],
+        )
+        for row, paths, student in pairs
+    ]
+
+    async def score_all() -> list[Any]:
+        batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
+        return [found for batch in batches for found in await scorer.score(batch)]
+
+    for (row, _, student), found in zip(pairs, asyncio.run(score_all()), strict=True):
         scores.append(np.nan if found is None else found.structure)
         right.append(student["right"])
         tune.append(int(hashlib.sha256(f"check{row['id']}".encode()).hexdigest(), 16) % 2 == 0)
@@ -77,7 +98,8 @@ def measure_set(file: Path, teachers: int, conclusions: bool) -> str:
     others = [auroc(y, np.array(other)) for other in (numbers, words)]
     zero = (x[kept & y] == 0).mean()
     figures = " | ".join(f"{value:.3f}" for value in (*parts, *others))
-    return f"| {file.stem} | {kept.sum()} ({y.sum()} right) | {figures} | {zero:.1%} | {(~kept).sum()} | {spent:.1f} |"
+    name = file.stem if judge == "rules" else f"{file.stem}, {judge}"
+    return f"| {name} | {kept.sum()} ({y.sum()} right) | {figures} | {zero:.1%} | {(~kept).sum()} | {spent:.1f} |"
 
 
 def corrupted(steps: list[str], problem: str, draw: random.Random) -> dict[str, list[str]]:
@@ -124,6 +146,9 @@ def main() -> None:
     parser.add_argument("--teachers", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--no-conclusions", action="store_true")
     parser.add_argument("--logic", action="store_true")
+    parser.add_argument("--judge", nargs="+", choices=sorted(JUDGES), default=["rules"])
+    parser.add_argument("--rows", type=int, default=ROWS, help="pairs of each set")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     chosen = parser.parse_args()
     data = Path(chosen.data)
     if chosen.logic:
@@ -137,9 +162,10 @@ def main() -> None:
             "| set | pairs | tune | check | all | unordered numbers | same words | right at 0 | without score | CPU s |"
         )
         print("|---|---|---|---|---|---|---|---|---|---|")
-        for name in SETS:
+        for name, judge in itertools.product(chosen.sets, chosen.judge):
+            file = data / "model_traces" / f"{name}.jsonl"
             print(
-                measure_set(data / "model_traces" / f"{name}.jsonl", teachers, not chosen.no_conclusions),
+                measure_set(file, teachers, not chosen.no_conclusions, judge, chosen.rows),
                 flush=True,
             )
 

@@ -1,7 +1,7 @@
 """Pre-train the demo's base student on wandering solutions of the built-in world.
 
-``python -m rlkd.demo.pretrain --output FOLDER`` writes a Hugging Face checkpoint and the figures
-that describe it (``pretraining.json``). Differs from the paper, whose students are large pre-trained
+``python -m rlkd.demo.pretrain --output FOLDER [--size 5M]`` writes a Hugging Face checkpoint and the figures
+that describe it (``pretraining.json``). Students of all sizes share one tokenizer, so that a larger one can be a smaller one's teacher. Differs from the paper, whose students are large pre-trained
 models: here the same state (steps right, choices poor) is made in minutes.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlkd.errors import ConfigError, TrainingError
-from schemas.config.pretrain import PretrainSettings, SecondPhase
+from schemas.config.pretrain import SIZES, PretrainSettings, SecondPhase
 from schemas.config.world import WorldSettings
 from schemas.problem import Problem
 
@@ -308,8 +308,13 @@ def run(settings: PretrainSettings, output: Path) -> dict[str, Any]:
     return summary
 
 
-def load_settings(path: Path | None, overrides: list[str]) -> PretrainSettings:
+def load_settings(path: Path | None, overrides: list[str], size: str | None = None) -> PretrainSettings:
     """Settings from a JSON or YAML file and ``key=value`` overrides (dots go inside).
+
+    Args:
+        path: The file; ``None`` for the defaults.
+        overrides: The overrides.
+        size: A size of the family (``SIZES``), whose shape replaces the file's.
 
     Raises:
         ConfigError: If a file, key or value is wrong; every fault is listed.
@@ -323,6 +328,8 @@ def load_settings(path: Path | None, overrides: list[str]) -> PretrainSettings:
         values: dict[str, Any] = parse_yaml(read_text(path), str(path)).value or {} if path else {}
     except OSError as error:
         raise ConfigError(f"cannot read the settings file {path}: {error}") from error
+    if size is not None:
+        values["model"] = SIZES[size].model_dump()
     for item in overrides:
         key, sign, text = item.partition("=")
         if not sign:
@@ -345,9 +352,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--config", type=Path, help="settings, YAML or JSON")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting")
+    parser.add_argument("--size", choices=sorted(SIZES), help="shape of the student: its number of weights")
     given = parser.parse_args(arguments)
     try:
-        settings = load_settings(given.config, given.set)
+        settings = load_settings(given.config, given.set, given.size)
     except ConfigError as error:
         print(f"error: {error}")
         return 2

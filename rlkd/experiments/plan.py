@@ -14,8 +14,9 @@ from typing import Any
 from rlkd.config.derived import is_enabled
 from rlkd.config.load import load_overlaid, overlay
 from rlkd.config.strict_yaml import parse_yaml
-from rlkd.errors import ConfigError
+from rlkd.errors import CheckpointError, ConfigError
 from rlkd.pipeline.stages import STAGES
+from rlkd.student.checkpoints import check_local_path
 from rlkd.training.rl import check_settings
 from schemas.base import JsonValue
 from schemas.config.experiment import Axis, ExperimentConfig, method_label
@@ -158,7 +159,9 @@ class _Plan:
                 self.experiment.base, [*layers, {"name": name, "seed": seed}], self.presets
             )
             check_settings(config)
-        except ConfigError as error:
+            if config.student.model.type == "checkpoint":
+                check_local_path(config.student.model.path)
+        except (ConfigError, CheckpointError) as error:
             self.faults.append(f"cell {name}: {_one_line(str(error))}")
             return None
         takes, other = self.after[method]

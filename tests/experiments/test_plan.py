@@ -11,6 +11,7 @@ from flows.configure import configure_experiment, method_folder, plan_experiment
 from rlkd.config.load import overlay
 from rlkd.errors import ConfigError
 from rlkd.experiments.plan import plan_cells
+from rlkd.student.checkpoints import demo_base_folder
 from schemas.config.experiment import ExperimentConfig
 from tasks.experiment import planned_stages, sharing
 
@@ -137,13 +138,33 @@ def test_a_section_of_another_type_replaces_the_one_below() -> None:
     assert below["rl"] == {"steps": 1, "kl": 0}
 
 
-def test_the_shipped_experiments_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_student_that_is_not_there_is_a_fault_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RLKD_BASES", raising=False)
+    with pytest.raises(ConfigError, match="the environment variable RLKD_BASES is not set") as caught:
+        plan_experiment(configure_experiment("sizes"))
+    # Two of the three sizes: two methods, three seeds, and a trial of each of three values.
+    assert str(caught.value).splitlines()[0] == f"experiment sizes: {2 * 2 * (3 + 3)} faults"
+    monkeypatch.setenv("RLKD_BASES", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"there is no checkpoint folder at .*/0.3M"):
+        plan_experiment(configure_experiment("sizes"))
+    (tmp_path / "0.3M").mkdir()
+    with pytest.raises(ConfigError, match=r"0.3M: the checkpoint is incomplete, it lacks config.json"):
+        plan_experiment(configure_experiment("sizes"))
+
+
+def test_the_shipped_experiments_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLKD_TEACHER", "builtin:demo-base")
+    for size in ("0.3M", "5M"):
+        (tmp_path / size).symlink_to(demo_base_folder())
+    monkeypatch.setenv("RLKD_BASES", str(tmp_path))
     names = [e.name.removesuffix(".yaml") for e in (preset_folder() / "experiments").iterdir()]
     assert "evidence-quick" in names
     assert {"headline", "regimes", "controls", "objectives", "ablations", "noise", "costs", "scale"} <= set(
         names
     )
+    assert {"distillation", "sizes"} <= set(names)
     for name in names:
         config = configure_experiment(name)
         assert config.name == name

@@ -119,4 +119,11 @@ def _check_mlflow(uri: str) -> None:
     assert parent.info.status == "FINISHED"
     assert {"sft_grpo/accuracy", "sft_rlkd/accuracy"} <= set(parent.data.metrics)
     below = mlflow.search_runs([place.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
-    assert sorted(run.data.params["method"] for run in below) == ["sft+grpo"] * 2 + ["sft+rlkd"] * 2
+    assert sorted((run.data.params["method"], run.data.params["seed"]) for run in below) == [
+        (method, seed) for method in ("sft+grpo", "sft+rlkd") for seed in ("0", "1")
+    ]
+    assert {run.data.params["role"] for run in below} == {"compared"}
+    # What they reached stands under equal names, so that MLflow's own view compares them.
+    reached = [{name for name in run.data.metrics if name.endswith("_final")} for run in below]
+    assert {"test_accuracy_final", "ood_accuracy_final", "test_structure_final"} <= reached[0]
+    assert all(names == reached[0] for names in reached)

@@ -67,6 +67,8 @@ def check_models(config: RunConfig, runs: Path, found: Findings) -> None:
         runs: The folder of the runs, for registered models.
         found: Gets what is wrong.
     """
+    from rlkd.structure.judges.sentence_vectors import BUILTIN, minilm_folder
+
     for name, section in _sections(config, ""):
         with found.checking("models"):
             if isinstance(section, OpenAIEndpoint):
@@ -76,6 +78,9 @@ def check_models(config: RunConfig, runs: Path, found: Findings) -> None:
             elif isinstance(section, GenerativeDecomposerConfig) and section.model is not None:
                 check_model(f"{name}.model", section.model, runs)
             elif isinstance(section, EmbeddingJudgeConfig):
+                if section.model.startswith(BUILTIN):
+                    minilm_folder()
+                    continue
                 if importlib.util.find_spec("sentence_transformers") is None:
                     raise UserError(
                         f"{name}: sentence_transformers is not installed; install it with: pip install 'rlkd[embedding]'"

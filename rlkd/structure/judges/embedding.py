@@ -2,20 +2,27 @@
 
 Intent and sub-problem are compared by meaning. Answers are not (embeddings of "18" and "19" are close): they
 are compared by the ``rules`` judge. Differs from the paper, which knows only the language-model judge.
+
+Beside the rules (``with_rules``) the embeddings say only what rules cannot: whether sentences in other words are about the
+same thing. Calculations, dates and simple sentences ("Tom is not a cat") are the rules' alone, and so is what contradicts:
+a denial, another quantifier, other names or numbers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
-from rlkd.errors import CheckpointError, UserError
+from rlkd.structure.backends.cache import CacheStats, DiskCache
 from rlkd.structure.interfaces import Judge, PairVerdict, StepPair
+from rlkd.structure.judges.rules import same_answer, states
+from rlkd.structure.judges.sentence_vectors import Embed, SentenceVectors, Vector, open_embedding
+from rlkd.structure.reading.words.statements import compare_statements, open_to_meaning, with_meaning
 from schemas.config.structure import CacheConfig, EmbeddingJudgeConfig
 from schemas.structure import ReasoningStep
 
-Embed = Callable[[Sequence[str]], Sequence[Sequence[float]]]
-"""Texts to vectors of one length, in order."""
+Texts = tuple[tuple[str, str], ...]
+"""What is compared by meaning: a teacher's text and a student's each."""
 
 
 class EmbeddingJudge:
@@ -24,42 +31,99 @@ class EmbeddingJudge:
     Args:
         embed: The embedding model.
         model: Its name, for ``name``.
-        answers: Judge whose ``p_answer`` is taken.
+        answers: Judge whose ``p_answer`` is taken; with ``with_rules`` the rules.
         midpoint: Similarity at which a verdict is 0.5. Depends on the model: ``rlkd qualify`` shows how well it separates.
         slope: Steepness of the curve from similarity to probability.
+        with_rules: Take the larger of what words and meaning say, and let rules decide what they can.
+        disk: Disk cache of vectors; ``None`` keeps them in memory only.
+
+    Attributes:
+        name: Model, curve and rules.
     """
 
     def __init__(
-        self, embed: Embed, model: str, answers: Judge, midpoint: float = 0.8, slope: float = 15.0
+        self,
+        embed: Embed,
+        model: str,
+        answers: Judge,
+        midpoint: float = 0.8,
+        slope: float = 15.0,
+        with_rules: bool = False,
+        disk: DiskCache | None = None,
     ) -> None:
-        self._embed = embed
+        self.vectors = SentenceVectors(embed, model, disk)
         self.answers = answers
         self.midpoint = midpoint
         self.slope = slope
-        self.name = f"embedding:{model}:{midpoint:g}:{slope:g}+{answers.name}"
+        self.with_rules = with_rules
+        both = "&" if with_rules else "+"
+        self.name = f"embedding:{model}:{midpoint:g}:{slope:g}{both}{answers.name}"
+
+    @property
+    def stats(self) -> CacheStats:
+        """What became of the texts."""
+        return self.vectors.stats
 
     async def judge(self, pairs: Sequence[StepPair]) -> list[PairVerdict | None]:
-        """Judges pairs, in order. Each text is embedded once per call."""
+        """Judges pairs, in order. What is new of all their texts is embedded in one call."""
         if not pairs:
             return []
-        sides = [(_texts(pair.teacher_step), _texts(pair.student_step)) for pair in pairs]
-        texts = list(
-            dict.fromkeys(text for teacher, student in sides for text in (*teacher, *student) if text)
-        )
-        vectors = dict(zip(texts, map(_unit, self._embed(texts)), strict=True)) if texts else {}
-        verdicts: list[PairVerdict | None] = []
-        for (teacher, student), by_rules in zip(sides, await self.answers.judge(pairs), strict=True):
-            intent, sub_problem = (self._same(a, b, vectors) for a, b in zip(teacher, student, strict=True))
-            verdicts.append(None if by_rules is None else PairVerdict(intent, sub_problem, by_rules.p_answer))
-        return verdicts
+        by_rules = await self.answers.judge(pairs)
+        asked = [
+            () if verdict is None else self._asked(pair)
+            for pair, verdict in zip(pairs, by_rules, strict=True)
+        ]
+        wanted = [
+            text
+            for texts in asked
+            for sides in texts
+            if all(sides) and sides[0] != sides[1]
+            for text in sides
+        ]
+        vectors = await self.vectors.get(wanted) if wanted else {}
+        return [
+            verdict if verdict is None or not texts else self._verdict(pair, verdict, texts, vectors)
+            for pair, verdict, texts in zip(pairs, by_rules, asked, strict=True)
+        ]
 
-    def _same(self, a: str, b: str, vectors: dict[str, list[float]]) -> float:
+    def _asked(self, pair: StepPair) -> Texts:
+        """What of a pair is compared by meaning; nothing where rules decide alone."""
+        ours, theirs = pair.teacher_step, pair.student_step
+        if not self.with_rules:
+            return tuple(zip(_texts(ours), _texts(theirs), strict=True))
+        if ours.calculations or theirs.calculations:
+            return ()
+        if states(ours) and states(theirs):
+            return ((ours.answer, theirs.answer),) if open_to_meaning(ours.answer, theirs.answer) else ()
+        return tuple(zip(_texts(ours), _texts(theirs), strict=True))
+
+    def _verdict(
+        self, pair: StepPair, by_rules: PairVerdict, texts: Texts, vectors: Mapping[str, Vector]
+    ) -> PairVerdict:
+        alike = [self._same(a, b, vectors) for a, b in texts]
+        if not self.with_rules:
+            return PairVerdict(alike[0], alike[1], by_rules.p_answer)
+        if len(texts) == 1:
+            [(a, b)] = texts
+            said = with_meaning(a, b, compare_statements(a, b, pair.problem), alike[0])
+            return PairVerdict(
+                max(by_rules.p_intent, said.about),
+                max(by_rules.p_sub_problem, said.about),
+                min(said.about, said.agrees),
+            )
+        intent, sub_problem = max(by_rules.p_intent, alike[0]), max(by_rules.p_sub_problem, alike[1])
+        return PairVerdict(
+            intent,
+            sub_problem,
+            max(by_rules.p_answer, same_answer(pair.teacher_step, pair.student_step, intent)),
+        )
+
+    def _same(self, a: str, b: str, vectors: Mapping[str, Vector]) -> float:
         if a == b:
             return 1.0
         if not a or not b:
             return 0.0
-        similarity = sum(x * y for x, y in zip(vectors[a], vectors[b], strict=True))
-        return 1.0 / (1.0 + math.exp(-self.slope * (similarity - self.midpoint)))
+        return 1.0 / (1.0 + math.exp(-self.slope * (float(vectors[a] @ vectors[b]) - self.midpoint)))
 
 
 def _texts(step: ReasoningStep) -> tuple[str, str]:
@@ -67,63 +131,12 @@ def _texts(step: ReasoningStep) -> tuple[str, str]:
     return (step.meta or step.sub_problem).strip(), step.sub_problem.strip()
 
 
-def _unit(vector: Sequence[float]) -> list[float]:
-    values = [float(x) for x in vector]
-    length = math.sqrt(sum(x * x for x in values))
-    if not length > 0 or math.isinf(length):
-        raise CheckpointError(
-            "the embedding model gave a vector that is zero or not finite; choose another in structures.judge.model"
-        )
-    return [x / length for x in values]
-
-
-def sentence_transformer(model: str, device: str = "cpu", batch_size: int = 64) -> Embed:
-    """An embedding model through sentence-transformers, loaded at its first use.
-
-    Raises:
-        UserError: (at the first use) sentence-transformers is not installed.
-        CheckpointError: (at the first use) the model cannot be loaded.
-    """
-    loaded: list[object] = []
-
-    def embed(texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        if not loaded:
-            loaded.append(_load(model, device))
-        vectors: Sequence[Sequence[float]] = (
-            loaded[0]
-            .encode(  # type: ignore[attr-defined]
-                list(texts), batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True
-            )
-            .tolist()
-        )
-        return vectors
-
-    return embed
-
-
-def _load(model: str, device: str) -> object:
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError:
-        raise UserError(
-            "the embedding judge needs sentence-transformers: pip install 'rlkd[embedding]'"
-        ) from None
-    try:
-        loaded: object = SentenceTransformer(model, device=device)
-    except (OSError, ValueError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(
-            f"{model}: not a sentence-embedding model that can be loaded ({first}); check structures.judge.model"
-        ) from None
-    return loaded
-
-
 def build(config: EmbeddingJudgeConfig, cache: CacheConfig) -> Judge:
-    """Builds the judge with its cache; the model is loaded when the first text comes."""
+    """Builds the judge with a cache of vectors; the model is loaded when the first text comes."""
     from rlkd.structure.backends.cache import open_cache
-    from rlkd.structure.backends.cached import CachedJudge
     from rlkd.structure.judges.rules import RulesJudge
 
-    embed = sentence_transformer(config.model, config.device, config.batch_size)
-    judge = EmbeddingJudge(embed, config.model, RulesJudge(), config.midpoint, config.slope)
-    return CachedJudge(judge, open_cache(cache))
+    embed = open_embedding(config.model, config.device, config.batch_size)
+    return EmbeddingJudge(
+        embed, config.model, RulesJudge(), config.midpoint, config.slope, config.with_rules, open_cache(cache)
+    )

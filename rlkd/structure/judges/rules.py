@@ -84,16 +84,16 @@ def judge_steps(
     intent = 1.0 if teacher.sub_problem and teacher.sub_problem == student.sub_problem else sub_problem
     if teacher.meta and student.meta:
         intent = max(wording(teacher.meta, student.meta), intent)
-    if _states(teacher) and _states(student):
+    if states(teacher) and states(student):
         said = compare_statements(teacher.answer, student.answer, problem)
         agrees = min(said.about, said.agrees)
         return PairVerdict(max(intent, said.about), max(sub_problem, said.about), agrees)
-    answer = _same_answer(teacher, student, symbolic) if intent >= _ANSWER_COUNTS else 0.0
+    answer = same_answer(teacher, student, intent, symbolic)
     return PairVerdict(_sure(intent), _sure(sub_problem), answer)
 
 
-def _states(step: ReasoningStep) -> bool:
-    """Returns whether a step in words states something: its answer is a sentence, not a value."""
+def states(step: ReasoningStep) -> bool:
+    """Tells whether a step in words states something: its answer is a sentence, not a value."""
     return not step.calculations and step.answer.count(" ") >= 2
 
 
@@ -113,7 +113,12 @@ def _named_sub_problem(teacher: ReasoningStep, student: ReasoningStep) -> float:
     return text * quantities if teacher.operation == student.operation else 0.5 * text * quantities
 
 
-def _same_answer(teacher: ReasoningStep, student: ReasoningStep, symbolic: bool) -> float:
+def same_answer(
+    teacher: ReasoningStep, student: ReasoningStep, intent: float, symbolic: bool = False
+) -> float:
+    """Compares the answers of two steps, in [0, 1]; they count only where the intent may be the same."""
+    if intent < _ANSWER_COUNTS:
+        return 0.0
     a, b = teacher.answer.strip().rstrip(".").lower(), student.answer.strip().rstrip(".").lower()
     if not a or not b:
         return 1.0 if not a and not b and teacher.sub_problem == student.sub_problem else 0.0
