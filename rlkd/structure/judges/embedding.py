@@ -17,7 +17,7 @@ from rlkd.structure.backends.cache import CacheStats, DiskCache
 from rlkd.structure.interfaces import Judge, PairVerdict, StepPair
 from rlkd.structure.judges.rules import same_answer, states
 from rlkd.structure.judges.sentence_vectors import Embed, SentenceVectors, Vector, open_embedding
-from rlkd.structure.reading.words.statements import compare_statements, open_to_meaning, with_meaning
+from rlkd.structure.reading.words.statements import compare_statements, open_to_meaning
 from schemas.config.structure import CacheConfig, EmbeddingJudgeConfig
 from schemas.structure import ReasoningStep
 
@@ -105,11 +105,10 @@ class EmbeddingJudge:
             return PairVerdict(alike[0], alike[1], by_rules.p_answer)
         if len(texts) == 1:
             [(a, b)] = texts
-            said = with_meaning(a, b, compare_statements(a, b, pair.problem), alike[0])
+            said = compare_statements(a, b, pair.problem)
+            about = max(said.about, alike[0])
             return PairVerdict(
-                max(by_rules.p_intent, said.about),
-                max(by_rules.p_sub_problem, said.about),
-                min(said.about, said.agrees),
+                max(by_rules.p_intent, about), max(by_rules.p_sub_problem, about), min(about, said.agrees)
             )
         intent, sub_problem = max(by_rules.p_intent, alike[0]), max(by_rules.p_sub_problem, alike[1])
         return PairVerdict(

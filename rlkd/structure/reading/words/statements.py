@@ -92,23 +92,6 @@ def open_to_meaning(a: str, b: str) -> bool:
     return one is None or other is None or same_proposition(one, other) is None
 
 
-def with_meaning(a: str, b: str, said: Likeness, meaning: float) -> Likeness:
-    """Adds what a model says of two statements' meaning to what their words say.
-
-    Args:
-        a: A statement.
-        b: Another.
-        said: How they compare by their words.
-        meaning: How sure a model is that they are about the same thing.
-
-    Returns:
-        About the same thing as far as words or meaning say so; whether they agree on it is for the words to say.
-    """
-    names_a, names_b = _names(a), _names(b)
-    apart = bool(names_a and names_b and not names_a & names_b)
-    return Likeness(max(said.about, meaning * (OTHER_NAMES if apart else 1.0)), said.agrees)
-
-
 def _by_words(a: str, b: str, problem: str) -> Likeness:
     words_a, words_b = statement_words(a), statement_words(b)
     if not words_a or not words_b:
