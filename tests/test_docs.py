@@ -106,9 +106,14 @@ def is_object(dotted: str) -> bool:
     return False
 
 
+@functools.cache
+def rlkd_command() -> Any:
+    return typer.main.get_command(app)
+
+
 def command_fault(words: list[str]) -> str | None:
     """What is wrong with the words after ``rlkd``: an unknown command or option."""
-    command: Any = typer.main.get_command(app)
+    command = rlkd_command()
     while isinstance(command, click.Group) or hasattr(command, "commands"):
         if not words or words[0].startswith("-"):
             break
@@ -159,16 +164,19 @@ def property_names(schema: Any) -> set[str]:
 KINDS = ("distill", "gsrm", "experiment")
 
 
+json_schema = functools.cache(config_json_schema)
+
+
 @functools.cache
 def setting_names() -> set[str]:
-    return set().union(*(property_names(config_json_schema(kind)) for kind in KINDS))
+    return set().union(*(property_names(json_schema(kind)) for kind in KINDS))
 
 
 @pytest.mark.parametrize("document", PRESENT, ids=name_of)
 def test_named_settings_exist(document: Path) -> None:
     known = setting_names()
     text = document.read_text(encoding="utf-8")
-    sections = {name for kind in KINDS for name in config_json_schema(kind)["properties"]}
+    sections = {name for kind in KINDS for name in json_schema(kind)["properties"]}
     named = [piece for piece in code_of(text) if _DOTTED.fullmatch(piece) and piece.split(".")[0] in sections]
     keys = [key for key in _SETTING.findall(text) + named if key.split(".")[-1] not in _ENDINGS]
     assert [key for key in keys if not set(key.split(".")) <= known] == []
@@ -196,7 +204,7 @@ def test_named_scripts_and_targets_exist(document: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_schemas_for_editors_are_current(kind: str) -> None:
     written = json.loads((ROOT / "docs" / "schema" / f"{kind}.json").read_text(encoding="utf-8"))
-    assert written == config_json_schema(kind), "run `make docs`"
+    assert written == json_schema(kind), "run `make docs`"
 
 
 @pytest.mark.parametrize("preset", sorted((ROOT / "flows" / "presets").rglob("*.yaml")), ids=name_of)
