@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -75,15 +76,12 @@ def faults_of(
 ) -> list[Fault]:
     """Every error as a fault, in the order of the file; several about one setting become one."""
     by_path: dict[Keys, list[str]] = {}
-    schema: dict[str, Any] | None = None
     for item in error.errors():
         path = _plain_path(item["loc"], values)
-        if item["type"] in ("extra_forbidden", "union_tag_not_found"):
-            schema = schema or model.model_json_schema()
         if item["type"] == "extra_forbidden":
-            text = _unknown(path, values, schema or {})
+            text = _unknown(path, values, _schema(model))
         elif item["type"] == "union_tag_not_found":
-            text = f"is missing; set it to one of {', '.join(_tags(path, values, schema or {}))}"
+            text = f"is missing; set it to one of {', '.join(_tags(path, values, _schema(model)))}"
             path = (*path, "type")
         else:
             text = _sentence(dict(item))
@@ -92,6 +90,11 @@ def faults_of(
         if text not in texts:
             texts.append(text)
     return [Fault(path, _joined(texts)) for path, texts in by_path.items()]
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
 def _joined(texts: list[str]) -> str:

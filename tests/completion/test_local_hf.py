@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from rlkd.completion.base import CompletionFault, CompletionRequest, Message
 from rlkd.completion.build import build_completer
 from rlkd.completion.local_hf import LocalCompleter, _templated, model_name
 from rlkd.errors import CheckpointError, EndpointError
 from schemas.config.endpoint import LocalEndpoint
+
+from ..lazy import torch
 
 WORDS = ["<pad>", "<eos>", "<unk>", "yes", "no", "is", "it", "one", "two", "three", "the", "a", "b", "c", "d"]
 

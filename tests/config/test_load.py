@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from schemas.config.pipeline import PipelineConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 PRESETS = ROOT / "flows" / "presets"
+described = functools.cache(presets)
 MINIMAL = "name: x\ndata: {type: world}\n"
 
 
@@ -265,7 +267,7 @@ def test_missing_files_and_presets(tmp_path: Path) -> None:
 def test_every_preset_loads_describes_itself_and_survives_resolving(tmp_path: Path, preset: str) -> None:
     config = load_config(preset, preset_folder=PRESETS)
     assert config.name == preset
-    assert presets(PRESETS)[preset] == config.description != ""
+    assert described(PRESETS)[preset] == config.description != ""
     again = load_config(write(tmp_path, resolved_yaml(config)))
     assert again == config
     assert config_digest(again) == config_digest(config)
@@ -275,7 +277,7 @@ def test_every_preset_loads_describes_itself_and_survives_resolving(tmp_path: Pa
 def test_every_preset_for_a_gsrm_loads_and_survives_resolving(tmp_path: Path, preset: str) -> None:
     config = load_gsrm_config(preset, preset_folder=PRESETS / "gsrm")
     assert config.name == preset
-    assert presets(PRESETS / "gsrm")[preset] == config.description != ""
+    assert described(PRESETS / "gsrm")[preset] == config.description != ""
     assert load_gsrm_config(write(tmp_path, resolved_yaml(config))) == config
 
 

@@ -9,9 +9,12 @@ import pytest
 
 from flows.cli.main import run_command
 from flows.configure import configure, gsrm_preset_folder, preset_folder
-from rlkd.config.load import presets
 
-NAMES = [*presets(preset_folder()), *presets(gsrm_preset_folder())]
+NAMES = sorted(
+    file.stem
+    for folder in (preset_folder(), gsrm_preset_folder())
+    for file in Path(str(folder)).glob("*.yaml")
+)
 LARGE = [
     "commonsense",
     "gsm8k-qwen-0.5b",

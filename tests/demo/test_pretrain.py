@@ -7,7 +7,6 @@ import random
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,8 @@ from rlkd.errors import ConfigError, TrainingError
 from rlkd.worlds import get_world, world_names
 from schemas.config.pretrain import PretrainSettings, TinyModelSettings
 from schemas.config.world import WorldSettings
+
+from ..lazy import torch
 
 SHIPPED = Path(__file__).parents[2] / "rlkd" / "models" / "demo_base"
 TINY = PretrainSettings(

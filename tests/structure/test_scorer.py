@@ -253,7 +253,7 @@ HOSTILE = {
     "answers": "the answer is " * 70_000,
     "lines": "3 + 4 = 7\n" * 100_000,
     "sentences": "A. " * 330_000,
-    "binary": "".join(chr(i * 7919 % 0x2FF) for i in range(1_000_000)),
+    "binary": "".join(chr(i * 7919 % 0x2FF) for i in range(0x2FF)) * 1_304,
     "letters": "x " * 500_000,
     "headings": "a" * 1_000_000 + ":",
     "claims": "if all cats are not dogs, then therefore some dogs are " * 18_000,

@@ -3,11 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 
 from rlkd.student import generate as decode
 from rlkd.student.generate import generate_ids, lean_supported
 from rlkd.student.sampling import Sampling, choose
+
+from ..lazy import torch
 
 PROMPTS = [[5, 6, 7, 8, 9]] * 3 + [[11, 12]] * 3 + [[20, 21, 22]] + [[30] * 9] * 2
 

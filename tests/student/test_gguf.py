@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from rlkd.errors import CheckpointError
 from rlkd.student import gguf as ours
 from rlkd.student.checkpoints import resolve_model_path
 from rlkd.student.load import load_student
 from schemas.config.student import StudentConfig
+
+from ..lazy import torch
 
 gguf = pytest.importorskip("gguf", reason="gguf is not installed: pip install gguf")
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from rlkd.errors import CheckpointError, ConfigError
 from rlkd.student.checkpoints import check_folder, resolve_model_path, save_student
@@ -14,6 +13,7 @@ from rlkd.student.fresh import fresh_student, train_tokenizer
 from rlkd.student.load import load_student, prepare_tokenizer, publish_checkpoint
 from schemas.config.student import StudentConfig
 
+from ..lazy import torch
 from ..training.conftest import STUDENT
 
 TEXTS = ["What is 1 + 2?", "1 + 2 = 3\nThe answer is 3."]

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from rlkd.student.checkpoints import save_student
 from rlkd.student.fresh import fresh_student
 from rlkd.student.probe import Probe, line, measure, memory_mb, probe
 from schemas.config.student import StudentConfig
 
+from ..lazy import torch
 from ..training.conftest import STUDENT
 
 

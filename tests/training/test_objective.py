@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from rlkd.errors import ConfigError
 from rlkd.rewards.ledger import read_ledger
@@ -20,6 +19,7 @@ from schemas.config.objective import DistilConfig, ObjectiveConfig
 from schemas.config.rewards import RewardsConfig
 from schemas.rollout import RewardRecord
 
+from ..lazy import torch
 from .conftest import make_config, make_context
 
 

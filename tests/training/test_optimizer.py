@@ -6,48 +6,53 @@ import copy
 from typing import Any
 
 import pytest
-import torch
 
-from rlkd.training.optimizer import CombinedOptimizer, muon
 from schemas.config.training import FineTuneOptimizerConfig
+
+from ..lazy import Lazy, torch
+
+ours = Lazy("rlkd.training.optimizer")
 
 SETTINGS = FineTuneOptimizerConfig(
     name="muon", learning_rate=1e-3, matrix_learning_rate=1e-1, weight_decay=0.25
 )
 
 
-class Tiny(torch.nn.Module):
+def tiny() -> Any:
     """A table, a matrix, a norm and a head, asked for as in transformers."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.table = torch.nn.Embedding(6, 4)
-        self.layer = torch.nn.Linear(4, 4)
-        self.frozen = torch.nn.Linear(4, 4).requires_grad_(False)
-        self.head = torch.nn.Linear(4, 6, bias=False)
+    class Tiny(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.table = torch.nn.Embedding(6, 4)
+            self.layer = torch.nn.Linear(4, 4)
+            self.frozen = torch.nn.Linear(4, 4).requires_grad_(False)
+            self.head = torch.nn.Linear(4, 6, bias=False)
 
-    def get_input_embeddings(self) -> torch.nn.Module:
-        return self.table
+        def get_input_embeddings(self) -> torch.nn.Module:
+            return self.table
 
-    def get_output_embeddings(self) -> torch.nn.Module:
-        return self.head
+        def get_output_embeddings(self) -> torch.nn.Module:
+            return self.head
 
-    def learn(self, optimizer: CombinedOptimizer) -> None:
-        loss = self.head(self.frozen(self.layer(self.table.weight))).square().sum()
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
+        def learn(self, optimizer: Any) -> None:
+            loss = self.head(self.frozen(self.layer(self.table.weight))).square().sum()
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return Tiny()
 
 
-def _names(model: Tiny, group: dict[str, Any]) -> set[str]:
+def _names(model: Any, group: dict[str, Any]) -> set[str]:
     own = {id(parameter) for parameter in group["params"]}
     return {name for name, parameter in model.named_parameters() if id(parameter) in own}
 
 
 def test_matrices_of_layers_are_for_muon_and_the_rest_for_adamw() -> None:
-    model = Tiny()
-    first, second = muon(model, SETTINGS).param_groups
+    model = tiny()
+    first, second = ours.muon(model, SETTINGS).param_groups
     assert _names(model, first) == {"layer.weight"}
     assert _names(model, second) == {"table.weight", "layer.bias", "head.weight"}
     assert (first["lr"], first["weight_decay"]) == (0.1, 0.25)
@@ -55,8 +60,8 @@ def test_matrices_of_layers_are_for_muon_and_the_rest_for_adamw() -> None:
 
 
 def test_it_steps_as_the_two_would_alone() -> None:
-    model, other = Tiny(), Tiny()
-    together = muon(model, SETTINGS)
+    model, other = tiny(), tiny()
+    together = ours.muon(model, SETTINGS)
     alone = [
         torch.optim.Muon([other.layer.weight], lr=0.1, weight_decay=0.25),
         torch.optim.AdamW(
@@ -77,8 +82,8 @@ def test_it_steps_as_the_two_would_alone() -> None:
 
 
 def test_a_schedule_reaches_both() -> None:
-    model = Tiny()
-    optimizer = muon(model, SETTINGS)
+    model = tiny()
+    optimizer = ours.muon(model, SETTINGS)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.0 if step else 1.0)
     before = [parameter.clone() for parameter in model.parameters()]
     model.learn(optimizer)
@@ -91,11 +96,11 @@ def test_a_schedule_reaches_both() -> None:
 
 
 def test_what_is_saved_goes_on_as_if_it_had_not_stopped() -> None:
-    model = Tiny()
-    optimizer = muon(model, SETTINGS)
+    model = tiny()
+    optimizer = ours.muon(model, SETTINGS)
     model.learn(optimizer)
     resumed = copy.deepcopy(model)
-    again = muon(resumed, SETTINGS)
+    again = ours.muon(resumed, SETTINGS)
     again.load_state_dict(copy.deepcopy(optimizer.state_dict()))  # as a file would
     model.learn(optimizer)
     resumed.learn(again)
@@ -104,5 +109,5 @@ def test_what_is_saved_goes_on_as_if_it_had_not_stopped() -> None:
 
 
 def test_a_closure_is_evaluated() -> None:
-    optimizer = muon(Tiny(), SETTINGS)
+    optimizer = ours.muon(tiny(), SETTINGS)
     assert optimizer.step(lambda: 3.0) == pytest.approx(3.0)

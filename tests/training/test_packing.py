@@ -3,11 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkd.training.packing import PackRows, fill
+from ..lazy import Lazy, torch
+
+packing = Lazy("rlkd.training.packing")
 
 
 def text(*ids: int, prompt: int = 1) -> dict[str, list[int]]:
@@ -15,19 +16,19 @@ def text(*ids: int, prompt: int = 1) -> dict[str, list[int]]:
 
 
 def test_short_texts_share_a_row() -> None:
-    assert fill([5, 2, 3, 5]) == [[0], [3], [2, 1]]
+    assert packing.fill([5, 2, 3, 5]) == [[0], [3], [2, 1]]
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=30))
 def test_every_text_is_in_one_row_and_no_row_is_longer_than_the_longest(lengths: list[int]) -> None:
-    rows = fill(lengths)
+    rows = packing.fill(lengths)
     assert sorted(i for row in rows for i in row) == list(range(len(lengths)))
     assert all(sum(lengths[i] for i in row) <= max(lengths) for row in rows)
     assert len(rows) <= len(lengths)
 
 
 def test_positions_begin_again_and_nothing_is_learned_over_a_border() -> None:
-    made = PackRows(pad_id=0)(
+    made = packing.PackRows(pad_id=0)(
         [
             text(5, 6, 7, 8),
             text(3, 4),
@@ -68,7 +69,7 @@ def test_loss_and_gradient_are_those_of_single_texts(kind: str) -> None:
         model(**batch, use_cache=False, num_items_in_batch=learned).loss.backward()
     alone = [p.grad.clone() for p in model.parameters() if p.grad is not None]
     model.zero_grad()
-    packed = PackRows(pad_id=0)(texts)
+    packed = packing.PackRows(pad_id=0)(texts)
     assert len(packed["input_ids"]) == 3  # 9; 5 + 4; 3 with padding
     model(**packed, use_cache=False, num_items_in_batch=learned).loss.backward()
     together = [p.grad for p in model.parameters() if p.grad is not None]

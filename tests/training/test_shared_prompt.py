@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
-from torch import Tensor
 
-from rlkd.training.shared_prompt import log_probabilities, pack, prepare, supports
+from ..lazy import Lazy, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+shared_prompt = Lazy("rlkd.training.shared_prompt")
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 40,
@@ -60,9 +63,9 @@ def plain(made: Any, ids: Tensor, mask: Tensor, completion: int) -> tuple[Tensor
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_same_values_and_gradients_as_separate_rows(kind: str, checkpointing: bool) -> None:
     made = model(kind)
-    assert supports(made)
+    assert shared_prompt.supports(made)
     ids, mask = batch()
-    packed = pack(ids, mask, 9)
+    packed = shared_prompt.pack(ids, mask, 9)
     # No position is padding: each prompt but for its last token once, and as many positions as completion tokens.
     prompts = {tuple(row.tolist()) for row in ids[:, :12]}
     assert packed.input_ids.shape == (
@@ -74,12 +77,12 @@ def test_same_values_and_gradients_as_separate_rows(kind: str, checkpointing: bo
     (expected * weight).sum().backward()
     gradients = [p.grad.clone() for p in made.parameters()]
     made.zero_grad()
-    prepare(made)
-    assert supports(made)
+    shared_prompt.prepare(made)
+    assert shared_prompt.supports(made)
     if checkpointing:
         made.gradient_checkpointing_enable()
         made.train()
-    logps, entropy = log_probabilities(made, ids, mask, 9, entropy=True)
+    logps, entropy = shared_prompt.log_probabilities(made, ids, mask, 9, entropy=True)
     (logps * weight).sum().backward()
     assert entropy is not None
     torch.testing.assert_close(logps, expected, rtol=1e-4, atol=1e-5)
@@ -94,8 +97,8 @@ def test_a_completion_masked_whole_has_no_value_and_no_gradient() -> None:
     made = model()
     ids, mask = batch()
     mask[2, 12:] = 0
-    prepare(made)
-    logps, _ = log_probabilities(made, ids, mask, 9, entropy=False)
+    shared_prompt.prepare(made)
+    logps, _ = shared_prompt.log_probabilities(made, ids, mask, 9, entropy=False)
     assert logps[2].abs().sum() == 0
     assert torch.isfinite(logps).all()
 
@@ -104,8 +107,8 @@ def test_every_completion_masked_has_no_value() -> None:
     made = model()
     ids, mask = batch()
     mask[:, 12:] = 0
-    prepare(made)
-    logps, _ = log_probabilities(made, ids, mask, 9, entropy=False)
+    shared_prompt.prepare(made)
+    logps, _ = shared_prompt.log_probabilities(made, ids, mask, 9, entropy=False)
     assert logps.shape == (12, 9)
     assert logps.abs().sum() == 0
 
@@ -114,16 +117,16 @@ def test_every_completion_masked_has_no_value() -> None:
 def test_completions_without_an_advantage_have_values_and_no_gradient(learned: list[int]) -> None:
     made = model()
     ids, mask = batch()
-    prepare(made)
+    shared_prompt.prepare(made)
     weight = torch.zeros(12, 9)
     weight[learned] = torch.randn(len(learned), 9)
-    expected, expected_entropy = log_probabilities(made, ids, mask, 9, entropy=True)
+    expected, expected_entropy = shared_prompt.log_probabilities(made, ids, mask, 9, entropy=True)
     (expected * weight).sum().backward()
     gradients = [p.grad.clone() for p in made.parameters()]
     made.zero_grad()
     chosen = torch.zeros(12, dtype=torch.bool)
     chosen[learned] = True
-    logps, entropy = log_probabilities(made, ids, mask, 9, entropy=True, learned_B=chosen)
+    logps, entropy = shared_prompt.log_probabilities(made, ids, mask, 9, entropy=True, learned_B=chosen)
     # With nothing to learn from, a graph is still there: other processes wait for this one's gradients.
     (logps * weight).sum().backward()
     torch.testing.assert_close(logps, expected, rtol=1e-4, atol=1e-5)
@@ -140,8 +143,8 @@ def test_prompts_of_one_token() -> None:
     ids[:, :2] = 0
     ids[:, 2] = torch.tensor([5, 7]).repeat(4)
     expected, _ = plain(made, ids, mask, 9)
-    prepare(made)
-    logps, _ = log_probabilities(made, ids, mask, 9, entropy=False)
+    shared_prompt.prepare(made)
+    logps, _ = shared_prompt.log_probabilities(made, ids, mask, 9, entropy=False)
     torch.testing.assert_close(logps, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -149,7 +152,7 @@ def test_a_prepared_model_attends_as_before_without_segments() -> None:
     made = model()
     ids, mask = batch()
     before, _ = plain(made, ids, mask, 9)
-    prepare(made)
+    shared_prompt.prepare(made)
     after, _ = plain(made, ids, mask, 9)
     torch.testing.assert_close(after, before)
     assert "rlkd" not in made.config.to_json_string()  # nothing of it is saved with the model
@@ -159,6 +162,6 @@ def test_only_plain_rotary_models_are_packed() -> None:
     from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
     eager = LlamaForCausalLM(LlamaConfig(**SHAPE, attn_implementation="eager"))
-    assert not supports(eager)
+    assert not shared_prompt.supports(eager)
     sliding = Qwen2ForCausalLM(Qwen2Config(**SHAPE, use_sliding_window=True, sliding_window=8))
-    assert not supports(sliding)
+    assert not shared_prompt.supports(sliding)

@@ -96,6 +96,7 @@ def test_a_row_of_the_hubs_form_is_read_and_verified(tmp_path: Path, name: str) 
     assert set(loaded.splits) <= set(find_benchmark(name).splits) | set(find_benchmark(name).files)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(FORMS))
 def test_real_rows_are_read_and_their_traces_teach(name: str) -> None:
     if not local_files(BenchmarkData(name=name)):

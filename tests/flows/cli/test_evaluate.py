@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("transformers")
-
 from flows.cli.evaluate import cell, evaluate_model
 from flows.cli.main import run_command
 from flows.cli.models import find_model
@@ -30,6 +28,7 @@ ROWS = [
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with a random student and its training data, a benchmark file, and the student as a bare checkpoint."""
+    pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("place")
     model = {"type": "fresh", "vocabulary": 300, "layers": 1, "width": 16, "heads": 2, "context": 256}
     teacher = {"type": "endpoint", "endpoint": {"base_url": "http://127.0.0.1:9/v1", "model": "big"}}

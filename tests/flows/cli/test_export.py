@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("transformers")
-
 from flows.cli.export import engine_command, export_model
 from flows.cli.main import run_command
 from flows.cli.models import find_model
@@ -32,6 +30,7 @@ HALF = Interval(mean=0.5, low=0.4, high=0.6, n=100)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with a random student after RL, and its evaluation."""
+    pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("runs") / "small"
     model = {"type": "fresh", "vocabulary": 300, "layers": 1, "width": 16, "heads": 2, "context": 256}
     config = parse_config(

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import torch
-
 from rlkd.training.objectives.batches import merged
+
+from ...lazy import torch
 
 
 def test_rows_of_two_batches_are_padded_and_put_in_order() -> None:

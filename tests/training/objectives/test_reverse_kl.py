@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import torch
-
 from rlkd.training.objectives.reverse_kl import with_teacher
+
+from ...lazy import torch
 
 
 def test_in_expectation_the_gradient_is_that_of_the_reverse_kl() -> None:

@@ -3,9 +3,10 @@ from __future__ import annotations
 import math
 
 import pytest
-import torch
 
 from rlkd.training.objectives.teacher_member import shape_advantages, shaped_weight
+
+from ...lazy import torch
 
 
 def test_the_weight_makes_the_gradient_of_the_shaped_ratio() -> None:
