@@ -140,3 +140,8 @@ class RunManifest(Schema):
         default=(), validation_alias=AliasChoices("pending_rebuild", "owed")
     )
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def finished(self) -> dict[str, StageEntry]:
+        """The finished stages by name, made by this run or by another."""
+        return {entry.name: entry for entry in self.stages if entry.status in ("done", "reused")}

@@ -12,8 +12,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from rlkd.errors import UserError
+from rlkd.pipeline.run_folder import RUN_FILE, read_run
 from tasks import tracking
-from tasks.runs import LOGS, RUN_FILE, is_held, read_run
+from tasks.runs import LOGS, is_held
 from tasks.storage import MANIFEST
 
 _DAY_S = 86400.0

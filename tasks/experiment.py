@@ -17,11 +17,12 @@ from rlkd.errors import RLKDError, StageError, UserError
 from rlkd.experiments.follow import settled
 from rlkd.experiments.plan import Cell
 from rlkd.io import write_text_atomic
+from rlkd.pipeline.run_folder import RUN_FILE, read_run
 from rlkd.pipeline.stages import STAGES, resolve
 from schemas.config.experiment import ExperimentConfig
 from tasks.finished import finished_stages
 from tasks.identity import identify
-from tasks.runs import RUN_FILE, make_folder, read_run
+from tasks.runs import make_folder
 
 CELLS = "cells"
 """Folder of the cells' configurations, inside of the experiment's."""

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from rlkd.errors import UserError
 from rlkd.experiments.plan import Cell, Trial
+from rlkd.pipeline.run_folder import read_run
 from schemas.config.experiment import ExperimentConfig
 from schemas.experiment import ExperimentReport
 from tasks import tracking
-from tasks.runs import LOGS, read_run
+from tasks.runs import LOGS
 
 Notice = Callable[[str], None]
 

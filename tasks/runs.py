@@ -16,11 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from rlkd.config.load import config_digest, parse_run_config, remember, resolved_yaml
 from rlkd.errors import RLKDError, UserError
 from rlkd.io import write_json_atomic, write_text_atomic
+from rlkd.pipeline.run_folder import RUN_FILE, read_run
 from rlkd.pipeline.stages import downstream, stages_of
 from schemas.artifact import RunManifest, StageEntry
 from schemas.base import Schema
@@ -30,7 +29,6 @@ from tasks.display import current_display
 from tasks.mirror import open_mirror
 from tasks.storage import Store, store_root
 
-RUN_FILE = "run.json"
 CONFIG_FILE = "config.yaml"
 LOGS = "logs"
 
@@ -100,25 +98,6 @@ class Run:
     def log(self, stage: str) -> Path:
         """Where a stage's process writes what it prints."""
         return self.folder / LOGS / f"{stage}.log"
-
-
-def read_run(folder: Path) -> RunManifest:
-    """Reads ``run.json``.
-
-    Raises:
-        UserError: There is none, or it cannot be read.
-    """
-    path = folder / RUN_FILE
-    try:
-        return RunManifest.model_validate_json(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(
-            f"{folder} is not a run folder: it has no {RUN_FILE}; name one that `rlkd run` made"
-        ) from None
-    except (ValidationError, UnicodeDecodeError):
-        raise UserError(
-            f"{path} cannot be read (damaged, or from another version); run the configuration again"
-        ) from None
 
 
 def default_folder(config: RunConfig) -> Path:

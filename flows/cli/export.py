@@ -97,8 +97,7 @@ def _evaluation(found: NamedModel) -> EvalReport | None:
 
 
 def _entry(found: NamedModel, stage: str) -> StageEntry | None:
-    stages = found.run[1].stages if found.run else ()
-    return next((e for e in stages if e.name == stage and e.status in ("done", "reused")), None)
+    return found.run[1].finished.get(stage) if found.run else None
 
 
 def _register(found: NamedModel, folder: Path) -> None:

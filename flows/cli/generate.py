@@ -22,7 +22,7 @@ def generate_completions(
         UserError: The folder holds no run, the run does not have the checkpoint, or the problem is too long.
     """
     from rlkd.config.load import parse_config
-    from tasks.runs import read_run
+    from rlkd.pipeline.run_folder import read_run
 
     folder: Path | None
     if run.startswith("models:/"):
@@ -94,7 +94,7 @@ def find_checkpoint(
     """
     if name is not None and name not in CHECKPOINTS:
         raise UserError(f"there is no checkpoint {name!r}; the checkpoints are {', '.join(CHECKPOINTS)}")
-    made = {entry.name: Path(entry.uri) for entry in manifest.stages if entry.status in ("done", "reused")}
+    made = {name: Path(entry.uri) for name, entry in manifest.finished.items()}
     folders: dict[str, Path | None] = {}
     if config.student.model.type == "checkpoint":
         folders["base"] = None

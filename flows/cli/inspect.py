@@ -16,7 +16,8 @@ def show_status(run: str, as_json: bool) -> None:
         UserError: The folder holds no run.
     """
     from rlkd.io import duration
-    from tasks.runs import LOGS, RUN_FILE, read_run
+    from rlkd.pipeline.run_folder import RUN_FILE, read_run
+    from tasks.runs import LOGS
 
     folder = Path(run).resolve()
     if not (folder / RUN_FILE).exists() and (
@@ -63,7 +64,7 @@ def _show_runs(folders: list[Path], as_json: bool) -> None:
     """One line for each run of a folder of runs."""
     from rlkd.errors import UserError
     from rlkd.io import duration
-    from tasks.runs import read_run
+    from rlkd.pipeline.run_folder import read_run
 
     rows, told = [], []
     for folder in folders:
@@ -72,7 +73,7 @@ def _show_runs(folders: list[Path], as_json: bool) -> None:
         except UserError:
             rows.append([folder.name, "", "cannot be read", "", "", ""])
             continue
-        made = sum(entry.status in ("done", "reused") for entry in manifest.stages)
+        made = len(manifest.finished)
         state = "interrupted" if interrupted else manifest.status
         time = duration(manifest.wall_seconds)
         rows.append([folder.name, manifest.name, state, f"{made} stages", time, manifest.started_at[:16]])

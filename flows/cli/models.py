@@ -94,7 +94,7 @@ def find_model(text: str, config: str | None = None, overrides: Sequence[str] = 
 
 def _run_of(text: str) -> tuple[Path | None, str | None]:
     """The run folder and the checkpoint that a text names; ``None`` where it names no run."""
-    from tasks.runs import RUN_FILE
+    from rlkd.pipeline.run_folder import RUN_FILE
 
     if (Path(text) / RUN_FILE).is_file():
         return Path(text), None
@@ -106,7 +106,7 @@ def _of_run(
     folder: Path, checkpoint: str | None, given: PipelineConfig | None, overrides: Sequence[str]
 ) -> NamedModel:
     from rlkd.config.load import load_values
-    from tasks.runs import read_run
+    from rlkd.pipeline.run_folder import read_run
 
     manifest = read_run(folder)
     config = given or load_values(manifest.config, overrides, f"{folder}/run.json")

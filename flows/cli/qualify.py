@@ -10,8 +10,9 @@ from flows.cli.run import run_one_stage
 from flows.cli.terminal import print_table
 from flows.configure import configure
 from rlkd.config.derived import is_enabled
+from rlkd.pipeline.run_folder import RUN_FILE, read_run
 from schemas.artifact import StageEntry
-from tasks.runs import RUN_FILE, default_folder, read_run
+from tasks.runs import default_folder
 
 ENABLED, REFUSE = "qualify.enabled=true", "qualify.action=refuse"
 

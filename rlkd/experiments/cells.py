@@ -12,6 +12,7 @@ from rlkd.experiments.budgets import read_costs
 from rlkd.experiments.details import by_domain, cell_scores, final_outputs
 from rlkd.experiments.plan import Cell
 from rlkd.io import iter_rows
+from rlkd.pipeline.run_folder import RUN_FILE, read_run
 from rlkd.reporting.compare import ComparedRun, load_run
 from schemas.artifact import RunManifest, StageEntry
 from schemas.config.pipeline import PipelineConfig
@@ -51,15 +52,15 @@ def read_cell(cell: Cell, folder: Path, error: str, split: str) -> Read:
     made = CellResult(
         cell=cell.name, method=cell.method, seed=cell.seed, setting=cell.setting, axes=dict(cell.axes)
     )
-    if not (folder / "run.json").is_file():
+    if not (folder / RUN_FILE).is_file():
         return Read(made.model_copy(update={"status": "failed" if error else "missing", "error": error}))
     try:
-        manifest = RunManifest.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
+        manifest = read_run(folder)
         if manifest.status != "done" or manifest.config != cell.config.model_dump(mode="json"):
             why = error or _why(manifest)
             status = "failed" if error or manifest.status in ("failed", "cancelled") else "missing"
             return Read(made.model_copy(update={"status": status, "error": why}))
-        return read_run(made, load_run(str(folder)), manifest, cell.config, split)
+        return read_finished(made, load_run(str(folder)), manifest, cell.config, split)
     except (RLKDError, OSError, ValueError) as fault:
         return Read(made.model_copy(update={"status": "failed", "error": error or str(fault)}))
 
@@ -73,7 +74,7 @@ def finished_score(cell: Cell, folder: Path, metric: str) -> float | None:
         metric: Split and metric, e.g. ``validation/accuracy``.
     """
     try:
-        manifest = RunManifest.model_validate_json((folder / "run.json").read_text(encoding="utf-8"))
+        manifest = read_run(folder)
         if manifest.status != "done" or manifest.config != cell.config.model_dump(mode="json"):
             return None
         return _means(load_run(str(folder))).get(metric)
@@ -81,7 +82,7 @@ def finished_score(cell: Cell, folder: Path, metric: str) -> float | None:
         return None
 
 
-def read_run(
+def read_finished(
     made: CellResult, run: ComparedRun, manifest: RunManifest, config: PipelineConfig | None, split: str
 ) -> Read:
     """Reads a finished run.

@@ -10,9 +10,10 @@ from typing import Any
 from rlkd.config.load import overlay
 from rlkd.errors import RLKDError, StageError
 from rlkd.experiments.budgets import matching_epochs, read_costs
-from rlkd.experiments.cells import finished_score
+from rlkd.experiments.cells import finished_entries, finished_score
 from rlkd.experiments.plan import Cell, nested
-from schemas.artifact import RunManifest, StageEntry
+from rlkd.pipeline.run_folder import RUN_FILE, read_run
+from schemas.artifact import StageEntry
 from schemas.base import JsonValue
 from schemas.config.pipeline import PipelineConfig
 
@@ -33,12 +34,12 @@ def settled(cell: Cell, root: Path) -> Cell:
         cell = _changed(cell, nested(cell.tuned.setting, _chosen(cell, root)))
     if not cell.follows:
         return cell
-    file = root / cell.follows / "run.json"
-    manifest = RunManifest.model_validate_json(file.read_text(encoding="utf-8")) if file.is_file() else None
+    folder = root / cell.follows
+    manifest = read_run(folder) if (folder / RUN_FILE).is_file() else None
     if manifest is None or manifest.status != "done":
         raise StageError(f"it follows cell {cell.follows}, which is not finished")
     config = PipelineConfig.model_validate(manifest.config)
-    entries = {entry.name: entry for entry in manifest.stages if entry.sha256}
+    entries = finished_entries(manifest)
     values = _epochs(config, entries) if cell.takes == "flops_of" else _student(config, entries)
     return _changed(cell, values)
 

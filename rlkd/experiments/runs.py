@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,10 +9,11 @@ from typing import Literal
 from pydantic import ValidationError
 
 from rlkd.errors import UserError
-from rlkd.experiments.cells import Read, read_run
+from rlkd.experiments.cells import Read, read_finished
 from rlkd.experiments.page import write_experiment
 from rlkd.experiments.results import build_report
 from rlkd.io import iter_rows
+from rlkd.pipeline.run_folder import read_run
 from rlkd.reporting.compare import ComparedRun, load_runs
 from schemas.artifact import RunManifest
 from schemas.config.experiment import CompareConfig
@@ -59,16 +59,15 @@ def compare_page(arguments: Sequence[str], folder: Path, over: Over | None = Non
 
 
 def _read(run: ComparedRun, split: str) -> Read:
-    manifest = RunManifest.model_validate_json((run.folder / "run.json").read_text(encoding="utf-8"))
+    manifest = read_run(run.folder)
     made = CellResult(cell=run.name, method=run.label, seed=run.seed)
-    return read_run(made, run, manifest, _config(run.folder), split)
+    return read_finished(made, run, manifest, _config(manifest), split)
 
 
-def _config(folder: Path) -> PipelineConfig | None:
+def _config(manifest: RunManifest) -> PipelineConfig | None:
     """A run's configuration; ``None`` where it is of another version and cannot be read."""
-    values = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("config") or {}
     try:
-        return PipelineConfig.model_validate(values)
+        return PipelineConfig.model_validate(manifest.config)
     except ValidationError:
         return None
 
@@ -93,7 +92,7 @@ def check_comparable(runs: Sequence[ComparedRun]) -> None:
 
 def _difference(a: ComparedRun, b: ComparedRun) -> str:
     """The first difference in how two runs were evaluated; empty where there is none."""
-    left, right = _config(a.folder), _config(b.folder)
+    left, right = _config(read_run(a.folder)), _config(read_run(b.folder))
     if left is not None and right is not None:
         for section, name in _VERIFIED_BY:
             one, other = (getattr(getattr(config, section), name) for config in (left, right))
@@ -117,7 +116,7 @@ def _difference(a: ComparedRun, b: ComparedRun) -> str:
 def _other_texts(a: ComparedRun, b: ComparedRun, split: str) -> str:
     texts = []
     for run in (a, b):
-        manifest = RunManifest.model_validate_json((run.folder / "run.json").read_text(encoding="utf-8"))
+        manifest = read_run(run.folder)
         data = next((Path(entry.uri) for entry in manifest.stages if entry.name == "data"), None)
         file = data / f"{split}.jsonl" if data is not None else None
         if file is None or not file.is_file():

@@ -12,10 +12,11 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from rlkd.answers.conventions import path_of
-from rlkd.errors import DataError
+from rlkd.errors import DataError, UserError
 from rlkd.io import expand_path, read_rows, sha256_text, write_json_atomic, write_rows
 from rlkd.pipeline.context import StageContext
-from schemas.artifact import RunManifest, StageResult
+from rlkd.pipeline.run_folder import read_run
+from schemas.artifact import StageResult
 from schemas.base import Schema
 from schemas.config.gsrm import FilePaths, GsrmConfig, HeldOut, RunPaths, WorldPaths
 from schemas.gsrm import GsrmPath
@@ -190,29 +191,12 @@ def _file_rows(source: FilePaths, dropped: Counter[str]) -> list[GsrmPath]:
     return rows
 
 
-def run_folders(folder: Path) -> dict[str, Path]:
-    """Finds the folders of a run's finished stages.
-
-    Raises:
-        DataError: There is no such run, or it cannot be read.
-    """
-    path = folder / "run.json"
-    try:
-        manifest = RunManifest.model_validate_json(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise DataError(
-            f"paths.path: {folder} is no run folder (it has no run.json); name one that `rlkd run` made"
-        ) from None
-    except (OSError, UnicodeDecodeError, ValidationError):
-        raise DataError(
-            f"{path}: cannot be read as a run of this version; run that configuration again"
-        ) from None
-    return {entry.name: Path(entry.uri) for entry in manifest.stages if entry.status in ("done", "reused")}
-
-
 def _run_rows(source: RunPaths) -> list[GsrmPath]:
     folder = expand_path(source.path)
-    stages = run_folders(folder)
+    try:
+        stages = {name: Path(entry.uri) for name, entry in read_run(folder).finished.items()}
+    except UserError as error:
+        raise DataError(f"paths.path: {error}") from None
     wanted = {"traces": ("traces",), "ledger": ("rl",), "both": ("traces", "rl")}[source.take]
     absent = [name for name in ("data", *wanted) if name not in stages]
     if absent:

@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from rlkd.answers.conventions import ParsedOutput
 from rlkd.config.load import load_config
 from rlkd.errors import ConfigError, DataError, UserError
 from rlkd.io import read_rows
+from rlkd.pipeline.run_folder import read_run
 from rlkd.replay.comparison import compare
 from rlkd.replay.ranking import advantages
 from rlkd.rewards.components import Rollout
@@ -35,7 +34,6 @@ from rlkd.structure.interfaces import PathItem
 from rlkd.structure.scorer import ScoreItem
 from rlkd.training.objective import Objective
 from schemas.alignment import StructureScore
-from schemas.artifact import RunManifest
 from schemas.base import JsonValue
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.rewards import RewardsConfig
@@ -72,20 +70,7 @@ def open_run(run: Path) -> ReplayInputs:
     Raises:
         UserError: The folder is no run, or its RL stage is not finished.
     """
-    path = run / "run.json"
-    try:
-        manifest = RunManifest.model_validate_json(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(
-            f"{run}: not a run folder (it has no run.json); name one that `rlkd run` made"
-        ) from None
-    except (OSError, ValidationError, UnicodeDecodeError):
-        raise UserError(
-            f"{path}: cannot be read as a run of this version; run the configuration again"
-        ) from None
-    folders: dict[str, Path] = {
-        str(entry.name): Path(entry.uri) for entry in manifest.stages if entry.status in ("done", "reused")
-    }
+    folders = {name: Path(entry.uri) for name, entry in read_run(run).finished.items()}
     if "rl" not in folders:
         raise UserError(
             f"{run}: its rl stage is not finished, so there is no ledger to replay; finish the run first"

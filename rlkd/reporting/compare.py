@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from rlkd.errors import UserError
 from rlkd.evaluation.clusters import clusters_of
 from rlkd.evaluation.metrics import CHECKPOINTS, METRICS, SPLITS
 from rlkd.evaluation.stats import bootstrap_interval
 from rlkd.io import iter_rows, read_rows, sha256_json
+from rlkd.pipeline.run_folder import read_run
 from rlkd.reporting.labels import METRIC_LABELS, SPLIT_LABELS, interval, points, signed
 from rlkd.reporting.markdown import cell, table
-from schemas.artifact import RunManifest, StageEntry
+from schemas.artifact import StageEntry
 from schemas.evaluation import Interval, ProblemOutput
 from schemas.problem import Problem
 
@@ -132,18 +130,8 @@ def load_run(argument: str) -> ComparedRun:
         UserError: It is not a run folder, or its run has no evaluation.
     """
     label, folder = _split_label(argument)
-    path = folder / "run.json"
-    if not path.is_file():
-        raise UserError(
-            f"{folder} is not a run folder: there is no {path}; name a folder that `rlkd run --output` wrote"
-        )
-    try:
-        run = RunManifest.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError, json.JSONDecodeError):
-        raise UserError(
-            f"{path} cannot be read: it is not a run manifest of this version; run the configuration again"
-        ) from None
-    entries = {entry.name: entry for entry in run.stages if entry.status in ("done", "reused")}
+    run = read_run(folder)
+    entries = run.finished
     if "evaluate" not in entries:
         raise UserError(
             f"{folder} has no evaluation; finish it with: rlkd run {folder / 'config.yaml'} --output {folder}"

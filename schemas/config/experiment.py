@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from schemas.base import OPERATIONAL, JsonValue, Schema
+from schemas.config.named import NamedConfig
 
 EXPERIMENT = "experiment"
 Axis = list[JsonValue] | dict[str, dict[str, JsonValue]]
@@ -109,16 +110,10 @@ class TuneConfig(Schema):
         return self.metric.replace(" ", "/")
 
 
-class ExperimentConfig(Schema):
+class ExperimentConfig(NamedConfig):
     """A base configuration x methods x seeds x a grid of settings; each cell is an ordinary run."""
 
     kind: Literal["experiment"] = Field(default="experiment", description="Says that this is an experiment.")
-    name: str = Field(
-        min_length=1,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        description="Name of the experiment; also its default folder, runs/<name>.",
-    )
-    description: str = Field(default="", description="One line for `rlkd presets` and the report.")
     base: str = Field(min_length=1, description="Preset or file of the configuration that all cells share.")
     settings: dict[str, JsonValue] = Field(
         default_factory=dict, description="Sections that replace those of the base, in every cell."

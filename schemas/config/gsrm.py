@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.base import OPERATIONAL, Count, Fraction, Positive, Schema
-from schemas.config.evaluation import KeepConfig, TrackingConfig
+from schemas.base import OPERATIONAL, Fraction, Positive, Schema
+from schemas.config.named import RunSettings
 from schemas.config.structure import GenerativeDecomposerConfig, RulesDecomposerConfig
 from schemas.config.student import CheckpointModel, LoraConfig, ModelConfig
-from schemas.config.training import FineTuneConfig, LaunchConfig
+from schemas.config.training import FineTuneConfig
 from schemas.config.world import WanderSettings, WorldSettings
 from schemas.gsrm import WrittenForm
 
@@ -64,7 +64,12 @@ class HeldOut(Schema):
         return self
 
 
-class FilePaths(Schema):
+class _Drawn(Schema):
+    limit: Positive | None = Field(default=None, description="Most paths, drawn by seed; null takes all.")
+    split: HeldOut = Field(default=HeldOut(), description="How problems are split.")
+
+
+class FilePaths(_Drawn):
     """A JSONL file with rows ``{id, problem, path, domain?, steps?}``."""
 
     type: Literal["file"] = Field(default="file", description="JSONL file of paths.")
@@ -72,11 +77,9 @@ class FilePaths(Schema):
         description="The file. `steps`, where given, is the gold decomposition as `rlkd decompose` writes it, or with "
         "quotes as a model does. Environment variables such as $RLKD_DATA are expanded."
     )
-    limit: Positive | None = Field(default=None, description="Most paths, drawn by seed; null takes all.")
-    split: HeldOut = Field(default=HeldOut(), description="How problems are split.")
 
 
-class RunPaths(Schema):
+class RunPaths(_Drawn):
     """What a finished run holds: its teacher's traces, or what its student wrote during RL."""
 
     type: Literal["run"] = Field(default="run", description="A finished run.")
@@ -85,8 +88,6 @@ class RunPaths(Schema):
         default="both",
         description="The teacher's accepted traces, the student's completions of the reward ledger, or both.",
     )
-    limit: Positive | None = Field(default=None, description="Most paths, drawn by seed; null takes all.")
-    split: HeldOut = Field(default=HeldOut(), description="How problems are split.")
 
 
 PathsConfig = Annotated[WorldPaths | FilePaths | RunPaths, Field(discriminator="type")]
@@ -186,17 +187,10 @@ class GsrmRegisterConfig(Schema):
     min_step_f1: Fraction = Field(default=0.5, description="Step F1 below which the model is not registered.")
 
 
-class GsrmConfig(Schema):
+class GsrmConfig(RunSettings):
     """Configuration of `rlkd train-gsrm`. A file states only what differs from the defaults."""
 
     kind: Literal["gsrm"] = Field(default=GSRM, description="What this file configures.")
-    name: str = Field(
-        min_length=1,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        description="Name of the run; also its default folder, runs/<name>.",
-    )
-    description: str = Field(default="", description="One line for `rlkd presets`.")
-    seed: Count = Field(default=0, description="Seed of everything that is random.")
     paths: PathsConfig = Field(description="Where paths come from.")
     annotations: AnnotationsConfig = Field(
         default=AnnotationsConfig(), description="Who decomposes them for training, and what is rejected."
@@ -210,11 +204,4 @@ class GsrmConfig(Schema):
     )
     register_as: GsrmRegisterConfig = Field(
         default=GsrmRegisterConfig(), description="Registration in MLflow."
-    )
-    tracking: TrackingConfig = Field(default=TrackingConfig(), description="MLflow.")
-    launch: LaunchConfig = Field(default=LaunchConfig(), description="How training processes start.")
-    keep: KeepConfig = Field(
-        default=KeepConfig(),
-        exclude_if=lambda value: value == KeepConfig(),  # unused, it is no part of a configuration's digest
-        description="What stays on the disk beside the results.",
     )

@@ -213,7 +213,7 @@ def test_a_run_gives_its_teachers_traces_and_its_students_completions(
 
 
 def test_a_run_that_cannot_be_used(context: Make, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no run folder"):
+    with pytest.raises(DataError, match="is not a run folder"):
         collect_paths(context("paths", paths={"type": "run", "path": str(tmp_path / "none")}))
     root = _run(tmp_path, stages=("data", "traces"))
     with pytest.raises(DataError, match="has not finished rl; finish it first"):

@@ -149,7 +149,7 @@ def test_a_run_is_not_counted_twice(make: Make) -> None:
 
 
 def test_what_cannot_be_compared_is_said_in_one_sentence(make: Make, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"is not a run folder: there is no .*run\.json"):
+    with pytest.raises(UserError, match=r"is not a run folder: it has no run\.json"):
         load_run(str(tmp_path / "absent"))
     with pytest.raises(UserError, match="has no evaluation; finish it with: rlkd run"):
         load_run(str(make("early", [1], stages=())))
@@ -158,7 +158,7 @@ def test_what_cannot_be_compared_is_said_in_one_sentence(make: Make, tmp_path: P
     with pytest.raises(UserError, match=r"outputs\.jsonl is gone"):
         load_run(str(gone))
     (gone / "run.json").write_text('{"name": 1}')
-    with pytest.raises(UserError, match="not a run manifest of this version"):
+    with pytest.raises(UserError, match="damaged, or from another version"):
         load_run(str(gone))
 
 

@@ -15,11 +15,12 @@ from rlkd.config.load import config_digest, parse_config
 from rlkd.errors import UserError
 from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.names import GsrmStageName, StageName, named_stage
+from rlkd.pipeline.run_folder import read_run
 from rlkd.pipeline.stages import Family, Reads, StageSpec, downstream, family, stage_spec, upstream
 from schemas.artifact import StageEntry, StageResult
 from tasks import tracking
 from tasks.publishing import AFTER, publish_report
-from tasks.runs import RunRef, open_run, read_run
+from tasks.runs import RunRef, open_run
 
 CONFIG = parse_config({"name": "t", "data": {"type": "world"}})
 TOY = StageSpec(

@@ -13,10 +13,11 @@ import pytest
 import rlkd.pipeline.stages
 from rlkd.config.load import parse_config
 from rlkd.errors import StageError
+from rlkd.pipeline.run_folder import read_run
 from schemas.artifact import RunManifest, StageEntry
 from schemas.config.pipeline import PipelineConfig
 from tasks.running import run_stage
-from tasks.runs import RunRef, open_run, read_run
+from tasks.runs import RunRef, open_run
 
 pytestmark = pytest.mark.slow
 

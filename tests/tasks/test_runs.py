@@ -7,8 +7,9 @@ import pytest
 
 from rlkd.config.load import load_config, parse_config
 from rlkd.errors import StageError, UserError
+from rlkd.pipeline.run_folder import read_run
 from schemas.artifact import StageEntry
-from tasks.runs import RunRef, default_folder, is_held, open_run, read_run
+from tasks.runs import RunRef, default_folder, is_held, open_run
 
 CONFIG = parse_config({"name": "t", "data": {"type": "world"}})
 

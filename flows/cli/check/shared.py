@@ -71,8 +71,9 @@ def check_output(config: RunConfig, output: str | None, needed_mb: float, found:
     Raises:
         UserError: They cannot, or have not.
     """
+    from rlkd.pipeline.run_folder import RUN_FILE
     from tasks.mirror import open_mirror
-    from tasks.runs import RUN_FILE, default_folder
+    from tasks.runs import default_folder
     from tasks.storage import store_root
 
     folder = (Path(output) if output else default_folder(config)).resolve()
