@@ -7,13 +7,13 @@ import re
 from pathlib import Path
 from typing import Any, cast
 
-from rlkd.answers.gsm8k import without_marks
+from rlkd.answers.gsm8k import MARK_END, MARK_START, without_marks
 from rlkd.quantities.numbers import same_value
 from rlkd.structure.reading.calculation import Found
 from rlkd.structure.reading.path import read_path
 from rlkd.structure.reading.words.claims import content_words
 
-_GOLD_VALUE = re.compile(r"<<[^<>]*=(-?[\d.,]+)[^<>=]*>>")
+_GOLD_VALUE = re.compile(rf"{MARK_START}[^<>]*=(-?[\d.,]+)[^<>=]*{MARK_END}")
 
 
 def decomposition_figures(data: Path, half: str) -> dict[str, dict[str, float]]:

@@ -116,18 +116,16 @@ class PlainText:
 
     Attributes:
         text: The text in plain signs.
-        original: The text as it was.
         starts: Where the replaced stretches begin in ``text``, ascending.
         shifts: For each of them ``(end in text, start in original, end in original)``.
     """
 
     text: str
-    original: str
     starts: tuple[int, ...] = ()
     shifts: tuple[tuple[int, int, int], ...] = ()
 
     def offset(self, position: int) -> int:
-        """Where a position of ``text`` stands in ``original``; inside a replaced stretch, where that begins."""
+        """Where a position of ``text`` stands in the original; inside a replaced stretch, where that begins."""
         index = bisect_right(self.starts, position) - 1
         if index < 0:
             return position
@@ -135,7 +133,7 @@ class PlainText:
         return stop + position - end if position >= end else start
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """The span of ``original`` that ``text[start:end]`` stands for; never less than it covers."""
+        """The span of the original that ``text[start:end]`` stands for; never less than it covers."""
         first = self.offset(start)
         if end <= start:
             return first, first
@@ -154,7 +152,7 @@ def plain_text(text: str) -> PlainText:
         ('10^3 = 1000', (0, 3))
     """
     if PLAIN.match(text):
-        return PlainText(text, text)
+        return PlainText(text)
     parts: list[str] = []
     starts: list[int] = []
     shifts: list[tuple[int, int, int]] = []
@@ -170,4 +168,4 @@ def plain_text(text: str) -> PlainText:
         shifts.append((length, match.start(), match.end()))
         last = match.end()
     parts.append(text[last:])
-    return PlainText("".join(parts), text, tuple(starts), tuple(shifts))
+    return PlainText("".join(parts), tuple(starts), tuple(shifts))

@@ -219,5 +219,5 @@ def test_a_run_that_cannot_be_used(context: Make, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has not finished rl; finish it first"):
         collect_paths(context("paths", paths={"type": "run", "path": str(root)}))
     (root / "run.json").write_text("{")
-    with pytest.raises(DataError, match="cannot be read as a run"):
+    with pytest.raises(DataError, match=r"cannot be read \(damaged"):
         collect_paths(context("paths", paths={"type": "run", "path": str(root)}))
