@@ -233,7 +233,7 @@ def test_a_second_round_samples_from_the_student_of_the_first(tmp_path: Path) ->
     assert isinstance(teacher, StudentTeacher)
     assert teacher.student is not None
     assert teacher.student.model.path == str(tmp_path / "store" / "rft-s0" / "rl" / "model")  # type: ignore[union-attr]
-    assert teacher.student.max_completion_tokens == 160  # the demo's
+    assert teacher.student.max_completion_tokens == 256  # the demo's
 
 
 def test_replaced_groups_are_sampled_and_not_trained_and_the_teachers_trace_the_other_way(
