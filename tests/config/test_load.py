@@ -96,7 +96,7 @@ warm_start: 3
     assert faults(tmp_path, text) == [
         "c.yaml, line 1: name must match ^[A-Za-z0-9][A-Za-z0-9._-]*$, not 'bad name'",
         "c.yaml, line 2: sed is no setting; did you mean seed?",
-        "c.yaml, line 4: data.type must be one of world, file, hub, reasoning_gym, benchmark, python, not 'wurld'; did you mean 'world'?",
+        "c.yaml, line 4: data.type must be one of world, file, hub, reasoning_gym, benchmark, python, mixture, not 'wurld'; did you mean 'world'?",
         "c.yaml, line 6: rl.stepz is no setting; did you mean rl.steps?",
         "c.yaml, line 7: rl.learning_rate is no setting; did you mean rl.optimizer.learning_rate?",
         "c.yaml, line 8: rl.steps must be a whole number, not 'ten'",
