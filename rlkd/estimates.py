@@ -181,7 +181,7 @@ def estimate(config: PipelineConfig, student: Student, work: Work) -> Costs:
         from rlkd.student.probe import memory_mb
 
         memory = memory_mb(work.probe, tokens) + _reference_mb(config, student)
-        assumes = f"measured on a small step; {where}"
+        assumes = f"{work.probe.assumes(tokens)}; {where}"
     else:
         memory = _memory_mb(config, student, length)
         assumes = f"from the model's sizes alone, nothing was measured; {where}"

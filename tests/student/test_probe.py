@@ -61,3 +61,18 @@ def test_memory_is_that_of_the_tokens_or_of_the_optimisers_step() -> None:
     found = Probe(base_mb=1000, token_mb=2, least_mb=1500, token_s=1, step_s=1, row_s=1, device="here")
     assert memory_mb(found, 100) == 1500  # 1000 + 2 * 100 = 1200 is less
     assert memory_mb(found, 300) == 1600
+
+
+def test_what_a_whole_run_takes_is_on_top_and_is_said() -> None:
+    # SmolLM2-135M as it was measured: 8 completions of 160 tokens and two prompts of 133 that groups of 4 share are 1,546 tokens.
+    found = Probe(2534, 2.16, 3209, token_s=1, step_s=1, row_s=1, device="here", kept=1.3)
+    # 1.3 * (2534 + 2.16 * 1546) = 1.3 * 5873.36; the RL process was seen at 6.7 GiB = 6,861 MB.
+    assert memory_mb(found, 1546) == pytest.approx(7635.368)
+    assert memory_mb(found, 1546) == pytest.approx(6861, rel=0.2)
+    # The warm start's largest pass, 1,593 tokens: 1.3 * (2534 + 2.16 * 1593) = 1.3 * 5974.88; seen at 8.4 GiB = 8,602 MB.
+    assert memory_mb(found, 1593) == pytest.approx(7767.344)
+    assert memory_mb(found, 1593) == pytest.approx(8602, rel=0.2)
+    assert memory_mb(found, 10) == pytest.approx(1.3 * 3209)  # 2534 + 21.6 is less
+    assert found.assumes(1546) == (
+        "measured on a small step, 2534 MB and 2.16 MB for each of 1546 tokens, at least 3209 MB, and 30% more, as whole runs take"
+    )

@@ -351,7 +351,10 @@ def test_what_was_measured_is_carried_over_in_proportion() -> None:
     assert costs.seconds["rl"] == pytest.approx(12 + 3 * (100 / 0.6 * 0.26 + 9 + 0.004))
     # The largest pass: 4 completions of 200 tokens, and one prompt of 50 that they share; the warm start's has 4 * 150 * 1.2 = 720.
     assert costs.memory_mb == pytest.approx(1000 + 2 * 850)
-    assert costs.assumes == "measured on a small step; 4 completions of 200 tokens in one pass of RL"
+    assert costs.assumes == (
+        "measured on a small step, 1000 MB and 2.00 MB for each of 850 tokens, at least 1200 MB; "
+        "4 completions of 200 tokens in one pass of RL"
+    )
     assert costs.memory_text.startswith("about 2.6 GiB for the largest process (here)")  # 2700 / 1024 = 2.64
 
 
