@@ -122,8 +122,8 @@ class EmbeddingJudgeConfig(Schema):
     )
     with_rules: Annotated[bool, ADDED] = Field(
         default=False,
-        description="Rules decide what they can (calculations, dates, simple sentences, contradictions), and of other sentences the "
-        "likelier of wording and meaning counts; true for the built-in model where it is not set.",
+        description="Rules decide what they can (calculations, dates, what contradicts), and whether other sentences are about the same thing "
+        "says the likelier of wording and meaning; true for the built-in model where it is not set.",
     )
     slope: float = Field(
         default=15.0, gt=0, description="Steepness of the logistic curve from similarity to probability."

@@ -4,8 +4,8 @@ Intent and sub-problem are compared by meaning. Answers are not (embeddings of "
 are compared by the ``rules`` judge. Differs from the paper, which knows only the language-model judge.
 
 Beside the rules (``with_rules``) the embeddings say only what rules cannot: whether sentences in other words are about the
-same thing. Calculations, dates and simple sentences ("Tom is not a cat") are the rules' alone, and so is what contradicts:
-a denial, another quantifier, other names or numbers.
+same thing. Calculations and dates are the rules' alone, and so is what contradicts: a denial, another thing or relation, another
+quantifier, other names or numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rlkd.structure.backends.cache import CacheStats, DiskCache
 from rlkd.structure.interfaces import Judge, PairVerdict, StepPair
 from rlkd.structure.judges.rules import same_answer, states
 from rlkd.structure.judges.sentence_vectors import Embed, SentenceVectors, Vector, open_embedding
-from rlkd.structure.reading.words.statements import compare_statements, open_to_meaning
+from rlkd.structure.reading.words.statements import compare_dates, compare_statements
 from schemas.config.structure import CacheConfig, EmbeddingJudgeConfig
 from schemas.structure import ReasoningStep
 
@@ -94,7 +94,7 @@ class EmbeddingJudge:
         if ours.calculations or theirs.calculations:
             return ()
         if states(ours) and states(theirs):
-            return ((ours.answer, theirs.answer),) if open_to_meaning(ours.answer, theirs.answer) else ()
+            return () if compare_dates(ours.answer, theirs.answer) else ((ours.answer, theirs.answer),)
         return tuple(zip(_texts(ours), _texts(theirs), strict=True))
 
     def _verdict(

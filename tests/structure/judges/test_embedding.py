@@ -174,17 +174,28 @@ def test_the_same_said_of_others_is_another_answer() -> None:
     assert verdict == pytest.approx((0.9971, 0.9971, 0.3), abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("teacher", "student"),
+    [
+        ("Luke Voit is a baseball player.", "Luke Voit is a hockey player."),  # another value of one thing
+        ("Tom is a cat.", "Ann is a cat."),  # another entity
+        ("Tom is not bony.", "So Tom is bony."),
+        ("Ann is Bob's mother.", "Ann is Bob's sister."),
+    ],
+)
+def test_simple_sentences_agree_only_where_rules_say_so(teacher: str, student: str) -> None:
+    [verdict] = beside_rules(stated(teacher, student), similarity=0.95)
+    assert verdict.p_intent > 0.9
+    assert verdict.p_answer == 0.0
+
+
 def test_what_rules_decide_is_not_asked() -> None:
     def embed(texts: Sequence[str]) -> list[list[float]]:
         raise AssertionError(f"asked about {texts}")
 
     judge = EmbeddingJudge(embed, "toy", RulesJudge(), with_rules=True)
     pairs = [
-        stated(
-            "Luke Voit is a baseball player.", "Luke Voit is a hockey player."
-        ),  # another value of one thing
-        stated("Tom is a cat.", "Ann is a cat."),  # another entity
-        stated("Today is 05/30/2021, as it was said.", "So the date is May 30, 2021."),  # dates
+        stated("Today is 05/30/2021, as it was said.", "So the date is May 30, 2021."),
         stated("The same words as here.", "The same words as here."),
     ]
     assert asyncio.run(judge.judge(pairs)) == asyncio.run(RulesJudge().judge(pairs))
