@@ -118,7 +118,7 @@ class EmbeddingJudgeConfig(Schema):
         default=0.8,
         ge=-1,
         le=1,
-        description="Cosine similarity at which a verdict is 0.5; 0.6 for the built-in model where it is not set.",
+        description="Cosine similarity at which a verdict is 0.5; 0.5 for the built-in model where it is not set.",
     )
     with_rules: Annotated[bool, ADDED] = Field(
         default=False,
@@ -136,7 +136,7 @@ class EmbeddingJudgeConfig(Schema):
     def _as_measured(cls, values: Any) -> Any:
         """The built-in model with the settings that it was measured with."""
         if isinstance(values, dict) and str(values.get("model", _BUILTIN_EMBEDDING)) == _BUILTIN_EMBEDDING:
-            return {"midpoint": 0.6, "with_rules": True, **values}
+            return {"midpoint": 0.5, "with_rules": True, **values}
         return values
 
 

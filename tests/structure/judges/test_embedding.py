@@ -254,7 +254,7 @@ def test_a_damaged_vector_is_made_again(tmp_path: Any, damaged: Any) -> None:
 
 def test_the_built_in_model_has_its_own_settings() -> None:
     built_in, own = EmbeddingJudgeConfig(), EmbeddingJudgeConfig(model="some/model")
-    assert (built_in.model, built_in.midpoint, built_in.with_rules) == ("builtin:minilm-l6", 0.6, True)
+    assert (built_in.model, built_in.midpoint, built_in.with_rules) == ("builtin:minilm-l6", 0.5, True)
     assert (own.midpoint, own.with_rules) == (0.8, False)
     chosen = EmbeddingJudgeConfig(midpoint=0.7, with_rules=False)
     assert (chosen.midpoint, chosen.with_rules) == (0.7, False)
