@@ -25,6 +25,7 @@ from schemas.config.run import RunConfig
 from schemas.report import PipelineReport
 from tasks.disk import disk_faults
 from tasks.display import shown_on
+from tasks.mirror import open_mirror
 from tasks.runs import default_folder, make_folder
 
 
@@ -83,6 +84,7 @@ def run_flow(config: RunConfig, folder: Path, go: Callable[[], None], name: str 
     logging.raiseExceptions = (
         False  # lines that Prefect's log does not take (a full disk) are not worth a traceback each
     )
+    open_mirror()  # a store that cannot be used is said before anything is made
     make_folder(folder)
     with disk_faults(None, folder.resolve()):  # Prefect's and MLflow's databases lie on it too
         _run_with_services(config, folder, go)

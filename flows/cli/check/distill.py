@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.cli.check.findings import Findings
-from flows.cli.check.machine import check_launch, check_models, check_services, check_training
+from flows.cli.check.machine import (
+    check_endpoints,
+    check_launch,
+    check_models,
+    check_services,
+    check_training,
+)
 from flows.cli.check.offline import absent_data, absent_student
 from flows.cli.check.shared import check_output, checkpoint, first_findings
 from rlkd.errors import DataError, UserError
@@ -55,6 +61,7 @@ def examine(config: PipelineConfig, output: str | None = None, offline: bool = F
     runs = (Path(output) if output else default_folder(config)).resolve().parent
     if not offline:
         check_models(config, runs, found)
+        check_endpoints(config, found)
     check_training(config, found, offline)
     check_launch(config, found, offline)
     if not offline:

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from flows.cli.check.findings import Findings
-from flows.cli.check.machine import check_launch, check_models, check_services
+from flows.cli.check.machine import check_endpoints, check_launch, check_models, check_services
 from flows.cli.check.offline import absent_student
 from flows.cli.check.shared import check_output, checkpoint, first_findings
 from schemas.config.gsrm import GsrmConfig, WorldPaths
@@ -37,6 +37,7 @@ def examine_gsrm(config: GsrmConfig, output: str | None = None, offline: bool = 
     folder = Path(output) if output else default_folder(config)
     if not offline:
         check_models(config, folder.resolve().parent, found)
+        check_endpoints(config, found)
         check_services(config, folder.resolve().parent, found)
     check_launch(config, found, offline)
     with found.checking("output"):

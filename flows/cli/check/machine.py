@@ -88,6 +88,27 @@ def check_models(config: RunConfig, runs: Path, found: Findings) -> None:
                 check_model(f"{name}.model", section.model, runs, whole=False)
 
 
+def check_endpoints(config: RunConfig, found: Findings) -> None:
+    """Asks each server that a model is behind for its list of models: wrong addresses, keys and names show before a run."""
+    from rlkd.completion.models_list import ask_for_model
+
+    asked: set[tuple[str, str, str | None]] = set()
+    for name, section in _sections(config, ""):
+        if not isinstance(section, OpenAIEndpoint):
+            continue
+        variable = section.api_key_env
+        key = (section.base_url, section.model, variable)
+        if key in asked or (variable is not None and not os.environ.get(variable, "").strip()):
+            continue  # a missing key is said by itself
+        asked.add(key)
+        try:
+            text, named = ask_for_model(section)
+        except UserError as error:
+            found.add("endpoint", f"{name}: {error}", "wrong")
+        else:
+            found.add("endpoint", f"{name}: {text}", "ok" if named else "note")
+
+
 def check_model(setting: str, name: str, runs: Path, whole: bool = True) -> None:
     """Checks that a model is there: a folder, a registered name, or an id on the hub.
 
