@@ -193,6 +193,43 @@ def test_a_bucket_that_is_not_there_is_one_clear_error(url: str) -> None:
         Mirror("s3://no-such-bucket-here/x")
 
 
+@needs_s3
+@pytest.mark.slow
+def test_a_bucket_without_permission_is_one_request_and_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    asked: list[str] = []
+
+    class Denied(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_PUT(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+            self.send_response(403)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Denied) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        with pytest.raises(
+            UserError, match=r"PermissionError: Access Denied\); check that it exists, the cred"
+        ):
+            Mirror("s3://bucket-of-another/x")
+        server.shutdown()
+    assert len(asked) == 1
+
+
 def test_no_permission_and_foreign_schemes_are_one_clear_error(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
