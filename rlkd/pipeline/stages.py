@@ -206,7 +206,7 @@ STAGES: tuple[StageSpec, ...] = (
         "evaluate",
         "Every checkpoint on held-out problems.",
         "rlkd.evaluation.stage:evaluate",
-        version=5,
+        version=6,
         sharded=True,
         sections=("student", "structures", "evaluate"),
         reads=(
