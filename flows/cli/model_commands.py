@@ -24,6 +24,23 @@ ModelConfig = Annotated[
     ),
 ]
 
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL [BENCHMARK...]",
+        help="A run (RUN or RUN:base, RUN:warm_start, RUN:teacher), models:/NAME/VERSION, a checkpoint folder, a GGUF file, a "
+        "Hugging Face id, builtin:NAME, or an endpoint http://HOST/v1#MODEL; then benchmarks beyond the first.",
+    ),
+]
+Against = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--against",
+        metavar="MODEL",
+        help="A further model, for the paired differences on the same problems. May be repeated.",
+    ),
+]
+
 
 def add_commands(app: typer.Typer) -> None:
     """Adds the commands to the command line."""
@@ -33,28 +50,14 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def evaluate(
-    model: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="MODEL [BENCHMARK...]",
-            help="A run (RUN or RUN:base, RUN:warm_start, RUN:teacher), models:/NAME/VERSION, a checkpoint folder, a GGUF file, a "
-            "Hugging Face id, builtin:NAME, or an endpoint http://HOST/v1#MODEL; then benchmarks beyond the first.",
-        ),
-    ],
+    model: Models,
     on: Annotated[
         list[str] | None,
         typer.Option(
             "--on", metavar="BENCHMARK", help="NAME, or NAME=PATH of your own copy. May be repeated."
         ),
     ] = None,
-    against: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--against",
-            metavar="MODEL",
-            help="A further model, for the paired differences on the same problems. May be repeated.",
-        ),
-    ] = None,
+    against: Against = None,
     problems: Annotated[
         int | None,
         typer.Option("--problems", min=1, help="Problems of each benchmark, drawn by seed. Default: all."),

@@ -153,12 +153,15 @@ class StructureTrainer(GRPOHooks, WatchedTrainer):
             )
 
     def _learned(self) -> torch.Tensor | None:
-        """Returns (B,) whether a completion has an advantage in the loss that is being computed; ``None`` where others count too."""
+        """Returns (B,) whether a completion has an advantage in the loss that is being computed; ``None`` where all are to be computed alike.
+
+        Among several processes they are: each forward pass exchanges buffers or weights, so that all must make equally many.
+        """
         import torch
 
         trainer: Any = self
         inputs = trainer.current
-        others = trainer.beta or self.objective.changes_advantages
+        others = trainer.beta or self.objective.changes_advantages or trainer.accelerator.num_processes > 1
         if inputs is None or others or not torch.is_grad_enabled():
             return None
         advantages: torch.Tensor = inputs["advantages"]

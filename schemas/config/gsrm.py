@@ -65,6 +65,8 @@ class HeldOut(Schema):
 
 
 class _Drawn(Schema):
+    """Paths drawn from a source, and how their problems are split."""
+
     limit: Positive | None = Field(default=None, description="Most paths, drawn by seed; null takes all.")
     split: HeldOut = Field(default=HeldOut(), description="How problems are split.")
 
