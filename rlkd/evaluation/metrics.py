@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from rlkd.evaluation.benchmarks import named_figures
-from rlkd.evaluation.stats import bootstrap_interval, paired_difference, pass_at_k
+from rlkd.evaluation.stats import bootstrap_interval, number_clusters, paired_difference, pass_at_k
 from schemas.evaluation import (
     CheckpointMetrics,
     CheckpointName,
@@ -217,9 +217,9 @@ def _count_clusters(
     found = {}
     for (_, split), rows in parts.items():
         ids = {row.problem_id for row in rows}
-        count = len({("in", clusters[name]) if name in clusters else ("alone", name) for name in ids})
-        if count < len(ids):
-            found[split] = count
+        numbers = number_clusters([clusters.get(name, "") for name in ids])
+        if numbers is not None:
+            found[split] = len(set(numbers.tolist()))
     return found
 
 

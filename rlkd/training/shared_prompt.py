@@ -174,19 +174,22 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scal
         query.transpose(1, 2),
         key.transpose(1, 2),
         value.transpose(1, 2),
-        attn_mask=None if mask is None else mask.to(query.dtype),
+        attn_mask=mask,
         is_causal=mask is None,
         scale=scaling,
     ).transpose(1, 2)
 
 
-def pack(input_ids: Tensor, attention_mask: Tensor, completion: int) -> Packed:
+def pack(
+    input_ids: Tensor, attention_mask: Tensor, completion: int, dtype: torch.dtype = torch.float32
+) -> Packed:
     """Packs a batch.
 
     Args:
         input_ids: (B, P + C), prompts padded on the left, completions on the right.
         attention_mask: (B, P + C).
         completion: C.
+        dtype: Of the masks: the attention's, so that no layer makes a copy and keeps it for the backward pass.
     """
     device, length = input_ids.device, input_ids.shape[1] - completion
     prompts = torch.cat([input_ids[:, :length], attention_mask[:, :length].to(input_ids.dtype)], 1)
@@ -210,7 +213,7 @@ def pack(input_ids: Tensor, attention_mask: Tensor, completion: int) -> Packed:
     place_BC = torch.zeros(real_BC.shape, dtype=torch.long, device=device)
     before = len(ids[0]) - 1
     place_BC[order_B] = (before + sorted_real.flatten().cumsum(0)).clamp(min=0).view(real_BC.shape)
-    segments = _segments(seen_UP, group_B[order_B], sorted_real, place_BC[order_B])
+    segments = _segments(seen_UP, group_B[order_B], sorted_real, place_BC[order_B], dtype)
     return Packed(
         torch.cat(ids)[None],
         torch.cat(positions)[None],
@@ -221,7 +224,9 @@ def pack(input_ids: Tensor, attention_mask: Tensor, completion: int) -> Packed:
     )
 
 
-def _segments(seen_UP: Tensor, group_B: Tensor, real_BC: Tensor, place_BC: Tensor) -> Segments:
+def _segments(
+    seen_UP: Tensor, group_B: Tensor, real_BC: Tensor, place_BC: Tensor, dtype: torch.dtype
+) -> Segments:
     """Makes the index and the masks of the attention; completions in the order of the row, shortest first."""
     device = seen_UP.device
     prompt_U = seen_UP.sum(1)
@@ -243,7 +248,7 @@ def _segments(seen_UP: Tensor, group_B: Tensor, real_BC: Tensor, place_BC: Tenso
             ],
             2,
         )
-        mask = torch.zeros(visible.shape, device=device).masked_fill_(~visible, float("-inf"))
+        mask = torch.zeros(visible.shape, dtype=dtype, device=device).masked_fill_(~visible, float("-inf"))
         real = real_BC[rows, :width].flatten().nonzero()[:, 0]
         buckets.append(Bucket(place_BC[rows, :width], group_B[rows], mask[:, None], real))
     return Segments(index, inside.flatten().nonzero()[:, 0], buckets)
@@ -270,14 +275,20 @@ def log_probabilities(
             of 0: without a backward pass they cost a third. One is kept where there is none, since processes wait for each other's
             gradients.
     """
+    device = input_ids.device.type
+    dtype = (
+        torch.get_autocast_dtype(device)
+        if torch.is_autocast_enabled(device)
+        else next(model.parameters()).dtype
+    )
     if learned_B is None or learned_B.all():
-        return _of_packed(model, pack(input_ids, attention_mask, completion), entropy=entropy)
+        return _of_packed(model, pack(input_ids, attention_mask, completion, dtype), entropy=entropy)
     learned_B = learned_B.clone()
     if not learned_B.any():
         learned_B[0] = True
     parts = []
     for rows_B, grad in ((learned_B, True), (~learned_B, False)):
-        packed = pack(input_ids[rows_B], attention_mask[rows_B], completion)
+        packed = pack(input_ids[rows_B], attention_mask[rows_B], completion, dtype)
         with torch.set_grad_enabled(grad):
             parts.append(_of_packed(model, packed, entropy=entropy))
     order_B = torch.cat([learned_B.nonzero()[:, 0], (~learned_B).nonzero()[:, 0]]).argsort()

@@ -165,3 +165,27 @@ def test_only_plain_rotary_models_are_packed() -> None:
     assert not shared_prompt.supports(eager)
     sliding = Qwen2ForCausalLM(Qwen2Config(**SHAPE, use_sliding_window=True, sliding_window=8))
     assert not shared_prompt.supports(sliding)
+
+
+def test_masks_have_the_type_of_the_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rlkd.training import shared_prompt as packing
+
+    made = model()
+    ids, mask = batch()
+    shared_prompt.prepare(made)
+    exact, _ = shared_prompt.log_probabilities(made, ids, mask, 9, entropy=False)
+    types: list[torch.dtype] = []
+    attend = packing._attend
+
+    def noting(
+        query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None, scaling: float | None
+    ) -> Tensor:
+        if seen is not None:
+            types.append(seen.dtype)
+        return attend(query, key, value, seen, scaling)
+
+    monkeypatch.setattr(packing, "_attend", noting)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded, _ = shared_prompt.log_probabilities(made, ids, mask, 9, entropy=False)
+    assert set(types) == {torch.bfloat16}  # made once, not by every layer
+    torch.testing.assert_close(rounded, exact, rtol=0.1, atol=0.1)

@@ -40,7 +40,7 @@ def examine(config: PipelineConfig, output: str | None = None, offline: bool = F
         output: The run folder; by default ``runs/<name>``.
         offline: Look only at what is on this machine: no hub, no services, no keys.
     """
-    from rlkd.estimates import Work, estimate
+    from rlkd.estimates import estimate
     from tasks.runs import default_folder
 
     found = first_findings(config, offline)
@@ -70,13 +70,8 @@ def examine(config: PipelineConfig, output: str | None = None, offline: bool = F
         _qualification(config, found)
     costs = None
     if student is not None:
-        held_out = sum(len(splits.get(split, [])) for split in config.evaluate.splits)
-        train = len(splits.get("train", []))
-        lengths = found.prompt_tokens or [0.6 * config.student.max_prompt_tokens]
-        traces = sum(found.trace_tokens) / len(found.trace_tokens) if found.trace_tokens else None
         probed = _probe(config, student) if not (found.wrong or offline) else None
-        work = Work(train, held_out, sum(lengths) / len(lengths), traces, probed)
-        costs = found.costs = estimate(config, student, work)
+        costs = found.costs = estimate(config, student, _work(config, splits, found, probed))
     with found.checking("output"):
         check_output(config, output, costs.disk_mb if costs is not None else 200.0, found)
     _finished(config, output, found)
@@ -88,15 +83,22 @@ def examine(config: PipelineConfig, output: str | None = None, offline: bool = F
 
 def planned_work(config: PipelineConfig) -> tuple[Student, Work]:
     """The student's sizes and how much there is to do, from sizes alone; no step is measured."""
-    from rlkd.estimates import Work
-
     found = Findings()
     splits = _data(config, found)
     student = _student(config, [problem for rows in splits.values() for problem in rows], found)
+    return student, _work(config, splits, found)
+
+
+def _work(
+    config: PipelineConfig, splits: dict[Split, list[Problem]], found: Findings, probe: Probe | None = None
+) -> Work:
+    """How much there is to do, by the problems and the lengths that were found."""
+    from rlkd.estimates import Work
+
     lengths = found.prompt_tokens or [0.6 * config.student.max_prompt_tokens]
     traces = sum(found.trace_tokens) / len(found.trace_tokens) if found.trace_tokens else None
     held_out = sum(len(splits.get(split, [])) for split in config.evaluate.splits)
-    return student, Work(len(splits.get("train", [])), held_out, sum(lengths) / len(lengths), traces)
+    return Work(len(splits.get("train", [])), held_out, sum(lengths) / len(lengths), traces, probe)
 
 
 def _data(config: PipelineConfig, found: Findings) -> dict[Split, list[Problem]]:
