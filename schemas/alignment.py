@@ -46,6 +46,8 @@ class StructureScore(Schema):
         teacher_steps: Steps of the teacher path that matched best.
         student_steps: Steps of the student path.
         steps: The student's steps in order.
+        own_answer: Whether the stated answer is what the student's path finds; ``None`` where that is not known. It is not written to
+            files.
         spans: Where each of them stands in the student's path, (start, end) in code points; it is not written to files.
         judged: Pairs of steps that the judge compared; it is not written to files.
     """
@@ -55,5 +57,6 @@ class StructureScore(Schema):
     teacher_steps: int = Field(ge=0)
     student_steps: int = Field(ge=0)
     steps: tuple[StepMatch, ...] = ()
+    own_answer: bool | None = Field(default=None, exclude=True, repr=False)
     spans: tuple[tuple[int, int], ...] = Field(default=(), exclude=True, repr=False)
     judged: int = Field(default=0, ge=0, exclude=True, repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -35,3 +36,17 @@ class Schema(BaseModel):
     """A value that crosses a boundary between stages: immutable and closed to unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def sections_of(config: Schema, name: str = "") -> Iterator[tuple[str, Schema]]:
+    """Yields every section of a configuration at any depth, with its dotted name."""
+    if name:
+        yield name, config
+    for field in type(config).model_fields:
+        value, inner = getattr(config, field), f"{name}.{field}" if name else field
+        if isinstance(value, Schema):
+            yield from sections_of(value, inner)
+        elif isinstance(value, tuple):
+            for i, item in enumerate(value):
+                if isinstance(item, Schema):
+                    yield from sections_of(item, f"{inner}.{i}")

@@ -35,7 +35,8 @@ class ProblemOutput(Schema):
     where the problem was not sampled). ``undecided`` says why nobody can tell whether the answer is right, and
     ``undecided_samples`` of how many samples; both count as ``evaluate.undecided`` says, and have no verdict where the
     verifier failed.
-    ``f1`` is the word F1 where the problem's benchmark is scored by it (CoQA).
+    ``f1`` is the word F1 where the problem's benchmark is scored by it (CoQA). ``own_answer`` says whether the answer is what the
+    completion's own path finds; ``None`` where that is not known.
     """
 
     checkpoint: CheckpointName
@@ -55,6 +56,7 @@ class ProblemOutput(Schema):
     undecided: str = ""
     f1: float | None = None
     undecided_samples: int = 0
+    own_answer: bool | None = None
 
 
 class SplitMetrics(Schema):
@@ -66,6 +68,7 @@ class SplitMetrics(Schema):
         format: Mean format score.
         tokens: Mean length of greedy completions, in tokens.
         truncated: Share of greedy completions that hit the length limit.
+        guessed: Greedy completions whose answer is known not to be what their own path finds.
         missing_structure: Problems without a structure score.
         missing_accuracy: Problems without a verdict on the answer.
         undecided: Answers of which nobody can say whether they are right, by reason, the most frequent one first; empty in
@@ -80,6 +83,7 @@ class SplitMetrics(Schema):
     format: Interval
     tokens: Interval
     truncated: float = 0.0
+    guessed: int = 0
     missing_structure: int = 0
     missing_accuracy: int = 0
     undecided: dict[str, int] = Field(default_factory=dict)

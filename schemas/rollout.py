@@ -47,6 +47,7 @@ class RewardRecord(Schema):
         spans: Where each step of ``verdicts`` stands in ``completion``, in code points; empty where that is not known. No column
             of the ledger.
         judged: Pairs of steps that the judge compared for it.
+        own_answer: Whether its answer is what its own path finds; ``None`` where that is not known.
         member: Where it comes from; what the teacher wrote counts as no sample.
         undecided: Why nobody can say whether its answer is right; empty where that is known, or it states none.
     """
@@ -66,6 +67,7 @@ class RewardRecord(Schema):
     missing: tuple[str, ...] = ()
     undecided: str = ""
     judged: int = 0
+    own_answer: bool | None = None
     member: Member = "sampled"
     spans: tuple[tuple[int, int], ...] = Field(default=(), exclude=True, repr=False)
 

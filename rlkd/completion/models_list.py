@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection, Iterator
+from typing import Literal
 
 import httpx
 
 from rlkd.errors import UserError
+from schemas.base import Schema, sections_of
 from schemas.config.endpoint import OpenAIEndpoint
 
 _SHOWN = 5
@@ -60,3 +63,34 @@ def ask_for_model(config: OpenAIEndpoint, wait_s: float = 10.0) -> tuple[str, bo
         f"{url} answers, but has no list of models (HTTP {status}); check that base_url is as its documentation says (it usually ends with /v1)",
         False,
     )
+
+
+def ask_servers(
+    config: Schema, under: Collection[str] | None = None
+) -> Iterator[tuple[str, str, Literal["ok", "note", "wrong"]]]:
+    """Asks each server that a model is behind for its list of models, each once.
+
+    Args:
+        config: The configuration.
+        under: Dotted names of the sections whose servers are asked; ``None`` asks all.
+
+    Yields:
+        The endpoint's name in the configuration, what was found, and whether it can be used. One whose key is missing is left out.
+    """
+    asked: set[tuple[str, str, str | None]] = set()
+    for name, section in sections_of(config):
+        if not isinstance(section, OpenAIEndpoint):
+            continue
+        if under is not None and not any(f"{name}.".startswith(f"{part}.") for part in under):
+            continue
+        variable = section.api_key_env
+        key = (section.base_url, section.model, variable)
+        if key in asked or (variable is not None and not os.environ.get(variable, "").strip()):
+            continue
+        asked.add(key)
+        try:
+            text, named = ask_for_model(section)
+        except UserError as error:
+            yield name, str(error), "wrong"
+        else:
+            yield name, text, "ok" if named else "note"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rlkd.answers.conventions import ParsedOutput, read_output
 from rlkd.evaluation.answers import f1_score
 from rlkd.evaluation.parts import Grade, PathComparison
 from rlkd.evaluation.solvers import StudentSolver
@@ -106,6 +107,7 @@ class StudentExaminer:
                 structure=values["structure"],
                 undecided=rollout.notes.get("outcome", ""),
                 f1=f1_score(problem, rollout.parsed.answer),
+                own_answer=rollout.structure.own_answer if rollout.structure else None,
             )
             for problem, rollout, values in zip(
                 problems, rollouts, measure(rollouts, self.components), strict=True
@@ -137,9 +139,11 @@ class StudentExaminer:
         teachers = self.teachers.get(problem.id, [])
         if not teachers:
             return PathComparison("", (), ((),) * len(texts))
-        best = self._score([_item(problem, teachers, texts[-1])])[0]
+        # The texts as they are: the steps are marked in them.
+        read = [replace(read_output(text, self.config.student.output), path=text) for text in texts]
+        best = self._score([_item(problem, teachers, read[-1])])[0]
         shown = teachers[_teacher_of(best)]
-        scores = self._score([_item(problem, [shown], text) for text in texts])
+        scores = self._score([_item(problem, [shown], own) for own in read])
         structures = self._runner.run(
             self.scorer.decomposer.decompose(
                 [PathItem(problem.question, text, problem.domain) for text in texts]
@@ -176,7 +180,7 @@ class StudentExaminer:
         """Structure scores of what RL rewards, the path; missing where the problem has no teacher path."""
         taught = [i for i, problem in enumerate(problems) if problem.id in self.teachers]
         scores = self._score(
-            [_item(problems[i], self.teachers[problems[i].id], rollouts[i].parsed.path) for i in taught]
+            [_item(problems[i], self.teachers[problems[i].id], rollouts[i].parsed) for i in taught]
         )
         found: list[StructureScore | None] = [None] * len(problems)
         for i, score in zip(taught, scores, strict=True):
@@ -210,8 +214,8 @@ def _teachers(folder: Path) -> dict[str, list[Structure]]:
     return found
 
 
-def _item(problem: Problem, teachers: Sequence[Structure], text: str) -> ScoreItem:
-    return ScoreItem(problem.question, tuple(teachers), text, problem.domain)
+def _item(problem: Problem, teachers: Sequence[Structure], read: ParsedOutput) -> ScoreItem:
+    return ScoreItem(problem.question, tuple(teachers), read.path, problem.domain, read.answer)
 
 
 def _teacher_of(score: StructureScore | None) -> int:

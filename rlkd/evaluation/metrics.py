@@ -93,6 +93,7 @@ def split_metrics(
         format=_interval([row.format for row in outputs], outputs, how),
         tokens=_interval([float(row.tokens) for row in outputs], outputs, how),
         truncated=sum(row.finish_reason == "length" for row in outputs) / len(outputs),
+        guessed=sum(row.own_answer is False for row in outputs),
         missing_structure=len(outputs) - (structure.n if structure else 0),
         missing_accuracy=len(outputs) - accuracy.n,
         undecided=count_undecided(outputs),
@@ -258,6 +259,7 @@ def _figures(metrics: SplitMetrics) -> dict[str, float]:
         "format": metrics.format.mean,
         "tokens": metrics.tokens.mean,
         "truncated": metrics.truncated,
+        "guessed": metrics.guessed / (metrics.accuracy.n + metrics.missing_accuracy),
     }
     if metrics.structure is not None:
         figures["structure"] = metrics.structure.mean

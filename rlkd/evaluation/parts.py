@@ -30,6 +30,7 @@ class Grade:
         structure: Structure score in [0, 1]; ``None`` where it is missing.
         undecided: Why nobody can say whether the answer is right; empty where that is known.
         f1: Word F1 in [0, 1] where the problem's benchmark is scored by it.
+        own_answer: Whether the answer is what the completion's own path finds; ``None`` where that is not known.
     """
 
     answer: str | None
@@ -38,6 +39,7 @@ class Grade:
     structure: float | None
     undecided: str = ""
     f1: float | None = None
+    own_answer: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -246,6 +248,7 @@ def _run_chunk(
             correct=grade.correct,
             undecided=grade.undecided,
             f1=grade.f1,
+            own_answer=grade.own_answer,
             structure=grade.structure,
             format=grade.format,
             tokens=completion.tokens,

@@ -153,7 +153,7 @@ STAGES: tuple[StageSpec, ...] = (
         "prepare",
         "Each trace decomposed once.",
         "rlkd.structure.stage:decompose_traces",
-        version=4,
+        version=5,
         sharded=True,
         sections=("structures.decomposer",),
         reads=(Reads("data", _rows_of(*_LEARNED, *_HELD_OUT)), Reads("traces", _TEACHER)),
@@ -189,7 +189,7 @@ STAGES: tuple[StageSpec, ...] = (
         "train",
         "GRPO on structure and outcome.",
         "rlkd.training.rl:distil",
-        version=5,
+        version=6,
         sections=("student", "structures", "rewards", "rl"),
         reads=(
             Reads("data", _rows_of(*_LEARNED)),
@@ -206,7 +206,7 @@ STAGES: tuple[StageSpec, ...] = (
         "evaluate",
         "Every checkpoint on held-out problems.",
         "rlkd.evaluation.stage:evaluate",
-        version=6,
+        version=7,
         sharded=True,
         sections=("student", "structures", "evaluate"),
         reads=(

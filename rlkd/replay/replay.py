@@ -201,6 +201,7 @@ def _rescore(rows: Sequence[RewardRecord], inputs: ReplayInputs, after: Pipeline
                 tuple(teachers.get(row.problem_id, ())),
                 rollout.parsed.path,
                 problems[row.problem_id].domain,
+                rollout.parsed.answer,
             )
             for row, rollout in zip(rows, rollouts, strict=True)
         ]
@@ -279,7 +280,9 @@ def _with_length(row: RewardRecord, config: PipelineConfig) -> RewardRecord:
 
 
 def _combine(row: RewardRecord, config: RewardsConfig) -> RewardRecord:
-    made = combine(row.components, config, row.step, finished=row.finish_reason == "stop")
+    made = combine(
+        row.components, config, row.step, finished=row.finish_reason == "stop", own_answer=row.own_answer
+    )
     return row.model_copy(update={"alpha": made.alpha, "reward": made.reward, "missing": made.missing})
 
 

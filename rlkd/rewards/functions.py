@@ -138,7 +138,13 @@ class RewardFunction:
         return [
             Scored(
                 values,
-                combine(values, self.rewards, step, finished=rollout.finished),
+                combine(
+                    values,
+                    self.rewards,
+                    step,
+                    finished=rollout.finished,
+                    own_answer=rollout.structure.own_answer if rollout.structure else None,
+                ),
                 score,
                 rollout.notes.get("outcome", ""),
             )
@@ -183,7 +189,8 @@ class RewardFunction:
             paths = (given,) if isinstance(given, str) else tuple(given or ())
             if not all(isinstance(path, str) for path in paths):
                 raise DataError(f"column {name!r}, row {i}: must be a path or a list of paths, each a text")
-            samples.append(TextSample(rollout.question, paths, rollout.parsed.path, str(domain)))
+            parsed = rollout.parsed
+            samples.append(TextSample(rollout.question, paths, parsed.path, str(domain), parsed.answer))
         return samples
 
     def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:

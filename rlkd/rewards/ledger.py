@@ -125,6 +125,7 @@ def _schema(components: Sequence[str]) -> pa.Schema:
         "missing": pa.list_(text),
         "undecided": text,
         "judged": integer,
+        "own_answer": pa.bool_(),
         "member": text,
     }
     return pa.schema(list(kinds.items()))

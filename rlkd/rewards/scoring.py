@@ -126,7 +126,7 @@ class RewardModel:
         for completion, parsed in zip(completions, read, strict=True):
             problem = self.problems[completion.problem_id]
             teachers = tuple(self.teachers[completion.problem_id])
-            items.append(ScoreItem(problem.question, teachers, parsed.path, problem.domain))
+            items.append(ScoreItem(problem.question, teachers, parsed.path, problem.domain, parsed.answer))
         return await self.scorer.score(items)
 
     def _record(
@@ -138,7 +138,8 @@ class RewardModel:
         group: int,
     ) -> RewardRecord:
         structure = rollout.structure
-        made = combine(values, self.rewards, step, finished=rollout.finished)
+        own_answer = None if structure is None else structure.own_answer
+        made = combine(values, self.rewards, step, finished=rollout.finished, own_answer=own_answer)
         return RewardRecord(
             step=step,
             group=group,
@@ -154,6 +155,7 @@ class RewardModel:
             missing=made.missing,
             undecided=rollout.notes.get("outcome", ""),
             judged=0 if structure is None else structure.judged,
+            own_answer=own_answer,
             spans=_spans(rollout),
         )
 
@@ -233,7 +235,12 @@ class Combined:
 
 
 def combine(
-    values: Mapping[str, float | None], config: RewardsConfig, step: int, *, finished: bool = True
+    values: Mapping[str, float | None],
+    config: RewardsConfig,
+    step: int,
+    *,
+    finished: bool = True,
+    own_answer: bool | None = None,
 ) -> Combined:
     """Combines what was measured of one completion.
 
@@ -246,6 +253,7 @@ def combine(
         config: Weights, and when structure counts.
         step: Optimiser step, from 0, for the schedules of the weights.
         finished: Whether the student ended the completion; if not, its structure counts ``rewards.unfinished`` of it.
+        own_answer: Whether its answer is what its path finds; if not, its outcome pays ``rewards.guessed`` of it.
     """
     alpha, terms = config.alpha_at(step), config.weights_at(step)
     structure, outcome = values.get("structure"), values.get("outcome")
@@ -264,7 +272,8 @@ def combine(
     missing += [name for name, weight in terms.items() if weight > 0 and values.get(name) is None]
     if missing:
         return Combined(None, alpha, tuple(missing))
-    core = (share or 0.0) * (structure or 0.0) + (1 - (share or 0.0)) * (outcome or 0.0)
+    paid = paid_outcome(outcome or 0.0, config, own_answer)
+    core = (share or 0.0) * (structure or 0.0) + (1 - (share or 0.0)) * paid
     rest = 1.0
     for weight in terms.values():
         rest -= weight
@@ -281,6 +290,15 @@ def paid_structure(structure: float | None, config: RewardsConfig, *, finished: 
     one that repeats itself up to the limit little: on the sparse world greedy completions at the limit came to 85%.
     """
     return None if structure is None else structure * (1.0 if finished else config.unfinished)
+
+
+def paid_outcome(outcome: float, config: RewardsConfig, own_answer: bool | None) -> float:
+    """Computes what an outcome is paid: less where the answer is known not to be what the completion's own path finds.
+
+    Differs from the paper where ``rewards.guessed`` is below 1. With two answers to choose from a path that never comes to the
+    question is right half of the time, and the spread of that luck in a group is four times that of the structure score.
+    """
+    return outcome * config.guessed if own_answer is False else outcome
 
 
 def make_components(config: RewardsConfig) -> dict[str, RewardComponent]:

@@ -45,7 +45,7 @@ def step_statistics(records: Sequence[RewardRecord]) -> dict[str, float]:
 
     Returns:
         ``reward``, ``reward_std``, each component (``structure``, ``structure_std``, ...), ``tokens``,
-        ``tokens_sampled``, ``steps_found``, ``repeated`` (share of lines), ``truncated``, ``missing``, ``undecided`` (a share), ``groups``, ``groups_without_difference`` (a share),
+        ``tokens_sampled``, ``steps_found``, ``repeated`` (share of lines), ``truncated``, ``guessed`` (share of answers that the path does not find), ``missing``, ``undecided`` (a share), ``groups``, ``groups_without_difference`` (a share),
         ``structure_right`` and ``structure_wrong`` (structure where the outcome is right or wrong), ``alpha``.
     """
     if not records:
@@ -69,6 +69,7 @@ def step_statistics(records: Sequence[RewardRecord]) -> dict[str, float]:
         "repeated": sum(repeated_share(r.completion) for r in records) / len(records),
         "truncated": sum(r.finish_reason == "length" for r in records) / len(records),
         "missing": missing_share(records),
+        "guessed": sum(r.own_answer is False for r in records) / len(records),
         "undecided": sum(bool(r.undecided) for r in records) / len(records),
         "groups": float(len(groups)),
         "groups_without_difference": sum(map(without_difference, groups)) / len(groups),

@@ -23,12 +23,14 @@ class TextSample:
         teachers: The teacher's paths; none makes the score missing.
         student: The student's path.
         domain: Reasoning domain.
+        answer: The answer that it states, where that was cut off the path.
     """
 
     problem: str
     teachers: tuple[str, ...]
     student: str
     domain: str = "math"
+    answer: str | None = None
 
 
 class TextScorer:
@@ -99,7 +101,7 @@ def _paths(sample: TextSample) -> list[PathItem]:
 def _item(sample: TextSample, teachers: Sequence[Structure | None]) -> ScoreItem:
     """A missing teacher has no steps and so no say; the others keep their places and still say what the score is."""
     known = tuple(teacher or UNREAD for teacher in teachers)
-    return ScoreItem(sample.problem, known, sample.student, sample.domain)
+    return ScoreItem(sample.problem, known, sample.student, sample.domain, sample.answer)
 
 
 def _taught(item: ScoreItem) -> bool:

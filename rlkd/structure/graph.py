@@ -15,6 +15,7 @@ from rlkd.quantities.numbers import same_value, stated_number
 from rlkd.quantities.signs import plain_signs
 from rlkd.quantities.stated import UNIT_CONSTANTS, problem_quantities
 from rlkd.structure.reading.words.claims import content_words, copies_problem
+from rlkd.structure.reading.words.own_answer import StatedAnswer
 from schemas.structure import CHECK, RETRACTED, Calculation, ReasoningStep, Structure
 
 _KEPT = 1024
@@ -286,14 +287,14 @@ class PathGraph:
         quantities: The quantities that the problem states.
         graph: The calculations and how they depend on each other.
         depends: For each step, the earlier steps whose answers it uses.
-        conclusion: What the path concludes, where that is no number.
+        stated: The answer that it states, in its text or (``answer``) cut off from it.
         calculates: Whether the path makes calculations, in half of its steps at least where it concludes something else than a number;
             if not, its steps are compared as statements.
     """
 
-    __slots__ = ("_items", "calculates", "conclusion", "depends", "graph", "problem", "quantities", "steps")
+    __slots__ = ("_items", "calculates", "depends", "graph", "problem", "quantities", "stated", "steps")
 
-    def __init__(self, structure: Structure, problem: str) -> None:
+    def __init__(self, structure: Structure, problem: str, answer: str | None = None) -> None:
         self.steps: tuple[ReasoningStep, ...] = structure.steps
         self.problem = problem
         self.quantities = problem_quantities(problem)
@@ -302,9 +303,9 @@ class PathGraph:
             self.depends: Sequence[Sequence[int]] = [step.depends_on for step in self.steps]
         else:
             self.depends = step_dependencies(self.graph, len(self.steps))
-        self.conclusion = structure.conclusion
+        self.stated = StatedAnswer(structure.conclusion, answer or "", structure.finding)
         self.calculates = bool(self.graph.nodes)
-        if self.calculates and self.conclusion and not self.conclusion.startswith("("):
+        if self.calculates and self.stated.conclusion and not self.stated.conclusion.startswith("("):
             self.calculates = 2 * len(self.graph.by_step) >= sum(map(counts, self.steps))
         self._items: dict[bool, Items] = {}
 
@@ -343,6 +344,11 @@ class PathGraph:
         own[-1] = counts(self.steps[-1])
         used = {d for depends, mine in zip(self.depends, own, strict=True) if mine for d in depends}
         return [mine or (i in used and counts(self.steps[i])) for i, mine in enumerate(own)]
+
+    def states_own_answer(self) -> bool | None:
+        """Tells whether the stated answer is what the path finds; ``None`` where that cannot be said."""
+        last = next((step.answer for step in reversed(self.steps) if counts(step)), "")
+        return self.stated.is_own(last, self.problem, calculates=bool(self.graph.nodes))
 
     def _stated(self) -> Items:
         """Returns the steps as items: a step works from the quantities that it names and no step before it found."""

@@ -38,12 +38,14 @@ class ScoreItem:
         teachers: The structures of the teacher's paths, at least one.
         student_path: The student's path.
         domain: Reasoning domain.
+        answer: The answer that it states, where that was cut off the path; ``None`` where the path holds it, or none is stated.
     """
 
     problem: str
     teachers: tuple[Structure, ...]
     student_path: str
     domain: str = "math"
+    answer: str | None = None
 
 
 class StructureScorer:
@@ -71,7 +73,8 @@ class StructureScorer:
             The scores; ``None`` (missing) where no teacher has a step or a backend failed.
         """
         keys = [
-            (item.problem, item.student_path, item.domain, tuple(map(id, item.teachers))) for item in items
+            (item.problem, item.student_path, item.answer, item.domain, tuple(map(id, item.teachers)))
+            for item in items
         ]
         first = dict(zip(keys, items, strict=True))
         wanted = [(key, item) for key, item in first.items() if any(t.steps for t in item.teachers)]
@@ -98,7 +101,7 @@ class StructureScorer:
         structures = await self.decomposer.decompose(paths) if paths else []
         teachers = [self._teachers(item) for item in items]
         samples = [
-            Sample(known.paths, PathGraph(structure, item.problem), item.problem, item.domain)
+            Sample(known.paths, PathGraph(structure, item.problem, item.answer), item.problem, item.domain)
             for item, known, structure in zip(items, teachers, structures, strict=True)
             if structure is not None
         ]
@@ -200,6 +203,7 @@ def report(
         teacher_steps=len(reference.origin),
         student_steps=len(student.steps),
         steps=tuple(rows),
+        own_answer=student.states_own_answer(),
         spans=tuple((step.start, step.end) for step in student.steps),
         judged=judged,
     )

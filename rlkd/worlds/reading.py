@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rlkd.worlds.domain import Domain
@@ -11,7 +12,7 @@ from rlkd.worlds.graph import Graph
 from rlkd.worlds.paths import NOTHING, gap_line
 from schemas.structure import ReasoningStep, Structure
 
-_VERSION = 1
+_VERSION = 2
 _SENTENCE = re.compile(r"[^.\n]+")
 _PLAN = re.compile(r"\s*(To find (\w+), I need (\w+)(?: and (\w+))?)\s*\Z")
 _SOLVE = re.compile(r"\s*(So (\w+): (.+?) is (\w+))\s*\Z")
@@ -63,8 +64,8 @@ def read_lines(world: Domain, path: str) -> list[Line]:
     return lines
 
 
-def decompose(world: Domain, path: str) -> Structure:
-    """The structure of a path: one step for each solution, with the plan before it as its meta-reasoning.
+def decompose(world: Domain, path: str, problem: str = "") -> Structure:
+    """The structure of a path: one step for each solution, with the plan before it as its meta-reasoning, and the stated word.
 
     A step depends on the latest earlier steps that found its inputs. A quantity that is solved again
     is a step of kind ``check``; noticing that an input is missing is no step.
@@ -96,9 +97,19 @@ def decompose(world: Domain, path: str) -> Structure:
         found[line.name] = len(steps) - 1
     return Structure(
         steps=tuple(steps),
+        conclusion="" if world.numeric else read_answer(path) or "",
+        finding=_finding(steps, problem),
         decomposer=f"world:{world.name}@{_VERSION}",
         path_sha256=hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest(),
     )
+
+
+def _finding(steps: Sequence[ReasoningStep], problem: str) -> str | None:
+    """What the last step finds that answers the problem's question."""
+    if not problem:
+        return None
+    asked = problem.rstrip()
+    return next((step.answer for step in reversed(steps) if asked.endswith(step.sub_problem)), "")
 
 
 def read_answer(path: str) -> str | None:

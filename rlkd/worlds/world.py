@@ -49,9 +49,14 @@ class World(Domain):
         """A wandering path: every step right, the choice of steps often not the teacher's."""
         return wandering_path(self, self.graph_of(problem), rng, settings or WanderSettings())
 
-    def decompose(self, path: str) -> Structure:
-        """The exact structure of a path in this domain's language; what cannot be read is skipped."""
-        return reading.decompose(self, path)
+    def decompose(self, path: str, problem: str = "") -> Structure:
+        """The exact structure of a path in this domain's language; what cannot be read is skipped.
+
+        Args:
+            path: The path.
+            problem: The problem's text, whose question tells what the path finds.
+        """
+        return reading.decompose(self, path, problem)
 
     def read_answer(self, path: str) -> str | None:
         """The stated final answer (the last ``The answer is ...``), or ``None``."""

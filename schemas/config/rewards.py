@@ -83,6 +83,7 @@ _TAKEN = frozenset(
         "advantage",
         "missing",
         "undecided",
+        "own_answer",
         "member",
         "spans",
         "components",
@@ -109,6 +110,7 @@ _TAKEN = frozenset(
         "clip_high",
         "sampler_difference",
         "repeated",
+        "guessed",
         "copied",
         "greedy_truncated",
         "teacher_kl",
@@ -170,6 +172,14 @@ class RewardsConfig(Schema):
         exclude_if=lambda value: value == 1.0,  # as it is when not set: no part of a stage's identity
         description="Share of its structure score that a completion without an end keeps: coming to an end is part of the teacher's structure. "
         "0 gives none; 1 pays it as if it had ended.",
+    )
+    guessed: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        exclude_if=lambda value: value == 1.0,  # as it is when not set: no part of a stage's identity
+        description="Share of the outcome that an answer keeps which is known not to be what the completion's own path finds; where a guess "
+        "pays half, its luck is louder than any step. Needs a path that can be read so (docs/structure-reward.md).",
     )
     observe_structure: bool = Field(
         default=True,

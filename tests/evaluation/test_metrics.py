@@ -49,6 +49,13 @@ def test_split_metrics_leaves_missing_structure_out_and_counts_it() -> None:
     assert (found.structure.mean, found.structure.n) == (pytest.approx(0.4), 3)
     assert found.missing_structure == 1
     assert (found.tokens.mean, found.format.mean, found.truncated) == (20, 0.75, 0.25)
+    assert found.guessed == 0
+
+
+def test_answers_that_the_path_does_not_find_are_counted() -> None:
+    rows = [output(n, own_answer=own) for n, own in (("a", True), ("b", False), ("c", None), ("d", False))]
+    assert split_metrics(rows, how=QUICK).guessed == 2
+    assert headline(build_report(rows, (), QUICK))["test_guessed_rlkd"] == 0.5  # 2 of 4
 
 
 def test_undecided_answers_are_counted_by_reason_whatever_they_count_as() -> None:

@@ -17,6 +17,8 @@ from rlkd.answers.conventions import read_any
 from rlkd.errors import ConfigError
 from rlkd.rewards.components import STANDARD, Rollout, component, component_names
 from rlkd.rewards.scoring import RewardModel, check_named, combine, make_components, measure, wait_for_values
+from rlkd.structure.decomposers.rules import decompose_text
+from rlkd.structure.scorer import StructureScorer
 from schemas.alignment import StepMatch, StructureScore
 from schemas.config.plugin import PythonObject
 from schemas.config.rewards import ComponentConfig, RewardsConfig, WeightSchedule, ever_weighs
@@ -430,6 +432,36 @@ def test_structure_without_an_end_keeps_the_configured_share() -> None:
     assert combine(parts(0.8, 0.0, 0.0, 1.0), config, 0, finished=False).reward == pytest.approx(0.1)
     assert combine(parts(0.8, 0.0, 0.0, 1.0), config, 0).reward == pytest.approx(0.4)
     assert combine(parts(None, 0.0, 0.0, 1.0), config, 0, finished=False).missing == ("structure",)
+
+
+def test_a_guessed_answer_is_paid_the_configured_share_of_its_outcome() -> None:
+    config = RewardsConfig(alpha=0.5, format=0.0, guessed=0.25)
+    # 0.5 x 0.2 + 0.5 x 1 x 0.25 = 0.225; where the path finds it, or nobody can tell, 0.6
+    known = parts(0.2, 1.0, 0.0, 1.0)
+    assert combine(known, config, 0, own_answer=False).reward == pytest.approx(0.225)
+    assert combine(known, config, 0, own_answer=True).reward == pytest.approx(0.6)
+    assert combine(known, config, 0).reward == pytest.approx(0.6)
+    assert combine(known, RewardsConfig(alpha=0.5, format=0.0), 0, own_answer=False).reward == pytest.approx(
+        0.6
+    )
+
+
+def test_a_whole_path_in_words_is_worth_one_where_its_answer_stands_on_a_line_of_its_own() -> None:
+    # The teacher's trace states its answer in the text, the student's was cut off before its path is read: 0.35 for each
+    # completion, whatever it concluded.
+    question = "Every cat is an animal. Animals are not bony. Tom is a cat. True or false: Tom is bony."
+    steps = (
+        "Tom is a cat.\nEvery cat is an animal.\nTom is an animal.\nAnimals are not bony.\nTom is not bony."
+    )
+    problem = Problem(id="p", question=question, answer="False", domain="logic")
+    teacher = decompose_text(f"{steps}\nThe answer is False.", problem=question)
+    model = RewardModel(RewardsConfig(), StudentConfig(), StructureScorer(), {"p": problem}, {"p": [teacher]})
+    texts = [f"{steps}\nThe answer is {answer}." for answer in ("False", "True")] + [steps]
+    rows = [Completion(problem_id="p", text=text, tokens=9, finish_reason="stop") for text in texts]
+    records = asyncio.run(model.score(rows, 0, 0, 3))
+    # The teacher's conclusion, the other one (2 halvings), none (1.5)
+    assert [record.structure for record in records] == pytest.approx([1.0, 0.25, 2**-1.5])
+    assert [record.own_answer for record in records] == [True, False, None]
 
 
 def test_the_shares_of_all_components_add_up_to_one() -> None:

@@ -29,8 +29,8 @@ def test_figures_of_a_step() -> None:
     rows = [
         record(0, 1.0, structure=0.5, outcome=1.0, tokens=10),
         record(0, 0.0, structure=0.0, outcome=0.0, tokens=20, finish_reason="length"),
-        record(1, None, structure=None, outcome=1.0, tokens=30, missing=("structure",)),
-        record(1, 0.5, structure=1.0, outcome=0.0, tokens=40, undecided="time"),
+        record(1, None, structure=None, outcome=1.0, tokens=30, missing=("structure",), own_answer=True),
+        record(1, 0.5, structure=1.0, outcome=0.0, tokens=40, undecided="time", own_answer=False),
     ]
     figures = step_statistics(rows)
     assert figures["reward"] == pytest.approx(0.5)  # (1 + 0 + 0.5) / 3
@@ -43,6 +43,7 @@ def test_figures_of_a_step() -> None:
     assert figures["tokens_sampled"] == 100
     assert figures["truncated"] == 0.25
     assert figures["missing"] == 0.25
+    assert figures["guessed"] == 0.25  # the last; of the first two nobody knows
     assert figures["undecided"] == 0.25  # the last of four
     assert figures["groups"] == 2
     assert figures["groups_without_difference"] == 0.5  # group 1 has one reward only

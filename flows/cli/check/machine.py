@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from flows.cli.check.findings import Findings
 from rlkd.errors import UserError
 from rlkd.hub import OFFLINE
-from schemas.base import Schema
+from schemas.base import sections_of
 from schemas.config.endpoint import LocalEndpoint, OpenAIEndpoint
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.run import RunConfig
@@ -69,7 +68,7 @@ def check_models(config: RunConfig, runs: Path, found: Findings) -> None:
     """
     from rlkd.structure.judges.sentence_vectors import BUILTIN, minilm_folder
 
-    for name, section in _sections(config, ""):
+    for name, section in sections_of(config):
         with found.checking("models"):
             if isinstance(section, OpenAIEndpoint):
                 _check_key(name, section)
@@ -90,23 +89,10 @@ def check_models(config: RunConfig, runs: Path, found: Findings) -> None:
 
 def check_endpoints(config: RunConfig, found: Findings) -> None:
     """Asks each server that a model is behind for its list of models: wrong addresses, keys and names show before a run."""
-    from rlkd.completion.models_list import ask_for_model
+    from rlkd.completion.models_list import ask_servers
 
-    asked: set[tuple[str, str, str | None]] = set()
-    for name, section in _sections(config, ""):
-        if not isinstance(section, OpenAIEndpoint):
-            continue
-        variable = section.api_key_env
-        key = (section.base_url, section.model, variable)
-        if key in asked or (variable is not None and not os.environ.get(variable, "").strip()):
-            continue  # a missing key is said by itself
-        asked.add(key)
-        try:
-            text, named = ask_for_model(section)
-        except UserError as error:
-            found.add("endpoint", f"{name}: {error}", "wrong")
-        else:
-            found.add("endpoint", f"{name}: {text}", "ok" if named else "note")
+    for name, text, verdict in ask_servers(config):
+        found.add("endpoint", f"{name}: {text}", verdict)
 
 
 def check_model(setting: str, name: str, runs: Path, whole: bool = True) -> None:
@@ -171,17 +157,3 @@ def _check_key(name: str, endpoint: OpenAIEndpoint) -> None:
         raise UserError(
             f"{name}: the key for {endpoint.base_url} is missing: set the environment variable {variable}"
         )
-
-
-def _sections(config: Schema, name: str) -> Iterator[tuple[str, Schema]]:
-    """Every section at any depth, with its dotted name."""
-    if name:
-        yield name, config
-    for field in type(config).model_fields:
-        value, inner = getattr(config, field), f"{name}.{field}" if name else field
-        if isinstance(value, Schema):
-            yield from _sections(value, inner)
-        elif isinstance(value, tuple):
-            for i, item in enumerate(value):
-                if isinstance(item, Schema):
-                    yield from _sections(item, f"{inner}.{i}")

@@ -12,7 +12,7 @@ from schemas.structure import Structure
 class WorldDecomposer:
     """Reads paths of the built-in world exactly; the item's domain names the world."""
 
-    name = "world@1"
+    name = "world@2"
 
     async def decompose(self, items: Sequence[PathItem]) -> list[Structure | None]:
         """Decomposes paths, in order.
@@ -22,7 +22,7 @@ class WorldDecomposer:
         """
         from rlkd.worlds.registry import get_world
 
-        return [get_world(item.domain).decompose(item.path) for item in items]
+        return [get_world(item.domain).decompose(item.path, item.problem) for item in items]
 
 
 def build(config: WorldDecomposerConfig, cache: CacheConfig) -> WorldDecomposer:

@@ -150,9 +150,7 @@ class StructureAlignment(Alignment):
             if calculations and self.counts != "answer"
             else 1.0,  # else the verdicts are on words already
             self.costs,
-            _concluded(teacher, student, counted)
-            if teacher.conclusion and self.counts != "sub_problem"
-            else None,
+            _concluded(teacher, student, counted) if self.counts != "sub_problem" else None,
         )
         found = Aligned(0.0, steps, left, matching, calculations, costly, self.costs.extra)
         found.rate()
@@ -296,9 +294,20 @@ def _same_ends(teacher: PathGraph, student: PathGraph) -> float:
     return shared / len(ours) if ours else 1.0
 
 
-def _concluded(teacher: PathGraph, student: PathGraph, counted: Sequence[bool]) -> float:
-    """Returns how far the student concludes what the teacher does. A bare answer, with no step of its own, concludes nothing."""
-    return same_conclusion(teacher.conclusion, student.conclusion if any(counted) else "")
+def _concluded(teacher: PathGraph, student: PathGraph, counted: Sequence[bool]) -> float | None:
+    """Returns how far the student concludes what the teacher does; ``None`` where that is a number, which is not compared.
+
+    A bare answer, with no step of its own, concludes nothing. One that is not what the student's own path finds ("So Wes: ... is in.
+    The answer is out.") is another conclusion, be it right or not; unless the teacher's path does that too. Where no step comes to Wes
+    the missing steps are cost enough: with the conclusion's on top a path of half the steps was worth nothing beside a whole one.
+    """
+    if student.stated.is_guess and not teacher.stated.is_guess:
+        return None
+    if student.states_own_answer() is False and teacher.states_own_answer() is not False:
+        return 0.0
+    if not teacher.stated.conclusion:
+        return None
+    return same_conclusion(teacher.stated.conclusion, student.stated.conclusion if any(counted) else "")
 
 
 def _shared_words(teacher: PathGraph, student: PathGraph, taken: set[int]) -> float:

@@ -144,5 +144,6 @@ def _walk(order: list[StepRef], teachers: Sequence[PathGraph], merged: _Merged) 
     for i, (k, step) in enumerate(order):
         depends = tuple(sorted(index[merged.node[k, d]] for d in teachers[k].depends[step]))
         steps.append(replace(teachers[k].steps[step], index=i, depends_on=depends))
-    path = Structure(steps=tuple(steps), conclusion=teachers[order[-1][0]].conclusion)
+    last = teachers[order[-1][0]].stated
+    path = Structure(steps=tuple(steps), conclusion=last.conclusion, finding=last.finding)
     return Walk(PathGraph(path, teachers[0].problem), tuple(order))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rlkd.rewards.scoring import paid_structure
+from rlkd.rewards.scoring import paid_outcome, paid_structure
 from rlkd.rewards.statistics import group_records
 from schemas.config.rewards import RewardsConfig
 from schemas.rollout import RewardRecord
@@ -55,4 +55,6 @@ def _value(record: RewardRecord, name: str, config: RewardsConfig) -> float:
     value = record.components.get(name)
     if name == "structure":
         value = paid_structure(value, config, finished=record.finish_reason == "stop")
+    elif name == "outcome" and value is not None:
+        value = paid_outcome(value, config, record.own_answer)
     return value or 0.0

@@ -7,6 +7,8 @@ needs a reward for each step. Here the matches of the structure reward say which
                            matches none of the teacher's, for A > 0
     A_t = A                elsewhere: the steps that explain it, the answer, the end.
 
+The stated answer is a step too where it is known whether it is what the path finds: one that is not ("So Wes: ... is in. The answer
+is out.") explains A < 0, so that a path of matched steps does not answer for it, and earns nothing for A > 0: it was guessed.
 A completion without a step that explains the sign keeps A everywhere: what was wrong with it lies elsewhere. Assumes that
 a step fails by itself, not because of one before it. No paper's: theirs estimate the value of a step from more samples.
 """
@@ -46,6 +48,11 @@ def token_weights(record: RewardRecord, advantage: float, ends: Sequence[int], c
             explain = True
         elif span[1] > span[0]:
             spared.append(span)
+    if record.own_answer is False:
+        if advantage < 0:
+            explain = True
+        elif record.spans:
+            spared.append((max(end for _, end in record.spans), ends[-1]))
     if not explain:
         return whole
     starts = [0, *ends[:-1]]

@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlkd.structure.decomposers.rules import decompose_text
+from rlkd.structure.decomposers.world import WorldDecomposer
 from rlkd.structure.factory import make_scorer
 from rlkd.structure.graph import PathGraph
 from rlkd.structure.interfaces import PairVerdict, PathItem
 from rlkd.structure.matching.alignments import PrefixAlignment
 from rlkd.structure.scorer import ScoreItem, StructureScorer, score_paths
+from rlkd.worlds.registry import get_world
 from schemas.alignment import StructureScore
 from schemas.config.structure import StructuresConfig
 from schemas.structure import ReasoningStep, Structure
@@ -223,6 +226,48 @@ def test_a_conclusion_is_an_answer() -> None:
         assert found is not None
         scores[counts] = found.structure
     assert scores["sub_problem"] > 3 * scores["both"]  # another conclusion keeps a quarter
+
+
+BONY = "Every cat is an animal. Animals are not bony. Tom is a cat. True or false: Tom is bony."
+STEPS = "Tom is a cat.\nEvery cat is an animal.\nTom is an animal.\nAnimals are not bony.\nTom is not bony."
+
+
+@pytest.mark.parametrize(
+    ("steps", "answer", "value"),
+    [
+        (STEPS, "False", 1.0),
+        (STEPS, "True", 0.25),  # another conclusion: 2 halvings
+        (STEPS, None, 2**-1.5),  # none: 1.5 halvings
+        # The last step's answer denied, "True" its own conclusion: not the teacher's, and the step has another answer.
+        # Taken 4.25 of 5, which is less than its missing 0.3 * 0.75 halvings leave; extra 0.15 * 0.75; the conclusion 2.
+        (STEPS.replace("Tom is not bony", "Tom is bony"), "True", 0.85 * 2 ** -(0.15 * 0.75 + 2)),
+        # The teacher's answer after steps that find the opposite: guessed, and worth no more.
+        (STEPS.replace("Tom is not bony", "Tom is bony"), "False", 0.85 * 2 ** -(0.15 * 0.75 + 2)),
+    ],
+)
+def test_the_stated_answer_counts_where_it_was_cut_off_the_path(
+    steps: str, answer: str | None, value: float
+) -> None:
+    teacher = decompose_text(f"{STEPS}\nThe answer is False.", problem=BONY)
+    found = StructureScorer().score_now(ScoreItem(BONY, (teacher,), steps, "logic", answer))
+    assert found is not None
+    assert found.structure == pytest.approx(value)
+
+
+def test_a_stated_number_counts_only_where_an_exact_reader_knows_that_it_is_another() -> None:
+    teacher = decompose_text("9 * 2 = 18\nThe answer is 18.")
+    for answer in ("18", "17", None):
+        found = StructureScorer().score_now(ScoreItem("", (teacher,), "9 * 2 = 18", answer=answer))
+        assert found is not None
+        assert found.structure == 1.0
+    steps = "To find Una, I need Ann.\nSo Una: Ann 5 later by 2 is 7."
+    read = get_world("relations").decompose(f"{steps}\nThe answer is 7.")
+    scorer = StructureScorer(WorldDecomposer())
+    for answer, value in (("7", 1.0), ("5", 0.25), (None, 1.0)):
+        item = ScoreItem("When does Una come?", (read,), steps, "relations", answer)
+        found = scorer.score_now(item)
+        assert found is not None
+        assert found.structure == value
 
 
 def test_a_score_says_how_many_pairs_were_judged() -> None:

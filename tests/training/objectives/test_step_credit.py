@@ -39,6 +39,16 @@ def test_without_a_step_that_explains_the_sign_all_tokens_count() -> None:
     assert token_weights(record(MATCHED, FAILED), 0.0, ENDS, 1.0) == [1.0] * 9
 
 
+def test_an_answer_that_is_not_what_the_path_finds_answers_for_itself() -> None:
+    other = record(MATCHED, MATCHED).model_copy(update={"own_answer": False})
+    # Below 0 both steps are the teacher's and spared; above 0 they earn all of it, and what stands behind them nothing: it was guessed.
+    assert token_weights(other, -1.0, ENDS, 1.0) == [0, 0, 0, 1, 0, 0, 1, 1, 1]
+    assert token_weights(other, 1.0, ENDS, 1.0) == [1, 1, 1, 1, 1, 1, 0, 0, 1]
+    # Of an answer that the path does find nothing changes.
+    own = record(MATCHED, MATCHED).model_copy(update={"own_answer": True})
+    assert token_weights(own, -1.0, ENDS, 1.0) == [1.0] * 9
+
+
 def test_steps_whose_place_is_not_known_change_nothing() -> None:
     lost = record(MATCHED, FAILED).model_copy(update={"spans": ()})
     assert token_weights(lost, -1.0, ENDS, 1.0) == [1.0] * 9

@@ -50,7 +50,7 @@ def read_conclusion(path: str) -> str:
     stated = [m["said"] for m in _STATED.finditer(path, max(0, len(path) - _TAIL))]
     stated = [said for said in stated if not said.rstrip().endswith("?")]  # "Final answer: Is it plausible?"
     if stated:
-        return _of_answer(stated[-1])
+        return conclusion_of(stated[-1])
     sentences = [said for said in _SENTENCE.split(path[-4 * _TAIL :].strip()) if said.strip()]
     if not sentences:
         return ""
@@ -64,7 +64,13 @@ def read_conclusion(path: str) -> str:
     return _of_sentence(sentences[-1])
 
 
-def _of_answer(said: str) -> str:
+def conclusion_of(said: str) -> str:
+    """Reads what a stated answer concludes; empty where it is a number, or longer than a name.
+
+    Example:
+        >>> conclusion_of("(B)"), conclusion_of("out"), conclusion_of("18")
+        ('(b)', 'out', '')
+    """
     match = _VERDICT.match(said)
     if match:
         return "yes" if match["yes"] else "no"
