@@ -87,6 +87,7 @@ class Structure(Schema):
         steps: In the order of the path; ``steps[i].index == i``.
         conclusion: What the path concludes, where that is no number: ``yes``, ``(b)``, ``2002-07-28``; empty where it is one, or
             where it is the answer of the last step.
+        stated: The stated answer, where it was cut off the text that was read.
         finding: What the steps themselves find for the problem's question, where the decomposer knows it: empty where no step comes to it,
             ``None`` where that is not known.
         decomposer: Name and version of what read it, for example ``rules@2``.
@@ -97,6 +98,7 @@ class Structure(Schema):
 
     steps: tuple[ReasoningStep, ...] = ()
     conclusion: str = ""
+    stated: str = ""
     finding: str | None = None
     decomposer: str = ""
     path_sha256: str = ""

@@ -146,7 +146,7 @@ class StudentExaminer:
         scores = self._score([_item(problem, [shown], own) for own in read])
         structures = self._runner.run(
             self.scorer.decomposer.decompose(
-                [PathItem(problem.question, text, problem.domain) for text in texts]
+                [PathItem(problem.question, own.path, problem.domain, own.answer) for own in read]
             )
         )
         followers = (

@@ -30,8 +30,9 @@ from rlkd.rewards.scoring import (
     wait_for_values,
 )
 from rlkd.structure.factory import make_decomposer, make_scorer
-from rlkd.structure.interfaces import PathItem
+from rlkd.structure.interfaces import with_answer
 from rlkd.structure.scorer import ScoreItem
+from rlkd.structure.stage import trace_item
 from rlkd.training.objective import Objective
 from schemas.alignment import StructureScore
 from schemas.base import JsonValue
@@ -225,10 +226,13 @@ async def _teachers(
         rows = read_rows(inputs.folders["structures"] / "structures.jsonl", Structure)
         by_trace: dict[str, Structure | None] = {row.trace_id: row for row in rows}
     else:
-        items = [PathItem(problem.question, trace.path, problem.domain) for problem, trace in pairs]
+        items = [trace_item(problem, trace) for problem, trace in pairs]
         decomposer = make_decomposer(after.structures.decomposer, after.structures.cache)
         found = await decomposer.decompose(items)
-        by_trace = {trace.id: structure for (_, trace), structure in zip(pairs, found, strict=True)}
+        by_trace = {
+            trace.id: with_answer(structure, item.answer)
+            for (_, trace), item, structure in zip(pairs, items, found, strict=True)
+        }
     teachers: dict[str, list[Structure]] = {}
     for problem, trace in pairs:
         structure = by_trace.get(trace.id)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rlkd.answers.conventions import read_any
 from rlkd.completion.base import gather
 from rlkd.structure.backends.cached import CachedDecomposer
 from rlkd.structure.interfaces import UNREAD, PathItem
@@ -56,7 +58,7 @@ class TextScorer:
         scores: list[StructureScore | None] = [None] * len(samples)
         if not self._overlaps:
             paths = [
-                PathItem(problem, path, domain) for problem, teachers, domain in groups for path in teachers
+                _path(problem, path, domain) for problem, teachers, domain in groups for path in teachers
             ]
             known = dict(zip(paths, await self._teachers.decompose(paths), strict=True))
             items = [_item(sample, [known[path] for path in _paths(sample)]) for sample in samples]
@@ -89,13 +91,22 @@ class TextScorer:
     async def _read_students(self, samples: Sequence[TextSample]) -> None:
         """Sends every student path on its way; whoever needs one later joins it."""
         items = dict.fromkeys(
-            PathItem(sample.problem, sample.student, sample.domain) for sample in samples if sample.teachers
+            PathItem(sample.problem, sample.student, sample.domain, sample.answer)
+            for sample in samples
+            if sample.teachers
         )
         await gather([self.scorer.decomposer.decompose([item]) for item in items])
 
 
 def _paths(sample: TextSample) -> list[PathItem]:
-    return [PathItem(sample.problem, path, sample.domain) for path in sample.teachers]
+    return [_path(sample.problem, path, sample.domain) for path in sample.teachers]
+
+
+@functools.lru_cache(maxsize=4096)
+def _path(problem: str, path: str, domain: str) -> PathItem:
+    """A teacher's path without its statement, and what that says, as the student's is read."""
+    read = read_any(path)
+    return PathItem(problem, read.path, domain, read.answer)
 
 
 def _item(sample: TextSample, teachers: Sequence[Structure | None]) -> ScoreItem:

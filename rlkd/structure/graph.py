@@ -15,7 +15,7 @@ from rlkd.quantities.numbers import same_value, stated_number
 from rlkd.quantities.signs import plain_signs
 from rlkd.quantities.stated import UNIT_CONSTANTS, problem_quantities
 from rlkd.structure.reading.words.claims import content_words, copies_problem
-from rlkd.structure.reading.words.own_answer import StatedAnswer
+from rlkd.structure.reading.words.own_answer import read_stated
 from schemas.structure import CHECK, RETRACTED, Calculation, ReasoningStep, Structure
 
 _KEPT = 1024
@@ -303,7 +303,7 @@ class PathGraph:
             self.depends: Sequence[Sequence[int]] = [step.depends_on for step in self.steps]
         else:
             self.depends = step_dependencies(self.graph, len(self.steps))
-        self.stated = StatedAnswer(structure.conclusion, answer or "", structure.finding)
+        self.stated = read_stated(structure, answer, problem)
         self.calculates = bool(self.graph.nodes)
         if self.calculates and self.stated.conclusion and not self.stated.conclusion.startswith("("):
             self.calculates = 2 * len(self.graph.by_step) >= sum(map(counts, self.steps))

@@ -28,11 +28,13 @@ class PathItem:
         problem: The problem's text; may be empty.
         path: The reasoning text.
         domain: Reasoning domain, which may choose a prompt or a world.
+        answer: The answer that it states, where that was cut off the path; ``None`` where the path holds it, or none is stated.
     """
 
     problem: str
     path: str
     domain: str = "math"
+    answer: str | None = None
 
 
 class StepPair(NamedTuple):
@@ -65,6 +67,13 @@ class PairVerdict(NamedTuple):
     p_intent: float
     p_sub_problem: float
     p_answer: float
+
+
+def with_answer(structure: Structure | None, answer: str | None) -> Structure | None:
+    """Returns a structure with the answer that its path states beside the text that was read."""
+    if structure is None or structure.stated == (answer or ""):
+        return structure
+    return structure.model_copy(update={"stated": answer or ""})
 
 
 @runtime_checkable

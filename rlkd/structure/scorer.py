@@ -97,7 +97,7 @@ class StructureScorer:
         return run_now(self.score([item]))[0]
 
     async def _score_batch(self, items: Sequence[ScoreItem]) -> list[StructureScore | None]:
-        paths = [PathItem(item.problem, item.student_path, item.domain) for item in items]
+        paths = [PathItem(item.problem, item.student_path, item.domain, item.answer) for item in items]
         structures = await self.decomposer.decompose(paths) if paths else []
         teachers = [self._teachers(item) for item in items]
         samples = [

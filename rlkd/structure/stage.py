@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from rlkd.answers.conventions import read_any
 from rlkd.errors import DataError, MissingScoreError
 from rlkd.io import append_row, iter_rows, read_rows, write_json_atomic, write_rows
 from rlkd.pipeline.context import StageContext
@@ -96,10 +98,10 @@ async def _decompose(
     left = [trace for trace in traces if trace.id not in finished]
     for start in range(0, len(left), _CHUNK):
         chunk = left[start : start + _CHUNK]
-        items = [_item(problems[trace.problem_id], trace) for trace in chunk]
+        items = [trace_item(problems[trace.problem_id], trace) for trace in chunk]
         for trace, structure in zip(chunk, await decomposer.decompose(items), strict=True):
             if structure is not None:
-                row = structure.model_copy(
+                row = _in_trace(structure, trace).model_copy(
                     update={
                         "trace_id": trace.id,
                         "problem_id": trace.problem_id,
@@ -112,5 +114,20 @@ async def _decompose(
     return done
 
 
-def _item(problem: Problem, trace: TeacherTrace) -> PathItem:
-    return PathItem(problem=problem.question, path=trace.path, domain=problem.domain)
+def trace_item(problem: Problem, trace: TeacherTrace) -> PathItem:
+    """Returns what is read of a trace: the path without its statement, and what that says, as of a student's completion."""
+    read = read_any(trace.path)
+    return PathItem(problem.question, read.path, problem.domain, read.answer)
+
+
+def _in_trace(structure: Structure, trace: TeacherTrace) -> Structure:
+    """The structure with its stated answer, its steps where they stand in the trace."""
+    read = read_any(trace.path)
+    start = max(0, trace.path.find(read.path))
+    steps = structure.steps
+    if start:
+        steps = tuple(
+            replace(step, start=step.start + start, end=step.end + start) if step.end else step
+            for step in steps
+        )
+    return structure.model_copy(update={"steps": steps, "stated": read.answer or ""})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlkd.structure.backends.cache import CacheStats, DiskCache, RequestCache
-from rlkd.structure.interfaces import Decomposer, Judge, PairVerdict, PathItem, StepPair
+from rlkd.structure.interfaces import Decomposer, Judge, PairVerdict, PathItem, StepPair, with_answer
 from schemas.base import JsonValue
 from schemas.structure import ReasoningStep, Structure
 
@@ -41,9 +41,12 @@ class CachedDecomposer:
         return self._requests.stats
 
     async def decompose(self, items: Sequence[PathItem]) -> list[Structure | None]:
-        """Decomposes paths, in order; see :class:`~rlkd.structure.interfaces.Decomposer`."""
+        """Decomposes paths, in order; see :class:`~rlkd.structure.interfaces.Decomposer`. Other answers to one path are no other paths."""
         keys = [self._requests.key([item.problem, item.path, item.domain]) for item in items]
-        return await self._requests.get(keys, lambda wanted: self.inner.decompose([items[i] for i in wanted]))
+        found = await self._requests.get(
+            keys, lambda wanted: self.inner.decompose([items[i] for i in wanted])
+        )
+        return [with_answer(structure, item.answer) for structure, item in zip(found, items, strict=True)]
 
 
 class CachedJudge:

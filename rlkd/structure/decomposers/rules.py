@@ -16,7 +16,7 @@ from rlkd.structure.interfaces import PathItem
 from rlkd.structure.reading.calculation import Found, written
 from rlkd.structure.reading.path import MAX_CHARS, MAX_STEPS, read_path, step_texts
 from rlkd.structure.reading.words.claims import CLAIM_STOP, THEREFORE, premises_of
-from rlkd.structure.reading.words.conclusions import WORDED, read_conclusion
+from rlkd.structure.reading.words.conclusions import WORDED, conclusion_of, read_conclusion
 from rlkd.structure.reading.words.implied import STATES_NUMBER, add_implied
 from schemas.config.structure import CacheConfig, RulesDecomposerConfig
 from schemas.structure import ReasoningStep, Structure
@@ -29,7 +29,12 @@ _RESULT = re.compile(r" *[$£€]?-?\d[\d,]*(?:\.\d+)?\s?%?")
 
 
 def decompose_text(
-    path: str, domain: str = "math", problem: str = "", max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS
+    path: str,
+    domain: str = "math",
+    problem: str = "",
+    max_chars: int = MAX_CHARS,
+    max_steps: int = MAX_STEPS,
+    answer: str | None = None,
 ) -> Structure:
     """Reads the steps of a path.
 
@@ -39,6 +44,7 @@ def decompose_text(
         problem: The problem's text; its quantities tell a result from a given number.
         max_chars: Characters that are read.
         max_steps: Steps that are read.
+        answer: The stated answer, where it was cut off the path: a path in words that comes to a number may imply calculations.
 
     Returns:
         The structure; without steps where the path has none. Its texts are in plain signs (``１２ ∗ ５`` is ``12 * 5``), its
@@ -66,8 +72,10 @@ def decompose_text(
     worded = not any(step.calculations for step in steps)
     ended = worded or WORDED.search(text, max(0, len(text) - _END))
     conclusion = read_conclusion(text) if ended and steps else ""
-    numeric = not conclusion and STATES_NUMBER.search(text, max(0, len(text) - _END))  # 05/30/2021 is none
-    if worded and (numeric or conclusion.startswith("(")):
+    concluded = conclusion_of(answer) if answer else conclusion
+    tail = f"####{answer}" if answer else text[-_END:]
+    numeric = not concluded and STATES_NUMBER.search(tail)  # 05/30/2021 is none
+    if worded and (numeric or concluded.startswith("(")):
         add_implied(steps, problem)
     _link(steps, said, problem)
     if plain is not None:
@@ -119,7 +127,14 @@ class RulesDecomposer:
     async def decompose(self, items: Sequence[PathItem]) -> list[Structure | None]:
         """Decomposes paths, in order."""
         return [
-            decompose_text(item.path, item.domain, item.problem, self.config.max_chars, self.config.max_steps)
+            decompose_text(
+                item.path,
+                item.domain,
+                item.problem,
+                self.config.max_chars,
+                self.config.max_steps,
+                item.answer,
+            )
             for item in items
         ]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from rlkd.quantities.numbers import parse_number, same_value, stated_number
 from rlkd.structure.reading.words.conclusions import conclusion_of
 from rlkd.structure.reading.words.propositions import read_proposition, same_proposition
+from schemas.structure import Structure
 
 _ASKED = re.compile(r"\btrue or false\s?[:?]\s{0,3}(?P<claim>[^\n]{3,240}?)\s*\Z", re.IGNORECASE)
 _IS = re.compile(r"\bIs (?P<who>[A-Z][\w'-]{0,24}) (?P<what>[^?,\n]{2,80})\?\s*\Z")
@@ -19,6 +20,7 @@ _VERDICTS = {"yes": True, "no": False}
 _CHOICE = re.compile(
     r"(?P<some>(?:(?:an?|the) )?[\w'-]+(?:, (?:(?:an?|the) )?[\w'-]+){0,8}),? or (?P<other>(?:(?:an?|the) )?[\w'-]+)\?\s*\Z"
 )
+_OPTIONS = re.compile(r"(?m)^[ \t]*\(?([A-Ja-j])[).][ \t]+(\S[^\n]*?)[ \t]*$")
 _KINDS = re.compile(r"(?P<verdict>(?:yes|no)\Z)|(?P<option>\([a-j]\)\Z)")
 
 
@@ -29,17 +31,14 @@ class StatedAnswer:
     Attributes:
         said: What the path's text concludes, as :func:`read_conclusion` says it.
         answer: The stated answer, where it was cut off the text; else empty.
+        conclusion: What the path concludes, where that is no number: the stated answer, else what its text says.
         finding: What the steps find, where the decomposer knows it: empty where no step comes to what is asked, ``None`` where not known.
     """
 
     said: str
-    answer: str = ""
-    finding: str | None = None
-
-    @property
-    def conclusion(self) -> str:
-        """What the path concludes, where that is no number: the stated answer, else what its text says."""
-        return (conclusion_of(self.answer) if self.answer else "") or self.said
+    answer: str
+    conclusion: str
+    finding: str | None
 
     @property
     def is_guess(self) -> bool:
@@ -64,6 +63,29 @@ class StatedAnswer:
         return is_own_answer(
             stated, self.said if self.answer else "", self.finding or last, calculates, problem
         )
+
+
+def read_stated(structure: Structure, answer: str | None, problem: str) -> StatedAnswer:
+    """Reads what a path states.
+
+    Args:
+        structure: The path.
+        answer: The stated answer, where it was cut off the text; ``None`` takes the structure's.
+        problem: The problem's text: an answer that is the text of one of its options is that option, the first of
+            two with one text.
+    """
+    stated = answer or structure.stated
+    conclusion = (conclusion_of(stated) if stated else "") or structure.conclusion
+    options = {f"({label.lower()})": _plain(text) for label, text in _OPTIONS.findall(problem)}
+    if options:
+        said = options.get(conclusion) or _plain(stated or conclusion)
+        conclusion = next((label for label, text in options.items() if text == said), conclusion)
+    return StatedAnswer(structure.conclusion, stated, conclusion, structure.finding)
+
+
+def _plain(text: str) -> str:
+    """The words of an answer, without articles and signs."""
+    return " ".join(w for w in re.findall(r"[^\W_]+", text.lower()) if w not in ("a", "an", "the")) or text
 
 
 def is_own_answer(
