@@ -60,6 +60,20 @@ METRICS: dict[str, Callable[[ProblemOutput], float | None]] = {
 }
 """The metrics that checkpoints are compared in, as functions of a problem's output; ``None`` is missing."""
 
+FAITHFUL = 0.5
+"""Structure score from which a right answer counts as reached by a right path."""
+
+
+def faithful(row: ProblemOutput) -> float | None:
+    """Tells whether an answer is right by a right path; ``None`` where either is not known."""
+    if row.correct is None or row.structure is None:
+        return None
+    return float(row.correct and row.structure >= FAITHFUL)
+
+
+METHOD_METRICS = {**METRICS, "faithful": faithful}
+"""The metrics that methods are compared in."""
+
 
 def split_metrics(
     outputs: Sequence[ProblemOutput], pass_at: Sequence[int] = (), how: Resampling = DEFAULT_RESAMPLING

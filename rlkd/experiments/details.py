@@ -11,8 +11,6 @@ from schemas.evaluation import ProblemOutput
 from schemas.experiment import Example
 from schemas.problem import Problem
 
-FAITHFUL = 0.5
-"""Structure score from which a right answer counts as reached by a right path."""
 MOST_K = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -23,19 +21,14 @@ def final_outputs(evaluation: Path, checkpoint: str) -> list[ProblemOutput]:
 
 
 def cell_scores(rows: Sequence[ProblemOutput]) -> dict[str, float]:
-    """Computes the shares that a cell shows beside its metrics, by split: ``test/truncated``, ``test/faithful``, ``test/pass@8``.
+    """Computes the shares that a cell shows beside its metrics, by split: ``test/truncated``, ``test/pass@8``.
 
-    A right answer is faithful where its structure score is at least one half; the share is over all outputs with both.
     pass@k is over the problems with at least k judged samples, for the ks up to 64 that there are.
     """
     found: dict[str, float] = {}
     for split in dict.fromkeys(row.split for row in rows):
         mine = [row for row in rows if row.split == split]
         found[f"{split}/truncated"] = sum(row.finish_reason == "length" for row in mine) / len(mine)
-        both = [row for row in mine if row.correct is not None and row.structure is not None]
-        if both:
-            right = sum(bool(row.correct) and (row.structure or 0.0) >= FAITHFUL for row in both)
-            found[f"{split}/faithful"] = right / len(both)
         for k in MOST_K:
             passes = [pass_at_k(row.samples, row.correct_samples, k) for row in mine if row.samples >= k]
             if passes:

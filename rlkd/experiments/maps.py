@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rlkd.experiments.plots import CYCLE
-from rlkd.reporting.labels import percent, points, signed
+from rlkd.reporting.labels import SHARES, percent, points, signed
 from rlkd.reporting.style import COLOURS, as_percent, draw
 from schemas.experiment import ComparisonRow, ExperimentReport
 from schemas.report import Plot
@@ -47,7 +47,7 @@ def _regimes(report: ExperimentReport, a: str, b: str, rows: Sequence[Comparison
     lines = list(dict.fromkeys(place(row)[0] for row in rows))
     columns = list(dict.fromkeys(place(row)[1] for row in rows))
     largest = max((abs(row.difference.mean) for row in rows if row.difference), default=0.0) or 1.0
-    show = points if report.metric == "accuracy" else signed
+    show = points if report.metric in SHARES else signed
 
     def paint(figure: Figure) -> None:
         axis = figure.subplots()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rlkd.experiments.maps import domain_map, pass_plots, regime_maps
 from rlkd.experiments.plots import curve_plots, forest_plot, pareto_plot
 from rlkd.io import write_json_atomic, write_text_atomic
-from rlkd.reporting.labels import METRIC_LABELS, duration, interval, percent, points, signed
+from rlkd.reporting.labels import METRIC_LABELS, SHARES, duration, interval, percent, points, signed
 from schemas.experiment import Budget, CellResult, EqualBudgetRow, ExperimentReport, MethodRow
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def write_experiment(report: ExperimentReport, folder: Path) -> list[Path]:
 
 def render_experiment(report: ExperimentReport) -> str:
     """Renders the page of an experiment; every number on it is in the report."""
-    accuracy = report.metric == "accuracy"
+    accuracy = report.metric in SHARES
     settings = list(dict.fromkeys(row.setting for row in report.ranking))
     done = [cell for cell in report.cells if cell.status == "done"]
     return _template().render(
@@ -82,7 +82,7 @@ def render_experiment(report: ExperimentReport) -> str:
 
 
 def _ranking(report: ExperimentReport, setting: str) -> list[dict[str, Any]]:
-    accuracy = report.metric == "accuracy"
+    accuracy = report.metric in SHARES
     return [
         {
             "method": row.method,

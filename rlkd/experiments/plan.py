@@ -330,7 +330,9 @@ def _incomparable(experiment: ExperimentConfig, cells: Sequence[Cell]) -> list[s
     """Comparisons of the family whose cells are evaluated in different ways, the difference named."""
     if experiment.compare is None:
         return []
-    sections = [*_SAME, "structures"] if experiment.compare.metric == "structure" else list(_SAME)
+    sections = (
+        [*_SAME, "structures"] if experiment.compare.metric in ("structure", "faithful") else list(_SAME)
+    )
     by_place = {(cell.method, cell.setting, cell.seed): cell for cell in cells if cell.trial is None}
     faults: dict[str, None] = {}
     for a, b in experiment.compare.family:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rlkd.reporting.labels import METRIC_LABELS
+from rlkd.reporting.labels import METRIC_LABELS, SHARES
 from rlkd.reporting.style import COLOURS, as_percent, draw
 from schemas.experiment import CellResult, ExperimentReport
 from schemas.report import Plot
@@ -45,7 +45,7 @@ def forest_plot(report: ExperimentReport) -> Plot | None:
         axis.set_ylim(-0.6, len(rows) - 0.4)
         axis.grid(axis="y", visible=False)
         axis.grid(axis="x", visible=True)
-        if report.metric == "accuracy":
+        if report.metric in SHARES:
             as_percent(axis.xaxis)
 
     return draw(

@@ -14,6 +14,7 @@ from rlkd.experiments.power import power_sentence
 from rlkd.experiments.statistics import Estimate, Values, estimate
 from rlkd.experiments.tuning import read_tuning
 from rlkd.experiments.verdicts import Compared, judge_family, summaries
+from rlkd.reporting.labels import SHARES
 from schemas.config.experiment import CompareConfig, ExperimentConfig
 from schemas.evaluation import Interval
 from schemas.experiment import (
@@ -249,7 +250,7 @@ def _compare(
         missing=tuple(missing),
         per_seed={str(s): sum(v.values()) / len(v) for s, v in differences.items() if v},
         problems=sum(len(values) for values in differences.values()),
-        wins=(wins, losses) if compare.metric == "accuracy" else None,
+        wins=(wins, losses) if compare.metric in SHARES else None,
         means=(sum(x for x, _ in means) / len(means), sum(y for _, y in means) / len(means))
         if means
         else None,

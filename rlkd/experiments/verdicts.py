@@ -8,7 +8,7 @@ from typing import get_args
 
 from rlkd.experiments.power import cohens_h
 from rlkd.experiments.statistics import Estimate, holm, is_equivalent
-from rlkd.reporting.labels import points, signed
+from rlkd.reporting.labels import METRIC_LABELS, SHARES, points, signed
 from schemas.config.experiment import CompareConfig
 from schemas.evaluation import Interval
 from schemas.experiment import ComparisonRow, VerdictWord
@@ -81,8 +81,8 @@ def _row(item: Compared, p: float, p_holm: float, family: int, compare: CompareC
     low, high = item.found.interval(1 - compare.level)
     within = item.found.interval(1 - 2 * compare.level)
     word = verdict(item.found.mean, p_holm, within, item.problems, compare)
-    show = points if compare.metric == "accuracy" else signed
-    unit = " points" if compare.metric == "accuracy" else ""
+    show = points if compare.metric in SHARES else signed
+    unit = " points" if compare.metric in SHARES else ""
     middle = {
         "better": f"{item.a} is better than {item.b}",
         "worse": f"{item.a} is worse than {item.b}",
@@ -94,7 +94,7 @@ def _row(item: Compared, p: float, p_holm: float, family: int, compare: CompareC
     )
     counted = f", Holm over {family}" if family > 1 else ""
     sentence = (
-        f"In {compare.metric} on {compare.split}{where}, {middle}: {show(item.found.mean)}{unit} "
+        f"In {METRIC_LABELS[compare.metric].lower()} on {compare.split}{where}, {middle}: {show(item.found.mean)}{unit} "
         f"[{show(low)}, {show(high)}]{margin}, p {p_text(p_holm)}{counted} "
         f"({len(item.per_seed)} seed{'s' if len(item.per_seed) > 1 else ''}, {item.problems} pairs of answers)."
     )
@@ -110,7 +110,7 @@ def _row(item: Compared, p: float, p_holm: float, family: int, compare: CompareC
         p_holm=p_holm,
         per_seed=item.per_seed,
         wins=item.wins,
-        effect=cohens_h(*item.means) if item.means is not None and compare.metric == "accuracy" else None,
+        effect=cohens_h(*item.means) if item.means is not None and compare.metric in SHARES else None,
         axes=dict(item.axes),
     )
 

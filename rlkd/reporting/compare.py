@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rlkd.errors import UserError
 from rlkd.evaluation.clusters import clusters_of
-from rlkd.evaluation.metrics import CHECKPOINTS, METRICS, SPLITS
+from rlkd.evaluation.metrics import CHECKPOINTS, METHOD_METRICS, METRICS, SPLITS
 from rlkd.evaluation.stats import bootstrap_interval
 from rlkd.io import iter_rows, read_rows, sha256_json
 from rlkd.pipeline.run_folder import read_run
@@ -175,7 +175,7 @@ def _split_label(argument: str) -> tuple[str, Path]:
 def _values(rows: Sequence[ProblemOutput]) -> Values:
     values: Values = {}
     for row in rows:
-        for metric, read in METRICS.items():
+        for metric, read in METHOD_METRICS.items():
             value = read(row)
             if value is not None:
                 values.setdefault((row.split, metric), {})[row.problem_id] = value

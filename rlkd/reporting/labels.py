@@ -11,7 +11,14 @@ CHECKPOINT_NOTES = {
     "rlkd": "after RL with the structure reward",
 }
 SPLIT_LABELS = {"test": "In distribution", "ood": "Out of distribution", "validation": "Validation"}
-METRIC_LABELS = {"accuracy": "Accuracy", "structure": "Structure", "f1": "Word F1"}
+METRIC_LABELS = {
+    "accuracy": "Accuracy",
+    "structure": "Structure",
+    "f1": "Word F1",
+    "faithful": "Right by a right path",
+}
+SHARES = ("accuracy", "faithful")
+"""Metrics that are shares of problems."""
 PLOTTED = ("accuracy", "structure")
 """Metrics that every evaluation has."""
 KIND_LABELS = {

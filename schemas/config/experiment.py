@@ -28,8 +28,9 @@ class PowerConfig(Schema):
 class CompareConfig(Schema):
     """What is compared, by which figure, and what counts as a difference: fixed before anything runs."""
 
-    metric: Literal["accuracy", "structure"] = Field(
-        description="The primary metric: the one that the verdicts are about."
+    metric: Literal["accuracy", "structure", "faithful"] = Field(
+        description="The primary metric: the one that the verdicts are about. `faithful` is the share that is right by a right path: with a "
+        "structure score of one half at least."
     )
     split: Literal["test", "ood"] = Field(default="test", description="Held-out split that it is taken on.")
     family: list[tuple[str, str]] = Field(

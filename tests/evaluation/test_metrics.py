@@ -8,6 +8,7 @@ from rlkd.evaluation.metrics import (
     Resampling,
     build_report,
     checkpoint_metrics,
+    faithful,
     headline,
     paired,
     split_metrics,
@@ -206,3 +207,16 @@ def test_intervals_are_over_clusters_where_problems_have_one() -> None:
         assert wide.high - wide.low > 1.4 * (narrow.high - narrow.low)
     a, b = (next(p for p in r.paired if p.metric == "accuracy") for r in (alone, together))
     assert a.diff == b.diff == 0 and b.high - b.low > 1.4 * (a.high - a.low)
+
+
+def test_an_answer_is_faithful_where_it_is_right_by_a_right_path() -> None:
+    cases = [
+        (True, 0.9, 1.0),
+        (True, 0.5, 1.0),
+        (True, 0.4, 0.0),
+        (False, 0.9, 0.0),
+        (None, 0.9, None),
+        (True, None, None),
+    ]
+    for correct, structure, value in cases:
+        assert faithful(output("a", correct=correct, structure=structure)) == value

@@ -27,7 +27,6 @@ def test_scores_of_a_cell_by_hand() -> None:
     ]
     found = cell_scores(rows)
     assert found["test/truncated"] == 0.25
-    assert found["test/faithful"] == pytest.approx(1 / 3)  # a; d has no verdict
     # Over a and b: pass@1 (2/4 + 0) / 2; pass@2 of a: 1 - C(2,2)/C(4,2) = 5/6, so 5/12; pass@4 1/2.
     assert found["test/pass@1"] == pytest.approx(0.25)
     assert found["test/pass@2"] == pytest.approx(5 / 12)
