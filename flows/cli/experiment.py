@@ -66,14 +66,14 @@ def compare_finished(runs: Sequence[str], output: str | None, over: str | None) 
 
 def _show_result(folder: Path) -> None:
     from rlkd.experiments.page import RESULT_FILE
-    from rlkd.reporting.labels import interval
+    from rlkd.reporting.labels import SHARES, interval
 
     report = ExperimentReport.model_validate_json((folder / RESULT_FILE).read_text(encoding="utf-8"))
     rows = [
         [
             row.method,
             row.setting,
-            interval(row.value, as_percent=report.metric == "accuracy")
+            interval(row.value, as_percent=report.metric in SHARES)
             if row.value
             else f"seeds missing: {', '.join(map(str, row.missing))}",
         ]

@@ -296,7 +296,7 @@ def paid_outcome(outcome: float, config: RewardsConfig, own_answer: bool | None)
     """Computes what an outcome is paid: less where the answer is known not to be what the completion's own path finds.
 
     Differs from the paper where ``rewards.guessed`` is below 1. With two answers to choose from a path that never comes to the
-    question is right half of the time, and the spread of that luck in a group is four times that of the structure score.
+    question is right half of the time, and that luck spreads in a group twice as wide as the structure score (0.39 and 0.18, logic, first 10 steps).
     """
     return outcome * config.guessed if own_answer is False else outcome
 
