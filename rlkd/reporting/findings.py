@@ -58,8 +58,8 @@ def _standing(last: CheckpointMetrics, before: CheckpointMetrics | None) -> Sent
         asked = accuracy.n + last.overall.missing_accuracy
         cut = round(last.overall.truncated * asked)
         text += f"; {cut} of its {asked} completions were cut off at the length limit"
-    if last.overall.guessed:
-        text += f"; {last.overall.guessed} of its answers are not what its own steps find"
+    if guessed := last.overall.guessed:
+        text += f"; {guessed} of its answers {'is' if guessed == 1 else 'are'} not what its own steps find"
     return Sentence(text=text + ".")
 
 

@@ -106,6 +106,14 @@ def test_completions_that_were_cut_off_are_counted_in_the_first_sentence() -> No
     assert "cut off" not in describe_findings(report_of(rows))[0].text
 
 
+def test_answers_that_the_path_does_not_find_are_counted_in_the_first_sentence() -> None:
+    rows = rows_of({"rlkd": [True] * 7 + [None] * 3})
+    for guessed, said in ((1, "; 1 of its answers is not"), (3, "; 3 of its answers are not")):
+        told = [row.model_copy(update={"own_answer": i >= guessed}) for i, row in enumerate(rows)]
+        assert f"{said} what its own steps find." in describe_findings(report_of(told))[0].text
+    assert "its own steps" not in describe_findings(report_of(rows))[0].text
+
+
 def test_undecided_answers_are_counted_by_reason_and_by_what_they_count_as() -> None:
     rows = rows_of({"rlkd": [True] * 6 + [False] * 2 + [None] * 2})
     reasons = {6: "units that are not known", 7: "time", 8: "the verifier failed", 9: "the verifier failed"}
