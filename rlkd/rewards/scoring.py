@@ -272,7 +272,7 @@ def combine(
     missing += [name for name, weight in terms.items() if weight > 0 and values.get(name) is None]
     if missing:
         return Combined(None, alpha, tuple(missing))
-    paid = paid_outcome(outcome or 0.0, config, own_answer)
+    paid = (outcome or 0.0) if own_answer is not False else paid_outcome(outcome or 0.0, config, own_answer)
     core = (share or 0.0) * (structure or 0.0) + (1 - (share or 0.0)) * paid
     rest = 1.0
     for weight in terms.values():

@@ -8,6 +8,7 @@ that are left over, it is what the next step can start from. A :class:`PathGraph
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,12 +16,14 @@ from rlkd.quantities.numbers import same_value, stated_number
 from rlkd.quantities.signs import plain_signs
 from rlkd.quantities.stated import UNIT_CONSTANTS, problem_quantities
 from rlkd.structure.reading.words.claims import content_words, copies_problem
-from rlkd.structure.reading.words.own_answer import read_stated
+from rlkd.structure.reading.words.own_answer import UNSTATED, read_stated
 from schemas.structure import CHECK, RETRACTED, Calculation, ReasoningStep, Structure
 
 _KEPT = 1024
 """Graphs that wait to be asked for again."""
 _BUILT: dict[int, tuple[tuple[ReasoningStep, ...], Sequence[float], Graph]] = {}
+_BARE_NUMBER = re.compile(r"\W{0,4}(?:\d|\Z)")
+"""A stated number, or nothing stated."""
 _SILENT = (CHECK, RETRACTED)
 """Kinds of steps that find nothing."""
 
@@ -233,28 +236,6 @@ def step_dependencies(graph: Graph, steps: int) -> list[list[int]]:
     return depends
 
 
-def left_over(base: Sequence[float], problem: Sequence[float], other: Sequence[float]) -> list[float]:
-    """Quantities that a path has not used yet: those of the problem, and those that the other path brought in.
-
-    Args:
-        base: Base quantities that the path used.
-        problem: Quantities of the problem.
-        other: Base quantities that the other path used.
-    """
-    pool = list(problem)
-    for quantity in other:
-        if quantity not in pool and find_value(quantity, pool) < 0:
-            pool.append(quantity)
-    pool.reverse()  # so that of equal ones the last goes
-    for quantity in base:
-        if quantity in pool:
-            pool.remove(quantity)
-        elif (i := find_value(quantity, pool[::-1])) >= 0:
-            del pool[len(pool) - 1 - i]
-    pool.reverse()
-    return pool
-
-
 Quantity = float | str
 """A number, or a name or premise in words."""
 
@@ -303,7 +284,15 @@ class PathGraph:
             self.depends: Sequence[Sequence[int]] = [step.depends_on for step in self.steps]
         else:
             self.depends = step_dependencies(self.graph, len(self.steps))
-        self.stated = read_stated(structure, answer, problem)
+        stated = answer or structure.stated
+        # Most paths calculate, and a number beside them is not compared: nothing more is read.
+        bare = (
+            self.graph.nodes
+            and not structure.conclusion
+            and _BARE_NUMBER.match(stated)
+            and "\n" not in problem
+        )
+        self.stated = UNSTATED if bare else read_stated(structure, answer, problem)
         self.calculates = bool(self.graph.nodes)
         if self.calculates and self.stated.conclusion and not self.stated.conclusion.startswith("("):
             self.calculates = 2 * len(self.graph.by_step) >= sum(map(counts, self.steps))
@@ -347,8 +336,10 @@ class PathGraph:
 
     def states_own_answer(self) -> bool | None:
         """Tells whether the stated answer is what the path finds; ``None`` where that cannot be said."""
+        if self.graph.nodes:
+            return None
         last = next((step.answer for step in reversed(self.steps) if counts(step)), "")
-        return self.stated.is_own(last, self.problem, calculates=bool(self.graph.nodes))
+        return self.stated.is_own(last, self.problem)
 
     def _stated(self) -> Items:
         """Returns the steps as items: a step works from the quantities that it names and no step before it found."""

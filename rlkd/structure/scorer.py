@@ -203,7 +203,7 @@ def report(
         teacher_steps=len(reference.origin),
         student_steps=len(student.steps),
         steps=tuple(rows),
-        own_answer=student.states_own_answer(),
+        own_answer=None if student.graph.nodes else student.states_own_answer(),
         spans=tuple((step.start, step.end) for step in student.steps),
         judged=judged,
     )

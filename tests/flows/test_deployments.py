@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -74,9 +74,19 @@ class Api:
     def __call__(self, method: str, path: str, body: Any = None) -> Any:
         data = json.dumps(body).encode() if body is not None else None
         request = Request(self.url + path, data, {"Content-Type": "application/json"}, method=method)
-        with urlopen(request, timeout=120) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+        for wait in (0.5, 2.0, 5.0, None):
+            try:
+                with urlopen(request, timeout=120) as answer:
+                    text = answer.read()
+            except HTTPError as error:
+                if (
+                    error.code != 503 or wait is None
+                ):  # its database is locked: Prefect's own client tries again too
+                    raise
+                time.sleep(wait)
+            else:
+                return json.loads(text) if text else None
+        raise AssertionError("unreachable")
 
     def until(self, path: str, wanted: set[str]) -> Any:
         """Waits for a flow run to reach one of some states."""

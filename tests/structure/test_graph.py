@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rlkd.quantities.stated import problem_quantities
 from rlkd.structure.decomposers.rules import decompose_text
-from rlkd.structure.graph import Graph, PathGraph, build_graph, find_value, left_over
+from rlkd.structure.graph import Graph, PathGraph, build_graph, find_value
 from rlkd.structure.reading.calculation import Found
 from schemas.structure import Structure
 
@@ -46,11 +46,6 @@ def test_a_given_number_is_not_taken_from_a_used_result() -> None:
 def test_equations_in_one_unknown_follow_each_other() -> None:
     graph = graph_of("Let x be it. x + 3 = 10\n2x = 14\nx = 7")
     assert graph.frontier == [7]
-
-
-def test_left_over_quantities() -> None:
-    # 3 and 4 are used; 12 is what the other path brought in
-    assert left_over([3, 4], [3, 4, 16], [4, 12]) == [16, 12]
 
 
 def test_find_value_takes_the_last_and_rounds_only_fractions() -> None:

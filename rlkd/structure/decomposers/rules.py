@@ -72,10 +72,7 @@ def decompose_text(
     worded = not any(step.calculations for step in steps)
     ended = worded or WORDED.search(text, max(0, len(text) - _END))
     conclusion = read_conclusion(text) if ended and steps else ""
-    concluded = conclusion_of(answer) if answer else conclusion
-    tail = f"####{answer}" if answer else text[-_END:]
-    numeric = not concluded and STATES_NUMBER.search(tail)  # 05/30/2021 is none
-    if worded and (numeric or concluded.startswith("(")):
+    if worded and _comes_to_number_or_option(text, conclusion, answer):
         add_implied(steps, problem)
     _link(steps, said, problem)
     if plain is not None:
@@ -85,6 +82,14 @@ def decompose_text(
     return Structure.model_construct(
         steps=tuple(steps), conclusion=conclusion, decomposer=VERSION, path_sha256=digest
     )
+
+
+def _comes_to_number_or_option(text: str, conclusion: str, answer: str | None) -> bool:
+    """Whether a path in words states a number or an option, in its text or beside it."""
+    concluded = conclusion_of(answer) if answer else conclusion
+    tail = f"####{answer}" if answer else text[-_END:]
+    numeric = not concluded and STATES_NUMBER.search(tail)  # 05/30/2021 is none
+    return bool(numeric) or concluded.startswith("(")
 
 
 def _link(steps: Sequence[ReasoningStep], said: Sequence[str], problem: str) -> None:

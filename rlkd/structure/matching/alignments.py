@@ -38,6 +38,7 @@ from rlkd.structure.matching.credits import (
 from rlkd.structure.matching.reordering import same_in_another_order
 from rlkd.structure.matching.several_teachers import other_walks
 from rlkd.structure.reading.words.conclusions import same_conclusion
+from rlkd.structure.reading.words.own_answer import UNSTATED
 from schemas.config.structure import Counted
 
 OTHER_PREMISES = 0.5
@@ -150,7 +151,9 @@ class StructureAlignment(Alignment):
             if calculations and self.counts != "answer"
             else 1.0,  # else the verdicts are on words already
             self.costs,
-            _concluded(teacher, student, counted) if self.counts != "sub_problem" else None,
+            None
+            if self.counts == "sub_problem" or (teacher.stated is UNSTATED and student.stated is UNSTATED)
+            else _concluded(teacher, student, counted),
         )
         found = Aligned(0.0, steps, left, matching, calculations, costly, self.costs.extra)
         found.rate()

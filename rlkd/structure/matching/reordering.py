@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rlkd.quantities.stated import UNIT_CONSTANTS
-from rlkd.structure.graph import Graph, PathGraph, find_value, left_over
+from rlkd.structure.graph import Graph, PathGraph, find_value
 from rlkd.structure.matching.credits import Matching
 
 MAX_FRONTIER = 6
@@ -128,3 +128,25 @@ def _signed_sums(items: Sequence[float]) -> list[float]:
     for x in items[1:]:
         sums = [s + x for s in sums] + [s - x for s in sums]
     return sums
+
+
+def left_over(base: Sequence[float], problem: Sequence[float], other: Sequence[float]) -> list[float]:
+    """Quantities that a path has not used yet: those of the problem, and those that the other path brought in.
+
+    Args:
+        base: Base quantities that the path used.
+        problem: Quantities of the problem.
+        other: Base quantities that the other path used.
+    """
+    pool = list(problem)
+    for quantity in other:
+        if quantity not in pool and find_value(quantity, pool) < 0:
+            pool.append(quantity)
+    pool.reverse()  # so that of equal ones the last goes
+    for quantity in base:
+        if quantity in pool:
+            pool.remove(quantity)
+        elif (i := find_value(quantity, pool[::-1])) >= 0:
+            del pool[len(pool) - 1 - i]
+    pool.reverse()
+    return pool

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rlkd.structure.decomposers.rules import decompose_text
 from rlkd.structure.graph import PathGraph
 from rlkd.structure.matching.credits import Matching
-from rlkd.structure.matching.reordering import combined_results, same_in_another_order
+from rlkd.structure.matching.reordering import combined_results, left_over, same_in_another_order
 
 numbers = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9)
 
@@ -56,3 +56,8 @@ def test_combined_results_use_everything() -> None:
 def test_results_are_finite(frontier: list[float], left: list[float]) -> None:
     for values in combined_results(frontier, left).values():
         assert all(abs(value) < 1e13 for value in values)
+
+
+def test_left_over_quantities() -> None:
+    # 3 and 4 are used; 12 is what the other path brought in
+    assert left_over([3, 4], [3, 4, 16], [4, 12]) == [16, 12]
