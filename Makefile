@@ -35,7 +35,7 @@ demo-llm: $(STAMP)  ## the same with a real language model (135 M) on word probl
 evidence-quick: $(STAMP)  ## structure against outcome alone and SFT, tiny, two seeds; writes runs/evidence-quick/experiment.html
 	$(BIN)/rlkd experiment evidence-quick --output runs/evidence-quick
 
-evidence: $(STAMP)  ## the headline table and the map of regimes of the built-in world (about 4 hours on two cores); goes on where it stopped
+evidence: $(STAMP)  ## the headline table and the map of regimes of the built-in world (about 5 hours on two cores); goes on where it stopped
 	$(BIN)/rlkd experiment headline --output runs/headline
 	$(BIN)/rlkd experiment regimes --output runs/regimes
 
