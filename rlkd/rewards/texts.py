@@ -7,10 +7,9 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rlkd.answers.conventions import read_any
 from rlkd.completion.base import gather
 from rlkd.structure.backends.cached import CachedDecomposer
-from rlkd.structure.interfaces import UNREAD, PathItem
+from rlkd.structure.interfaces import UNREAD, PathItem, teacher_item
 from rlkd.structure.scorer import ScoreItem, StructureScorer
 from schemas.alignment import StructureScore
 from schemas.structure import Structure
@@ -102,11 +101,8 @@ def _paths(sample: TextSample) -> list[PathItem]:
     return [_path(sample.problem, path, sample.domain) for path in sample.teachers]
 
 
-@functools.lru_cache(maxsize=4096)
-def _path(problem: str, path: str, domain: str) -> PathItem:
-    """A teacher's path without its statement, and what that says, as the student's is read."""
-    read = read_any(path)
-    return PathItem(problem, read.path, domain, read.answer)
+_path = functools.lru_cache(maxsize=4096)(teacher_item)
+"""A group's completions are compared with the same paths."""
 
 
 def _item(sample: TextSample, teachers: Sequence[Structure | None]) -> ScoreItem:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from rlkd.answers.conventions import read_any
 from rlkd.structure.graph import PathGraph
 from schemas.structure import ReasoningStep, Structure
 
@@ -67,6 +68,12 @@ class PairVerdict(NamedTuple):
     p_intent: float
     p_sub_problem: float
     p_answer: float
+
+
+def teacher_item(problem: str, path: str, domain: str) -> PathItem:
+    """Returns what is read of a teacher's text: the path without its statement, and what that says, as of a student's completion."""
+    read = read_any(path)
+    return PathItem(problem, read.path, domain, read.answer)
 
 
 def with_answer(structure: Structure | None, answer: str | None) -> Structure | None:

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rlkd.answers.conventions import read_any
 from rlkd.errors import DataError, MissingScoreError
 from rlkd.io import append_row, iter_rows, read_rows, write_json_atomic, write_rows
 from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.shards import known_rows, own_file
 from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_decomposer
-from rlkd.structure.interfaces import Decomposer, PathItem
+from rlkd.structure.interfaces import Decomposer, PathItem, teacher_item
 from schemas.artifact import StageResult
 from schemas.problem import Problem
 from schemas.structure import Structure
@@ -99,9 +98,9 @@ async def _decompose(
     for start in range(0, len(left), _CHUNK):
         chunk = left[start : start + _CHUNK]
         items = [trace_item(problems[trace.problem_id], trace) for trace in chunk]
-        for trace, structure in zip(chunk, await decomposer.decompose(items), strict=True):
+        for trace, item, structure in zip(chunk, items, await decomposer.decompose(items), strict=True):
             if structure is not None:
-                row = _in_trace(structure, trace).model_copy(
+                row = _in_trace(structure, item, trace).model_copy(
                     update={
                         "trace_id": trace.id,
                         "problem_id": trace.problem_id,
@@ -115,19 +114,17 @@ async def _decompose(
 
 
 def trace_item(problem: Problem, trace: TeacherTrace) -> PathItem:
-    """Returns what is read of a trace: the path without its statement, and what that says, as of a student's completion."""
-    read = read_any(trace.path)
-    return PathItem(problem.question, read.path, problem.domain, read.answer)
+    """Returns what is read of a trace."""
+    return teacher_item(problem.question, trace.path, problem.domain)
 
 
-def _in_trace(structure: Structure, trace: TeacherTrace) -> Structure:
+def _in_trace(structure: Structure, item: PathItem, trace: TeacherTrace) -> Structure:
     """The structure with its stated answer, its steps where they stand in the trace."""
-    read = read_any(trace.path)
-    start = max(0, trace.path.find(read.path))
+    start = max(0, trace.path.find(item.path))
     steps = structure.steps
     if start:
         steps = tuple(
             replace(step, start=step.start + start, end=step.end + start) if step.end else step
             for step in steps
         )
-    return structure.model_copy(update={"steps": steps, "stated": read.answer or ""})
+    return structure.model_copy(update={"steps": steps, "stated": item.answer or ""})
