@@ -5,7 +5,7 @@ machine has finished is fetched instead of made, and a stage that is made here i
 
 ``<stage>/<identity>/<digest>/...`` holds the files, ``<stage>/<identity>/manifest.json`` names them and is put last, in one
 request: a stage is there as a whole or not at all, also when it is made again. One worker at a time makes a stage, by a lock
-object that only its creator can create (a conditional put, ``If-None-Match: *``). Its holder renews it; a lock that has not
+object that only its creator can create (a conditional put, ``If-None-Match: *``, or what the file system has for it). Its holder renews it; a lock that has not
 been renewed for :data:`STALE_S` by the clock of whoever waits is passed over by creating the next generation of it, which again
 only one can do. So no two clocks are compared.
 """
@@ -21,7 +21,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,9 @@ STALE_S = 60.0
 POLL_S = 1.0
 MANIFEST = "manifest.json"
 VARIABLE = "RLKD_STORE"
-_CONDITIONAL = ("s3", "s3a", "file", "local")
-"""File systems of fsspec that can create an object only where there is none."""
+_S3 = ("s3", "s3a")
+_S3_CONFIG = {"connect_timeout": 10, "read_timeout": 20, "retries": {"max_attempts": 2}}
+"""The library's own (60 s, five attempts, five times over) make a server that never answers look like a hang of half an hour."""
 
 
 def mirror_url() -> str:
@@ -78,24 +79,49 @@ class Mirror:
             import fsspec
 
             self.fs: Any
-            self.fs, self.root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+            options = {"config_kwargs": _S3_CONFIG} if url.partition("://")[0] in _S3 else {}
+            self.fs, self.root = fsspec.core.url_to_fs(
+                url, use_listings_cache=False, skip_instance_cache=True, **options
+            )
         except (ImportError, ValueError) as error:
             raise UserError(
                 f"{VARIABLE}={url}: {str(error).splitlines()[0]}; name a folder, or install the package (pip install 'rlkd[s3]')"
             ) from None
         self.url = url
         kinds = [self.fs.protocol] if isinstance(self.fs.protocol, str) else list(self.fs.protocol)
-        if not set(kinds) & set(_CONDITIONAL):
-            raise UserError(
-                f"{VARIABLE}={url}: stages are locked by objects that are created only where there is none, which is known of "
-                "s3:// and file:// only; use one of them, or mount the storage and name the folder"
-            )
         self._local = "file" in kinds
-        probe = f".probe-{uuid.uuid4().hex}"
         with self._told():
+            self._try_out()
+
+    def _try_out(self) -> None:
+        """Creates, reads and removes an object, and sees whether it can be created twice.
+
+        Raises:
+            UserError: The storage cannot create an object only where there is none, as a lock must be.
+        """
+        probe = f".probe-{uuid.uuid4().hex}"
+        attempts, self.fs.retries = getattr(self.fs, "retries", 0), 1  # a wrong address is said at once
+        try:
+            # Read first: a put waits for the server's consent without end, as of a server that never answers, or speaks HTTP/1.0.
+            with suppress(FileNotFoundError):
+                self.fs.cat_file(self._at(probe))
             self._create(probe, b"rlkd")
             self.fs.cat_file(self._at(probe))
+            twice = self._create(probe, b"again")
             self.fs.rm_file(self._at(probe))
+        except (NotImplementedError, TypeError, ValueError) as error:
+            first = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(self._refused(f"({first})")) from None
+        finally:
+            self.fs.retries = attempts
+        if twice:
+            raise UserError(self._refused("(a second one took its place)"))
+
+    def _refused(self, why: str) -> str:
+        return (
+            f"{VARIABLE}={self.url}: stages are locked by objects that are created only where there is none, which this storage "
+            f"does not do {why}; use s3://, or mount the storage and name the folder"
+        )
 
     @contextmanager
     def _told(self) -> Iterator[None]:

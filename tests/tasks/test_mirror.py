@@ -56,12 +56,12 @@ def s3() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(params=[pytest.param("s3", marks=[needs_s3, pytest.mark.slow]), "file"])
+@pytest.fixture(params=[pytest.param("s3", marks=[needs_s3, pytest.mark.slow]), "file", "memory"])
 def url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """An empty place for a mirror."""
-    if request.param == "file":
+    if request.param != "s3":
         pytest.importorskip("fsspec")
-        return f"file://{tmp_path}/shared"
+        return f"file://{tmp_path}/shared" if request.param == "file" else f"memory://{tmp_path}"
     import boto3
 
     endpoint = request.getfixturevalue("s3")
@@ -185,7 +185,7 @@ def test_a_worker_that_was_passed_over_publishes_nothing(url: str, tmp_path: Pat
 @needs_s3
 @pytest.mark.slow
 def test_a_bucket_that_is_not_there_is_one_clear_error(url: str) -> None:
-    if url.startswith("file"):
+    if not url.startswith("s3"):
         pytest.skip("a folder is made where it is missing")
     with pytest.raises(
         UserError, match=r"RLKD_STORE=s3://no-such-bucket-here/x: .*cannot be read and written"
@@ -193,19 +193,20 @@ def test_a_bucket_that_is_not_there_is_one_clear_error(url: str) -> None:
         Mirror("s3://no-such-bucket-here/x")
 
 
+@pytest.mark.parametrize("protocol", ["HTTP/1.0", "HTTP/1.1"])
 @needs_s3
 @pytest.mark.slow
 def test_a_bucket_without_permission_is_one_request_and_one_clear_error(
-    monkeypatch: pytest.MonkeyPatch,
+    protocol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     asked: list[str] = []
 
     class Denied(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+        protocol_version = protocol
 
-        def do_PUT(self) -> None:
+        def do_GET(self) -> None:
             asked.append(self.path)
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
@@ -213,7 +214,9 @@ def test_a_bucket_without_permission_is_one_request_and_one_clear_error(
             self.send_header("Content-Type", "application/xml")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(b"" if self.command == "HEAD" else body)
+
+        do_HEAD = do_GET
 
         def log_message(self, *args: Any) -> None: ...
 
@@ -223,11 +226,45 @@ def test_a_bucket_without_permission_is_one_request_and_one_clear_error(
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         with pytest.raises(
-            UserError, match=r"PermissionError: Access Denied\); check that it exists, the cred"
+            UserError, match=r"PermissionError: (Access Denied|Forbidden)\); check that it exists, the cred"
         ):
             Mirror("s3://bucket-of-another/x")
         server.shutdown()
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"), [("overwrites", "a second one took its place"), ("refuses", "no such mode")]
+)
+def test_a_storage_that_cannot_lock_is_refused(fault: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.get_filesystem_class("memory")
+    put = memory.pipe_file
+
+    def pipe_file(self: Any, path: str, value: bytes, mode: str = "overwrite", **others: Any) -> Any:
+        if mode == "create" and fault == "refuses":
+            raise NotImplementedError("no such mode")
+        return put(self, path, value, **others)
+
+    monkeypatch.setattr(memory, "pipe_file", pipe_file)
+    with pytest.raises(
+        UserError, match=rf"only where there is none, which this storage does not do \({why}\)"
+    ):
+        Mirror("memory://shared/x")
+
+
+@needs_s3
+@pytest.mark.slow
+def test_a_server_that_never_answers_is_an_error_and_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    monkeypatch.setitem(mirror._S3_CONFIG, "read_timeout", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        with pytest.raises(UserError, match=r"RLKD_STORE=s3://b/silent: "):
+            Mirror("s3://b/silent")
 
 
 def test_no_permission_and_foreign_schemes_are_one_clear_error(
@@ -241,8 +278,6 @@ def test_no_permission_and_foreign_schemes_are_one_clear_error(
         UserError, match=r"PermissionError: Access Denied\); check that it exists, the credentials"
     ):
         Mirror(url)
-    with pytest.raises(UserError, match="known of s3:// and file:// only"):
-        Mirror("memory://x")
     with pytest.raises(UserError, match=r"RLKD_STORE=gopher://x: "):
         Mirror("gopher://x")
     monkeypatch.setenv("RLKD_STORE", "gopher://x")
