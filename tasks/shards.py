@@ -6,6 +6,7 @@ A shard that fails is run again alone, and goes on from the rows that it has wri
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -163,9 +164,9 @@ def _runner(config: RunnerConfig, count: int) -> Any:
             return DaskTaskRunner(**cluster)
         from prefect_ray import RayTaskRunner
 
-        return RayTaskRunner(
-            address=config.address, init_kwargs={} if config.address else {"num_cpus": config.workers}
-        )
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        alone = {"num_cpus": config.workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        return RayTaskRunner(address=config.address, init_kwargs={} if config.address else alone)
     except ImportError as error:
         raise UserError(
             f"launch.runner is {config.type}, but {error.name or config.type} is not installed; "

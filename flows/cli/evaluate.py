@@ -258,13 +258,13 @@ def _show_differences(evaluation: ModelEvaluation) -> None:
         "points",
         f"{evaluation.confidence:.0%} interval",
     ]
-    kinds = {"greedy": "greedy", "strict": "strict", "sampled": "avg@k"}
-    names = {"accuracy": "", "exact_match": " EM", "f1": " F1"}
+    from rlkd.reporting.labels import BENCHMARK_METRIC_LABELS, READING_LABELS
+
     rows = [
         [
             found.benchmark,
             found.a,
-            f"{kinds[found.reading]}{names.get(found.metric, f' {found.metric}')}",
+            f"{READING_LABELS[found.reading]} {BENCHMARK_METRIC_LABELS.get(found.metric, found.metric)}",
             str(found.difference.n),
             f"{100 * found.difference.mean:+.1f}"
             + (f" ±{100 * found.difference.se:.1f}" if found.difference.se else ""),
@@ -296,13 +296,15 @@ def _row(model: str, found: BenchmarkFigures) -> list[str]:
 
 def cell(figures: dict[str, Figure]) -> str:
     """Figures with their standard errors in one cell (at 0 and 1, where that is 0 too, the interval); accuracy alone needs no name."""
-    names = {"exact_match": "EM ", "f1": "F1 "}
+    from rlkd.reporting.labels import BENCHMARK_METRIC_LABELS
+
     parts = []
     for name, figure in figures.items():
         spread = (
             f"±{100 * figure.se:.1f}" if figure.se else f"({100 * figure.low:.0f} to {100 * figure.high:.0f})"
         )
-        parts.append(f"{names.get(name, '')}{100 * figure.mean:.1f} {spread}")
+        label = BENCHMARK_METRIC_LABELS.get(name, "") if name != "accuracy" else ""
+        parts.append(f"{label} {100 * figure.mean:.1f} {spread}".lstrip())
     return ", ".join(parts)
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rlkd.reporting.labels import CHECKPOINT_LABELS, percent, points
+from rlkd.reporting.labels import BENCHMARK_METRIC_LABELS, CHECKPOINT_LABELS, READING_LABELS, percent, points
 from schemas.benchmarks import Figure
 from schemas.evaluation import EvalReport
 
 BENCHMARK_COLUMNS = (
     "Benchmark",
     "Checkpoint",
-    "Greedy answers",
-    "Answer in its form",
-    "Mean of k samples",
+    "Greedy",
+    "Strict",
+    "avg@k",
     "pass@k",
     "majority@k",
     "Cut off",
@@ -41,14 +41,12 @@ def benchmark_rows(report: EvalReport) -> list[tuple[str, ...]]:
 
 
 BENCHMARKS_NOTE = (
-    "Greedy answers read leniently, then only those stated in the student's form; intervals are over problems, clustered where these "
-    "share a passage or template."
+    "Greedy answers read leniently; strict, only those stated in the student's form; avg@k, the mean of k samples. Intervals are over "
+    "problems, clustered where these share a passage or template."
 )
 
 
 DIFFERENCE_COLUMNS = ("Benchmark", "Step", "Answers", "Metric", "Difference", "Interval")
-READING_LABELS = {"greedy": "greedy", "strict": "in its form", "sampled": "mean of k samples"}
-METRIC_LABELS = {"accuracy": "Accuracy", "exact_match": "EM", "f1": "Word F1"}
 
 
 def difference_rows(report: EvalReport) -> list[tuple[str, ...]]:
@@ -58,7 +56,7 @@ def difference_rows(report: EvalReport) -> list[tuple[str, ...]]:
             f"{found.benchmark} ({found.difference.n}{_in_clusters(found.difference, found.difference.n)})",
             f"{CHECKPOINT_LABELS[found.a]} \N{RIGHTWARDS ARROW} {CHECKPOINT_LABELS[found.b]}",
             READING_LABELS[found.reading],
-            METRIC_LABELS.get(found.metric, found.metric),
+            BENCHMARK_METRIC_LABELS.get(found.metric, found.metric),
             f"{points(found.difference.mean)} points",
             f"{points(found.difference.low)} to {points(found.difference.high)}",
         )

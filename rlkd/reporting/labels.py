@@ -11,6 +11,8 @@ CHECKPOINT_NOTES = {
     "rlkd": "after RL with the structure reward",
 }
 SPLIT_LABELS = {"test": "In distribution", "ood": "Out of distribution", "validation": "Validation"}
+READING_LABELS = {"greedy": "greedy", "strict": "strict", "sampled": "avg@k"}
+BENCHMARK_METRIC_LABELS = {"accuracy": "accuracy", "exact_match": "EM", "f1": "F1"}
 METRIC_LABELS = {
     "accuracy": "Accuracy",
     "structure": "Structure",

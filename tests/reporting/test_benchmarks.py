@@ -76,7 +76,7 @@ def test_differences_are_in_points() -> None:
         (
             "coqa (25 in 10 clusters)",
             "Base \N{RIGHTWARDS ARROW} RLKD",
-            "in its form",
+            "strict",
             "EM",
             "+8.0 points",
             "\N{MINUS SIGN}2.0 to +17.0",

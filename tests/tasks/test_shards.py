@@ -137,21 +137,26 @@ def test_a_shard_that_fails_each_time_and_one_that_the_user_must_mend(stage: Any
     assert shards_called((stage.folder / "calls.txt").read_text().splitlines()) == [0, 1]
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("prefect_dask") is None, reason="needs the extra `dask` (prefect-dask)"
+def needs(runner: str) -> pytest.MarkDecorator:
+    missing = importlib.util.find_spec(f"prefect_{runner}") is None
+    return pytest.mark.skipif(missing, reason=f"needs the extra `{runner}` (prefect-{runner})")
+
+
+@pytest.mark.parametrize(
+    "runner", [pytest.param("dask", marks=needs("dask")), pytest.param("ray", marks=needs("ray"))]
 )
-def test_two_dask_processes_make_what_one_run_makes_though_one_is_killed(stage: Any, prefect: None) -> None:
-    launch = LaunchConfig.model_validate({"shards": 4, "runner": {"type": "dask", "workers": 2}})
+def test_two_processes_make_what_one_run_makes_though_one_is_killed(
+    runner: str, stage: Any, prefect: None
+) -> None:
+    launch = LaunchConfig.model_validate({"shards": 4, "runner": {"type": runner, "workers": 2}})
     calls, _ = stage("dies_once", launch)
     assert shards_called(calls).count(1) == 2
     processes = {call.split()[1] for call in calls}
     assert str(os.getpid()) not in processes and len(processes) >= 2
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("prefect_ray") is None, reason="needs the extra `ray` (prefect-ray)"
-)
-def test_ray_makes_what_one_run_makes(stage: Any, prefect: None) -> None:
+@needs("ray")
+def test_ray_makes_a_failed_shard_again_alone(stage: Any, prefect: None) -> None:
     launch = LaunchConfig.model_validate({"shards": 3, "runner": {"type": "ray", "workers": 2}})
     calls, _ = stage("fails_once", launch)
     assert shards_called(calls) == [0, 1, 1, 2]
