@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import re
-
-_LINE = re.compile(r"[^\n]+")
-_SENTENCE = re.compile(r"[^\n]+?(?:\.(?=\s|\Z)|\Z|(?=\n))")
 _GRAM = 4
 """Words of a run that counts as copied: shorter ones occur in any two texts on one problem."""
 
 
 def repeated_share(text: str) -> float:
-    """Computes the share of a text's lines that stand in it before; 0 for a text without lines."""
-    lines = _lines(text)
-    return len(repeated_spans(text)) / len(lines) if lines else 0.0
+    """Computes the share of a text's lines that stand in it before; 0 for a text without lines.
 
-
-def repeated_spans(text: str) -> list[tuple[int, int]]:
-    """Finds the lines that stand in a text before, as places in it.
-
-    Of the three lines a, b, a that is the last one, ``[(4, 5)]``.
+    A text of one line is cut at its full stops: loops of small students need no line break.
     """
-    seen: set[str] = set()
-    found = []
-    for start, end in _lines(text):
-        line = text[start:end].strip().rstrip(".")
-        if line in seen:
-            found.append((start, end))
-        seen.add(line)
-    return found
-
-
-def _lines(text: str) -> list[tuple[int, int]]:
-    """Places of the lines that say something; of a text of one line the sentences: loops of small students need no line break."""
-    places = [m.span() for m in _LINE.finditer(text) if m.group().strip()]
-    if len(places) == 1:
-        places = [m.span() for m in _SENTENCE.finditer(text) if m.group().strip()]
-    return places
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) == 1:
+        lines = [part.strip() for part in lines[0].split(". ") if part.strip()]
+    return 1 - len(set(lines)) / len(lines) if lines else 0.0
 
 
 def copied_share(text: str, question: str) -> float:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rlkd.rewards.components import Rollout, find_component
-from rlkd.rewards.loops import copied_share, repeated_share, repeated_spans
+from rlkd.rewards.loops import copied_share, repeated_share
 
 
 def test_lines_that_stand_before_are_repeats() -> None:
@@ -11,13 +11,6 @@ def test_lines_that_stand_before_are_repeats() -> None:
     assert repeated_share("a\nb") == 0.0
     assert repeated_share("") == 0.0
     assert repeated_share("need 3. need 3. need 3. need 4") == 0.5  # one line: its sentences; two of four
-
-
-def test_repeats_have_their_places() -> None:
-    assert repeated_spans("a\nb\n\n a\nb.") == [(5, 7), (8, 10)]
-    text = "x is 1. y is 2. x is 1. x is 1"  # one line: its sentences; the last is cut off before its full stop
-    assert [text[start:end] for start, end in repeated_spans(text)] == [" x is 1.", " x is 1"]
-    assert repeated_spans("") == []
 
 
 def test_runs_of_four_words_of_the_problem_are_copied() -> None:
