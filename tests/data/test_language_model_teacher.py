@@ -19,7 +19,7 @@ from rlkd.data.paid_answers import PaidAnswer, PaidAnswers
 from rlkd.data.rejection import CUT_OFF, NO_REPLY, REPEATED
 from rlkd.data.spending import BudgetSpent, Cost, Spending
 from rlkd.data.teachers._sampled import join_thoughts, share_of, split_thoughts
-from rlkd.data.traces import WRONG_ANSWER, collect_traces
+from rlkd.data.traces import NO_ANSWER, WRONG_ANSWER, collect_traces
 from rlkd.errors import ConfigError, UserError
 from rlkd.io import read_rows, write_rows
 from rlkd.pipeline.context import StageContext
@@ -129,8 +129,14 @@ def test_every_fault_ends_with_a_trace_or_a_reason(tmp_path: Path, kit: Any) -> 
         5: Reply(raw=b'{"choices": []}'),
         6: Reply("late", delay_s=30.0),
         9: Reply("who are you?", status=401),  # one of several servers behind a gateway
+        10: Reply("no such model", status=404),  # while the gateway loads it
     }
-    always = {7: Reply("thinking", 5, 100, finish_reason="length"), 8: Reply("bad", status=400)}
+    always = {
+        7: Reply("thinking", 5, 100, finish_reason="length"),
+        8: Reply("bad", status=400),
+        11: Reply("Anna hat 11 Muscheln und findet noch 2, es sind also dreizehn.", 50, 20),
+        12: Reply("and so on " * 50_000, 50, 100_000, finish_reason="length"),
+    }
 
     def answer(body: dict[str, Any]) -> Reply:
         i = shells(body)
@@ -140,8 +146,10 @@ def test_every_fault_ends_with_a_trace_or_a_reason(tmp_path: Path, kit: Any) -> 
     with SimulatedServer(answer) as server:
         config = config_of(server.url, tmp_path, endpoint={"timeout_s": 5.0})
         summary = collect(config, tmp_path, kit)
-        assert summary["accepted"] == 10
-        assert summary["reasons"] == {CUT_OFF: 1, f"{NO_REPLY} (rejected)": 1}
+        assert summary["accepted"] == 8
+        assert summary["reasons"] == {CUT_OFF: 2, f"{NO_REPLY} (rejected)": 1, NO_ANSWER: 1}
+        assert {i for i in seen if seen[i] == 2} == set(first)
+        assert sum(cost["completion_tokens"] for cost in summary["costs"]) == 100 + 20 + 100_000 + 8 * 20
         before = Counter(seen)
         collect(config, tmp_path, kit)  # what got no answer is asked again, and nothing else
     assert seen - before == Counter({8: 1})

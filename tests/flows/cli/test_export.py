@@ -214,7 +214,7 @@ def _listens(port: int) -> bool:
 
 
 def _wait_for(ready: Any, server: subprocess.Popen[bytes], log: Path) -> Any:
-    for _ in range(1200):
+    for _ in range(6000):  # generously: other work may fill the machine
         if found := ready():
             return found
         assert server.poll() is None, log.read_text()
