@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rlkd.config.derived import is_enabled, pairs_source
-from rlkd.errors import UserError
 from rlkd.io import duration
+from rlkd.student.examine import Sizes as Student
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import StudentPairs
-from schemas.config.run import RunConfig
 
 if TYPE_CHECKING:
     from rlkd.student.probe import Probe
@@ -53,29 +52,6 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Student:
-    """The sizes that cost memory and time."""
-
-    parameters: int
-    layers: int
-    width: int
-    vocabulary: int
-    context: int | None
-
-    @classmethod
-    def of(cls, config: Any, parameters: int) -> Student:
-        """From a transformers configuration."""
-        text = config.get_text_config()
-        return cls(
-            parameters=parameters,
-            layers=int(text.num_hidden_layers),
-            width=int(text.hidden_size),
-            vocabulary=int(text.vocab_size),
-            context=getattr(text, "max_position_embeddings", None),
-        )
-
-
-@dataclass(frozen=True)
 class Costs:
     """Estimates of a run.
 
@@ -106,35 +82,6 @@ class Costs:
         return (
             f"about {duration(sum(self.seconds.values()))} on {self.device} if nothing is finished ({parts})"
         )
-
-
-def describe(config: RunConfig, path: str) -> Student:
-    """A checkpoint's sizes, from its configuration alone (no weights are read).
-
-    Raises:
-        UserError: It cannot be read.
-    """
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    options = config.student.model.loading
-    try:
-        found = AutoConfig.from_pretrained(path, **options)
-        with torch.device("meta"):
-            empty = AutoModelForCausalLM.from_config(
-                found, trust_remote_code=bool(options.get("trust_remote_code"))
-            )
-    except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            f"student.model.path: {path} is not a causal LM that can be loaded ({first[:200]})"
-        ) from None
-    lora = getattr(config.student, "lora", None)
-    if lora is not None:
-        from rlkd.student.load import check_lora
-
-        check_lora(lora, empty, path)
-    return Student.of(found, sum(weights.numel() for weights in empty.parameters()))
 
 
 def flops_per_second() -> tuple[float, str]:

@@ -10,7 +10,7 @@ import pytest
 from flows.cli.check.distill import examine
 from flows.cli.check.findings import Findings
 from flows.cli.check.gsrm import examine_gsrm
-from flows.cli.check.machine import check_launch, check_models, check_training
+from flows.cli.check.machine import check_endpoints, check_launch, check_models, check_training
 from flows.cli.check.shared import size
 from flows.cli.inspect import show_schema
 from flows.configure import configure_any
@@ -221,9 +221,11 @@ def test_what_could_not_run_is_wrong(
     monkeypatch.delenv("RLKD_TEST_KEY", raising=False)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
     found = Findings()
     config = _config(**changes)
     check_models(config, tmp_path / "runs", found)
+    check_endpoints(config, found)  # asks nobody without a key
     check_training(config, found)
     check_launch(config, found)
     [wrong] = found.wrong
