@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rlkd.config.derived import is_enabled, pairs_source
 from rlkd.io import duration
-from rlkd.student.examine import Sizes as Student
+from rlkd.student.examine import Sizes
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import StudentPairs
 
@@ -104,7 +104,7 @@ def flops_per_second() -> tuple[float, str]:
     return _SHARE * speed, name
 
 
-def estimate(config: PipelineConfig, student: Student, work: Work) -> Costs:
+def estimate(config: PipelineConfig, student: Sizes, work: Work) -> Costs:
     """Estimates a run.
 
     Args:
@@ -151,7 +151,7 @@ class _Speed:
         return tokens * (self.step_s + rows * self.row_s)
 
 
-def _speed(student: Student, probe: Probe | None) -> _Speed:
+def _speed(student: Sizes, probe: Probe | None) -> _Speed:
     """Measured with the student itself, or from a matrix product: 2 operations per weight and token forward, 6 with backward."""
     if probe is not None:
         return _Speed(probe.token_s, probe.step_s, probe.row_s, probe.device)
@@ -227,13 +227,13 @@ def _most_tokens(config: PipelineConfig, prompt: float, completion: float) -> tu
     return max(found)
 
 
-def _reference_mb(config: PipelineConfig, student: Student) -> float:
+def _reference_mb(config: PipelineConfig, student: Sizes) -> float:
     """The frozen student that the KL term compares with."""
     size = 2 if config.student.dtype == "bfloat16" else 4
     return student.parameters * size / 2**20 if config.rl.enabled and config.rl.kl > 0 else 0.0
 
 
-def _memory_mb(config: PipelineConfig, student: Student, length: float) -> float:
+def _memory_mb(config: PipelineConfig, student: Sizes, length: float) -> float:
     """Weights, gradients, optimiser and activations of the larger of training and sampling, from sizes alone."""
     bytes_per_weight = 2 if config.student.dtype == "bfloat16" else 4
     trained = student.parameters
@@ -249,7 +249,7 @@ def _memory_mb(config: PipelineConfig, student: Student, length: float) -> float
     return _LIBRARIES_MB + (weights + activations + logits) / 2**20 + _reference_mb(config, student)
 
 
-def _disk_mb(config: PipelineConfig, student: Student) -> float:
+def _disk_mb(config: PipelineConfig, student: Sizes) -> float:
     """Two published students, up to three private checkpoints with optimiser state, the ledger."""
     weights = student.parameters * 4 / 2**20
     ledger = config.rl.steps * config.rl.prompts_per_step * config.rl.group_size * 1.5 / 1024

@@ -78,7 +78,7 @@ def look(ctx: Any) -> StageResult:
         UserError: It cannot be used.
     """
     config: RunConfig = ctx.config
-    if isinstance(config.student.model, FreshModel):
+    if isinstance(config, PipelineConfig) and isinstance(config.student.model, FreshModel):
         from rlkd.student.fresh import fresh_student
         from rlkd.student.load import check_lora
 

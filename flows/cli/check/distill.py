@@ -21,7 +21,8 @@ from schemas.problem import Problem, Split
 from tasks.finished import finished_stages
 
 if TYPE_CHECKING:
-    from rlkd.estimates import Student, Work
+    from rlkd.estimates import Work
+    from rlkd.student.examine import Sizes
     from rlkd.student.probe import Probe
 
 _PROBED = 500
@@ -52,7 +53,7 @@ def examine(config: PipelineConfig, output: str | None = None, offline: bool = F
             splits = _data(config, found)
     with found.checking("answers"):
         _answers(config, splits, found)
-    student: Student | None = None
+    student: Sizes | None = None
     if offline and (absent := absent_student(config)):
         found.add("student", f"not looked at: {absent}", "note")
     else:
@@ -81,7 +82,7 @@ def examine(config: PipelineConfig, output: str | None = None, offline: bool = F
     return found
 
 
-def planned_work(config: PipelineConfig) -> tuple[Student, Work]:
+def planned_work(config: PipelineConfig) -> tuple[Sizes, Work]:
     """The student's sizes and how much there is to do, from sizes alone; no step is measured."""
     found = Findings()
     splits = _data(config, found)
@@ -193,7 +194,7 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
     return student
 
 
-def _probe(config: PipelineConfig, student: Student) -> Probe | None:
+def _probe(config: PipelineConfig, student: Sizes) -> Probe | None:
     """Measures a student whose cost matters, where its weights are at hand and this machine is fit to train it."""
     import torch
 
