@@ -34,6 +34,7 @@ def prepare(
     Returns:
         The run folder.
     """
-    with run_session(preset, overrides or (), output, from_stage, whole=False) as run:
-        make_stages(run, family("prepare"))
+    specs = family("prepare")
+    with run_session(preset, overrides or (), output, from_stage, [spec.name for spec in specs]) as run:
+        make_stages(run, specs)
     return run.folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
@@ -16,8 +16,8 @@ from tasks import tracking
 from tasks.attempts import Attempt, close_killed, written_down
 from tasks.cleaning import clean_after_run
 from tasks.display import current_display
-from tasks.finished import ask_needed_servers
 from tasks.mirror import open_mirror
+from tasks.preflight import look_ahead
 from tasks.publishing import publish_report
 from tasks.registry import resolve_models
 from tasks.runs import CONFIG_FILE, Run, RunRef, default_folder, open_run
@@ -58,7 +58,7 @@ def run_session(
     overrides: Sequence[str] = (),
     output: str | None = None,
     from_stage: str | None = None,
-    whole: bool = True,
+    stages: Collection[str] | None = None,
     suffix: str = "",
 ) -> Iterator[RunRef]:
     """Opens a run for a flow's stages.
@@ -68,7 +68,7 @@ def run_session(
         overrides: ``key=value`` settings.
         output: The run folder; by default ``runs/<name of the configuration>``.
         from_stage: This stage and what follows are made again even where they are finished.
-        whole: Whether the flow goes through the whole chain, to the report.
+        stages: Names of those that the flow goes through; ``None`` is the whole chain, to the report.
         suffix: Put behind the configuration's name, for a flow that does something else with it.
 
     Raises:
@@ -77,7 +77,7 @@ def run_session(
     config = configure(preset, overrides)
     if suffix:
         config = config.model_copy(update={"name": config.name + suffix})
-    with _session(config, output, from_stage, whole) as ref:
+    with _session(config, output, from_stage, stages is None, stages) as ref:
         yield ref
 
 
@@ -98,12 +98,17 @@ def gsrm_session(
 
 
 @contextmanager
-def _session(config: RunConfig, output: str | None, from_stage: str | None, whole: bool) -> Iterator[RunRef]:
+def _session(
+    config: RunConfig,
+    output: str | None,
+    from_stage: str | None,
+    whole: bool,
+    stages: Collection[str] | None = None,
+) -> Iterator[RunRef]:
     folder = Path(output) if output else default_folder(config)
     open_mirror()  # a store that cannot be used is said before anything is made
     config = resolve_models(config, tracking.tracking_uri(folder.resolve().parent))
-    if whole:
-        ask_needed_servers(config, str(folder), from_stage)
+    look_ahead(config, str(folder), from_stage, stages)
     with open_run(config, folder, from_stage, whole) as run, _mlflow_log(run), _outbox(run) as box:
         ref = _tracked(run, box)
         attempt = Attempt(

@@ -38,6 +38,6 @@ def stage(
         The run folder.
     """
     needed = upstream(name, configure(preset, overrides or ()))
-    with run_session(preset, overrides or (), output, name if again else None, whole=False) as run:
+    with run_session(preset, overrides or (), output, name if again else None, needed) as run:
         make_stages(run, [stage_spec(item) for item in needed])
     return run.folder

@@ -34,7 +34,10 @@ def train(
     Returns:
         The run folder.
     """
-    with run_session(preset, overrides or (), output, from_stage, whole=False) as run:
-        prepared = make_stages(run, family("prepare"))
-        make_stages(run, family("train"), prepared)
+    before, own = family("prepare"), family("train")
+    with run_session(
+        preset, overrides or (), output, from_stage, [spec.name for spec in (*before, *own)]
+    ) as run:
+        prepared = make_stages(run, before)
+        make_stages(run, own, prepared)
     return run.folder

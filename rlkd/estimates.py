@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rlkd.config.derived import is_enabled, pairs_source
-from rlkd.errors import UserError
 from rlkd.io import duration
+from rlkd.student.examine import Sizes
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import StudentPairs
-from schemas.config.run import RunConfig
 
 if TYPE_CHECKING:
     from rlkd.student.probe import Probe
@@ -53,29 +52,6 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Student:
-    """The sizes that cost memory and time."""
-
-    parameters: int
-    layers: int
-    width: int
-    vocabulary: int
-    context: int | None
-
-    @classmethod
-    def of(cls, config: Any, parameters: int) -> Student:
-        """From a transformers configuration."""
-        text = config.get_text_config()
-        return cls(
-            parameters=parameters,
-            layers=int(text.num_hidden_layers),
-            width=int(text.hidden_size),
-            vocabulary=int(text.vocab_size),
-            context=getattr(text, "max_position_embeddings", None),
-        )
-
-
-@dataclass(frozen=True)
 class Costs:
     """Estimates of a run.
 
@@ -108,35 +84,6 @@ class Costs:
         )
 
 
-def describe(config: RunConfig, path: str) -> Student:
-    """A checkpoint's sizes, from its configuration alone (no weights are read).
-
-    Raises:
-        UserError: It cannot be read.
-    """
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    options = config.student.model.loading
-    try:
-        found = AutoConfig.from_pretrained(path, **options)
-        with torch.device("meta"):
-            empty = AutoModelForCausalLM.from_config(
-                found, trust_remote_code=bool(options.get("trust_remote_code"))
-            )
-    except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            f"student.model.path: {path} is not a causal LM that can be loaded ({first[:200]})"
-        ) from None
-    lora = getattr(config.student, "lora", None)
-    if lora is not None:
-        from rlkd.student.load import check_lora
-
-        check_lora(lora, empty, path)
-    return Student.of(found, sum(weights.numel() for weights in empty.parameters()))
-
-
 def flops_per_second() -> tuple[float, str]:
     """Measured speed of a matrix product, and the device's name."""
     import torch
@@ -157,7 +104,7 @@ def flops_per_second() -> tuple[float, str]:
     return _SHARE * speed, name
 
 
-def estimate(config: PipelineConfig, student: Student, work: Work) -> Costs:
+def estimate(config: PipelineConfig, student: Sizes, work: Work) -> Costs:
     """Estimates a run.
 
     Args:
@@ -204,7 +151,7 @@ class _Speed:
         return tokens * (self.step_s + rows * self.row_s)
 
 
-def _speed(student: Student, probe: Probe | None) -> _Speed:
+def _speed(student: Sizes, probe: Probe | None) -> _Speed:
     """Measured with the student itself, or from a matrix product: 2 operations per weight and token forward, 6 with backward."""
     if probe is not None:
         return _Speed(probe.token_s, probe.step_s, probe.row_s, probe.device)
@@ -280,13 +227,13 @@ def _most_tokens(config: PipelineConfig, prompt: float, completion: float) -> tu
     return max(found)
 
 
-def _reference_mb(config: PipelineConfig, student: Student) -> float:
+def _reference_mb(config: PipelineConfig, student: Sizes) -> float:
     """The frozen student that the KL term compares with."""
     size = 2 if config.student.dtype == "bfloat16" else 4
     return student.parameters * size / 2**20 if config.rl.enabled and config.rl.kl > 0 else 0.0
 
 
-def _memory_mb(config: PipelineConfig, student: Student, length: float) -> float:
+def _memory_mb(config: PipelineConfig, student: Sizes, length: float) -> float:
     """Weights, gradients, optimiser and activations of the larger of training and sampling, from sizes alone."""
     bytes_per_weight = 2 if config.student.dtype == "bfloat16" else 4
     trained = student.parameters
@@ -302,7 +249,7 @@ def _memory_mb(config: PipelineConfig, student: Student, length: float) -> float
     return _LIBRARIES_MB + (weights + activations + logits) / 2**20 + _reference_mb(config, student)
 
 
-def _disk_mb(config: PipelineConfig, student: Student) -> float:
+def _disk_mb(config: PipelineConfig, student: Sizes) -> float:
     """Two published students, up to three private checkpoints with optimiser state, the ledger."""
     weights = student.parameters * 4 / 2**20
     ledger = config.rl.steps * config.rl.prompts_per_step * config.rl.group_size * 1.5 / 1024

@@ -1,10 +1,11 @@
-"""Which stages of a configuration the store holds already, and what the others will need."""
+"""Which stages of a configuration the store holds already, and which are to come."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
-from rlkd.errors import UserError
+from rlkd.pipeline.stages import StageSpec
 from schemas.config.run import RunConfig
 
 
@@ -30,32 +31,27 @@ def finished_stages(config: RunConfig, output: str | None = None) -> list[str]:
     return list(folders)
 
 
-def ask_needed_servers(config: RunConfig, output: str | None = None, from_stage: str | None = None) -> None:
-    """Asks the servers that the stages to come need, so that a wrong address, key or protocol costs no request and no training.
-
-    What is finished needs none.
+def stages_to_come(
+    config: RunConfig,
+    output: str | None = None,
+    from_stage: str | None = None,
+    stages: Collection[str] | None = None,
+) -> list[StageSpec]:
+    """The stages that a flow has yet to make, in order.
 
     Args:
         config: The configuration.
         output: The run folder.
         from_stage: This stage and what follows are made again even where they are finished.
-
-    Raises:
-        UserError: One of them cannot be used.
+        stages: Those that the flow goes through; ``None`` is all.
     """
-    from rlkd.completion.models_list import ask_servers
     from rlkd.config.derived import is_enabled
     from rlkd.pipeline.stages import downstream, resolve, stages_of
-    from schemas.base import sections_of
-    from schemas.config.endpoint import OpenAIEndpoint
 
-    if not any(isinstance(section, OpenAIEndpoint) for _, section in sections_of(config)):
-        return
     again = downstream(from_stage, config) if from_stage is not None else ()
-    done = [name for name in finished_stages(config, output) if name not in again]
-    left = [resolve(spec, config) for spec in stages_of(config)]
-    left = [spec for spec in left if is_enabled(config, spec.name) and spec.name not in done]
-    coming = {section for spec in left for section in spec.sections}
-    for name, text, verdict in ask_servers(config, coming):
-        if verdict == "wrong":
-            raise UserError(f"{name}: {text}")
+    done = {name for name in finished_stages(config, output) if name not in again}
+    return [
+        resolve(spec, config)
+        for spec in stages_of(config)
+        if is_enabled(config, spec.name) and spec.name not in done and (stages is None or spec.name in stages)
+    ]

@@ -12,13 +12,16 @@ from rlkd.errors import UserError
 from schemas.config.training import DeepSpeedConfig, FsdpConfig, LaunchConfig
 
 _JOBS = "rlkd.pipeline.jobs"
+_COUNTED = ("NO", "MULTI_CPU", "MULTI_GPU", "FSDP", "DEEPSPEED", "MEGATRON_LM")
+"""Kinds of accelerate's ``distributed_type`` whose processes take a GPU or a core each."""
 
 
 def command(path: Path, launch: LaunchConfig) -> list[str]:
     """Builds the command that runs a job file.
 
     Raises:
-        UserError: This machine cannot start it: fewer GPUs than processes, no such file, a package is missing.
+        UserError: This machine cannot start it: fewer GPUs (or, without one, cores) than processes, no such file, a package
+            is missing.
     """
     module = [sys.executable, "-P", "-m"]
     if not launch.distributed:
@@ -26,16 +29,13 @@ def command(path: Path, launch: LaunchConfig) -> list[str]:
     tied = [*module, _JOBS, "--exec", *module]
     job = ["--module", _JOBS, str(path)]
     gpus = _gpus()
-    if gpus and launch.processes > gpus:
-        raise UserError(
-            f"launch.processes is {launch.processes}, but this machine has {gpus} GPU{'s' if gpus > 1 else ''}; set it to "
-            f"{gpus} at most, or show more of them in CUDA_VISIBLE_DEVICES"
-        )
+    if gpus:
+        _check_devices("launch.processes", launch.processes, gpus)
     if launch.accelerate_config is not None:
         return [
             *tied,
             "accelerate.commands.launch",
-            *_from_file(launch.accelerate_config, launch.processes),
+            *_from_file(launch.accelerate_config, launch.processes, gpus),
             *job,
         ]
     if not gpus:
@@ -44,13 +44,52 @@ def command(path: Path, launch: LaunchConfig) -> list[str]:
     return [*tied, "accelerate.commands.launch", *_options(launch), *job]
 
 
-def _from_file(named: str, processes: int) -> list[str]:
+def _check_devices(setting: str, processes: int, gpus: int) -> None:
+    """Checks that each process has a GPU of its own, or a core where there is none.
+
+    Raises:
+        UserError: There are more processes than that: they would wait for each other at every step.
+    """
+    cores = os.cpu_count() or 1
+    if gpus and processes > gpus:
+        raise UserError(
+            f"{setting} is {processes}, but this machine has {gpus} GPU{'s' if gpus > 1 else ''}; set it to "
+            f"{gpus} at most, or show more of them in CUDA_VISIBLE_DEVICES"
+        )
+    if not gpus and processes > cores:
+        raise UserError(
+            f"{setting} is {processes}, but this machine has {cores} core{'s' if cores > 1 else ''}, and no GPU is used; set it "
+            f"to {cores} at most"
+        )
+
+
+def _from_file(named: str, processes: int, gpus: int) -> list[str]:
+    import yaml
+
     config = Path(os.path.expandvars(named)).expanduser()
     if not config.is_file():
         raise UserError(
             f"launch.accelerate_config: there is no file {config}; write one with `accelerate config`"
         )
-    return ["--config_file", str(config), *(["--num_processes", str(processes)] if processes > 1 else [])]
+    if processes > 1:
+        _check_devices("launch.processes", processes, gpus)
+        return ["--config_file", str(config), "--num_processes", str(processes)]
+    try:
+        values = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+        total, machines = (int(values.get(name, 1)) for name in ("num_processes", "num_machines"))
+    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError):
+        raise UserError(
+            f"launch.accelerate_config: {config} cannot be read as a configuration; write one with `accelerate config`"
+        ) from None
+    if (
+        str(values.get("distributed_type", "NO")) in _COUNTED
+    ):  # others are of devices that are not counted here
+        each = -(-total // max(machines, 1))  # the file counts the processes of all machines
+        on_gpus = 0 if values.get("use_cpu") in (True, "true") else gpus
+        _check_devices(
+            f"launch.accelerate_config: num_processes of {config} (on each machine)", each, on_gpus
+        )
+    return ["--config_file", str(config)]
 
 
 def _on_cpu(launch: LaunchConfig) -> list[str]:
@@ -60,6 +99,7 @@ def _on_cpu(launch: LaunchConfig) -> list[str]:
             f"launch.parallel is {launch.parallel.type}, which spreads weights over GPUs, and this machine has none; set "
             "launch.parallel.type to ddp"
         )
+    _check_devices("launch.processes", launch.processes, 0)
     machines, each = launch.machines, ["--nproc_per_node", str(launch.processes)]
     if machines.count == 1:
         return ["--standalone", *each]

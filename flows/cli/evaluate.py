@@ -112,7 +112,7 @@ def _evaluate(
     settings, seen = config.evaluate, _trained_on(found)
     problems = [load_benchmark(name, config.seed, settings.max_problems, seen) for name in named]
     solver: Solver = (
-        EndpointSolver(found.teacher)
+        EndpointSolver(found.teacher, ask_first=True)
         if found.teacher is not None
         else StudentSolver(config.student, found.folder, settings.batch_size)
     )
@@ -134,7 +134,7 @@ def _evaluate(
                     folder / f"{benchmark.name.replace('/', '-')}.jsonl",
                     advance=lambda done, total, title=title: display.progress(title, done, total, "answers"),  # type: ignore[misc]
                 )
-                figures.append(benchmark_figures(benchmark, rows, settings))
+                figures.append(benchmark_figures(benchmark, rows, settings, fault=solver.fault))
                 answers[title] = rows
         evaluation = ModelEvaluation(
             model=found.name,

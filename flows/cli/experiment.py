@@ -16,8 +16,9 @@ from schemas.config.experiment import ExperimentConfig
 from schemas.experiment import ExperimentReport
 
 if TYPE_CHECKING:
-    from rlkd.estimates import Student, Work
+    from rlkd.estimates import Work
     from rlkd.experiments.plan import Cell
+    from rlkd.student.examine import Sizes
 
 
 def run_experiment(preset: str, overrides: list[str], output: str | None, dry_run: bool) -> None:
@@ -161,7 +162,7 @@ def _estimates(cells: Sequence[Cell]) -> dict[str, dict[str, float]]:
     from flows.cli.check.distill import planned_work
     from rlkd.estimates import estimate
 
-    known: dict[str, tuple[Student, Work]] = {}
+    known: dict[str, tuple[Sizes, Work]] = {}
     found = {}
     for cell in cells:
         key = str(

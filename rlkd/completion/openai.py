@@ -110,7 +110,7 @@ class OpenAICompleter:
             CompletionFault: No usable text came back.
             UserError: The environment variable that should hold the key is not set.
         """
-        key = self._key()
+        key = key_of(self.config)
         body = _body(request, self.config)
         path = "/chat/completions" if request.messages else "/completions"
         self.usage.requests += 1
@@ -129,17 +129,6 @@ class OpenAICompleter:
         session, self._session = self._session, None
         if session is not None and session.loop is asyncio.get_running_loop():
             await session.aclose()
-
-    def _key(self) -> str | None:
-        name = self.config.api_key_env
-        if name is None:
-            return None
-        key = os.environ.get(name, "").strip()
-        if not key:
-            raise UserError(
-                f"the key for {self.config.base_url} is missing: set the environment variable {name}"
-            )
-        return key
 
     def _here(self) -> _Session:
         """The session of the running loop; one of a loop that has ended is dropped."""
@@ -218,6 +207,21 @@ class OpenAICompleter:
             return result
         except CompletionFault as error:
             raise CompletionFault(error.kind, f"{where}: {_hide(str(error), key)}") from None
+
+
+def key_of(config: OpenAIEndpoint) -> str | None:
+    """Reads the key from the environment; ``None`` where the server needs none.
+
+    Raises:
+        UserError: The variable that should hold it is not set.
+    """
+    name = config.api_key_env
+    if name is None:
+        return None
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise UserError(f"the key for {config.base_url} is missing: set the environment variable {name}")
+    return key
 
 
 async def _post(

@@ -210,7 +210,11 @@ def _row(key: str, ask: Ask, completion: Completion, output: OutputFormat) -> An
 
 
 def benchmark_figures(
-    benchmark: Benchmark, rows: Sequence[AnswerRow], settings: EvaluateConfig, model: str = ""
+    benchmark: Benchmark,
+    rows: Sequence[AnswerRow],
+    settings: EvaluateConfig,
+    model: str = "",
+    fault: str = "",
 ) -> BenchmarkFigures:
     """Computes the figures of one model on one benchmark.
 
@@ -219,6 +223,7 @@ def benchmark_figures(
         rows: The answers of one model to them.
         settings: The k of pass@k, and the coverage of the intervals.
         model: Name of the checkpoint, in a run.
+        fault: Why the last request failed that did.
 
     Raises:
         UserError: No problem was answered.
@@ -227,7 +232,8 @@ def benchmark_figures(
     greedy = [row for row in rows if row.sample is None]
     if not greedy:
         raise UserError(
-            f"benchmark {benchmark.name}: none of {len(benchmark.problems)} problems was answered; see to the model or endpoint"
+            f"benchmark {benchmark.name}: none of {len(benchmark.problems)} problems was answered"
+            f"{f' (last fault: {fault})' if fault else ''}; see to the model or endpoint"
         )
     sampled: defaultdict[str, list[AnswerRow]] = defaultdict(list)
     for row in rows:

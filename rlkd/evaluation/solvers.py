@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rlkd.answers.conventions import OutputFormat
-from rlkd.completion.base import gather
+from rlkd.completion.base import gather, log
 from rlkd.completion.local_hf import model_name
 from rlkd.errors import CheckpointError, EndpointError, UserError
 from rlkd.io import sha256_json
@@ -53,6 +53,10 @@ class Solver(Protocol):
     def cost(self) -> str:
         """What the answers have cost, in words; empty where they cost nothing."""
 
+    @property
+    def fault(self) -> str:
+        """Why the last request failed that did; empty where none has."""
+
     def complete(self, asks: Sequence[Ask], temperature: float | None, seed: int) -> list[Completion | None]:
         """Answers problems, in order; greedy where ``temperature`` is ``None``. ``None`` is a request that failed.
 
@@ -79,7 +83,7 @@ class StudentSolver:
         self.config, self.folder, self.batch = config, folder, batch
         self.output: OutputFormat = config.output
         self.asked = config.model_dump(mode="json", exclude={"model", "lora", "attention"})
-        self.cost = ""
+        self.cost = self.fault = ""
         self._sampler: LocalSampler | None = None
         self._book: PromptBook | None = None
 
@@ -150,12 +154,14 @@ class EndpointSolver:
 
     Args:
         config: The teacher, one of ``traces.teacher``.
+        ask_first: Ask its server for the model before the first answer that is not kept yet: many retries of many requests
+            would take a minute to find what one look finds.
 
     Raises:
         UserError: It is no language model.
     """
 
-    def __init__(self, config: TeacherConfig) -> None:
+    def __init__(self, config: TeacherConfig, ask_first: bool = False) -> None:
         if not isinstance(config, SampledTeacher):
             raise UserError(
                 f"the teacher {config.type} is no language model; evaluate one of type endpoint or local"
@@ -165,6 +171,8 @@ class EndpointSolver:
         self.asked = config.model_dump(
             mode="json", exclude={"temperature", "attempts", "price", "budget", "answers", "domains"}
         )
+        self.fault = ""
+        self._ask_first = ask_first
         self._teacher: LanguageModelTeacher | None = None
         self._runner = asyncio.Runner()
         first = self._open(None)
@@ -183,14 +191,24 @@ class EndpointSolver:
         """Answers problems; see :class:`Solver`.
 
         Raises:
-            UserError: No further request could succeed, or the budget is spent; what was answered is kept.
+            UserError: The server cannot be used, no further request could succeed, or the budget is spent; what was answered
+                is kept.
         """
+        from rlkd.completion.models_list import need_servers
+
         teacher = self._open(temperature)
+        if self._ask_first and any(
+            teacher.known(problem, index or 0, seed) is None for problem, index in asks
+        ):
+            self._ask_first = False
+            for note in need_servers(self.config):
+                log.warning("%s", note)
 
         async def ask(problem: Problem, index: int | None) -> Completion | None:
             try:
                 answer = await teacher.sample(problem, index or 0, seed)
-            except EndpointError:
+            except EndpointError as error:
+                self.fault = str(error)
                 return None
             refused = answer.finish == "refused"
             return Completion(

@@ -109,6 +109,39 @@ def check_folder(folder: Path) -> None:
         )
 
 
+def check_weights(folder: Path) -> None:
+    """Checks that the files of a checkpoint's weights are whole, by their headers (safetensors): no weights are read.
+
+    Raises:
+        CheckpointError: One is cut off or damaged.
+    """
+    index = folder / _WEIGHTS[1]
+    files = [folder / _WEIGHTS[0]]
+    if not files[0].is_file():
+        named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        files = [folder / name for name in sorted(set(named))]
+    for file in files:
+        size = file.stat().st_size
+        if size != _stated_size(file, size):
+            raise CheckpointError(
+                f"{file}: the weights are cut off or damaged ({size} bytes); copy the checkpoint again"
+            )
+
+
+def _stated_size(file: Path, size: int) -> int:
+    """The size that a safetensors header states; 0 where it cannot be read."""
+    with file.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        head = opened.read(length) if length < size else b""
+    try:
+        parts = [
+            value["data_offsets"][1] for name, value in json.loads(head).items() if name != "__metadata__"
+        ]
+        return 8 + length + max(parts, default=0)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return 0
+
+
 def save_student(model: Any, tokenizer: Any, folder: Path) -> None:
     """Saves a student as a Hugging Face folder (safetensors), replacing the folder whole; adapters are merged in.
 

@@ -39,7 +39,7 @@ class Fake:
 
     output = "boxed"
     batch = 4
-    cost = ""
+    cost = fault = ""
 
     def __init__(self, identity: str = "fake", die_after: int = 99) -> None:
         self.identity, self.calls, self.die_after = identity, 0, die_after
@@ -138,6 +138,8 @@ def test_requests_that_failed_are_counted_and_asked_again(tmp_path: Path) -> Non
     assert again.answered == [("p5", 1)]
     with pytest.raises(UserError, match="none of 6 problems was answered"):
         benchmark_figures(BENCHMARK, [], settings)
+    with pytest.raises(UserError, match=r"was answered \(last fault: big: status 500\); see to"):
+        benchmark_figures(BENCHMARK, [], settings, fault="big: status 500")
 
 
 def test_processes_share_the_problems(tmp_path: Path) -> None:
@@ -214,6 +216,33 @@ def test_an_endpoint_is_never_asked_twice(tmp_path: Path) -> None:
         evaluate_benchmark(BENCHMARK, again, SETTINGS, 0, tmp_path / "rows.jsonl")
         again.close()
         assert len(server.seen) == 2
+
+
+def test_a_server_is_asked_for_the_model_before_the_first_answer_that_is_not_kept(tmp_path: Path) -> None:
+    listing = Reply(raw=b'{"data": [{"id": "big"}]}')
+    with SimulatedServer(lambda body: Reply("\\boxed{2}", 5, 10) if body else listing) as server:
+        config = teacher(server.url, tmp_path / "answers").teacher
+        solver = EndpointSolver(config, ask_first=True)
+        rows = evaluate_benchmark(BENCHMARK, solver, SETTINGS, 0, tmp_path / "rows.jsonl")
+        solver.close()
+        assert [seen.path for seen in server.seen].count("/v1/models") == 1
+        assert server.seen[0].path == "/v1/models"
+    (tmp_path / "rows.jsonl").unlink()
+    again = EndpointSolver(config, ask_first=True)  # the server is gone; every answer is kept
+    assert evaluate_benchmark(BENCHMARK, again, SETTINGS, 0, tmp_path / "rows.jsonl") == rows
+    again.close()
+    other = EndpointSolver(teacher(server.url, tmp_path / "none").teacher, ask_first=True)
+    with pytest.raises(UserError, match="no OpenAI-compatible server answers at"):
+        evaluate_benchmark(BENCHMARK, other, SETTINGS, 0, tmp_path / "other.jsonl")
+    other.close()
+
+
+def test_the_last_fault_is_kept(tmp_path: Path) -> None:
+    with SimulatedServer(lambda body: Reply("out of order", status=400)) as server:
+        solver = EndpointSolver(teacher(server.url, tmp_path / "answers").teacher)
+        assert evaluate_benchmark(BENCHMARK, solver, SETTINGS, 0, tmp_path / "rows.jsonl") == []
+        solver.close()
+    assert "status 400 (out of order)" in solver.fault
 
 
 def test_a_teacher_that_is_no_language_model_is_refused() -> None:

@@ -148,6 +148,7 @@ def test_one_process_is_plain_python_and_several_have_a_launcher(
     assert several[several.index("--num_processes") + 1] == "4"
     assert several[-3:] == ["--module", "rlkd.pipeline.jobs", str(path)]
     monkeypatch.setattr("tasks.launching._gpus", lambda: 0)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
     assert "torch.distributed.run" in command(path, LaunchConfig(processes=4))
     (tmp_path / "fsdp.yaml").write_text("")
     configured = command(path, LaunchConfig(accelerate_config=str(tmp_path / "fsdp.yaml")))
@@ -190,6 +191,7 @@ def test_settings_become_options_of_the_launcher(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(UserError, match=r"launch\.processes is 9, but this machine has 8 GPUs; set it to 8"):
         made(processes=9)
     monkeypatch.setattr("tasks.launching._gpus", lambda: 0)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
     with pytest.raises(UserError, match=r"launch\.parallel is fsdp, .* this machine has none"):
         made(processes=2, parallel={"type": "fsdp"})
     nodes = pairs(made(processes=2, machines=machines))
@@ -198,6 +200,50 @@ def test_settings_become_options_of_the_launcher(monkeypatch: pytest.MonkeyPatch
         made(machines=machines | {"rank": 2})
     with pytest.raises(ValidationError, match="name the address of machine 0"):
         made(machines={"count": 2})
+
+
+@pytest.mark.parametrize(
+    ("gpus", "launch", "file", "fault"),
+    [
+        (
+            0,
+            {"processes": 16},
+            "",
+            r"launch\.processes is 16, but this machine has 2 cores, and no GPU is used",
+        ),
+        (0, {"processes": 3}, "num_processes: 2", r"launch\.processes is 3, but this machine has 2 cores"),
+        (0, {}, "num_processes: 3", r"num_processes of \S+ \(on each machine\) is 3, but .* 2 cores"),
+        (1, {}, "num_processes: 2\ndistributed_type: FSDP", r"is 2, but this machine has 1 GPU; set it to 1"),
+        (1, {}, "num_processes: 3\nuse_cpu: true", r"is 3, but this machine has 2 cores"),
+        # 5 processes on 2 machines: 3 on one of them.
+        (0, {}, "num_processes: 5\nnum_machines: 2", r"is 3, but this machine has 2 cores"),
+        (0, {}, "num_processes: 8\ndistributed_type: MULTI_XPU", ""),  # nobody counts those here
+        (0, {}, "num_processes: 2\nmixed_precision: 'no'", ""),
+        (4, {}, "num_processes: 8\nnum_machines: 2", ""),
+        (0, {}, "num_processes: many", r"launch\.accelerate_config: \S+ cannot be read as a configuration"),
+        (0, {}, "- 1", "cannot be read as a configuration"),
+        (0, {}, "a: [", "cannot be read as a configuration"),
+    ],
+)
+def test_more_processes_than_devices_are_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gpus: int,
+    launch: dict[str, Any],
+    file: str,
+    fault: str,
+) -> None:
+    monkeypatch.setattr("tasks.launching._gpus", lambda: gpus)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    if file:
+        (tmp_path / "own.yaml").write_text(file)
+        launch = launch | {"accelerate_config": str(tmp_path / "own.yaml")}
+    settings = LaunchConfig.model_validate(launch)
+    if not fault:
+        assert "--config_file" in command(Path("job.json"), settings)
+        return
+    with pytest.raises(UserError, match=fault):
+        command(Path("job.json"), settings)
 
 
 def test_shards_take_the_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,13 +15,14 @@ from flows.cli.check.machine import (
 )
 from flows.cli.check.offline import absent_data, absent_student
 from flows.cli.check.shared import check_output, checkpoint, first_findings
-from rlkd.errors import DataError, UserError
+from rlkd.errors import DataError
 from schemas.config.pipeline import PipelineConfig
 from schemas.problem import Problem, Split
 from tasks.finished import finished_stages
 
 if TYPE_CHECKING:
-    from rlkd.estimates import Student, Work
+    from rlkd.estimates import Work
+    from rlkd.student.examine import Sizes
     from rlkd.student.probe import Probe
 
 _PROBED = 500
@@ -52,7 +53,7 @@ def examine(config: PipelineConfig, output: str | None = None, offline: bool = F
             splits = _data(config, found)
     with found.checking("answers"):
         _answers(config, splits, found)
-    student: Student | None = None
+    student: Sizes | None = None
     if offline and (absent := absent_student(config)):
         found.add("student", f"not looked at: {absent}", "note")
     else:
@@ -81,7 +82,7 @@ def examine(config: PipelineConfig, output: str | None = None, offline: bool = F
     return found
 
 
-def planned_work(config: PipelineConfig) -> tuple[Student, Work]:
+def planned_work(config: PipelineConfig) -> tuple[Sizes, Work]:
     """The student's sizes and how much there is to do, from sizes alone; no step is measured."""
     found = Findings()
     splits = _data(config, found)
@@ -156,8 +157,7 @@ def _qualification(config: PipelineConfig, found: Findings) -> None:
 
 def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -> Any:
     """Checks weights, tokenizer, template and lengths without loading the weights."""
-    from rlkd.answers.conventions import write_output
-    from rlkd.estimates import Student
+    from rlkd.student.examine import Sizes, check_budget, check_prompt
     from rlkd.student.fresh import fresh_student
     from rlkd.student.lengths import LengthFit
     from rlkd.student.prompts import PromptBook, trace_lengths
@@ -167,7 +167,7 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
             "1 2 3"
         ]
         made = fresh_student(config.student, texts, config.seed)
-        student = Student.of(made.model.config, sum(p.numel() for p in made.model.parameters()))
+        student = Sizes.of(made.model.config, sum(p.numel() for p in made.model.parameters()))
         tokenizer = made.tokenizer
     else:
         student, tokenizer = checkpoint(config, found)
@@ -178,11 +178,8 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
     book = PromptBook(config.student, tokenizer)
     lengths = [len(book.encode(problem.question)) for problem in problems[:_PROBED]]
     found.prompt_tokens = [float(length) for length in lengths]
+    check_prompt(config, book)
     if book.opening:
-        if config.warm_start.enabled:
-            book.continued(
-                write_output("1", "1", config.student.output)
-            )  # refuses a tag that is never closed
         found.add("prompt", f"ends with {book.opening.strip()}, from which traces and completions go on")
     completions = trace_lengths(book, problems[:_PROBED])
     found.trace_tokens = [float(length) for length in completions]
@@ -193,15 +190,11 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
         if values:
             fit = LengthFit(values, getattr(config.student, limit), f"student.{limit}")
             found.add(what, fit.text(), "note" if fit.cut else "ok")
-    budget = config.student.max_prompt_tokens + config.student.max_completion_tokens
-    if student.context is not None and budget > student.context:
-        raise UserError(
-            f"student.max_prompt_tokens + student.max_completion_tokens = {budget} exceed the student's context of {student.context} tokens; lower one of them"
-        )
+    check_budget(config.student, student.context)
     return student
 
 
-def _probe(config: PipelineConfig, student: Student) -> Probe | None:
+def _probe(config: PipelineConfig, student: Sizes) -> Probe | None:
     """Measures a student whose cost matters, where its weights are at hand and this machine is fit to train it."""
     import torch
 

@@ -10,7 +10,7 @@ from flows.cli.check.findings import Findings
 from rlkd.errors import UserError
 from rlkd.hub import OFFLINE
 from schemas.base import sections_of
-from schemas.config.endpoint import LocalEndpoint, OpenAIEndpoint
+from schemas.config.endpoint import LocalEndpoint
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.run import RunConfig
 from schemas.config.structure import EmbeddingJudgeConfig, GenerativeDecomposerConfig
@@ -59,7 +59,7 @@ def check_services(config: RunConfig, runs: Path, found: Findings) -> None:
 
 
 def check_models(config: RunConfig, runs: Path, found: Findings) -> None:
-    """Checks whether the models that decompose and judge are there, and the keys to those behind servers (nothing is asked).
+    """Checks whether the models that decompose and judge are on this machine.
 
     Args:
         config: The configuration.
@@ -70,9 +70,7 @@ def check_models(config: RunConfig, runs: Path, found: Findings) -> None:
 
     for name, section in sections_of(config):
         with found.checking("models"):
-            if isinstance(section, OpenAIEndpoint):
-                _check_key(name, section)
-            elif isinstance(section, LocalEndpoint):
+            if isinstance(section, LocalEndpoint):
                 check_model(f"{name}.path", section.path, runs)
             elif isinstance(section, GenerativeDecomposerConfig) and section.model is not None:
                 check_model(f"{name}.model", section.model, runs)
@@ -88,7 +86,7 @@ def check_models(config: RunConfig, runs: Path, found: Findings) -> None:
 
 
 def check_endpoints(config: RunConfig, found: Findings) -> None:
-    """Asks each server that a model is behind for its list of models: wrong addresses, keys and names show before a run."""
+    """Asks each server that a model is behind for its model: wrong addresses, keys and names show before a run."""
     from rlkd.completion.models_list import ask_servers
 
     for name, text, verdict in ask_servers(config):
@@ -149,11 +147,3 @@ def _is_cached(name: str) -> bool:
         )
     except HFValidationError:
         return False
-
-
-def _check_key(name: str, endpoint: OpenAIEndpoint) -> None:
-    variable = endpoint.api_key_env
-    if variable is not None and not os.environ.get(variable, "").strip():
-        raise UserError(
-            f"{name}: the key for {endpoint.base_url} is missing: set the environment variable {variable}"
-        )

@@ -13,7 +13,7 @@ from rlkd.hub import OFFLINE, go_offline_if_cut_off
 from schemas.config.run import RunConfig
 
 if TYPE_CHECKING:
-    from rlkd.estimates import Student
+    from rlkd.student.examine import Sizes
 
 
 def first_findings(config: RunConfig, offline: bool = False) -> Findings:
@@ -28,41 +28,17 @@ def first_findings(config: RunConfig, offline: bool = False) -> Findings:
     return found
 
 
-def checkpoint(config: RunConfig, found: Findings) -> tuple[Student, Any]:
-    """Reads the sizes and the tokenizer of a student that is a checkpoint; its weights are not read.
+def checkpoint(config: RunConfig, found: Findings) -> tuple[Sizes, Any]:
+    """Examines a student that is a checkpoint; says its special tokens.
 
     Raises:
         UserError: It is not there, or cannot be used.
     """
-    from rlkd.estimates import describe
-    from rlkd.student.checkpoints import resolve_model_path
-    from rlkd.student.gguf import conversion_note
-    from rlkd.student.special_tokens import prepare_tokenizer
+    from rlkd.student.examine import examine_checkpoint
 
-    path = resolve_model_path(getattr(config.student.model, "path", ""))
-    tokenizer = _tokenizer(config, path)
-    said = [conversion_note(Path(path)), prepare_tokenizer(tokenizer, path, chat=config.student.chat)]
-    student = describe(config, path)
-    if len(tokenizer) > student.vocabulary:
-        raise UserError(
-            f"student.model.path: the tokenizer of {path} has {len(tokenizer)} tokens but the model only {student.vocabulary} "
-            "embeddings; they do not belong together"
-        )
-    said.insert(0, f"EOS is {tokenizer.eos_token}, PAD is {tokenizer.pad_token}")
-    found.add("special tokens", "; ".join(text for text in said if text))
+    student, tokenizer, said = examine_checkpoint(config)
+    found.add("special tokens", said)
     return student, tokenizer
-
-
-def _tokenizer(config: RunConfig, path: str) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(path, padding_side="left", **config.student.model.loading)
-    except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            f"student.model.path: the tokenizer of {path} cannot be loaded ({first[:200]}); check the name and the connection, or name a local folder"
-        ) from None
 
 
 def check_output(config: RunConfig, output: str | None, needed_mb: float, found: Findings) -> None:

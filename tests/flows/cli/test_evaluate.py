@@ -25,6 +25,11 @@ ROWS = [
 ]
 
 
+def answer_three(body: dict[str, Any]) -> Reply:
+    """A server that has the model, which always answers 3."""
+    return Reply("\\boxed{3}", 5, 5) if body else Reply(raw=b'{"data": [{"id": "big"}]}')
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with a random student and its training data, a benchmark file, and the student as a bare checkpoint."""
@@ -73,7 +78,7 @@ def test_a_run_and_its_teacher_side_by_side(
     on = f"easy_math={place / 'easy.jsonl'}"
     evaluate_model(f"{place / 'run'}", [on], None, [], str(tmp_path), False)
     assert f"{place / 'run'}:warm_start\teasy_math\t5" in capsys.readouterr().out
-    with SimulatedServer(lambda body: Reply("\\boxed{3}", 5, 5)) as server:
+    with SimulatedServer(answer_three) as server:
         place_of = [f"traces.teacher.endpoint.base_url={server.url}"]
         evaluate_model(f"{place / 'run'}:teacher", [on], None, place_of, str(tmp_path), False)
     said = capsys.readouterr().out
@@ -93,7 +98,7 @@ def test_differences_to_further_models(
 ) -> None:
     on = f"easy_math={place / 'easy.jsonl'}"
     run, bare = str(place / "run"), str(place / "warm_start" / "model")
-    with SimulatedServer(lambda body: Reply("\\boxed{3}", 5, 5)) as server:
+    with SimulatedServer(answer_three) as server:
         setting = f"traces.teacher.endpoint.base_url={server.url}"
         arguments = ["evaluate", f"{run}:teacher", "--against", run, "--on", on, "--set", setting]
         assert run_command([*arguments, "--samples", "0", "-o", str(tmp_path)]) == 0
@@ -169,3 +174,25 @@ def test_cells() -> None:
     assert cell({"accuracy": half}) == "50.0 ±12.5"
     assert cell({"exact_match": half, "f1": half}) == "EM 50.0 ±12.5, F1 50.0 ±12.5"
     assert cell({"accuracy": none}) == "0.0 (0 to 16)"
+
+
+def test_a_server_that_is_not_there_is_said_at_once(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on = f"easy_math={place / 'easy.jsonl'}"
+    assert run_command(["evaluate", "http://127.0.0.1:9/v1#m", "--on", on, "-o", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "no OpenAI-compatible server answers at http://127.0.0.1:9/v1 (ConnectError" in said
+
+
+def test_an_endpoint_that_answers_nothing_says_why(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(body: dict[str, Any]) -> Reply:
+        return Reply("out of order", status=400) if body else Reply(raw=b'{"data": [{"id": "big"}]}')
+
+    with SimulatedServer(broken) as server:
+        arguments = ["evaluate", f"{server.url}#big", "--on", f"easy_math={place / 'easy.jsonl'}"]
+        assert run_command([*arguments, "-o", str(tmp_path)]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "none of 6 problems was answered (last fault: big at" in said and "out of order" in said

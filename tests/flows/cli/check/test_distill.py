@@ -10,13 +10,14 @@ import pytest
 from flows.cli.check.distill import examine
 from flows.cli.check.findings import Findings
 from flows.cli.check.gsrm import examine_gsrm
-from flows.cli.check.machine import check_launch, check_models, check_training
+from flows.cli.check.machine import check_endpoints, check_launch, check_models, check_training
 from flows.cli.check.shared import size
 from flows.cli.inspect import show_schema
 from flows.configure import configure_any
 from rlkd.config.load import parse_config
 from rlkd.errors import ConfigError, UserError
-from rlkd.estimates import Costs, Student, Work, estimate
+from rlkd.estimates import Costs, Work, estimate
+from rlkd.student.examine import Sizes
 from rlkd.student.probe import Probe
 from schemas.config.gsrm import GsrmConfig
 from schemas.config.pipeline import PipelineConfig
@@ -221,9 +222,11 @@ def test_what_could_not_run_is_wrong(
     monkeypatch.delenv("RLKD_TEST_KEY", raising=False)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
     found = Findings()
     config = _config(**changes)
     check_models(config, tmp_path / "runs", found)
+    check_endpoints(config, found)  # asks nobody without a key
     check_training(config, found)
     check_launch(config, found)
     [wrong] = found.wrong
@@ -266,7 +269,7 @@ def test_the_estimate_is_of_what_a_run_takes(tmp_path: Path, monkeypatch: pytest
     asked: list[Work] = []
     real = estimate
 
-    def watched(config: PipelineConfig, student: Student, work: Work) -> Costs:
+    def watched(config: PipelineConfig, student: Sizes, work: Work) -> Costs:
         asked.append(work)
         return real(config, student, work)
 
@@ -343,7 +346,7 @@ def test_what_was_measured_is_carried_over_in_proportion() -> None:
     probe = Probe(
         base_mb=1000, token_mb=2.0, least_mb=1200, token_s=0.01, step_s=0.1, row_s=0.02, device="here"
     )
-    student = Student(parameters=10**8, layers=10, width=512, vocabulary=1000, context=640)
+    student = Sizes(parameters=10**8, layers=10, width=512, vocabulary=1000, context=640)
     costs = estimate(config, student, Work(20, 4, 50.0, 100.0, probe))
     # Warm start: 10 traces of 50 + 100 tokens, twice: 3000 tokens, 0.01 s each, a tenth for what packing leaves; 12 s to start.
     assert costs.seconds["warm_start"] == pytest.approx(12 + 33)
@@ -359,7 +362,7 @@ def test_what_was_measured_is_carried_over_in_proportion() -> None:
 
 
 def test_an_estimate_from_sizes_says_so() -> None:
-    student = Student(parameters=10**6, layers=2, width=64, vocabulary=1000, context=640)
+    student = Sizes(parameters=10**6, layers=2, width=64, vocabulary=1000, context=640)
     costs = estimate(_config(), student, Work(6, 6, 50.0))
     assert costs.assumes.startswith("from the model's sizes alone, nothing was measured")
 
