@@ -11,12 +11,14 @@ from typing import Literal
 from flows.configure import configure, configure_any, configure_gsrm
 from rlkd.errors import RLKDError
 from rlkd.io import is_disk_full
+from schemas.config.gsrm import GsrmConfig
 from schemas.config.run import RunConfig
 from tasks import tracking
 from tasks.attempts import Attempt, close_killed, written_down
 from tasks.cleaning import clean_after_run
 from tasks.display import current_display
 from tasks.finished import ask_needed_servers
+from tasks.launchable import refuse_unlaunchable
 from tasks.mirror import open_mirror
 from tasks.publishing import publish_report
 from tasks.registry import resolve_models
@@ -102,6 +104,8 @@ def _session(config: RunConfig, output: str | None, from_stage: str | None, whol
     folder = Path(output) if output else default_folder(config)
     open_mirror()  # a store that cannot be used is said before anything is made
     config = resolve_models(config, tracking.tracking_uri(folder.resolve().parent))
+    if whole or isinstance(config, GsrmConfig):
+        refuse_unlaunchable(config, str(folder), from_stage)
     if whole:
         ask_needed_servers(config, str(folder), from_stage)
     with open_run(config, folder, from_stage, whole) as run, _mlflow_log(run), _outbox(run) as box:

@@ -231,6 +231,28 @@ def test_what_could_not_run_is_wrong(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("gpus", "launch", "note"),
+    [
+        (0, {"processes": 8, "parallel": {"type": "fsdp"}}, "no GPU here, which fsdp needs"),
+        (0, {"parallel": {"type": "deepspeed"}}, "no GPU here, which deepspeed needs"),
+        (2, {"processes": 8}, "8 GPUs, of which 2 are here"),
+        (0, {"processes": 8}, None),
+        (8, {"processes": 8, "parallel": {"type": "fsdp"}}, None),
+    ],
+)
+def test_gpus_that_are_not_here_are_noted_offline_and_wrong_otherwise(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, launch: dict[str, Any], note: str | None
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    offline, online = Findings(), Findings()
+    check_launch(_config(launch=launch), offline, offline=True)
+    check_launch(_config(launch=launch), online)
+    assert offline.rows == ([("launch", "note", f"not looked at: {note}")] if note else [])
+    assert bool(online.wrong) == (note is not None)
+
+
 def test_models_and_keys_that_are_there_are_not_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
