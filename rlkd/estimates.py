@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rlkd.config.derived import is_enabled, pairs_source
 from rlkd.errors import UserError
 from rlkd.io import duration
+from rlkd.student.packable import why_not_packed
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import StudentPairs
 from schemas.config.run import RunConfig
@@ -43,6 +44,7 @@ class Work:
         prompt_tokens: Mean length of a prompt.
         trace_tokens: Mean length of a trace; ``None`` takes a share of the longest completion.
         probe: What was measured on this machine; ``None`` estimates from sizes.
+        unmeasured: Why nothing was.
     """
 
     train: int
@@ -50,21 +52,23 @@ class Work:
     prompt_tokens: float
     trace_tokens: float | None = None
     probe: Probe | None = None
+    unmeasured: str = ""
 
 
 @dataclass(frozen=True)
 class Student:
-    """The sizes that cost memory and time."""
+    """The sizes that cost memory and time, and why its texts are not packed (empty where they are)."""
 
     parameters: int
     layers: int
     width: int
     vocabulary: int
     context: int | None
+    unpacked: str = ""
 
     @classmethod
-    def of(cls, config: Any, parameters: int) -> Student:
-        """From a transformers configuration."""
+    def of(cls, config: Any, parameters: int, attention: str = "sdpa") -> Student:
+        """From a transformers configuration, and the attention that it is trained with."""
         text = config.get_text_config()
         return cls(
             parameters=parameters,
@@ -72,6 +76,7 @@ class Student:
             width=int(text.hidden_size),
             vocabulary=int(text.vocab_size),
             context=getattr(text, "max_position_embeddings", None),
+            unpacked=why_not_packed(config, attention),
         )
 
 
@@ -134,7 +139,7 @@ def describe(config: RunConfig, path: str) -> Student:
         from rlkd.student.load import check_lora
 
         check_lora(lora, empty, path)
-    return Student.of(found, sum(weights.numel() for weights in empty.parameters()))
+    return Student.of(found, sum(weights.numel() for weights in empty.parameters()), config.student.attention)
 
 
 def flops_per_second() -> tuple[float, str]:
@@ -165,6 +170,8 @@ def estimate(config: PipelineConfig, student: Student, work: Work) -> Costs:
         student: The student's sizes.
         work: How much there is to do.
     """
+    if student.unpacked:
+        config = _unpacked(config)
     speed = _speed(student, work.probe)
     completion = work.trace_tokens or _USED * config.student.max_completion_tokens
     length = work.prompt_tokens + completion
@@ -184,8 +191,16 @@ def estimate(config: PipelineConfig, student: Student, work: Work) -> Costs:
         assumes = f"{work.probe.assumes(tokens)}; {where}"
     else:
         memory = _memory_mb(config, student, length)
-        assumes = f"from the model's sizes alone, nothing was measured; {where}"
+        why = f": {work.unmeasured}" if work.unmeasured else ""
+        assumes = f"from the model's sizes alone, nothing was measured{why}; {where}"
     return Costs(memory, _disk_mb(config, student), seconds, speed.device, assumes)
+
+
+def _unpacked(config: PipelineConfig) -> PipelineConfig:
+    """The configuration as it works out for a student whose texts cannot be packed."""
+    warm_start = config.warm_start.model_copy(update={"packing": False})
+    rl = config.rl.model_copy(update={"share_prompts": False})
+    return config.model_copy(update={"warm_start": warm_start, "rl": rl})
 
 
 @dataclass(frozen=True)

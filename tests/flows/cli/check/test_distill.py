@@ -383,7 +383,25 @@ def test_what_was_measured_is_carried_over_in_proportion() -> None:
 def test_an_estimate_from_sizes_says_so() -> None:
     student = Student(parameters=10**6, layers=2, width=64, vocabulary=1000, context=640)
     costs = estimate(_config(), student, Work(6, 6, 50.0))
-    assert costs.assumes.startswith("from the model's sizes alone, nothing was measured")
+    assert costs.assumes.startswith("from the model's sizes alone, nothing was measured; ")
+    said = estimate(_config(), student, Work(6, 6, 50.0, unmeasured="it took too long")).assumes
+    assert said.startswith("from the model's sizes alone, nothing was measured: it took too long; ")
+
+
+def test_a_student_that_is_not_packed_costs_more() -> None:
+    config = _config(
+        warm_start={"batch_size": 4, "max_epochs": 2.0, "traces": 10},
+        rl={"steps": 3, "prompts_per_step": 2, "group_size": 4, "micro_batch": 4},
+    )
+    probe = Probe(
+        base_mb=1000, token_mb=2.0, least_mb=1200, token_s=0.01, step_s=0.1, row_s=0.02, device="here"
+    )
+    student = Student(10**8, layers=10, width=512, vocabulary=1000, context=640, unpacked="its layers")
+    costs = estimate(config, student, Work(20, 4, 50.0, 100.0, probe))
+    # 10 traces of 150 tokens, twice, half as much again for padding; 8 rows of 150 tokens a step instead of 8 * 100 + 2 * 50.
+    assert costs.seconds["warm_start"] == pytest.approx(12 + 3000 * 0.01 * 1.5)
+    assert costs.seconds["rl"] == pytest.approx(12 + 3 * (100 / 0.6 * 0.26 + 12 + 0.004))
+    assert costs.memory_mb == pytest.approx(1000 + 2 * 4 * 250)  # 4 rows of 50 + 200
 
 
 def test_traces_over_the_limit_are_counted_and_another_limit_is_proposed(tmp_path: Path) -> None:
