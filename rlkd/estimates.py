@@ -42,6 +42,7 @@ class Work:
         prompt_tokens: Mean length of a prompt.
         trace_tokens: Mean length of a trace; ``None`` takes a share of the longest completion.
         probe: What was measured on this machine; ``None`` estimates from sizes.
+        unmeasured: Why nothing was.
     """
 
     train: int
@@ -49,6 +50,7 @@ class Work:
     prompt_tokens: float
     trace_tokens: float | None = None
     probe: Probe | None = None
+    unmeasured: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ def estimate(config: PipelineConfig, student: Sizes, work: Work) -> Costs:
         student: The student's sizes.
         work: How much there is to do.
     """
+    if student.unpacked:
+        config = _unpacked(config)
     speed = _speed(student, work.probe)
     completion = work.trace_tokens or _USED * config.student.max_completion_tokens
     length = work.prompt_tokens + completion
@@ -131,8 +135,16 @@ def estimate(config: PipelineConfig, student: Sizes, work: Work) -> Costs:
         assumes = f"{work.probe.assumes(tokens)}; {where}"
     else:
         memory = _memory_mb(config, student, length)
-        assumes = f"from the model's sizes alone, nothing was measured; {where}"
+        why = f": {work.unmeasured}" if work.unmeasured else ""
+        assumes = f"from the model's sizes alone, nothing was measured{why}; {where}"
     return Costs(memory, _disk_mb(config, student), seconds, speed.device, assumes)
+
+
+def _unpacked(config: PipelineConfig) -> PipelineConfig:
+    """The configuration as it works out for a student whose texts cannot be packed."""
+    warm_start = config.warm_start.model_copy(update={"packing": False})
+    rl = config.rl.model_copy(update={"share_prompts": False})
+    return config.model_copy(update={"warm_start": warm_start, "rl": rl})
 
 
 @dataclass(frozen=True)

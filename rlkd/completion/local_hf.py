@@ -12,6 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from rlkd.completion import seeded
 from rlkd.completion.base import CompletionFault, CompletionRequest, CompletionResult, Usage
 from rlkd.errors import CheckpointError
 from rlkd.student.special_tokens import end_ids
@@ -29,6 +30,7 @@ _Waiting = tuple[CompletionRequest, "asyncio.Future[CompletionResult]"]
 class LocalCompleter:
     """Greedy (or sampled) generation and first-token log-probabilities with transformers.
 
+    A request with a seed draws by itself (:mod:`rlkd.completion.seeded`), whatever else is asked.
     The model is loaded at the first request, which waits for it. JSON schemas are not enforced: the reader of the text is
     tolerant. One generation runs at a time, in a thread, so that the event loop stays free.
 
@@ -100,7 +102,8 @@ class LocalCompleter:
         groups: defaultdict[tuple[object, ...], list[_Waiting]] = defaultdict(list)
         for item in self._waiting:
             request = item[0]
-            groups[(request.max_tokens, request.temperature, request.stop)].append(item)
+            alike = (request.max_tokens, request.temperature, request.stop, request.seed is None)
+            groups[alike].append(item)
         batch = next(iter(groups.values()), [])[: self.config.batch_size]
         taken = {id(item) for item in batch}
         self._waiting = [item for item in self._waiting if id(item) not in taken]
@@ -179,13 +182,17 @@ class LocalCompleter:
         inputs = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt", padding_side="left").to(
             self._model.device
         )
-        sampling: dict[str, Any] = (
-            {"do_sample": True, "temperature": first.temperature}
-            if first.temperature > 0
-            else {"do_sample": False}
-        )
+        width = inputs["input_ids"].shape[1]
+        sampling: dict[str, Any] = {"do_sample": False}
+        if first.temperature > 0 and first.seed is None:
+            sampling = {"do_sample": True, "temperature": first.temperature}
+        elif first.temperature > 0:
+            asked = [(own, request.seed or 0) for own, request in zip(ids, requests, strict=True)]
+            drawn = seeded.draws(asked, first.max_tokens).to(self._model.device)
+            choice = seeded.choice(drawn, width, first.temperature, self._model.generation_config)
+            sampling["logits_processor"] = [choice]
         if first.stop:
-            sampling["stopping_criteria"] = [self._stops(first.stop, inputs["input_ids"].shape[1])]
+            sampling["stopping_criteria"] = [self._stops(first.stop, width)]
         with torch.inference_mode():
             output = self._model.generate(
                 **{name: inputs[name] for name in ("input_ids", "attention_mask")},
@@ -195,7 +202,7 @@ class LocalCompleter:
                 output_logits=any(request.logprobs for request in requests),
                 **sampling,
             )
-        new_tokens = output.sequences[:, inputs["input_ids"].shape[1] :].tolist()
+        new_tokens = output.sequences[:, width:].tolist()
         logits = output.logits[0].float().log_softmax(-1) if output.logits else None
         ends = set(end_ids(self._model, self._tokenizer))
         results: list[CompletionResult | CompletionFault] = []

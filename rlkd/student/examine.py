@@ -14,6 +14,7 @@ from typing import Any
 from rlkd.answers.conventions import write_output
 from rlkd.errors import UserError
 from rlkd.student.checkpoints import DEMO_BASE, check_weights, demo_base_folder, resolve_model_path
+from rlkd.student.packable import why_not_packed
 from rlkd.student.prompts import PromptBook
 from schemas.artifact import StageResult
 from schemas.config.pipeline import PipelineConfig
@@ -23,17 +24,18 @@ from schemas.config.student import FreshModel, StudentConfig
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes of a student that cost memory and time."""
+    """The sizes of a student that cost memory and time, and why its texts are not packed (empty where they are)."""
 
     parameters: int
     layers: int
     width: int
     vocabulary: int
     context: int | None
+    unpacked: str = ""
 
     @classmethod
-    def of(cls, config: Any, parameters: int) -> Sizes:
-        """From a transformers configuration."""
+    def of(cls, config: Any, parameters: int, attention: str = "sdpa") -> Sizes:
+        """From a transformers configuration, and the attention that it is trained with."""
         text = config.get_text_config()
         return cls(
             parameters=parameters,
@@ -41,6 +43,7 @@ class Sizes:
             width=int(text.hidden_size),
             vocabulary=int(text.vocab_size),
             context=getattr(text, "max_position_embeddings", None),
+            unpacked=why_not_packed(config, attention),
         )
 
 
@@ -159,7 +162,7 @@ def describe(config: RunConfig, path: str) -> Sizes:
         from rlkd.student.load import check_lora
 
         check_lora(lora, empty, path)
-    return Sizes.of(found, sum(weights.numel() for weights in empty.parameters()))
+    return Sizes.of(found, sum(weights.numel() for weights in empty.parameters()), config.student.attention)
 
 
 def check_prompt(config: PipelineConfig, book: PromptBook) -> None:

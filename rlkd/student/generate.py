@@ -12,10 +12,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from rlkd.student.packable import FULL_ATTENTION
 from rlkd.student.sampling import Sampling, cut
-
-FULL_ATTENTION = ("sdpa", "rlkd_segments")
-"""Names of attention functions that look at the whole text before a token: the library's, and :mod:`rlkd.training.shared_prompt`'s."""
 
 LEAN_PARAMETERS = 200_000_000
 """Largest model that the lean loop is used for: at 135 M the library's loops still take 1.1 to 1.5 times as long. Above it the

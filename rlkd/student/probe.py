@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rlkd.errors import RLKDError
 from schemas.config.student import StudentConfig
 
 TOKENS = (128, 384, 768)
@@ -25,8 +26,8 @@ _ROWS = (1, 8)
 _NEW = 6
 _PROMPT = 24
 KEPT_ON_CPU = 1.3
-"""Memory of a whole training process on a CPU over what the probe makes of it, between the two that were seen: 1.17 times in RL and 1.44
-in the warm start of a student of 135 M parameters (docs/research-log.md)."""
+"""Memory of a whole training process on a CPU over what the probe makes of it, between those that were seen of a student of 135 M
+parameters: 1.17 and 1.24 times in RL, 1.44 and 1.46 in the warm start (docs/research-log.md)."""
 LIMIT_S = 240.0
 """Longest time that a probe may take; a machine on which it takes longer is estimated from sizes."""
 
@@ -62,18 +63,25 @@ class Probe:
         return f"{text}, at least {self.least_mb:.0f} MB{more}"
 
 
+class ProbeError(RLKDError):
+    """Nothing was measured; the message says why."""
+
+
 def memory_mb(found: Probe, tokens: float) -> float:
     """Largest memory of training with ``tokens`` in the largest forward pass: of that pass, or of the optimiser's step."""
     return found.kept * max(found.least_mb, found.base_mb + found.token_mb * tokens)
 
 
-def measure(config: StudentConfig, checkpointing: bool = False, limit_s: float = LIMIT_S) -> Probe | None:
-    """Runs the probe in a process of its own; ``None`` where it fails or takes too long.
+def measure(config: StudentConfig, checkpointing: bool = False, limit_s: float = LIMIT_S) -> Probe:
+    """Runs the probe in a process of its own.
 
     Args:
         config: The ``student`` section; its model must be a checkpoint on this machine.
         checkpointing: Whether activations are computed anew in the backward pass.
         limit_s: Longest time.
+
+    Raises:
+        ProbeError: It fails or takes too long.
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "student.json"
@@ -95,9 +103,16 @@ def measure(config: StudentConfig, checkpointing: bool = False, limit_s: float =
                 text=True,
                 timeout=limit_s,
             )
-            return Probe(**json.loads(done.stdout.splitlines()[-1])) if done.returncode == 0 else None
-        except (subprocess.TimeoutExpired, ValueError, IndexError, TypeError):
-            return None
+        except subprocess.TimeoutExpired:
+            raise ProbeError(f"the small step took longer than {limit_s:g} s on this machine") from None
+    if done.returncode:
+        said = [text.strip() for text in done.stderr.splitlines() if text.strip()]
+        last = said[-1][:300] if said else f"it ended with {done.returncode} and no word"
+        raise ProbeError(f"the small step failed ({last})")
+    try:
+        return Probe(**json.loads(done.stdout.splitlines()[-1]))
+    except (ValueError, IndexError, TypeError):
+        raise ProbeError("the small step ended without figures") from None
 
 
 def line(points: list[tuple[float, float]]) -> tuple[float, float]:

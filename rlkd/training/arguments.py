@@ -46,7 +46,19 @@ def common_arguments(
         "report_to": "none",
         "disable_tqdm": True,
         "model_init_kwargs": None,
+        # The layers' kernels only: Liger's fused loss would take the place of TRL's fused head, which makes the log-probabilities
+        # that ledger and objectives need.
+        "use_liger_kernel": optimizer.liger and liger_usable(),
+        "liger_kernel_config": {"fused_linear_cross_entropy": False},
     }
+
+
+def liger_usable() -> bool:
+    """Whether Liger's kernels can be used: the package is installed, and there is a CUDA GPU."""
+    import torch
+    from transformers.utils import is_liger_kernel_available
+
+    return torch.cuda.is_available() and bool(is_liger_kernel_available())
 
 
 @functools.cache

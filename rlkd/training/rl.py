@@ -16,6 +16,7 @@ from rlkd.pipeline.context import StageContext
 from rlkd.rewards.ledger import Ledger, undecided_answers
 from rlkd.rewards.scoring import RewardModel
 from rlkd.student.load import Student, is_fresh, load_student, publish_checkpoint
+from rlkd.student.packable import why_not_packed
 from rlkd.student.prompts import PromptBook
 from rlkd.student.quiet import quiet_libraries
 from rlkd.student.special_tokens import end_ids
@@ -241,6 +242,9 @@ def build_trainer(
         watch=Watch(config.rl.watch),
         objective=make_objective(config, book, practice.problems, practice.paths, rows),
     )
+    config_of = student.model.config
+    if config.rl.share_prompts and (why := why_not_packed(config_of, config_of._attn_implementation)):
+        session.events.message(f"each completion has a padded row with its prompt: {why}")
     trainer.add_callback(start_callback(trainer))
     return trainer
 

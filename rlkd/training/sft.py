@@ -14,6 +14,7 @@ from rlkd.pipeline.events import EventSink
 from rlkd.student.checkpoints import save_student
 from rlkd.student.fresh import fresh_student
 from rlkd.student.load import Student, is_fresh, load_student, publish_checkpoint
+from rlkd.student.packable import why_not_packed
 from rlkd.student.prompts import TrainingText
 from rlkd.training.arguments import common_arguments, world_size
 from rlkd.training.checkpoints import step_of
@@ -271,11 +272,14 @@ def _trainer(
 def _collator(job: FineTuning, student: Student) -> Any:
     """Packs the texts of a batch where that is asked for and the model's attention keeps them apart; otherwise TRL's own."""
     from rlkd.training.packing import PackRows
-    from rlkd.training.shared_prompt import supports
 
-    if job.settings.packing and supports(student.model):
-        return PackRows(student.tokenizer.pad_token_id)
-    return None
+    if not job.settings.packing:
+        return None
+    config = student.model.config
+    if why := why_not_packed(config, config._attn_implementation):
+        job.events.message(f"each text has a padded row of its own: {why}")
+        return None
+    return PackRows(student.tokenizer.pad_token_id)
 
 
 def _muon(trainer: Any, model: Any, job: FineTuning) -> Any:

@@ -22,16 +22,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rlkd.student.generate import FULL_ATTENTION
+from rlkd.student.packable import FULL_ATTENTION, why_not_packed
 
 ATTENTION = FULL_ATTENTION[1]
 """Name of :func:`segment_attention` among the library's attention functions."""
 
 BUCKET = 8
 """Segments attended together: sorted by length, so that few of their positions are padding."""
-
-_PLAIN = {"llama", "qwen2", "qwen3"}
-"""Architectures whose attention is full and whose positions are rotary (only differences of positions matter)."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +91,7 @@ class Packed:
 def supports(model: Any) -> bool:
     """Whether a model's attention allows packing."""
     config = getattr(model, "config", None)
-    return (
-        config is not None
-        and config.model_type in _PLAIN
-        and config._attn_implementation in FULL_ATTENTION
-        and not getattr(config, "use_sliding_window", False)
-    )
+    return config is not None and not why_not_packed(config, config._attn_implementation)
 
 
 def prepare(model: Any) -> None:

@@ -31,6 +31,10 @@ class OptimizerConfig(Schema):
         description="Arithmetic in training, over weights that stay as they are (autocast); null takes student.dtype. bfloat16 is faster on "
         "GPUs and on CPUs that multiply in it (AVX512-BF16, AMX), and slower on others.",
     )
+    liger: Annotated[bool, ADDED] = Field(
+        default=True,
+        description="Use Liger's kernels for the layers where the package liger-kernel is installed and there is a CUDA GPU.",
+    )
 
 
 class FineTuneOptimizerConfig(OptimizerConfig):
@@ -65,8 +69,8 @@ class FineTuneConfig(Schema):
     )
     packing: Annotated[bool, ADDED] = Field(
         default=True,
-        description="Put several short texts of a batch into one row, so that little is padded (Llama and Qwen with sdpa attention); the loss "
-        "is the same.",
+        description="Put several short texts of a batch into one row, so that little is padded (plain decoders with sdpa attention, docs/students.md); "
+        "the loss is the same.",
     )
     optimizer: FineTuneOptimizerConfig = Field(default=FineTuneOptimizerConfig(), description="Optimiser.")
 
@@ -121,7 +125,7 @@ class RLConfig(Schema):
     vllm_memory: float = Field(default=0.3, gt=0, lt=1, description="Share of GPU memory for vLLM.")
     share_prompts: bool = Field(
         default=True,
-        description="Compute a group's prompt once for all its completions where that is cheaper (Llama and Qwen with sdpa attention).",
+        description="Compute a group's prompt once for all its completions (plain decoders with sdpa attention, docs/students.md).",
     )
     shuffle_teachers: Annotated[bool, ADDED] = Field(
         default=False,

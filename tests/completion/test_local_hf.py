@@ -95,6 +95,25 @@ def test_batched_answers_are_those_of_the_model_alone(folder: Path) -> None:
     assert local.usage.requests == 5
 
 
+def test_a_request_with_a_seed_draws_by_itself(folder: Path) -> None:
+    def sampled(seeds: tuple[int, ...], **changes: Any) -> list[str]:
+        requests = [
+            CompletionRequest(prompt="is it", max_tokens=12, temperature=1.5, allow_truncated=True, seed=seed)
+            for seed in seeds
+        ]
+        return [result.text for result in asyncio.run(ask(completer(folder, **changes), requests))]
+
+    torch.manual_seed(7)
+    state = torch.random.get_rng_state()
+    first = sampled((1, 2, 3))
+    assert torch.equal(torch.random.get_rng_state(), state)  # what trains in this process draws as without it
+    torch.manual_seed(8)
+    assert sampled((1, 2, 3)) == first
+    assert len(set(first)) > 1  # the members of a batch are different samples
+    assert sampled((4, 5, 6)) != first
+    assert sampled((3, 1), batch_size=1) == [first[2], first[0]]  # whatever shares the batch
+
+
 def test_what_is_cut_off_is_an_error_unless_allowed(folder: Path) -> None:
     written, _ = by_hand(folder, "is it one", 3)
     assert 1 not in written  # this model does not end by itself here

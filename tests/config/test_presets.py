@@ -85,3 +85,4 @@ def test_the_papers_settings_are_the_papers() -> None:
         assert (config.rl.group_size, config.rl.temperature) == (4, 0.7)
         assert (config.rl.optimizer.learning_rate, config.rl.optimizer.max_grad_norm) == (5e-5, 0.2)
         assert config.structures.alignment.type == "prefix"
+        assert (config.launch.processes, config.launch.parallel.type) == (8, "fsdp")

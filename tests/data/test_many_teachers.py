@@ -11,6 +11,8 @@ import pytest
 from rlkd.completion.simulated import Reply, SimulatedServer
 from rlkd.config.load import parse_config
 from rlkd.data.rejection import REPEATED
+from rlkd.data.teachers._sampled import LanguageModelTeacher
+from rlkd.data.teachers.local import build
 from rlkd.data.traces import collect_traces
 from rlkd.errors import ConfigError, DataError
 from rlkd.io import read_rows, write_rows
@@ -18,6 +20,7 @@ from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.stages import resolve, stage_spec
 from rlkd.student.checkpoints import demo_base_folder
 from rlkd.worlds import make_splits
+from schemas.config.traces import LocalTeacher
 from schemas.config.world import WorldSettings
 from schemas.problem import Problem
 from schemas.trace import TeacherTrace
@@ -164,3 +167,20 @@ def test_a_model_in_this_process_teaches(tmp_path: Path, kit: Any) -> None:
     assert all(trace.answer == answers[trace.problem_id] for trace in accepted)
     assert summary["costs"][0]["teacher"] == str(demo_base_folder())
     assert summary["costs"][0]["prompt_tokens"] > 0
+    elsewhere = teacher | {"answers": str(tmp_path / "others")}  # nothing is there: all is asked again
+    again, same, _ = run(elsewhere, problems, tmp_path / "b", kit)
+    assert (again["costs"], same) == (summary["costs"], accepted)
+
+
+def test_answers_given_before_requests_had_a_seed_are_still_found(tmp_path: Path) -> None:
+    asked = LocalTeacher.model_validate(
+        {"type": "local", "endpoint": {"path": str(demo_base_folder())}, "answers": str(tmp_path)}
+    )
+    teacher = build(asked, [])
+    unseeded = LanguageModelTeacher(asked, teacher.completer, teacher.name, False, 1)
+    requests = [teacher.request(SUMS[0], index, 5) for index in range(3)]
+    assert len({request.seed for request in requests} - {None}) == 3
+    for index, request in enumerate(requests):
+        before = unseeded.request(SUMS[0], index, 5)
+        assert before.seed is None
+        assert teacher.key(request, index, 5) == unseeded.key(before, index, 5)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlkd.student.packable import PACKED
+
 from ..lazy import Lazy, torch
+from .test_shared_prompt import model as small_model
 
 packing = Lazy("rlkd.training.packing")
 
@@ -45,24 +46,10 @@ def test_positions_begin_again_and_nothing_is_learned_over_a_border() -> None:
     assert "attention_mask" not in made
 
 
-@pytest.mark.parametrize("kind", ["llama", "qwen2"])
+@pytest.mark.parametrize("kind", sorted(PACKED))
 def test_loss_and_gradient_are_those_of_single_texts(kind: str) -> None:
-    from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
-
-    torch.manual_seed(0)
-    shape: dict[str, Any] = {
-        "vocab_size": 50,
-        "hidden_size": 16,
-        "intermediate_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "attn_implementation": "sdpa",
-    }
-    model = (
-        LlamaForCausalLM(LlamaConfig(**shape)) if kind == "llama" else Qwen2ForCausalLM(Qwen2Config(**shape))
-    )
-    texts = [text(*torch.randint(1, 50, (n,)).tolist(), prompt=2) for n in (9, 4, 5, 3)]
+    model = small_model(kind)
+    texts = [text(*torch.randint(1, 40, (n,)).tolist(), prompt=2) for n in (9, 4, 5, 3)]
     learned = sum(len(t["input_ids"]) - 2 for t in texts)  # 7 + 2 + 3 + 1 = 13
     for row in texts:
         batch = {name: torch.tensor([values]) for name, values in row.items()}
@@ -73,4 +60,4 @@ def test_loss_and_gradient_are_those_of_single_texts(kind: str) -> None:
     assert len(packed["input_ids"]) == 3  # 9; 5 + 4; 3 with padding
     model(**packed, use_cache=False, num_items_in_batch=learned).loss.backward()
     together = [p.grad for p in model.parameters() if p.grad is not None]
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(alone, together, strict=True))
+    assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-5) for a, b in zip(alone, together, strict=True))

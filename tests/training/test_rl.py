@@ -87,3 +87,59 @@ def test_precision_is_the_students_unless_the_optimizer_has_its_own(
     config = make_config(student={"dtype": dtype}, rl={"optimizer": {"precision": precision}})
     session = Session(tmp_path, make_context(tmp_path, config, {}).events, "x", 10)
     assert common_arguments(session, config.student, config.rl.optimizer, 0)["bf16"] is bf16
+
+
+@pytest.mark.parametrize(
+    ("cuda", "installed", "wanted", "used"),
+    [
+        (True, True, True, True),
+        (True, False, True, False),
+        (False, True, True, False),
+        (True, True, False, False),
+    ],
+)
+def test_ligers_kernels_are_used_where_they_can_be(
+    cuda: bool, installed: bool, wanted: bool, used: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rlkd.training.arguments import common_arguments
+    from rlkd.training.mixin import Session
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: cuda)
+    monkeypatch.setattr("transformers.utils.is_liger_kernel_available", lambda: installed)
+    optimizer = {"liger": wanted}
+    config = make_config(rl={"optimizer": optimizer}, warm_start={"optimizer": optimizer})
+    session = Session(tmp_path, make_context(tmp_path, config, {}).events, "x", 10)
+    for settings in (config.rl.optimizer, config.warm_start.optimizer):
+        made = common_arguments(session, config.student, settings, 0)
+        assert made["use_liger_kernel"] is used
+        assert made["liger_kernel_config"] == {"fused_linear_cross_entropy": False}
+
+
+def test_training_goes_through_with_ligers_kernels(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a stand-in for the package, which changes no layer: the trainers hand it the model, and validation and RL go on."""
+    import sys
+    from types import ModuleType
+
+    from rlkd.training.warm_start import warm_start
+
+    patched: list[tuple[str, dict[str, bool]]] = []
+    stand_in = ModuleType("liger_kernel.transformers")
+    stand_in._apply_liger_kernel_to_instance = (  # type: ignore[attr-defined]
+        lambda model, **kernels: patched.append((type(model).__name__, kernels))
+    )
+    monkeypatch.setitem(sys.modules, "liger_kernel", ModuleType("liger_kernel"))
+    monkeypatch.setitem(sys.modules, "liger_kernel.transformers", stand_in)
+    monkeypatch.setattr("transformers.integrations.liger.is_liger_kernel_available", lambda: True)
+    monkeypatch.setattr("rlkd.training.arguments.liger_usable", lambda: True)
+    config = make_config(
+        warm_start={"batch_size": 4, "max_epochs": 1, "eval_every": 2},
+        rl={"steps": 1, "prompts_per_step": 2, "group_size": 2},
+    )
+    result = warm_start(make_context(tmp_path / "warm_start", config, inputs))
+    assert "validation_loss" in result.metrics
+    assert patched == [("LlamaForCausalLM", {"fused_linear_cross_entropy": False})]
+    made = rl.distil(make_context(tmp_path / "rl", config, {**inputs, "warm_start": tmp_path / "warm_start"}))
+    assert made.summary["steps"] == 1
+    assert patched[1:] == patched[:1]

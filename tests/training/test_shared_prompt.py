@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rlkd.student.packable import PACKED, why_not_packed
+
 from ..lazy import Lazy, torch
 
 if TYPE_CHECKING:
@@ -23,14 +25,25 @@ SHAPE: dict[str, Any] = {
 }
 
 
+OWN: dict[str, dict[str, Any]] = {
+    "gemma": {"head_dim": 8},
+    "granite": {"attention_multiplier": 0.3, "logits_scaling": 2.0, "embedding_multiplier": 3.0},
+    "mistral": {"sliding_window": None},
+    "phi3": {"sliding_window": None},
+    "smollm3": {"num_hidden_layers": 4},  # the fourth has no positions at all
+    "starcoder2": {"sliding_window": None},
+}
+"""What an architecture's small model has beside :data:`SHAPE`."""
+
+
 def model(kind: str = "llama") -> Any:
-    from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
     from trl.trainer.utils import add_fused_lm_head
 
     torch.manual_seed(0)
-    made = (
-        LlamaForCausalLM(LlamaConfig(**SHAPE)) if kind == "llama" else Qwen2ForCausalLM(Qwen2Config(**SHAPE))
-    )
+    special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    config = AutoConfig.for_model(kind, **{**SHAPE, **special, **OWN.get(kind, {})})
+    made = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
     add_fused_lm_head(made, temperature=0.7, outputs=("log_probs", "entropy"))
     return made
 
@@ -59,8 +72,10 @@ def plain(made: Any, ids: Tensor, mask: Tensor, completion: int) -> tuple[Tensor
     return output.log_probs[:, -completion:], output.entropy[:, -completion:]
 
 
-@pytest.mark.parametrize("kind", ["llama", "qwen2"])
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "checkpointing"),
+    [*((kind, False) for kind in sorted(PACKED)), ("llama", True), ("qwen2", True), ("granite", True)],
+)
 def test_same_values_and_gradients_as_separate_rows(kind: str, checkpointing: bool) -> None:
     made = model(kind)
     assert shared_prompt.supports(made)
@@ -165,6 +180,34 @@ def test_only_plain_rotary_models_are_packed() -> None:
     assert not shared_prompt.supports(eager)
     sliding = Qwen2ForCausalLM(Qwen2Config(**SHAPE, use_sliding_window=True, sliding_window=8))
     assert not shared_prompt.supports(sliding)
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "why"),
+    [
+        ("gpt2", {}, "gpt2 is not among the architectures that this is tested for"),
+        ("mistral", {"sliding_window": 8}, "its layers look at a window of 8 tokens, not at the whole text"),
+        ("phi3", {"sliding_window": 8}, "its layers look at a window of 8 tokens, not at the whole text"),
+        (
+            "llama",
+            {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}},
+            "its positions are scaled by the length of the row",
+        ),
+        ("llama", {}, ""),
+    ],
+)
+def test_it_is_said_why_a_model_is_not_packed(kind: str, own: dict[str, Any], why: str) -> None:
+    from transformers import AutoConfig
+
+    assert why_not_packed(AutoConfig.for_model(kind, **own), "sdpa") == why
+
+
+def test_only_one_attention_keeps_texts_apart() -> None:
+    from transformers import LlamaConfig
+
+    assert why_not_packed(LlamaConfig(), "flash_attention_2").startswith(
+        "student.attention is flash_attention_2, "
+    )
 
 
 def test_masks_have_the_type_of_the_attention(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from flows.cli.check.machine import (
     check_training,
 )
 from flows.cli.check.offline import absent_data, absent_student
+from flows.cli.check.packing import note_packing
 from flows.cli.check.shared import check_output, checkpoint, first_findings
 from rlkd.errors import DataError
 from schemas.config.pipeline import PipelineConfig
@@ -71,7 +72,7 @@ def examine(config: PipelineConfig, output: str | None = None, offline: bool = F
         _qualification(config, found)
     costs = None
     if student is not None:
-        probed = _probe(config, student) if not (found.wrong or offline) else None
+        probed = _probe(config, student) if not found.wrong else "there is something to mend first"
         costs = found.costs = estimate(config, student, _work(config, splits, found, probed))
     with found.checking("output"):
         check_output(config, output, costs.disk_mb if costs is not None else 200.0, found)
@@ -91,7 +92,7 @@ def planned_work(config: PipelineConfig) -> tuple[Sizes, Work]:
 
 
 def _work(
-    config: PipelineConfig, splits: dict[Split, list[Problem]], found: Findings, probe: Probe | None = None
+    config: PipelineConfig, splits: dict[Split, list[Problem]], found: Findings, probed: Probe | str = ""
 ) -> Work:
     """How much there is to do, by the problems and the lengths that were found."""
     from rlkd.estimates import Work
@@ -99,7 +100,8 @@ def _work(
     lengths = found.prompt_tokens or [0.6 * config.student.max_prompt_tokens]
     traces = sum(found.trace_tokens) / len(found.trace_tokens) if found.trace_tokens else None
     held_out = sum(len(splits.get(split, [])) for split in config.evaluate.splits)
-    return Work(len(splits.get("train", [])), held_out, sum(lengths) / len(lengths), traces, probe)
+    probe, why = (None, probed) if isinstance(probed, str) else (probed, "")
+    return Work(len(splits.get("train", [])), held_out, sum(lengths) / len(lengths), traces, probe, why)
 
 
 def _data(config: PipelineConfig, found: Findings) -> dict[Split, list[Problem]]:
@@ -167,7 +169,8 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
             "1 2 3"
         ]
         made = fresh_student(config.student, texts, config.seed)
-        student = Sizes.of(made.model.config, sum(p.numel() for p in made.model.parameters()))
+        parameters = sum(p.numel() for p in made.model.parameters())
+        student = Sizes.of(made.model.config, parameters, made.model.config._attn_implementation)
         tokenizer = made.tokenizer
     else:
         student, tokenizer = checkpoint(config, found)
@@ -190,24 +193,32 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
         if values:
             fit = LengthFit(values, getattr(config.student, limit), f"student.{limit}")
             found.add(what, fit.text(), "note" if fit.cut else "ok")
+    tuning = config.warm_start if config.warm_start.enabled else None
+    rl = config.rl if config.rl.enabled else None
+    note_packing(student, tuning, rl, config.student.max_completion_tokens, found)
     check_budget(config.student, student.context)
     return student
 
 
-def _probe(config: PipelineConfig, student: Sizes) -> Probe | None:
-    """Measures a student whose cost matters, where its weights are at hand and this machine is fit to train it."""
+def _probe(config: PipelineConfig, student: Sizes) -> Probe | str:
+    """Measures a student whose cost matters, where its weights are at hand and this machine is fit to train it; else says why not."""
     import torch
 
     from rlkd.student.checkpoints import resolve_model_path
-    from rlkd.student.probe import measure
+    from rlkd.student.probe import ProbeError, measure
 
     model, on_gpu = config.student.model, torch.cuda.is_available()
-    too_large = not on_gpu and (student.parameters > _LARGE or config.student.dtype == "bfloat16")
-    if model.type != "checkpoint" or student.parameters < _SMALL or too_large:
-        return None
+    if model.type != "checkpoint" or student.parameters < _SMALL:
+        return f"under {_SMALL / 1e6:.0f} M parameters the libraries count for more"
+    if not on_gpu and (student.parameters > _LARGE or config.student.dtype == "bfloat16"):
+        what = "bfloat16" if config.student.dtype == "bfloat16" else "a student of this size"
+        return f"without a GPU the smallest step of {what} would take minutes"
     if not Path(resolve_model_path(model.path)).is_dir():
-        return None  # on the hub: a check fetches no weights
-    return measure(config.student, config.rl.optimizer.gradient_checkpointing)
+        return "its weights are on the hub, and a check fetches none"
+    try:
+        return measure(config.student, config.rl.optimizer.gradient_checkpointing)
+    except ProbeError as error:
+        return str(error)
 
 
 def _finished(config: PipelineConfig, output: str | None, found: Findings) -> None:

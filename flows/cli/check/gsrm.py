@@ -8,6 +8,7 @@ from pathlib import Path
 from flows.cli.check.findings import Findings
 from flows.cli.check.machine import check_endpoints, check_launch, check_models, check_services
 from flows.cli.check.offline import absent_student
+from flows.cli.check.packing import note_packing
 from flows.cli.check.shared import check_output, checkpoint, first_findings
 from schemas.config.gsrm import GsrmConfig, WorldPaths
 from tasks.finished import finished_stages
@@ -74,6 +75,7 @@ def _student(config: GsrmConfig, found: Findings) -> float:
         "student",
         f"{student.parameters / 1e6:.1f} M parameters, {len(tokenizer)} tokens, context {limit or 'unknown'}",
     )
+    note_packing(student, config.sft, None, config.student.max_completion_tokens, found)
     return (
         50 + student.parameters * 4 / 2**20 * 10
     )  # the model, and up to three checkpoints with optimiser state

@@ -14,6 +14,7 @@ from schemas.config.endpoint import LocalEndpoint
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.run import RunConfig
 from schemas.config.structure import EmbeddingJudgeConfig, GenerativeDecomposerConfig
+from schemas.config.training import LaunchConfig
 
 
 def check_training(config: PipelineConfig, found: Findings, offline: bool = False) -> None:
@@ -37,10 +38,23 @@ def check_launch(config: RunConfig, found: Findings, offline: bool = False) -> N
     if offline and file is not None and not Path(os.path.expandvars(file)).expanduser().is_file():
         found.add("launch", f"not looked at: {file}, which `accelerate config` writes", "note")
         return
+    if offline and (absent := _absent_gpus(config.launch)):
+        found.add("launch", f"not looked at: {absent}", "note")
+        return
     from tasks.launching import command
 
     with found.checking("launch"):
         command(Path("job.json"), config.launch)
+
+
+def _absent_gpus(launch: LaunchConfig) -> str:
+    """Says which GPUs that training is to run on are not on this machine; empty where none is missing, or none is needed."""
+    import torch
+
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not there:
+        return "" if launch.parallel.type == "ddp" else f"no GPU here, which {launch.parallel.type} needs"
+    return "" if launch.processes <= there else f"{launch.processes} GPUs, of which {there} are here"
 
 
 def check_services(config: RunConfig, runs: Path, found: Findings) -> None:

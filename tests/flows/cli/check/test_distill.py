@@ -234,6 +234,28 @@ def test_what_could_not_run_is_wrong(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("gpus", "launch", "note"),
+    [
+        (0, {"processes": 8, "parallel": {"type": "fsdp"}}, "no GPU here, which fsdp needs"),
+        (0, {"parallel": {"type": "deepspeed"}}, "no GPU here, which deepspeed needs"),
+        (2, {"processes": 8}, "8 GPUs, of which 2 are here"),
+        (0, {"processes": 8}, None),
+        (8, {"processes": 8, "parallel": {"type": "fsdp"}}, None),
+    ],
+)
+def test_gpus_that_are_not_here_are_noted_offline_and_wrong_otherwise(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, launch: dict[str, Any], note: str | None
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    offline, online = Findings(), Findings()
+    check_launch(_config(launch=launch), offline, offline=True)
+    check_launch(_config(launch=launch), online)
+    assert offline.rows == ([("launch", "note", f"not looked at: {note}")] if note else [])
+    assert bool(online.wrong) == (note is not None)
+
+
 def test_models_and_keys_that_are_there_are_not_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,7 +386,25 @@ def test_what_was_measured_is_carried_over_in_proportion() -> None:
 def test_an_estimate_from_sizes_says_so() -> None:
     student = Sizes(parameters=10**6, layers=2, width=64, vocabulary=1000, context=640)
     costs = estimate(_config(), student, Work(6, 6, 50.0))
-    assert costs.assumes.startswith("from the model's sizes alone, nothing was measured")
+    assert costs.assumes.startswith("from the model's sizes alone, nothing was measured; ")
+    said = estimate(_config(), student, Work(6, 6, 50.0, unmeasured="it took too long")).assumes
+    assert said.startswith("from the model's sizes alone, nothing was measured: it took too long; ")
+
+
+def test_a_student_that_is_not_packed_costs_more() -> None:
+    config = _config(
+        warm_start={"batch_size": 4, "max_epochs": 2.0, "traces": 10},
+        rl={"steps": 3, "prompts_per_step": 2, "group_size": 4, "micro_batch": 4},
+    )
+    probe = Probe(
+        base_mb=1000, token_mb=2.0, least_mb=1200, token_s=0.01, step_s=0.1, row_s=0.02, device="here"
+    )
+    student = Sizes(10**8, layers=10, width=512, vocabulary=1000, context=640, unpacked="its layers")
+    costs = estimate(config, student, Work(20, 4, 50.0, 100.0, probe))
+    # 10 traces of 150 tokens, twice, half as much again for padding; 8 rows of 150 tokens a step instead of 8 * 100 + 2 * 50.
+    assert costs.seconds["warm_start"] == pytest.approx(12 + 3000 * 0.01 * 1.5)
+    assert costs.seconds["rl"] == pytest.approx(12 + 3 * (100 / 0.6 * 0.26 + 12 + 0.004))
+    assert costs.memory_mb == pytest.approx(1000 + 2 * 4 * 250)  # 4 rows of 50 + 200
 
 
 def test_traces_over_the_limit_are_counted_and_another_limit_is_proposed(tmp_path: Path) -> None:
