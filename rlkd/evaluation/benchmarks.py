@@ -242,7 +242,6 @@ def benchmark_figures(
     groups = list(sampled.values())
     wanted = settings.samples * len(benchmark.problems[: settings.pass_problems])
     samples = [row for group in groups for row in group]
-    problems = {problem.id: problem for problem in benchmark.problems}
 
     def figures(groups: Sequence[Sequence[AnswerRow]], kind: str) -> dict[str, Figure]:
         named = dict.fromkeys(name for group in groups for name in group[0].scores)
@@ -259,13 +258,7 @@ def benchmark_figures(
         sampled=figures(groups, "scores"),
         sampled_strict=figures(groups, "strict"),
         pass_at=_pass_at(groups, settings),
-        majority=clustered_figure(
-            [majority_share(problems[group[0].problem_id], group) for group in groups],
-            [group[0].cluster for group in groups],
-            settings.confidence,
-        )
-        if groups
-        else None,
+        majority=_majority(benchmark, groups, settings),
         tokens=sum(row.tokens for row in greedy) / len(greedy),
         truncated=sum(row.finish_reason == "length" and row.asked for row in greedy) / len(greedy),
         no_answer=sum(row.answer is None and row.asked for row in greedy),
@@ -275,6 +268,16 @@ def benchmark_figures(
         undecided_counts_as=settings.undecided,
         notes=benchmark.notes,
     )
+
+
+def _majority(
+    benchmark: Benchmark, groups: Sequence[Sequence[AnswerRow]], settings: EvaluateConfig
+) -> Figure | None:
+    """Computes how often the most common of a problem's answers is right; ``None`` without samples."""
+    problems = {problem.id: problem for problem in benchmark.problems}
+    shares = [majority_share(problems[group[0].problem_id], group) for group in groups]
+    clusters = [group[0].cluster for group in groups]
+    return clustered_figure(shares, clusters, settings.confidence) if groups else None
 
 
 def with_undecided_as(row: AnswerRow, counts_as: str) -> AnswerRow:

@@ -215,9 +215,7 @@ def build_trainer(
     ends = end_ids(student.model, student.tokenizer)
     reward = GroupReward(model, ends, config.rl.group_size, config.rl.max_missing_share, book.whole)
     order = problem_order(len(practice.problems), batches.prompts_per_round, batches.rounds, config.seed)
-    rows = [
-        {"prompt": book.render(problem.question), "problem_id": problem.id} for problem in practice.problems
-    ]
+    rows = [{"prompt": book.render(one.question), "problem_id": one.id} for one in practice.problems]
     lora = config.student.lora
     trainer = make_trainer_class()(
         model=student.model,
@@ -242,8 +240,8 @@ def build_trainer(
         watch=Watch(config.rl.watch),
         objective=make_objective(config, book, practice.problems, practice.paths, rows),
     )
-    config_of = student.model.config
-    if config.rl.share_prompts and (why := why_not_packed(config_of, config_of._attn_implementation)):
+    own = student.model.config
+    if config.rl.share_prompts and (why := why_not_packed(own, own._attn_implementation)):
         session.events.message(f"each completion has a padded row with its prompt: {why}")
     trainer.add_callback(start_callback(trainer))
     return trainer
