@@ -229,19 +229,13 @@ def benchmark_figures(
         UserError: No problem was answered.
     """
     rows = [with_undecided_as(row, settings.undecided) for row in rows]
-    greedy = [row for row in rows if row.sample is None]
-    if not greedy:
-        raise UserError(
-            f"benchmark {benchmark.name}: none of {len(benchmark.problems)} problems was answered"
-            f"{f' (last fault: {fault})' if fault else ''}; see to the model or endpoint"
-        )
+    greedy = _greedy(benchmark, rows, fault)
     sampled: defaultdict[str, list[AnswerRow]] = defaultdict(list)
     for row in rows:
         if row.sample is not None:
             sampled[row.problem_id].append(row)
     groups = list(sampled.values())
-    wanted = settings.samples * len(benchmark.problems[: settings.pass_problems])
-    samples = [row for group in groups for row in group]
+    missing = settings.samples * len(benchmark.problems[: settings.pass_problems]) - sum(map(len, groups))
 
     def figures(groups: Sequence[Sequence[AnswerRow]], kind: str) -> dict[str, Figure]:
         named = dict.fromkeys(name for group in groups for name in group[0].scores)
@@ -263,7 +257,7 @@ def benchmark_figures(
         truncated=sum(row.finish_reason == "length" and row.asked for row in greedy) / len(greedy),
         no_answer=sum(row.answer is None and row.asked for row in greedy),
         too_long=sum(not row.asked for row in greedy),
-        unanswered=len(benchmark.problems) - len(greedy) + wanted - len(samples),
+        unanswered=len(benchmark.problems) - len(greedy) + missing,
         undecided=dict(Counter(row.undecided for row in rows if row.undecided).most_common()),
         undecided_counts_as=settings.undecided,
         notes=benchmark.notes,
@@ -278,6 +272,17 @@ def _majority(
     shares = [majority_share(problems[group[0].problem_id], group) for group in groups]
     clusters = [group[0].cluster for group in groups]
     return clustered_figure(shares, clusters, settings.confidence) if groups else None
+
+
+def _greedy(benchmark: Benchmark, rows: Sequence[AnswerRow], fault: str) -> list[AnswerRow]:
+    """The greedy answers; refuses where there is none."""
+    greedy = [row for row in rows if row.sample is None]
+    if not greedy:
+        why = f" (last fault: {fault})" if fault else ""
+        raise UserError(
+            f"benchmark {benchmark.name}: none of {len(benchmark.problems)} problems was answered{why}; see to the model or endpoint"
+        )
+    return greedy
 
 
 def with_undecided_as(row: AnswerRow, counts_as: str) -> AnswerRow:

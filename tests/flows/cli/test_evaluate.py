@@ -110,7 +110,7 @@ def test_differences_to_further_models(
     # the teacher has 1 of 5 right, the random student none
     assert greedy.difference.mean == pytest.approx(0.2) and greedy.difference.n == 5
     assert strict.reading == "strict" and found[f"{run}:warm_start"].differences == ()
-    assert f"easy_math\t{run}:warm_start\tgreedy\t5\t+20.0 ±" in said
+    assert f"easy_math\t{run}:warm_start\tgreedy accuracy\t5\t+20.0 ±" in said
     assert run_command(["evaluate", run, "--against", run, "--on", on]) == 2
     assert "a model is named twice" in capsys.readouterr().err
     assert run_command(["evaluate", run, "--against", f"{bare}x/y/z", "--on", on]) == 2
