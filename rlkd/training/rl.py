@@ -55,6 +55,7 @@ def distil(ctx: StageContext) -> StageResult:
     check_settings(ctx.config)
     pairs = drawn_pairs(ctx.inputs)
     student, start = _student(ctx, pairs)
+    _say_unpacked(ctx, student.model.config)
     book = PromptBook(ctx.config.student, student.tokenizer)
     practice = _practice(ctx, book, pairs)
     with stop_on_sigterm() as stop:
@@ -186,6 +187,12 @@ def _student(ctx: StageContext, pairs: Sequence[Pair]) -> tuple[Student, Path | 
     return load_student(ctx.config.student, train=True), None
 
 
+def _say_unpacked(ctx: StageContext, model: Any) -> None:
+    """Says that completions do not share their prompt though they should, and why."""
+    if ctx.config.rl.share_prompts and (why := why_not_packed(model, model._attn_implementation)):
+        ctx.events.message(f"each completion has a padded row with its prompt: {why}")
+
+
 def build_trainer(
     ctx: StageContext,
     session: Session,
@@ -242,9 +249,6 @@ def build_trainer(
         watch=Watch(config.rl.watch),
         objective=make_objective(config, book, practice.problems, practice.paths, rows),
     )
-    config_of = student.model.config
-    if config.rl.share_prompts and (why := why_not_packed(config_of, config_of._attn_implementation)):
-        session.events.message(f"each completion has a padded row with its prompt: {why}")
     trainer.add_callback(start_callback(trainer))
     return trainer
 

@@ -140,6 +140,6 @@ def test_training_goes_through_with_ligers_kernels(
     result = warm_start(make_context(tmp_path / "warm_start", config, inputs))
     assert "validation_loss" in result.metrics
     assert patched == [("LlamaForCausalLM", {"fused_linear_cross_entropy": False})]
-    made = distil(make_context(tmp_path / "rl", config, {**inputs, "warm_start": tmp_path / "warm_start"}))
+    made = rl.distil(make_context(tmp_path / "rl", config, {**inputs, "warm_start": tmp_path / "warm_start"}))
     assert made.summary["steps"] == 1
     assert patched[1:] == patched[:1]

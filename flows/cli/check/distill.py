@@ -196,7 +196,8 @@ def _student(config: PipelineConfig, problems: list[Problem], found: Findings) -
         if values:
             fit = LengthFit(values, getattr(config.student, limit), f"student.{limit}")
             found.add(what, fit.text(), "note" if fit.cut else "ok")
-    tuning, rl = (part if part.enabled else None for part in (config.warm_start, config.rl))
+    tuning = config.warm_start if config.warm_start.enabled else None
+    rl = config.rl if config.rl.enabled else None
     note_packing(student, tuning, rl, config.student.max_completion_tokens, found)
     budget = config.student.max_prompt_tokens + config.student.max_completion_tokens
     if student.context is not None and budget > student.context:
