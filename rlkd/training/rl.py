@@ -55,6 +55,7 @@ def distil(ctx: StageContext) -> StageResult:
     check_settings(ctx.config)
     pairs = drawn_pairs(ctx.inputs)
     student, start = _student(ctx, pairs)
+    _say_unpacked(ctx, student.model.config)
     book = PromptBook(ctx.config.student, student.tokenizer)
     practice = _practice(ctx, book, pairs)
     with stop_on_sigterm() as stop:
@@ -184,6 +185,12 @@ def _student(ctx: StageContext, pairs: Sequence[Pair]) -> tuple[Student, Path | 
     if is_fresh(ctx.config.student):
         return starting_student(ctx, pairs)
     return load_student(ctx.config.student, train=True), None
+
+
+def _say_unpacked(ctx: StageContext, model: Any) -> None:
+    """Says that completions do not share their prompt though they should, and why."""
+    if ctx.config.rl.share_prompts and (why := why_not_packed(model, model._attn_implementation)):
+        ctx.events.message(f"each completion has a padded row with its prompt: {why}")
 
 
 def build_trainer(

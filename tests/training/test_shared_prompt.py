@@ -28,6 +28,7 @@ SHAPE: dict[str, Any] = {
 OWN: dict[str, dict[str, Any]] = {
     "gemma": {"head_dim": 8},
     "granite": {"attention_multiplier": 0.3, "logits_scaling": 2.0, "embedding_multiplier": 3.0},
+    "helium": {"head_dim": 8},
     "mistral": {"sliding_window": None},
     "phi3": {"sliding_window": None},
     "smollm3": {"num_hidden_layers": 4},  # the fourth has no positions at all
