@@ -247,9 +247,6 @@ def build_trainer(
         watch=Watch(config.rl.watch),
         objective=make_objective(config, book, practice.problems, practice.paths, rows),
     )
-    own = student.model.config
-    if config.rl.share_prompts and (why := why_not_packed(own, own._attn_implementation)):
-        session.events.message(f"each completion has a padded row with its prompt: {why}")
     trainer.add_callback(start_callback(trainer))
     return trainer
 
