@@ -48,12 +48,15 @@ def check_launch(config: RunConfig, found: Findings, offline: bool = False) -> N
 
 
 def _absent_gpus(launch: LaunchConfig) -> str:
-    """Says which GPUs that training is to run on are not on this machine; empty where none is missing, or none is needed."""
+    """Says which GPUs or cores that training is to run on are not on this machine; empty where none is missing."""
     import torch
 
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not there and launch.parallel.type != "ddp":
+        return f"no GPU here, which {launch.parallel.type} needs"
     if not there:
-        return "" if launch.parallel.type == "ddp" else f"no GPU here, which {launch.parallel.type} needs"
+        enough = launch.processes <= (os.cpu_count() or 1)
+        return "" if enough else f"no GPU here, and fewer cores than {launch.processes} processes"
     return "" if launch.processes <= there else f"{launch.processes} GPUs, of which {there} are here"
 
 

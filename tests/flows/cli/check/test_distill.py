@@ -240,7 +240,8 @@ def test_what_could_not_run_is_wrong(
         (0, {"processes": 8, "parallel": {"type": "fsdp"}}, "no GPU here, which fsdp needs"),
         (0, {"parallel": {"type": "deepspeed"}}, "no GPU here, which deepspeed needs"),
         (2, {"processes": 8}, "8 GPUs, of which 2 are here"),
-        (0, {"processes": 8}, None),
+        (0, {"processes": 8}, "no GPU here, and fewer cores than 8 processes"),
+        (0, {"processes": 4}, None),
         (8, {"processes": 8, "parallel": {"type": "fsdp"}}, None),
     ],
 )
@@ -249,6 +250,7 @@ def test_gpus_that_are_not_here_are_noted_offline_and_wrong_otherwise(
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
     offline, online = Findings(), Findings()
     check_launch(_config(launch=launch), offline, offline=True)
     check_launch(_config(launch=launch), online)
