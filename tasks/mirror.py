@@ -5,9 +5,9 @@ machine has finished is fetched instead of made, and a stage that is made here i
 
 ``<stage>/<identity>/<digest>/...`` holds the files, ``<stage>/<identity>/manifest.json`` names them and is put last, in one
 request: a stage is there as a whole or not at all, also when it is made again. One worker at a time makes a stage, by a lock
-object that only its creator can create (a conditional put, ``If-None-Match: *``, or what the file system has for it). Its holder renews it; a lock that has not
-been renewed for :data:`STALE_S` by the clock of whoever waits is passed over by creating the next generation of it, which again
-only one can do. So no two clocks are compared.
+object that only its creator can create (a conditional put, ``If-None-Match: *``, or what the file system has for it). Its
+holder renews it; a lock that has not been renewed for :data:`STALE_S` by the clock of whoever waits is passed over by creating
+the next generation of it, which again only one can do. So no two clocks are compared.
 """
 
 from __future__ import annotations
