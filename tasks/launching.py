@@ -28,7 +28,7 @@ def command(path: Path, launch: LaunchConfig) -> list[str]:
         return [*module, _JOBS, str(path)]
     tied = [*module, _JOBS, "--exec", *module]
     job = ["--module", _JOBS, str(path)]
-    gpus = _gpus()
+    gpus = count_gpus()
     if gpus:
         _check_devices("launch.processes", launch.processes, gpus)
     if launch.accelerate_config is not None:
@@ -148,14 +148,15 @@ def _options(launch: LaunchConfig) -> list[str]:
 
 def gpu_of(index: int) -> dict[str, str]:
     """The variable that shows one of several processes one of this machine's GPUs, in turn; empty with fewer than two."""
-    count = _gpus() if shutil.which("nvidia-smi") else 0
+    count = count_gpus() if shutil.which("nvidia-smi") else 0
     if count < 2:
         return {}
     shown = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     return {"CUDA_VISIBLE_DEVICES": (shown or [str(i) for i in range(count)])[index % count]}
 
 
-def _gpus() -> int:
+def count_gpus() -> int:
+    """Counts the GPUs that this machine shows."""
     import torch
 
     return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0

@@ -141,13 +141,13 @@ def test_one_process_is_plain_python_and_several_have_a_launcher(
 ) -> None:
     path = tmp_path / "job.json"
     assert command(path, LaunchConfig()) == [sys.executable, "-P", "-m", "rlkd.pipeline.jobs", str(path)]
-    monkeypatch.setattr("tasks.launching._gpus", lambda: 4)
+    monkeypatch.setattr("tasks.launching.count_gpus", lambda: 4)
     several = command(path, LaunchConfig(processes=4))
     assert several[:5] == [sys.executable, "-P", "-m", "rlkd.pipeline.jobs", "--exec"]
     assert "accelerate.commands.launch" in several
     assert several[several.index("--num_processes") + 1] == "4"
     assert several[-3:] == ["--module", "rlkd.pipeline.jobs", str(path)]
-    monkeypatch.setattr("tasks.launching._gpus", lambda: 0)
+    monkeypatch.setattr("tasks.launching.count_gpus", lambda: 0)
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     assert "torch.distributed.run" in command(path, LaunchConfig(processes=4))
     (tmp_path / "fsdp.yaml").write_text("")
@@ -165,7 +165,7 @@ def pairs(arguments: list[str]) -> dict[str, str]:
 def test_settings_become_options_of_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     from accelerate.commands.launch import launch_command_parser
 
-    monkeypatch.setattr("tasks.launching._gpus", lambda: 8)
+    monkeypatch.setattr("tasks.launching.count_gpus", lambda: 8)
     path = Path("job.json")
 
     def made(**launch: Any) -> list[str]:
@@ -190,7 +190,7 @@ def test_settings_become_options_of_the_launcher(monkeypatch: pytest.MonkeyPatch
     assert (zero["--zero_stage"], zero["--offload_param_device"]) == ("3", "cpu")
     with pytest.raises(UserError, match=r"launch\.processes is 9, but this machine has 8 GPUs; set it to 8"):
         made(processes=9)
-    monkeypatch.setattr("tasks.launching._gpus", lambda: 0)
+    monkeypatch.setattr("tasks.launching.count_gpus", lambda: 0)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     with pytest.raises(UserError, match=r"launch\.parallel is fsdp, .* this machine has none"):
         made(processes=2, parallel={"type": "fsdp"})
@@ -233,7 +233,7 @@ def test_more_processes_than_devices_are_refused(
     file: str,
     fault: str,
 ) -> None:
-    monkeypatch.setattr("tasks.launching._gpus", lambda: gpus)
+    monkeypatch.setattr("tasks.launching.count_gpus", lambda: gpus)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     if file:
         (tmp_path / "own.yaml").write_text(file)
@@ -250,7 +250,7 @@ def test_shards_take_the_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert gpu_of(3) == {}
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr("tasks.launching._gpus", lambda: 2)
+    monkeypatch.setattr("tasks.launching.count_gpus", lambda: 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert [gpu_of(i)["CUDA_VISIBLE_DEVICES"] for i in range(3)] == ["0", "1", "0"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")

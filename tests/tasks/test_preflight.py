@@ -152,7 +152,7 @@ def test_a_model_that_is_not_listed_is_tried_with_one_token(tmp_path: Path) -> N
 def test_what_could_not_be_trained_costs_no_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], fault: str
 ) -> None:
-    monkeypatch.setattr("tasks.launching._gpus", lambda: 0)
+    monkeypatch.setattr("tasks.launching.count_gpus", lambda: 0)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     with Server("other") as server:  # which would get a request for one token
         found = config(server.url, server.url, **more)

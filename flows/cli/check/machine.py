@@ -49,9 +49,9 @@ def check_launch(config: RunConfig, found: Findings, offline: bool = False) -> N
 
 def _absent_gpus(launch: LaunchConfig) -> str:
     """Says which GPUs or cores that training is to run on are not on this machine; empty where none is missing."""
-    import torch
+    from tasks.launching import count_gpus
 
-    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = count_gpus()
     if not there and launch.parallel.type != "ddp":
         return f"no GPU here, which {launch.parallel.type} needs"
     if not there:
