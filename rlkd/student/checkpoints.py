@@ -90,17 +90,7 @@ def check_folder(folder: Path) -> None:
         CheckpointError: Something is missing; the message says what.
     """
     absent = [] if (folder / "config.json").is_file() else ["config.json"]
-    weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
-    if weights is None:
-        absent.append("model.safetensors")
-    elif weights.suffix == ".json":
-        try:
-            shards = set(json.loads(weights.read_text(encoding="utf-8"))["weight_map"].values())
-        except (ValueError, KeyError):
-            raise CheckpointError(
-                f"{weights}: not a readable index of weights; copy the checkpoint again"
-            ) from None
-        absent += sorted(shard for shard in shards if not (folder / shard).is_file())
+    absent += [file.name for file in _weight_files(folder) if not file.is_file()]
     if not any((folder / name).is_file() for name in _TOKENIZERS):
         absent.append("tokenizer.json")
     if absent:
@@ -115,17 +105,30 @@ def check_weights(folder: Path) -> None:
     Raises:
         CheckpointError: One is cut off or damaged.
     """
-    index = folder / _WEIGHTS[1]
-    files = [folder / _WEIGHTS[0]]
-    if not files[0].is_file():
-        named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        files = [folder / name for name in sorted(set(named))]
-    for file in files:
+    for file in _weight_files(folder):
         size = file.stat().st_size
         if size != _stated_size(file, size):
             raise CheckpointError(
                 f"{file}: the weights are cut off or damaged ({size} bytes); copy the checkpoint again"
             )
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """Lists the files that a folder's weights should stand in, as its index says where it has one.
+
+    Raises:
+        CheckpointError: The index cannot be read.
+    """
+    whole, index = (folder / name for name in _WEIGHTS)
+    if whole.is_file() or not index.is_file():
+        return [whole]
+    try:
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError):
+        raise CheckpointError(
+            f"{index}: not a readable index of weights; copy the checkpoint again"
+        ) from None
+    return [folder / shard for shard in sorted(shards)]
 
 
 def _stated_size(file: Path, size: int) -> int:

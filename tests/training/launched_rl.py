@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,21 +16,11 @@ from typing import Any
 from unittest import mock
 
 from rlkd.pipeline.context import StageContext
-from rlkd.pipeline.events import NullSink
 from rlkd.student.sampling import Sampling
 from rlkd.training.rl import distil
 from schemas.artifact import StageResult
 
 GROUP = 4
-
-
-class Killer(NullSink):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        if step >= self.step:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def given(model: Any, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[list[int]]:
@@ -78,6 +67,8 @@ def job(ctx: StageContext) -> StageResult:
     assert os.environ["WORLD_SIZE"] == "2"
     kill_at = os.environ.get("KILL_AT")
     if kill_at and os.environ["RANK"] == "0":
+        from killer import Killer  # beside this file, which is on the path of the launched processes
+
         ctx = replace(ctx, events=Killer(int(kill_at)))
     if "GIVEN" in os.environ:
         return on_given_completions(ctx, ctx.folder / os.environ["GIVEN"])
