@@ -2,8 +2,8 @@
 
 Usage: ``python benchmarks/experiment_overhead.py EXPERIMENT [--set key=value]... [--output FOLDER] [--json FILE]``
 
-Runs ``rlkd experiment`` as a user would, from nothing, and then reads what its cells wrote down. With cells one after another
-(``concurrent: 1``):
+Runs ``rlkd experiment`` as a user would, from nothing, and then reads what its cells wrote down. With ``concurrent`` cells at the
+same time the wall time counts that often, so that a place without a cell, as at the end, is counted as added too:
 
 * **over the cells** = (wall - the cells' own wall times) / the cells' own wall times: planning, the parent run in MLflow, the
   report of the experiment, and the start of Python. A cell's own wall time is that of ``rlkd run`` without the start of Python.
@@ -46,17 +46,24 @@ def read_cells(folder: Path) -> list[dict[str, Any]]:
     return cells
 
 
-def figures(wall: float, cells: list[dict[str, Any]]) -> dict[str, Any]:
-    """Computes the shares from the wall time of an experiment and its cells."""
+def read_places(folder: Path) -> int:
+    """Reads how many cells ran at the same time."""
+    import yaml
+
+    return int(yaml.safe_load((folder / "experiment.yaml").read_text(encoding="utf-8"))["concurrent"])
+
+
+def figures(wall: float, cells: list[dict[str, Any]], places: int = 1) -> dict[str, Any]:
+    """Computes the shares from the wall time of an experiment, its cells, and how many of them ran at the same time."""
     in_cells, in_stages = (sum(cell[name] for cell in cells) for name in ("wall_s", "stages_s"))
     span = max(cell["began"] + cell["wall_s"] for cell in cells) - min(cell["began"] for cell in cells)
     return {
         "wall_s": wall,
         "cells_s": in_cells,
         "stages_s": in_stages,
-        "over_cells": (wall - in_cells) / in_cells,
-        "over_stages": (wall - in_stages) / in_stages,
-        "between_s": span - in_cells,
+        "over_cells": (places * wall - in_cells) / in_cells,
+        "over_stages": (places * wall - in_stages) / in_stages,
+        "between_s": places * span - in_cells,
         "once_s": wall - span,
         "cells": cells,
     }
@@ -112,7 +119,7 @@ def main() -> None:
     cells = read_cells(folder)
     if not cells:
         sys.exit(f"{folder} holds no finished cell; name the folder of an experiment")
-    found = figures(wall, cells)
+    found = figures(wall, cells, read_places(folder))
     show(found)
     if given.json:
         given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

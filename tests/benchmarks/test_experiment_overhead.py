@@ -42,3 +42,15 @@ def test_the_shares_by_hand(bench: ModuleType, tmp_path: Path) -> None:
     # The second cell begins 101 s after the first and ends 201 s after it: 1 s between them, 5 of the 206 s once.
     assert (found["between_s"], found["once_s"]) == pytest.approx((1.0, 5.0))
     assert found["over_stages"] == pytest.approx(20 / 186)  # (206 - 186) / 186
+
+
+def test_two_cells_at_the_same_time_make_the_wall_time_count_twice(bench: ModuleType, tmp_path: Path) -> None:
+    cells = [
+        {"cell": name, "began": began, "wall_s": wall, "stages_s": wall - 10}
+        for name, began, wall in (("a", 2.0, 100.0), ("b", 2.0, 90.0), ("c", 92.0, 108.0))
+    ]
+    (tmp_path / "experiment.yaml").write_text("name: x\nconcurrent: 2\n")
+    found = bench.figures(202.0, cells, bench.read_places(tmp_path))
+    # From 2 to 200 s: 2 x 198 less 298 in cells; the second place is empty from 102 s on. (2 x 202 - 298) / 298
+    assert (found["between_s"], found["once_s"]) == pytest.approx((98.0, 4.0))
+    assert found["over_cells"] == pytest.approx(106 / 298)

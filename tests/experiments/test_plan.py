@@ -161,9 +161,18 @@ def test_the_shipped_experiments_are_valid(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("RLKD_BASES", str(tmp_path))
     names = [e.name.removesuffix(".yaml") for e in (preset_folder() / "experiments").iterdir()]
     assert "evidence-quick" in names
-    assert {"headline", "regimes", "controls", "objectives", "ablations", "noise", "costs", "scale"} <= set(
-        names
-    )
+    assert {
+        "headline",
+        "sparse",
+        "regimes",
+        "controls",
+        "controls-sparse",
+        "objectives",
+        "ablations",
+        "noise",
+        "costs",
+        "scale",
+    } <= set(names)
     assert {"distillation", "sizes"} <= set(names)
     for name in names:
         config = configure_experiment(name)
