@@ -47,7 +47,7 @@ def render_experiment(report: ExperimentReport) -> str:
         confidence=percent(1 - report.level, 0),
         margin=None
         if report.margin is None
-        else points(report.margin).lstrip("+")
+        else points(report.margin).lstrip("+") + " points"
         if accuracy
         else signed(report.margin),
         settings=[(setting, _ranking(report, setting)) for setting in settings],

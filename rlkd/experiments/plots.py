@@ -129,7 +129,7 @@ def pareto_plot(report: ExperimentReport) -> Plot | None:
             axis.set_xscale("log")
             axis.xaxis.set_minor_formatter(NullFormatter())
         # matplotlib's own labels of powers are in a notation that these plots do not set (names may hold a dollar sign)
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.1e}"))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
         axis.set_xlabel("operations (FLOPs)")
         as_percent(axis.yaxis)
         axis.legend(loc="upper left", bbox_to_anchor=(1, 1))

@@ -104,7 +104,11 @@ def shorten(name: str, limit: int = 20) -> str:
 
 
 def as_percent(axis: Any) -> None:
-    """Shows the shares of an axis as percentages."""
-    from matplotlib.ticker import PercentFormatter
+    """Shows the shares of an axis as percentages, with a decimal where a tick needs it (2.5%, but 5%)."""
+    from matplotlib.ticker import FuncFormatter
 
-    axis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    def label(value: float, _: object) -> str:
+        # + 0.0 makes -0.0 a plain 0
+        return f"{round(100 * value, 1) + 0.0:g}%".replace("-", "\N{MINUS SIGN}")
+
+    axis.set_major_formatter(FuncFormatter(label))

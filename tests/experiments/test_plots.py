@@ -44,6 +44,9 @@ def test_comparisons_that_could_not_be_made_are_left_out_of_the_forest() -> None
     assert plot is not None
     assert "new \N{MINUS SIGN} old" in plot.svg
     assert "older" not in plot.svg
+    # From -2.5% to 15% in steps of 2.5 points: none is rounded to a neighbour's whole number.
+    assert "2.5%" in plot.svg
+    assert "3%" not in plot.svg
     assert "var(--right)" in plot.svg  # a gain has the colour of right answers, in light and in dark
 
 
