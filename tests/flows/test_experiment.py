@@ -127,3 +127,29 @@ def _check_mlflow(uri: str) -> None:
     reached = [{name for name in run.data.metrics if name.endswith("_final")} for run in below]
     assert {"test_accuracy_final", "ood_accuracy_final", "test_structure_final"} <= reached[0]
     assert all(names == reached[0] for names in reached)
+
+
+@pytest.mark.timeout(2400)
+def test_the_quick_evidence_runs_as_it_ships_but_smaller(
+    tmp_path: Path, environment: dict[str, str], services: dict[str, str]
+) -> None:
+    pytest.importorskip("trl")
+    smaller = {
+        "data.world": "{n_train: 8, n_validation: 4, n_test: 6, n_ood: 2}",
+        "warm_start.max_epochs": "1",
+        "qualify.enabled": "false",  # of so few samples it can say nothing
+        "rl": "{steps: 1, prompts_per_step: 1, group_size: 2, micro_batch: 2, eval_every: 1, eval_problems: 2, save_every: 1}",
+    }
+    command = [sys.executable, "-m", "flows.cli.main", "experiment", "evidence-quick"]
+    command += [part for name, value in smaller.items() for part in ("--set", f"settings.{name}={value}")]
+    settings = {**environment, **services, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=1500, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "runs" / "evidence-quick" / "experiment.json").read_text())
+    # Three methods, two seeds; the comparisons that the preset names beforehand, of 2 x 6 pairs of answers.
+    assert [cell["status"] for cell in found["cells"]] == ["done"] * 6
+    pairs = [(row["a"], row["b"], row["difference"]["n"]) for row in found["comparisons"]]
+    assert pairs == [("sft+rlkd", "sft+grpo", 12), ("sft+rlkd", "sft", 12)]
+    assert (tmp_path / "runs" / "evidence-quick" / "experiment.html").stat().st_size > 10_000
