@@ -256,8 +256,9 @@ def combine(
         own_answer: Whether its answer is what its path finds; if not, its outcome pays ``rewards.guessed`` of it.
     """
     alpha, terms = config.alpha_at(step), config.weights_at(step)
-    outcome = values.get("outcome")
-    structure = paid_structure(values.get("structure"), config, finished=finished)
+    structure, outcome = values.get("structure"), values.get("outcome")
+    if not finished:
+        structure = paid_structure(structure, config, finished=False)
     share: float | None = alpha
     if config.structure_gate != "always" and alpha > 0:
         if outcome is None:
@@ -272,7 +273,9 @@ def combine(
     missing += [name for name, weight in terms.items() if weight > 0 and values.get(name) is None]
     if missing:
         return Combined(None, alpha, tuple(missing))
-    paid = paid_outcome(outcome or 0.0, config, own_answer)
+    paid = outcome or 0.0
+    if own_answer is False:
+        paid = paid_outcome(paid, config, own_answer)
     core = (share or 0.0) * (structure or 0.0) + (1 - (share or 0.0)) * paid
     rest = 1.0
     for weight in terms.values():
