@@ -322,8 +322,9 @@ def _one_line(text: str) -> str:
 _SAME = ("data", "student.output", "evaluate")
 """What two cells must share for a difference between them to be the method's: held-out problems, how answers are read and judged."""
 
-_APART = ("evaluate.checkpoints", "evaluate.batch_size")
-"""Settings of these that may differ: each method evaluates its own last checkpoint."""
+_APART = ("evaluate.checkpoints", "evaluate.batch_size", "data.world.n_train", "data.sizes.train")
+"""Settings of these that may differ: each method evaluates its own last checkpoint, and the number of training problems changes none
+that is held out (every source takes those first)."""
 
 
 def _incomparable(experiment: ExperimentConfig, cells: Sequence[Cell]) -> list[str]:

@@ -12,6 +12,8 @@ from rlkd.config.load import overlay
 from rlkd.errors import ConfigError
 from rlkd.experiments.plan import plan_cells
 from rlkd.student.checkpoints import demo_base_folder
+from rlkd.worlds.splits import make_splits
+from schemas.config.data import WorldData
 from schemas.config.experiment import ExperimentConfig
 from tasks.experiment import planned_stages, sharing
 
@@ -46,7 +48,7 @@ def test_every_method_is_valid_over_the_demo(monkeypatch: pytest.MonkeyPatch) ->
     configs = {cell.method: cell.config for cell in cells}
     assert configs["shuffled-teacher"].rl.shuffle_teachers
     assert configs["prefix"].structures.alignment.type == "prefix"
-    assert configs["similarity"].rewards.terms
+    assert "similarity" in {name for name, _, _ in configs["similarity"].rewards.terms()}
     assert not configs["base"].rl.enabled
     assert not configs["base"].warm_start.enabled
     assert configs["structure-only"].rewards.alpha == 1
@@ -99,6 +101,28 @@ def test_methods_that_are_evaluated_otherwise_are_not_compared(tmp_path: Path) -
         ConfigError, match=r"sft\+rlkd and other cannot be compared: they differ in evaluate.max_problems"
     ):
         plan_cells(planned, method_folder(), preset_folder())
+
+
+def test_methods_on_other_shares_of_the_training_problems_are_compared(tmp_path: Path) -> None:
+    fewer = tmp_path / "fewer.yaml"
+    fewer.write_text("data: {world: {n_train: 5}}\n")
+    compare = {"metric": "accuracy", "family": [["sft+rlkd", "fewer"]]}
+    cells = plan_cells(
+        experiment(methods=["sft+rlkd", str(fewer)], compare=compare), method_folder(), preset_folder()
+    )
+    worlds = {}
+    for cell in cells:
+        assert isinstance(cell.config.data, WorldData)
+        worlds[cell.method] = make_splits(cell.config.data.world, seed=0)
+    assert (len(worlds["fewer"]["train"]), len(worlds["sft+rlkd"]["train"])) == (5, 48)
+    for split in ("validation", "test", "ood"):
+        assert worlds["fewer"][split] == worlds["sft+rlkd"][split]
+    assert worlds["fewer"]["train"] == worlds["sft+rlkd"]["train"][:5]
+    fewer.write_text("data: {world: {n_test: 5}}\n")
+    with pytest.raises(ConfigError, match=r"differ in data.world.n_test"):
+        plan_cells(
+            experiment(methods=["sft+rlkd", str(fewer)], compare=compare), method_folder(), preset_folder()
+        )
 
 
 def test_structure_of_another_alignment_is_not_compared() -> None:
