@@ -82,6 +82,39 @@ class GroupReward:
         self._runner.close()
 
 
+_TRIED = 16
+"""Teachers' paths on which the reward's components are tried: a component that none of them has will not come with a student's."""
+
+
+def check_components(reward: GroupReward) -> None:
+    """Tries the components that a configuration adds on the teachers' own paths, before any completion is sampled.
+
+    The component ``numbers`` where no path has a number (domain logic) is missing in every reward: without this look ahead
+    that came to light after the first step's sampling.
+
+    Raises:
+        MissingScoreError: One of them has no value for any of the first paths.
+    """
+    model = reward.model
+    added = {
+        name for name, weight, schedule in model.rewards.terms() if weight or schedule
+    } & model.rewards.further.keys()
+    paths = [(name, model.paths[name][0]) for name in model.problems if model.paths.get(name)][:_TRIED]
+    if not added or not paths:
+        return
+    rows = [
+        Completion(problem_id=name, text=text, tokens=len(text.split()), finish_reason="stop")
+        for name, text in paths
+    ]
+    records = reward.score_apart(model, rows)
+    for name in sorted(added):
+        if all(record.components.get(name) is None for record in records):
+            raise MissingScoreError(
+                f"rewards.components: {name} has no value for the teacher's own path of any of the first {len(rows)} problems "
+                f"({rows[0].problem_id}, ...), so that every reward would be missing; leave it out, or choose problems that it can measure"
+            )
+
+
 def check_missing(records: Sequence[RewardRecord], limit: float, fault: str = "") -> None:
     """Stops a run whose rewards are missing too often.
 

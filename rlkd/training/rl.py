@@ -23,6 +23,7 @@ from rlkd.student.special_tokens import end_ids
 from rlkd.training import watch
 from rlkd.training.arguments import common_arguments, world_size
 from rlkd.training.checkpoints import all_checkpoints, last_figures, step_of
+from rlkd.training.group_reward import GroupReward, check_components
 from rlkd.training.guard import stop_on_sigterm
 from rlkd.training.mixin import Session, session_callback
 from rlkd.training.objective import make_objective
@@ -47,7 +48,7 @@ def distil(ctx: StageContext) -> StageResult:
         ConfigError: Batch settings do not divide, or vLLM is asked for and absent.
         DataError: No problem is left to practise on.
         TrainingError: The loss was not finite, or the run was asked to stop.
-        MissingScoreError: Too many rewards are missing.
+        MissingScoreError: Too many rewards are missing, or a component of the reward has no value for the teachers' own paths.
     """
     quiet_libraries()
     config = ctx.config
@@ -63,6 +64,7 @@ def distil(ctx: StageContext) -> StageResult:
         session = Session(ctx.folder, ctx.events, rate, steps, boundary=batches.boundary, stop=stop)
         trainer = build_trainer(ctx, session, student, book, practice, batches)
         try:
+            check_components(trainer.reward)
             final = _train(trainer, session)
             stopped = trainer.watch.stopped
             best = config.rl.keep == "best" or stopped is not None
@@ -207,7 +209,6 @@ def build_trainer(
 
     from rlkd.structure.factory import make_scorer
     from rlkd.student.load import lora_config
-    from rlkd.training.group_reward import GroupReward
     from rlkd.training.grpo import make_trainer_class, start_callback
 
     config = ctx.config

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from rlkd.errors import ConfigError, DataError
-from rlkd.io import write_rows
+from rlkd.errors import ConfigError, DataError, MissingScoreError
+from rlkd.io import read_rows, write_rows
 from rlkd.training import rl
 from schemas.structure import Structure
+from schemas.trace import TeacherTrace
 
 from .conftest import make_config, make_context
 
@@ -45,6 +46,26 @@ def test_no_problem_left_is_a_clear_error(inputs: dict[str, Path], tmp_path: Pat
         DataError, match="no problem is left to practise on: of 12, 12 have no teacher path with a step"
     ):
         rl.distil(make_context(tmp_path / "rl", make_config(), {**inputs, "structures": empty}))
+
+
+def test_a_component_without_a_value_for_the_teachers_is_found_before_sampling(
+    inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    worded = tmp_path / "traces"
+    worded.mkdir()
+    traces = [
+        trace.model_copy(update={"path": "Ann is in."})
+        for trace in read_rows(inputs["traces"] / "accepted.jsonl", TeacherTrace)
+    ]
+    write_rows(worded / "accepted.jsonl", traces)
+    config = make_config(rewards={"components": {"repeats": 0.1, "numbers": 0.2}})
+    ctx = make_context(tmp_path / "rl", config, {**inputs, "traces": worded})
+    with pytest.raises(
+        MissingScoreError,
+        match=r"numbers has no value for the teacher's own path of any of the first 12 problems",
+    ):
+        rl.distil(ctx)
+    assert not list((tmp_path / "rl").rglob("step-*"))
 
 
 def test_our_settings_reach_trl(inputs: dict[str, Path], tmp_path: Path) -> None:
