@@ -73,12 +73,8 @@ def test_an_experiment_from_end_to_end(
     pytest.importorskip("trl")
     (tmp_path / "toy.yaml").write_text(TOY)
     (tmp_path / "experiment.yaml").write_text(EXPERIMENT)
-    command = [sys.executable, "-m", "flows.cli.main", "experiment", "experiment.yaml"]
-    settings = {**environment, **services, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=1500, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    settings = {**environment, **services}
+    done = _experiment("experiment.yaml", folder=tmp_path, settings=settings)
     folder = tmp_path / "runs" / "mini"
     assert "In accuracy on test" in done.stdout
     found = json.loads((folder / "experiment.json").read_text())
@@ -102,9 +98,7 @@ def test_an_experiment_from_end_to_end(
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert os.path.exists(folder / "sft-rlkd-s1" / "report.html")
     _check_mlflow(services["MLFLOW_TRACKING_URI"])
-    again = subprocess.run(
-        command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=800, check=True
-    )
+    again = _experiment("experiment.yaml", folder=tmp_path, settings=settings)
     assert "cell 4 of 4: sft-rlkd-s1 is finished" in again.stdout + again.stderr
 
 
@@ -137,19 +131,29 @@ def test_the_quick_evidence_runs_as_it_ships_but_smaller(
     smaller = {
         "data.world": "{n_train: 8, n_validation: 4, n_test: 6, n_ood: 2}",
         "warm_start.max_epochs": "1",
-        "qualify.enabled": "false",  # of so few samples it can say nothing
         "rl": "{steps: 1, prompts_per_step: 1, group_size: 2, micro_batch: 2, eval_every: 1, eval_problems: 2, save_every: 1}",
     }
-    command = [sys.executable, "-m", "flows.cli.main", "experiment", "evidence-quick"]
-    command += [part for name, value in smaller.items() for part in ("--set", f"settings.{name}={value}")]
-    settings = {**environment, **services, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    words = [part for name, value in smaller.items() for part in ("--set", f"settings.{name}={value}")]
+    words += ["--set", "seeds=[0]", "--set", "compare.over=problems"]
+    _experiment("evidence-quick", *words, folder=tmp_path, settings={**environment, **services})
+    found = json.loads((tmp_path / "runs" / "evidence-quick" / "experiment.json").read_text())
+    # Three methods, one seed; the comparisons that the preset names beforehand, of 6 pairs of answers.
+    assert [cell["status"] for cell in found["cells"]] == ["done"] * 3
+    pairs = [(row["a"], row["b"], row["difference"]["n"]) for row in found["comparisons"]]
+    assert pairs == [("credit-zero", "grpo-zero", 6), ("credit-zero", "sft", 6)]
+    assert (tmp_path / "runs" / "evidence-quick" / "experiment.html").stat().st_size > 10_000
+
+
+def _experiment(*words: str, folder: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """`rlkd experiment` with these words, which must end well."""
     done = subprocess.run(
-        command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=1500, check=False
+        [sys.executable, "-m", "flows.cli.main", "experiment", *words],
+        cwd=folder,
+        env={**settings, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=1500,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / "runs" / "evidence-quick" / "experiment.json").read_text())
-    # Three methods, two seeds; the comparisons that the preset names beforehand, of 2 x 6 pairs of answers.
-    assert [cell["status"] for cell in found["cells"]] == ["done"] * 6
-    pairs = [(row["a"], row["b"], row["difference"]["n"]) for row in found["comparisons"]]
-    assert pairs == [("sft+rlkd", "sft+grpo", 12), ("sft+rlkd", "sft", 12)]
-    assert (tmp_path / "runs" / "evidence-quick" / "experiment.html").stat().st_size > 10_000
+    return done
