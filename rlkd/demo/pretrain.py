@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlkd.errors import ConfigError, TrainingError
+from rlkd.errors import CheckpointError, ConfigError, TrainingError
 from schemas.config.pretrain import SIZES, PretrainSettings, SecondPhase
 from schemas.config.world import WorldSettings
 from schemas.problem import Problem
@@ -163,7 +163,7 @@ def one_cycle(step: int, steps: int, warmup: float) -> float:
 
 
 def train(settings: PretrainSettings, *, log_every: int = 100) -> tuple[Any, PreTrainedTokenizerFast, float]:
-    """Train from fresh weights, in one or two phases.
+    """Train from fresh weights, or those of ``settings.start``, in one or two phases.
 
     Args:
         settings: Everything that decides the result.
@@ -174,6 +174,7 @@ def train(settings: PretrainSettings, *, log_every: int = 100) -> tuple[Any, Pre
 
     Raises:
         TrainingError: If the loss is not a number.
+        ConfigError: ``settings.start`` is no student of this family.
     """
     import torch
 
@@ -182,11 +183,36 @@ def train(settings: PretrainSettings, *, log_every: int = 100) -> tuple[Any, Pre
     torch.set_flush_denormal(True)  # attention that has settled is full of denormals: many times slower
     torch.set_num_threads(settings.threads)
     tokenizer = build_tokenizer()
-    model = build_model(settings.model, tokenizer, settings.seed)
+    if settings.start is not None:
+        model = _started(settings.start, len(tokenizer))
+    else:
+        model = build_model(settings.model, tokenizer, settings.seed)
     loss = train_phase(model, tokenizer, settings, log_every)
     if settings.second is not None:
         loss = train_phase(model, tokenizer, second_phase(settings, settings.second), log_every)
     return model.eval(), tokenizer, loss
+
+
+def _started(path: str, vocabulary: int) -> Any:
+    """Loads the student whose pre-training goes on.
+
+    Raises:
+        CheckpointError: It is not there.
+        ConfigError: It is none of this family.
+    """
+    import torch
+    from transformers import AutoConfig, LlamaForCausalLM
+
+    from rlkd.student.checkpoints import resolve_model_path
+
+    folder = resolve_model_path(path)
+    config = AutoConfig.from_pretrained(folder)
+    if config.model_type != "llama" or config.vocab_size != vocabulary:
+        raise ConfigError(
+            f"start: {path} is a {config.model_type} of {config.vocab_size} tokens, not a student of this family (llama, {vocabulary} tokens); "
+            "name a folder that this command made"
+        )
+    return LlamaForCausalLM.from_pretrained(folder, config=config, dtype=torch.float32)
 
 
 def second_phase(settings: PretrainSettings, second: SecondPhase) -> PretrainSettings:
@@ -356,10 +382,10 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         settings = load_settings(given.config, given.set, given.size)
-    except ConfigError as error:
+        print(json.dumps(run(settings, given.output)["figures"]))
+    except (ConfigError, CheckpointError) as error:
         print(f"error: {error}")
         return 2
-    print(json.dumps(run(settings, given.output)["figures"]))
     return 0
 
 

@@ -103,4 +103,8 @@ class PretrainSettings(Schema):
         default_factory=lambda: SecondPhase(), description="A second, shorter phase; null leaves it out."
     )
     model: TinyModelSettings = Field(default_factory=TinyModelSettings, description="Shape of the student.")
+    start: str | None = Field(
+        default=None,
+        description="Folder of a student of the family whose pre-training goes on (its shape is its own); null starts from fresh weights.",
+    )
     eval_problems: Positive = Field(default=300, description="Problems for the figures at the end.")

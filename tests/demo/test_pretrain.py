@@ -147,6 +147,34 @@ def test_same_seed_same_checkpoint(tmp_path: Path, optimizer: str) -> None:
     assert 0 <= written["figures"]["greedy_accuracy"] <= 1
 
 
+@pytest.mark.slow
+def test_pretraining_goes_on_from_a_student_of_the_family(tmp_path: Path, tokenizer) -> None:
+    from safetensors.torch import load_file
+
+    pretrain.run(TINY, tmp_path / "first")
+    # A rate near 0 leaves the weights where they were: those of the first student, not fresh ones.
+    on = {"start": str(tmp_path / "first"), "seed": 5, "learning_rate": 1e-12, "matrix_learning_rate": 1e-12}
+    pretrain.run(TINY.model_copy(update=on), tmp_path / "second")
+    first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("first", "second"))
+    assert first.keys() == second.keys()
+    assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
+
+
+def test_pretraining_goes_on_from_no_other_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = build_model(TINY.model, build_tokenizer(), 0)
+    other.resize_token_embeddings(150)
+    other.save_pretrained(tmp_path / "other")
+    build_tokenizer().save_pretrained(tmp_path / "other")
+    words = ["--output", str(tmp_path / "o"), "--set"]
+    assert pretrain.main([*words, f"start={tmp_path / 'other'}"]) == 2
+    assert (
+        "a llama of 150 tokens, not a student of this family (llama, 197 tokens)" in capsys.readouterr().out
+    )
+    assert pretrain.main([*words, f"start={tmp_path / 'absent'}"]) == 2
+    assert "there is no checkpoint folder at" in capsys.readouterr().out
+    assert not (tmp_path / "o").exists()
+
+
 def test_a_loss_that_is_no_number_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrain, "path_loss", lambda *_: torch.tensor(float("nan"), requires_grad=True))
     with pytest.raises(TrainingError, match="loss is nan at step 0"):
