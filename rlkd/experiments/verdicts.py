@@ -141,13 +141,16 @@ def summaries(rows: Sequence[ComparisonRow]) -> tuple[str, ...]:
         found.setdefault((row.a, row.b), {}).setdefault(row.verdict, []).append(row.setting)
     return tuple(
         f"{a} against {b}: "
-        + "; ".join(
-            f"{word} with {', '.join(words[word])}" for word in get_args(VerdictWord) if word in words
-        )
+        + "; ".join(f"{word} with {_listed(words[word])}" for word in get_args(VerdictWord) if word in words)
         + "."
         for (a, b), words in found.items()
         if sum(map(len, words.values())) > 1
     )
+
+
+def _listed(settings: Sequence[str]) -> str:
+    """Settings in a sentence; those of several axes ("depth 8, answer numbers") in brackets, so that it shows where one ends."""
+    return ", ".join(f"({setting})" if ", " in setting else setting for setting in settings)
 
 
 def p_text(p: float) -> str:

@@ -211,6 +211,22 @@ def test_the_page_escapes_texts_and_holds_the_numbers_of_the_json(tmp_path: Path
     assert 'name="viewport"' in page
 
 
+def test_the_page_has_a_small_p_as_a_bound(tmp_path: Path) -> None:
+    cells = {
+        f"sft-{name}-s{seed}": right
+        for seed in (0, 1)
+        for name, right in (("grpo", set()), ("rlkd", set(range(150))))
+    }
+    report = read(experiment(), tmp_path, cells)
+    [row] = report.comparisons
+    assert row.p is not None
+    for p, shown in ((0.0004, "<td>&lt; 0.001</td>"), (0.0126, "<td>0.013</td>")):
+        page = render_experiment(
+            report.model_copy(update={"comparisons": (row.model_copy(update={"p": p}),)})
+        )
+        assert shown in page
+
+
 def test_sft_more_trains_for_the_operations_of_the_cell_that_it_follows(tmp_path: Path) -> None:
     cells = plan_experiment(experiment(methods=["sft+grpo", "sft-more"], seeds=[0], compare=None))
     with pytest.raises(StageError, match="it follows cell sft-grpo-s0, which is not finished"):

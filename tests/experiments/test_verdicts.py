@@ -78,3 +78,13 @@ def test_one_sentence_says_in_which_settings_a_method_pays() -> None:
     ]
     alone = ComparisonRow(a="new", b="older", setting="", verdict="better", sentence="")
     assert summaries([*rows, alone]) == ("new against old: better with sparse, mid; worse with dense.",)
+
+
+def test_settings_of_two_axes_are_set_apart() -> None:
+    rows = [
+        ComparisonRow(a="new", b="old", setting=f"depth {depth}, answer numbers", verdict=word, sentence="")
+        for depth, word in ((8, "better"), (5, "worse"), (9, "better"))
+    ]
+    assert summaries(rows) == (
+        "new against old: better with (depth 8, answer numbers), (depth 9, answer numbers); worse with (depth 5, answer numbers).",
+    )
