@@ -106,7 +106,9 @@ def test_same_values_and_gradients_as_separate_rows(kind: str, checkpointing: bo
     for name, (p, gradient) in zip(
         dict(made.named_parameters()), zip(made.parameters(), gradients, strict=True), strict=True
     ):
-        torch.testing.assert_close(p.grad, gradient, rtol=1e-3, atol=1e-4, msg=name)
+        # Gradients go up to 90 here, and sums in another order round by 1e-5 of that, differently from CPU to CPU.
+        near = max(1e-4, 5e-5 * gradient.abs().max().item())
+        torch.testing.assert_close(p.grad, gradient, rtol=1e-3, atol=near, msg=name)
 
 
 def test_a_completion_masked_whole_has_no_value_and_no_gradient() -> None:
