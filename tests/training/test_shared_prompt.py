@@ -78,7 +78,8 @@ def plain(made: Any, ids: Tensor, mask: Tensor, completion: int) -> tuple[Tensor
     [*((kind, False) for kind in sorted(PACKED)), ("llama", True), ("qwen2", True), ("granite", True)],
 )
 def test_same_values_and_gradients_as_separate_rows(kind: str, checkpointing: bool) -> None:
-    made = model(kind)
+    # In float64: gradients go up to 90 here, and float32 rounds sums in another order by more than the bound, differently from CPU to CPU.
+    made = model(kind).double()
     assert shared_prompt.supports(made)
     ids, mask = batch()
     packed = shared_prompt.pack(ids, mask, 9)
@@ -106,9 +107,7 @@ def test_same_values_and_gradients_as_separate_rows(kind: str, checkpointing: bo
     for name, (p, gradient) in zip(
         dict(made.named_parameters()), zip(made.parameters(), gradients, strict=True), strict=True
     ):
-        # Gradients go up to 90 here, and sums in another order round by 1e-5 of that, differently from CPU to CPU.
-        near = max(1e-4, 5e-5 * gradient.abs().max().item())
-        torch.testing.assert_close(p.grad, gradient, rtol=1e-3, atol=near, msg=name)
+        torch.testing.assert_close(p.grad, gradient, rtol=1e-3, atol=1e-4, msg=name)
 
 
 def test_a_completion_masked_whole_has_no_value_and_no_gradient() -> None:
