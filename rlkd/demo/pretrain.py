@@ -174,6 +174,7 @@ def train(settings: PretrainSettings, *, log_every: int = 100) -> tuple[Any, Pre
 
     Raises:
         TrainingError: If the loss is not a number.
+        CheckpointError: There is no checkpoint at ``settings.start``.
         ConfigError: ``settings.start`` is no student of this family.
     """
     import torch

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlkd.experiments.maps import domain_map, pass_plots, regime_maps
 from rlkd.experiments.plots import curve_plots, forest_plot, pareto_plot
-from rlkd.experiments.verdicts import p_text
+from rlkd.experiments.verdicts import p_value
 from rlkd.io import write_json_atomic, write_text_atomic
 from rlkd.reporting.labels import METRIC_LABELS, SHARES, duration, interval, percent, points, signed
 from schemas.experiment import Budget, CellResult, EqualBudgetRow, ExperimentReport, MethodRow
@@ -54,7 +54,7 @@ def render_experiment(report: ExperimentReport) -> str:
         settings=[(setting, _ranking(report, setting)) for setting in settings],
         tones=_TONES,
         difference=lambda row: _difference(row, accuracy),
-        p=lambda value: "\N{EN DASH}" if value is None else p_text(value).removeprefix("= "),
+        p=lambda value: "\N{EN DASH}" if value is None else p_value(value),
         budgets=[(setting, _budgets(done, setting)) for setting in settings],
         equal=[
             ("At equal sampled tokens", "tokens sampled", _equal(report.equal_sampled)),

@@ -95,7 +95,7 @@ def _row(item: Compared, p: float, p_holm: float, family: int, compare: CompareC
     counted = f", Holm over {family}" if family > 1 else ""
     sentence = (
         f"In {METRIC_LABELS[compare.metric].lower()} on {compare.split}{where}, {middle}: {show(item.found.mean)}{unit} "
-        f"[{show(low)}, {show(high)}]{margin}, p {p_text(p_holm)}{counted} "
+        f"[{show(low)}, {show(high)}]{margin}, p {_p_text(p_holm)}{counted} "
         f"({len(item.per_seed)} seed{'s' if len(item.per_seed) > 1 else ''}, {item.problems} pairs of answers)."
     )
     return ComparisonRow(
@@ -153,6 +153,11 @@ def _listed(settings: Sequence[str]) -> str:
     return ", ".join(f"({setting})" if ", " in setting else setting for setting in settings)
 
 
-def p_text(p: float) -> str:
-    """Writes a p-value; small ones as a bound."""
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+def p_value(p: float) -> str:
+    """Writes a p-value by itself; small ones as a bound."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _p_text(p: float) -> str:
+    """A p-value as it follows "p" in a sentence."""
+    return p_value(p) if p < 0.001 else f"= {p_value(p)}"
