@@ -16,13 +16,18 @@ from schemas.benchmarks import Figure
 from schemas.problem import Problem
 
 
-def clusters_of(problems: Iterable[Problem]) -> dict[str, str]:
-    """Finds the cluster of each problem that has one, by its id."""
-    return {
-        problem.id: str(problem.metadata[CLUSTER_KEY])
-        for problem in problems
-        if problem.metadata.get(CLUSTER_KEY)
-    }
+def clusters_of(problems: Iterable[Problem], key: str | None = CLUSTER_KEY) -> dict[str, str]:
+    """Finds which problems belong together: those whose ``metadata`` holds the same under a key.
+
+    Args:
+        problems: The problems.
+        key: The key; ``None`` where every problem stands alone, as one does whose value is missing, null or empty.
+
+    Returns:
+        Cluster of each problem that has one, by its id.
+    """
+    values = {problem.id: problem.metadata.get(key) for problem in problems} if key is not None else {}
+    return {name: str(value) for name, value in values.items() if value is not None and value != ""}
 
 
 def clustered_figure(values: Sequence[float], clusters: Sequence[str], confidence: float = 0.95) -> Figure:

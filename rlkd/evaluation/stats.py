@@ -48,7 +48,8 @@ def bootstrap_interval(
         raise ValueError("an interval needs finite values; leave missing ones out")
     if clusters and len(clusters) != array.size:
         raise ValueError(f"{array.size} values and {len(clusters)} clusters")
-    means = resampled_means(array, resamples, np.random.default_rng(seed), number_clusters(clusters))
+    sums, sizes = cluster_sums(array[:, None], number_clusters(clusters))
+    means = resampled_means(sums, sizes, resamples, np.random.default_rng(seed))[:, 0]
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, (tail, 1 - tail))
     return Interval(mean=float(array.mean()), low=float(low), high=float(high), n=int(array.size))
@@ -107,27 +108,52 @@ def number_clusters(names: Sequence[str]) -> NDArray[np.int64] | None:
     return None if len(known) == len(names) else np.array(numbers)
 
 
-def resampled_means(
-    values: NDArray[np.float64],
-    resamples: int,
-    rng: np.random.Generator,
-    clusters: NDArray[np.int64] | None = None,
-) -> NDArray[np.float64]:
-    """Computes means of ``resamples`` draws with replacement, whole clusters at a time; in blocks, so that memory stays bounded."""
+def cluster_sums(
+    values: NDArray[np.float64], clusters: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums the values of each cluster and counts them, for :func:`resampled_means`.
+
+    Args:
+        values: ``(problems, columns)``; NaN where a column has no value of a problem.
+        clusters: Number of each problem's cluster; ``None`` where every problem stands alone.
+
+    Returns:
+        Sums and counts, each ``(clusters, columns)``.
+    """
     import numpy as np
 
-    sums: NDArray[np.float64] = values
-    sizes: NDArray[np.float64] = np.ones(values.size)
-    if clusters is not None:
-        sums = np.bincount(clusters, weights=values).astype(np.float64)
-        sizes = np.bincount(clusters).astype(np.float64)
+    known = ~np.isnan(values)
+    sums, sizes = np.where(known, values, 0.0), known.astype(np.float64)
+    if clusters is None:
+        return sums, sizes
+    found = np.zeros((2, int(clusters.max()) + 1, values.shape[1]))
+    np.add.at(found[0], clusters, sums)
+    np.add.at(found[1], clusters, sizes)
+    return found[0], found[1]
+
+
+def resampled_means(
+    sums: NDArray[np.float64], sizes: NDArray[np.float64], resamples: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Computes means of each column over draws with replacement of whole clusters, the same for all columns; in blocks, so that memory stays bounded.
+
+    Args:
+        sums: Sum of each cluster's values, ``(clusters, columns)``.
+        sizes: How many these are, ``(clusters, columns)``; 0 where a column has none of a cluster.
+        resamples: Draws.
+        rng: Source of the draws.
+
+    Returns:
+        ``(resamples, columns)``. A column of which nothing was drawn, as happens where it has very few of the problems, has
+        its own mean there.
+    """
+    import numpy as np
+
+    own = sums.sum(axis=0) / sizes.sum(axis=0)
     block = max(1, _CELLS // sums.size)
     parts = []
     for start in range(0, resamples, block):
-        drawn = rng.integers(0, sums.size, size=(min(block, resamples - start), sums.size))
-        parts.append(
-            sums[drawn].mean(axis=1)
-            if clusters is None
-            else sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-        )
+        drawn = rng.integers(0, len(sums), size=(min(block, resamples - start), len(sums)))
+        total, count = sums[drawn].sum(axis=1), sizes[drawn].sum(axis=1)
+        parts.append(np.where(count > 0, total / np.maximum(count, 1), own))
     return np.concatenate(parts)

@@ -1,15 +1,14 @@
-"""What the report of an experiment shows of single cells: pass@k, domains, faithfulness, clusters, outputs side by side."""
+"""What the report of an experiment shows of single cells: pass@k, domains, outputs side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rlkd.evaluation.stats import pass_at_k
 from rlkd.io import read_rows
 from schemas.evaluation import ProblemOutput
 from schemas.experiment import Example
-from schemas.problem import Problem
 
 MOST_K = (1, 2, 4, 8, 16, 32, 64)
 
@@ -43,13 +42,6 @@ def by_domain(rows: Sequence[ProblemOutput], split: str) -> dict[str, float]:
         if row.split == split and row.correct is not None:
             found.setdefault(row.domain, []).append(row.correct)
     return {name: sum(values) / len(values) for name, values in sorted(found.items())}
-
-
-def clusters_of(problems: Iterable[Problem], key: str | None) -> dict[str, str]:
-    """Finds which problems belong together: those whose ``metadata`` holds the same under a key (``compare.cluster``)."""
-    if key is None:
-        return {}
-    return {problem.id: str(problem.metadata[key]) for problem in problems if key in problem.metadata}
 
 
 def examples(

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rlkd.errors import RLKDError
+from rlkd.evaluation.clusters import clusters_of
+from rlkd.evaluation.estimate import Estimate, Values, estimate
 from rlkd.experiments.cells import Read, read_cell
-from rlkd.experiments.details import clusters_of, examples, final_outputs
+from rlkd.experiments.details import examples, final_outputs
 from rlkd.experiments.follow import settled
 from rlkd.experiments.plan import Cell
 from rlkd.experiments.power import power_sentence
-from rlkd.experiments.statistics import Estimate, Values, estimate
 from rlkd.experiments.tuning import read_tuning
 from rlkd.experiments.verdicts import Compared, judge_family, summaries
 from rlkd.reporting.labels import SHARES
@@ -167,10 +168,11 @@ def _ranking(read: Sequence[Read], compare: CompareConfig, over_seeds: bool) -> 
     )
 
 
-def _clusters(items: Sequence[Read], compare: CompareConfig) -> dict[str, str]:
-    """Clusters of the problems of the first finished cell; a method's cells are evaluated on the same."""
-    first = next((item for item in items if item.run is not None), None)
-    return {} if first is None else clusters_of(first.problems(compare.split), compare.cluster)
+def _clusters(items: Iterable[Read], compare: CompareConfig) -> dict[str, str]:
+    """Clusters of the problems of all finished cells: seeds may draw other problems."""
+    read = {item.data: item for item in items if item.run is not None}
+    found = [clusters_of(item.problems(compare.split), compare.cluster) for item in read.values()]
+    return {name: cluster for clusters in found for name, cluster in clusters.items()}
 
 
 def _shown(items: Sequence[Read], split: str) -> dict[str, float]:
@@ -240,7 +242,7 @@ def _compare(
             list(differences.values()),
             over_seeds=over_seeds,
             resamples=compare.resamples,
-            clusters=_clusters(left, compare),
+            clusters=_clusters([*left, *right], compare),
         )
     return Compared(
         a,

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
+from rlkd.evaluation.estimate import Estimate
 from rlkd.experiments.power import cohens_h
-from rlkd.experiments.statistics import Estimate, holm, is_equivalent
+from rlkd.experiments.statistics import holm, is_equivalent
 from rlkd.reporting.labels import METRIC_LABELS, SHARES, points, signed
 from schemas.config.experiment import CompareConfig
 from schemas.evaluation import Interval

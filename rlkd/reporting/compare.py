@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rlkd.errors import UserError
 from rlkd.evaluation.clusters import clusters_of
+from rlkd.evaluation.estimate import estimate
 from rlkd.evaluation.metrics import CHECKPOINTS, METHOD_METRICS, METRICS, SPLITS
-from rlkd.evaluation.stats import bootstrap_interval
 from rlkd.io import iter_rows, read_rows, sha256_json
 from rlkd.pipeline.run_folder import read_run
 from rlkd.reporting.labels import METRIC_LABELS, SPLIT_LABELS, interval, points, signed
@@ -73,7 +73,7 @@ def compare_runs(arguments: Sequence[str], *, resamples: int = 2000, confidence:
     labels = list(dict.fromkeys(run.label for run in runs))
     parts = [
         f"Final student of each run, greedy; {confidence:.0%} bootstrap intervals over problems (over clusters of them where they share a passage or template), "
-        "the seeds' values of a problem averaged first where the seeds share their problems.",
+        "a problem that several seeds have resampled for all of them together.",
         _methods(runs, labels, resamples, confidence),
     ]
     if len({run.structures for run in runs}) > 1:
@@ -182,31 +182,17 @@ def _values(rows: Sequence[ProblemOutput]) -> Values:
     return values
 
 
-Clustered = list[tuple[float, str]]
-"""Values, each with the cluster of its problem; an empty one stands alone."""
-
-
-def _pooled(parts: Sequence[tuple[ComparedRun, dict[str, float]]]) -> Clustered:
-    """One value per problem; a problem that several runs have (same data) counts once, with their mean."""
-    found: dict[tuple[str, str], list[float]] = {}
-    clusters: dict[tuple[str, str], str] = {}
-    for run, values in parts:
-        for problem, value in values.items():
-            key = run.problems, problem
-            found.setdefault(key, []).append(value)
-            clusters[key] = f"{run.problems}/{run.clusters[problem]}" if problem in run.clusters else ""
-    return [(sum(values) / len(values), clusters[key]) for key, values in found.items()]
-
-
-def _interval(values: Clustered, resamples: int, confidence: float) -> Interval | None:
-    if not values:
+def _interval(
+    parts: Sequence[tuple[ComparedRun, dict[str, float]]], resamples: int, confidence: float
+) -> Interval | None:
+    """Mean of runs over the problems that each has, with an interval over problems; ``None`` without a value."""
+    seeds = [values for _, values in parts if values]
+    if not seeds:
         return None
-    return bootstrap_interval(
-        [value for value, _ in values],
-        resamples=resamples,
-        confidence=confidence,
-        clusters=[cluster for _, cluster in values],
-    )
+    clusters = {name: cluster for run, _ in parts for name, cluster in run.clusters.items()}
+    found = estimate(seeds, over_seeds=False, resamples=resamples, clusters=clusters)
+    low, high = found.interval(confidence)
+    return Interval(mean=found.mean, low=low, high=high, n=sum(map(len, seeds)))
 
 
 def _columns(runs: Sequence[ComparedRun]) -> list[tuple[str, str]]:
@@ -233,11 +219,7 @@ def _methods(runs: Sequence[ComparedRun], labels: Sequence[str], resamples: int,
                 ", ".join(str(run.seed) for run in mine),
                 *(
                     interval(
-                        _interval(
-                            _pooled([(run, run.values.get(column, {})) for run in mine]),
-                            resamples,
-                            confidence,
-                        ),
+                        _interval([(run, run.values.get(column, {})) for run in mine], resamples, confidence),
                         as_percent=column[1] == "accuracy",
                     )
                     for column in columns
@@ -256,7 +238,7 @@ def _every_run(runs: Sequence[ComparedRun], resamples: int, confidence: float) -
             run.seed,
             *(
                 interval(
-                    _interval(_pooled([(run, run.values.get(column, {}))]), resamples, confidence),
+                    _interval([(run, run.values.get(column, {}))], resamples, confidence),
                     as_percent=column[1] == "accuracy",
                 )
                 for column in columns
@@ -287,13 +269,13 @@ def _differences(
     rows: list[tuple[str, ...]] = []
     for (a, _), found in zip(pairs, differences, strict=True):
         cells = [
-            _difference_cell(_pooled([part]), column, resamples, confidence)
+            _difference_cell([part], column, resamples, confidence)
             for part, column in zip(found, columns, strict=True)
         ]
         rows.append((f"seed {a.seed}", *cells))
     if len(pairs) > 1:
         cells = [
-            _difference_cell(_pooled([found[i] for found in differences]), column, resamples, confidence)
+            _difference_cell([found[i] for found in differences], column, resamples, confidence)
             for i, column in enumerate(columns)
         ]
         rows.append((f"all {len(pairs)}", *cells))
@@ -304,8 +286,13 @@ def _difference(a: dict[str, float], b: dict[str, float]) -> dict[str, float]:
     return {problem: value - b[problem] for problem, value in a.items() if problem in b}
 
 
-def _difference_cell(values: Clustered, column: tuple[str, str], resamples: int, confidence: float) -> str:
-    found = _interval(values, resamples, confidence)
+def _difference_cell(
+    parts: Sequence[tuple[ComparedRun, dict[str, float]]],
+    column: tuple[str, str],
+    resamples: int,
+    confidence: float,
+) -> str:
+    found = _interval(parts, resamples, confidence)
     if found is None:
         return "\N{EN DASH}"
     show = points if column[1] == "accuracy" else signed

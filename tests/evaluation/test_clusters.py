@@ -4,7 +4,22 @@ import math
 
 import pytest
 
-from rlkd.evaluation.clusters import clustered_difference, clustered_figure, wilson
+from rlkd.evaluation.clusters import clustered_difference, clustered_figure, clusters_of, wilson
+from schemas.problem import Problem
+
+
+def test_a_cluster_is_a_value_under_a_key_and_null_is_none() -> None:
+    found = {
+        "a": {"cluster": 7},
+        "b": {},
+        "c": {"cluster": None},
+        "d": {"cluster": ""},
+        "e": {"cluster": 0, "book": "x"},
+    }
+    problems = [Problem(id=name, question="q", answer="1", metadata=values) for name, values in found.items()]
+    assert clusters_of(problems) == {"a": "7", "e": "0"}
+    assert clusters_of(problems, "book") == {"e": "x"}
+    assert clusters_of(problems, None) == {}
 
 
 def test_problems_that_stand_alone_have_the_usual_standard_error() -> None:

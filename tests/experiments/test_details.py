@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from rlkd.experiments.details import by_domain, cell_scores, clusters_of, examples
+from rlkd.experiments.details import by_domain, cell_scores, examples
 from schemas.evaluation import ProblemOutput
-from schemas.problem import Problem
 
 
 def output(
@@ -34,16 +33,10 @@ def test_scores_of_a_cell_by_hand() -> None:
     assert "test/pass@8" not in found
 
 
-def test_domains_and_clusters() -> None:
+def test_accuracy_by_domain() -> None:
     rows = [output("a", True), output("b", False), output("c", True, domain="logic")]
     assert by_domain(rows, "test") == {"logic": 1.0, "math": 0.5}
     assert by_domain(rows, "ood") == {}
-    problems = [
-        Problem(id="a", question="q", answer="1", metadata={"cluster": 7}),
-        Problem(id="b", question="q", answer="1"),
-    ]
-    assert clusters_of(problems, "cluster") == {"a": "7"}
-    assert clusters_of(problems, None) == {}
 
 
 def test_examples_are_problems_that_one_alone_gets_right() -> None:

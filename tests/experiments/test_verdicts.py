@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rlkd.experiments.statistics import Estimate
+from rlkd.evaluation.estimate import Estimate
 from rlkd.experiments.verdicts import Compared, judge_family, summaries, verdict
 from schemas.config.experiment import CompareConfig
 from schemas.experiment import ComparisonRow
