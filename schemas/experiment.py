@@ -103,6 +103,7 @@ class ComparisonRow(Schema):
         equivalence: The interval that must lie within the margin for the methods to be equivalent (coverage 1 - 2 x level).
         p: Two-sided, of this comparison alone.
         p_holm: Corrected over the family.
+        p_is_bound: Whether no resample lies beyond 0, so that the p-values are no larger than these, and may be smaller.
         per_seed: A minus B of each seed that both have.
         wins: Problems (of all seeds) that A alone gets right, and B alone; for accuracy.
         effect: Cohen's h of the two accuracies; for accuracy.
@@ -118,6 +119,7 @@ class ComparisonRow(Schema):
     equivalence: tuple[float, float] | None = None
     p: float | None = None
     p_holm: float | None = None
+    p_is_bound: bool = False
     per_seed: dict[str, float] = Field(default_factory=dict)
     wins: tuple[int, int] | None = None
     effect: float | None = None

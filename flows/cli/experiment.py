@@ -130,7 +130,7 @@ def _show_tuning(config: ExperimentConfig, cells: Sequence[Cell]) -> None:
     compared = [cell for cell in cells if cell.trial is None]
     by_setting: dict[str, list[str]] = {}
     for cell in compared:
-        setting = cell.tuned.setting if cell.tuned is not None else ""
+        setting = cell.tuned.key if cell.tuned is not None else ""
         by_setting.setdefault(setting, []).append(cell.method)
     for setting, methods in by_setting.items():
         names = ", ".join(dict.fromkeys(methods))
@@ -154,7 +154,8 @@ def _show_power(config: ExperimentConfig, cells: Sequence[Cell]) -> None:
     held_out = data.world.n_test if config.compare.split == "test" else data.world.n_ood
     problems = min(held_out, cells[0].config.evaluate.max_problems or held_out)
     comparisons = len(config.compare.family) * len({cell.setting for cell in cells})
-    print(power_sentence(problems, len(config.seeds), comparisons, config.compare))
+    seeds = len(config.seeds)  # each draws its own problems from the world
+    print(power_sentence(problems * seeds, seeds, comparisons, config.compare))
 
 
 def _estimates(cells: Sequence[Cell]) -> dict[str, dict[str, float]]:

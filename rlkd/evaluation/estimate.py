@@ -40,9 +40,16 @@ class Estimate:
     @property
     def p_value(self) -> float:
         """Two-sided p-value of the mean being 0: twice the smaller share of replicates on one side of it, never 0."""
-        count = len(self.draws)
-        below, above = int((self.draws <= 0).sum()), int((self.draws >= 0).sum())
-        return min(1.0, 2 * (min(below, above) + 1) / (count + 1))
+        return min(1.0, 2 * (self._beyond + 1) / (len(self.draws) + 1))
+
+    @property
+    def p_is_bound(self) -> bool:
+        """Whether no replicate lies beyond 0, so that all that is known of the p-value is that it is no larger."""
+        return self._beyond == 0
+
+    @property
+    def _beyond(self) -> int:
+        return min(int((self.draws <= 0).sum()), int((self.draws >= 0).sum()))
 
 
 def estimate(

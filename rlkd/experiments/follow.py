@@ -31,7 +31,7 @@ def settled(cell: Cell, root: Path) -> Cell:
         StageError: A cell that it takes something from is not finished.
     """
     if cell.tuned is not None:
-        cell = _changed(cell, nested(cell.tuned.setting, _chosen(cell, root)))
+        cell = _changed(cell, nested(cell.tuned.key, _chosen(cell, root)))
     if not cell.follows:
         return cell
     folder = root / cell.follows
@@ -56,7 +56,7 @@ def _chosen(cell: Cell, root: Path) -> JsonValue:
     missing = next((trial for trial, score in tried if score is None), None)
     if missing is not None:
         raise StageError(
-            f"its {cell.tuned.setting} is not chosen yet: {missing.name}, which tries a value, is not finished"
+            f"its {cell.tuned.key} is not chosen yet: {missing.name}, which tries a value, is not finished"
         )
     return best_value(
         [(trial.trial.value, score) for trial, score in tried if trial.trial and score is not None]

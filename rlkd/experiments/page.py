@@ -54,7 +54,7 @@ def render_experiment(report: ExperimentReport) -> str:
         settings=[(setting, _ranking(report, setting)) for setting in settings],
         tones=_TONES,
         difference=lambda row: _difference(row, accuracy),
-        p=lambda value: "\N{EN DASH}" if value is None else p_value(value),
+        p=lambda row, value: "\N{EN DASH}" if value is None else p_value(value, row.p_is_bound),
         budgets=[(setting, _budgets(done, setting)) for setting in settings],
         equal=[
             ("At equal sampled tokens", "tokens sampled", _equal(report.equal_sampled)),

@@ -60,24 +60,24 @@ class Cell:
 
 @dataclass(frozen=True)
 class Trial:
-    """A value that a cell tries: a setting, the value, and its place among those tried."""
+    """A value that a cell tries: a configuration key with dots, the value, and its place among those tried."""
 
-    setting: str
+    key: str
     value: JsonValue
     index: int
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a setting is chosen from.
+    """What the value of a configuration key is chosen from.
 
     Attributes:
-        setting: The setting.
+        key: The key, with dots: ``rl.temperature``.
         metric: The validation score that the best is told by, as it is named among a cell's scores.
         cells: The cells that try its values, on seeds of their own.
     """
 
-    setting: str
+    key: str
     metric: str
     cells: tuple[Cell, ...]
 
@@ -106,6 +106,13 @@ def plan_cells(experiment: ExperimentConfig, methods: Traversable, presets: Trav
         ConfigError: A method or a cell is wrong; the message lists every fault, one sentence each.
     """
     overlays, faults = _read_methods(experiment.methods, methods)
+    shipped = _names(methods)
+    # One name would stand for two methods: `similarity` in flows/methods has a warm start, a variant of credit-zero none.
+    faults += [
+        f"variant {name} has the name of a method that is something else; give it another ({name}-{experiment.variant_of})"
+        for name in experiment.variants
+        if name in shipped
+    ]
     base = overlays.get(experiment.variant_of or "", {})
     overlays |= {name: overlay(base, values) for name, values in experiment.variants.items()}
     after = {
@@ -125,7 +132,7 @@ def plan_cells(experiment: ExperimentConfig, methods: Traversable, presets: Trav
         f"two cells would be called {name}; rename a method or a value of the grid"
         for name in dict.fromkeys(name for name in names if names.count(name) > 1)
     ]
-    faults += _incomparable(experiment, cells)
+    faults += [*_incomparable(experiment, cells), *_too_few_resamples(experiment, cells)]
     if faults:
         head = f"experiment {experiment.name}: {len(faults)} fault{'s' if len(faults) > 1 else ''}"
         raise ConfigError("\n".join([head, *(f"  - {fault}" for fault in faults)]))
@@ -153,7 +160,7 @@ class _Plan:
         """A method under a seed and a setting, with a value tried where there is a trial; ``None`` where it is wrong."""
         name = _cell_name(method, point, seed, trial)
         layers = [self.experiment.settings, point.values, self.overlays[method]]
-        layers += [nested(trial.setting, trial.value), _TRIED_ON] if trial is not None else []
+        layers += [nested(trial.key, trial.value), _TRIED_ON] if trial is not None else []
         try:
             config = load_overlaid(
                 self.experiment.base, [*layers, {"name": name, "seed": seed}], self.presets
@@ -172,29 +179,29 @@ class _Plan:
         """The cell of another method that goes first; of its trials the one at the same place among the values."""
         if trial is None:
             return _cell_name(other, point, seed)
-        setting = self._setting_of(other, point)
-        values = self.experiment.tune.values[setting] if self.experiment.tune and setting else []
-        its = Trial(setting, values[trial.index], trial.index) if values else None
+        key = self._key_of(other, point)
+        values = self.experiment.tune.values[key] if self.experiment.tune and key else []
+        its = Trial(key, values[trial.index], trial.index) if values else None
         return _cell_name(other, point, seed, its)
 
     def tuned(self, method: str, point: _Point) -> Tuned | None:
         """The cells that try a method's values; ``None`` where nothing is tuned, or the method trains nothing."""
-        tune, setting = self.experiment.tune, self._setting_of(method, point)
-        if tune is None or not setting:
+        tune, key = self.experiment.tune, self._key_of(method, point)
+        if tune is None or not key:
             return None
         for where, layer in (("the grid", point.values), (f"method {method}", self.overlays[method])):
-            if _has(layer, setting):
-                self.faults.append(f"{setting} is tuned, but {where} sets it; take it out of one of them")
+            if _has(layer, key):
+                self.faults.append(f"{key} is tuned, but {where} sets it; take it out of one of them")
                 return None
         found = [
-            self.cell(method, point, seed, Trial(setting, value, i))
-            for i, value in enumerate(tune.values[setting])
+            self.cell(method, point, seed, Trial(key, value, i))
+            for i, value in enumerate(tune.values[key])
             for seed in tune.seeds
         ]
-        return Tuned(setting, tune.split_metric, tuple(cell for cell in found if cell is not None))
+        return Tuned(key, tune.split_metric, tuple(cell for cell in found if cell is not None))
 
-    def _setting_of(self, method: str, point: _Point) -> str:
-        """The first of the tuned settings that changes what a method trains; empty for none."""
+    def _key_of(self, method: str, point: _Point) -> str:
+        """The first of the tuned keys that changes what a method trains; empty for none."""
         if self.experiment.tune is None:
             return ""
         layers = [self.experiment.settings, point.values, self.overlays[method]]
@@ -219,11 +226,13 @@ def _has(values: Mapping[str, Any], dotted: str) -> bool:
     return True
 
 
+def _names(folder: Traversable) -> list[str]:
+    return sorted(e.name.removesuffix(".yaml") for e in folder.iterdir() if e.name.endswith(".yaml"))
+
+
 def _read_methods(names: Sequence[str], folder: Traversable) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """What each method sets, and what is wrong with those that cannot be read."""
-    known = sorted(
-        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
-    )
+    known = _names(folder)
     found: dict[str, dict[str, Any]] = {}
     faults: list[str] = []
     for name in names:
@@ -346,6 +355,22 @@ def _incomparable(experiment: ExperimentConfig, cells: Sequence[Cell]) -> list[s
                 if differs:
                     faults[f"{a} and {b} cannot be compared: they differ in {differs}"] = None
     return list(faults)
+
+
+def _too_few_resamples(experiment: ExperimentConfig, cells: Sequence[Cell]) -> list[str]:
+    """A fault where the family is so large that the least p-value, 2 / (resamples + 1), is not below the level once corrected."""
+    compare = experiment.compare
+    if compare is None:
+        return []
+    comparisons = len(compare.family) * len({cell.setting for cell in cells})
+    least = 2 * comparisons / (compare.resamples + 1)
+    if least < compare.level:
+        return []
+    needed = int(2 * comparisons / compare.level) + 1
+    return [
+        f"compare.resamples: with {compare.resamples} resamples and {comparisons} comparisons no corrected p-value is below {least:.2g}, and none "
+        f"could be below the level {compare.level:g}; take more than {needed} resamples or compare less"
+    ]
 
 
 def _differing(a: PipelineConfig, b: PipelineConfig, section: str) -> str:

@@ -12,7 +12,7 @@ def detectable(problems: int, seeds: int, comparisons: int, compare: CompareConf
     """Computes the smallest difference in accuracy that a comparison finds with the configured power.
 
     The variance of the mean paired difference is ``disagree / problems`` (the two methods differ on that share of the
-    problems, by 1 either way) plus, where the interval speaks for other seeds, ``seed_sd^2 / seeds``. Each part counts with
+    problems, by 1 either way; of problems that several seeds share, with each of them alike: the worst case) plus, where the interval speaks for other seeds, ``seed_sd^2 / seeds``. Each part counts with
     the quantiles of its distribution: the normal one, and Student's t with one degree of freedom less than seeds. The level
     is divided by the number of comparisons, as the first step of Holm's correction does.
 
@@ -20,7 +20,7 @@ def detectable(problems: int, seeds: int, comparisons: int, compare: CompareConf
     sqrt(0.2 / 400) = 0.0627.
 
     Args:
-        problems: Test problems.
+        problems: Test problems of all seeds together, each counted once: 5 x 300 where every seed has its own.
         seeds: Seeds.
         comparisons: Comparisons in the family, over every setting.
         compare: Level, power and what is assumed.
@@ -38,7 +38,7 @@ def detectable(problems: int, seeds: int, comparisons: int, compare: CompareConf
 
 
 def power_sentence(problems: int, seeds: int, comparisons: int, compare: CompareConfig) -> str:
-    """Says what the family of comparisons could show."""
+    """Says what the family of comparisons could show; arguments as of :func:`detectable`."""
     assumed = compare.power
     smallest = 100 * detectable(problems, seeds, comparisons, compare)
     over = (
@@ -48,7 +48,7 @@ def power_sentence(problems: int, seeds: int, comparisons: int, compare: Compare
     )
     family = "1 comparison" if comparisons == 1 else f"{comparisons} comparisons"
     return (
-        f"With {problems} problems and {over}, where two methods disagree on {assumed.disagree:.0%} of the problems, a difference of "
+        f"With {problems:,} problems in all and {over}, where two methods disagree on {assumed.disagree:.0%} of the problems, a difference of "
         f"{smallest:.1f} points in accuracy is found with probability {assumed.power:.0%} ({family}, level {compare.level:g})."
     )
 

@@ -96,11 +96,14 @@ def build_report(
 
 def _power(read: Sequence[Read], compare: CompareConfig, seeds: int) -> str:
     """What the family could show with the problems that there are; empty where nothing is finished or compared."""
-    counts = [len(item.run.values.get((compare.split, "accuracy"), {})) for item in read if item.run]
-    if not compare.family or compare.metric != "accuracy" or not any(counts):
+    problems: dict[str, set[str]] = {}
+    for item in read:
+        found = item.run.values.get((compare.split, "accuracy"), {}) if item.run else {}
+        problems.setdefault(item.result.setting, set()).update(found)
+    count = max(map(len, problems.values()), default=0)
+    if not compare.family or compare.metric != "accuracy" or not count:
         return ""
-    settings = len({item.result.setting for item in read})
-    return power_sentence(max(counts), seeds, len(compare.family) * settings, compare)
+    return power_sentence(count, seeds, len(compare.family) * len(problems), compare)
 
 
 def _examples(read: Sequence[Read], compare: CompareConfig) -> tuple[Example, ...]:

@@ -79,7 +79,7 @@ def _row(
     return TuningRow(
         method=cell.method,
         setting=cell.setting,
-        tuned=tuned.setting,
+        tuned=tuned.key,
         value=value,
         per_seed=per_seed,
         score=sum(per_seed.values()) / len(per_seed) if len(per_seed) == len(read) else None,

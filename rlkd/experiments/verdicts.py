@@ -96,7 +96,7 @@ def _row(item: Compared, p: float, p_holm: float, family: int, compare: CompareC
     counted = f", Holm over {family}" if family > 1 else ""
     sentence = (
         f"In {METRIC_LABELS[compare.metric].lower()} on {compare.split}{where}, {middle}: {show(item.found.mean)}{unit} "
-        f"[{show(low)}, {show(high)}]{margin}, p {_p_text(p_holm)}{counted} "
+        f"[{show(low)}, {show(high)}]{margin}, p {_p_text(p_holm, item.found.p_is_bound)}{counted} "
         f"({len(item.per_seed)} seed{'s' if len(item.per_seed) > 1 else ''}, {item.problems} pairs of answers)."
     )
     return ComparisonRow(
@@ -109,6 +109,7 @@ def _row(item: Compared, p: float, p_holm: float, family: int, compare: CompareC
         equivalence=within,
         p=p,
         p_holm=p_holm,
+        p_is_bound=item.found.p_is_bound,
         per_seed=item.per_seed,
         wins=item.wins,
         effect=cohens_h(*item.means) if item.means is not None and compare.metric in SHARES else None,
@@ -154,11 +155,14 @@ def _listed(settings: Sequence[str]) -> str:
     return ", ".join(f"({setting})" if ", " in setting else setting for setting in settings)
 
 
-def p_value(p: float) -> str:
-    """Writes a p-value by itself; small ones as a bound."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+def p_value(p: float, is_bound: bool = False) -> str:
+    """Writes a p-value by itself; one that is only known not to be larger, and small ones, as a bound."""
+    if p < 0.001:
+        return "< 0.001"
+    return f"\N{LESS-THAN OR EQUAL TO} {p:.3f}" if is_bound else f"{p:.3f}"
 
 
-def _p_text(p: float) -> str:
+def _p_text(p: float, is_bound: bool) -> str:
     """A p-value as it follows "p" in a sentence."""
-    return p_value(p) if p < 0.001 else f"= {p_value(p)}"
+    text = p_value(p, is_bound)
+    return f"= {text}" if text[0].isdigit() else text

@@ -55,7 +55,12 @@ class CompareConfig(Schema):
         description="What the intervals speak for: other seeds and other problems (seeds), or other problems under these "
         "very seeds (problems).",
     )
-    resamples: int = Field(default=4000, ge=200, description="Bootstrap resamples.")
+    resamples: int = Field(
+        default=10_000,
+        ge=200,
+        description="Bootstrap resamples. No p-value is below 2 / (resamples + 1), and Holm's correction multiplies it by up to the number of "
+        "comparisons.",
+    )
     cluster: str | None = Field(
         default="cluster",
         description="Key of a problem's metadata: problems that have the same there (a passage, a template) are resampled together. A problem "

@@ -204,6 +204,32 @@ def test_the_shipped_experiments_are_valid(tmp_path: Path, monkeypatch: pytest.M
         assert plan_experiment(config)
 
 
+def test_a_variant_has_a_name_of_its_own() -> None:
+    wrong = {"similarity": {"rewards": {"alpha": 0}}, "mine": {"rewards": {"alpha": 0.2}}}
+    with pytest.raises(
+        ConfigError,
+        match=r"1 fault\n  - variant similarity has the name of a method .* \(similarity-sft\+rlkd\)",
+    ):
+        plan_experiment(
+            experiment(methods=["sft+rlkd"], variant_of="sft+rlkd", variants=wrong, compare=None, seeds=[0])
+        )
+
+
+def test_a_family_needs_resamples_for_its_level() -> None:
+    # 3 settings x 1 pair: 2 x 3 / 0.05 = 120; the least p of 200 resamples is 2 / 201, times 3 = 0.0299.
+    compare = {"metric": "accuracy", "family": [["sft+rlkd", "sft+grpo"]], "resamples": 200}
+    grid = {"rl.temperature": [0.5, 0.7, 1.0]}
+    assert plan_experiment(experiment(methods=["sft+grpo", "sft+rlkd"], grid=grid, compare=compare))
+    with pytest.raises(
+        ConfigError,
+        match=r"200 resamples and 3 comparisons no corrected p-value is below 0\.03, .* more than 601",
+    ):
+        # 2 x 3 / 0.01 = 600
+        plan_experiment(
+            experiment(methods=["sft+grpo", "sft+rlkd"], grid=grid, compare={**compare, "level": 0.01})
+        )
+
+
 def test_files_of_another_kind_are_sent_to_their_command() -> None:
     from flows.configure import configure
 

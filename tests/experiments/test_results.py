@@ -11,17 +11,19 @@ import pytest
 
 from flows.configure import plan_experiment
 from rlkd.errors import StageError
+from rlkd.experiments.cells import Read
 from rlkd.experiments.follow import settled
 from rlkd.experiments.page import render_experiment, write_experiment
 from rlkd.experiments.plan import Cell
-from rlkd.experiments.results import read_experiment
+from rlkd.experiments.results import _TABLE, _clusters, read_experiment
 from rlkd.io import write_json_atomic, write_rows
+from rlkd.reporting.compare import ComparedRun
 from rlkd.rewards.ledger import Ledger
 from schemas.artifact import RunManifest, StageEntry
 from schemas.config.experiment import ExperimentConfig
 from schemas.config.traces import StudentTeacher
 from schemas.evaluation import ProblemOutput
-from schemas.experiment import ExperimentReport
+from schemas.experiment import CellResult, ExperimentReport
 from schemas.problem import Problem
 from schemas.rollout import RewardRecord
 from schemas.trace import TeacherTrace
@@ -173,6 +175,21 @@ def test_a_clear_gain_is_better(tmp_path: Path) -> None:
     assert len(report.equal_flops) == 2
 
 
+def test_problems_of_every_seed_have_their_clusters(tmp_path: Path) -> None:
+    seeds = {"s0": {"a": "book", "b": "book"}, "s1": {"b": "book", "c": "film"}}
+    for name, clusters in seeds.items():
+        rows = [
+            Problem(id=problem, question="q", answer="1", split="test", metadata={"cluster": cluster})
+            for problem, cluster in clusters.items()
+        ]
+        (tmp_path / name).mkdir()
+        write_rows(tmp_path / name / "test.jsonl", rows)
+    run = ComparedRun("m", "m", "", tmp_path, 0, tmp_path, "", "", "rlkd", {})
+    result = CellResult(cell="", method="m", seed=0, setting="")
+    cells = [Read(result, run, tmp_path / name) for name in seeds] + [Read(result)]
+    assert _clusters(cells, _TABLE) == {"a": "book", "b": "book", "c": "film"}
+
+
 def test_a_missing_seed_is_shown_and_never_averaged_over(tmp_path: Path) -> None:
     report = read(
         experiment(), tmp_path, {"sft-grpo-s0": {1}, "sft-grpo-s1": {1}, "sft-rlkd-s0": set(range(150))}
@@ -220,11 +237,14 @@ def test_the_page_has_a_small_p_as_a_bound(tmp_path: Path) -> None:
     report = read(experiment(), tmp_path, cells)
     [row] = report.comparisons
     assert row.p is not None
-    for p, shown in ((0.0004, "<td>&lt; 0.001</td>"), (0.0126, "<td>0.013</td>")):
-        page = render_experiment(
-            report.model_copy(update={"comparisons": (row.model_copy(update={"p": p}),)})
-        )
-        assert shown in page
+    for p, bound, shown in (
+        (0.0004, False, "&lt; 0.001"),
+        (0.0126, False, "0.013"),
+        (0.0126, True, "\N{LESS-THAN OR EQUAL TO} 0.013"),
+    ):
+        changed = row.model_copy(update={"p": p, "p_is_bound": bound})
+        page = render_experiment(report.model_copy(update={"comparisons": (changed,)}))
+        assert f"<td>{shown}</td>" in page
 
 
 def test_sft_more_trains_for_the_operations_of_the_cell_that_it_follows(tmp_path: Path) -> None:

@@ -45,9 +45,9 @@ def test_sentences_are_made_from_the_numbers() -> None:
     assert better.verdict == "better"
     # Quantiles 0.025 and 0.975 of 0.02..0.06: 0.021 and 0.059.
     assert better.sentence == (
-        "In accuracy on test with alpha 0.5, new is better than old: +4.0 points [+2.1, +5.9], p = 0.002 "
+        "In accuracy on test with alpha 0.5, new is better than old: +4.0 points [+2.1, +5.9], p \N{LESS-THAN OR EQUAL TO} 0.002 "
         "(2 seeds, 400 pairs of answers)."
-    )
+    )  # none of 1,001 replicates is at most 0: 2 x 1 / 1002, and it may be smaller
 
 
 def test_holm_counts_every_comparison_of_the_family() -> None:

@@ -99,6 +99,17 @@ def test_seeds_are_paired_with_their_own(make: Make) -> None:
     assert "| all 2 | +37.5 [" in text
 
 
+def test_a_problem_that_two_seeds_have_is_one_problem(make: Make) -> None:
+    # Another seed splits the data in another way, so that its data has another digest; the problems are the same. Two seeds
+    # that answer them alike say as much as one: the interval is that of either.
+    right = [1, 0, 0, 1, 1] * 8
+    runs = [f"RLKD={make(f'a{seed}', right, seed, data=f'split {seed}')}" for seed in (0, 1)]
+    lines = compare_runs(runs, resamples=400).splitlines()
+    method = next(line for line in lines if line.startswith("| RLKD | 0, 1 | "))
+    alone = next(line for line in lines if line.startswith("| RLKD | a0 | 0 | "))
+    assert method.split(" | ")[2:] == alone.split(" | ")[3:]
+
+
 def test_other_data_or_seeds_are_not_paired(make: Make) -> None:
     first = str(make("a", [1, 0]))
     assert "nothing can be paired" in compare_runs([first, str(make("b", [1, 0], seed=1))], resamples=100)
