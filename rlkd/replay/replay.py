@@ -10,17 +10,18 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rlkd.answers.conventions import ParsedOutput
+from rlkd.answers.verify import GYM_KEY
 from rlkd.config.load import load_config
+from rlkd.data.drawn import Pair, drawn_pairs
 from rlkd.errors import ConfigError, DataError, UserError
-from rlkd.io import read_rows
+from rlkd.io import iter_rows
 from rlkd.pipeline.run_folder import read_run
 from rlkd.replay.comparison import compare
 from rlkd.replay.ranking import advantages
 from rlkd.rewards.components import Rollout
-from rlkd.rewards.components.standard import length_reward
+from rlkd.rewards.components.standard import VERIFIER_FAILED, length_reward
 from rlkd.rewards.ledger import Ledger, check_new_ledger, read_ledger
 from rlkd.rewards.scoring import (
     combine,
@@ -33,7 +34,9 @@ from rlkd.structure.factory import make_decomposer, make_scorer
 from rlkd.structure.interfaces import with_answer
 from rlkd.structure.scorer import ScoreItem
 from rlkd.structure.stage import trace_item
+from rlkd.student.prompts import PromptBook
 from rlkd.training.objective import Objective
+from rlkd.training.practice import choose_problems, read_structures, shuffle_teachers
 from schemas.alignment import StructureScore
 from schemas.base import JsonValue
 from schemas.config.pipeline import PipelineConfig
@@ -44,6 +47,8 @@ from schemas.replay import ReplayReport
 from schemas.rollout import Completion, RewardRecord
 from schemas.structure import Structure
 
+_NO_TIME = "time"
+"""Why an answer is undecided where computer algebra, or a reasoning-gym verifier, did not finish."""
 _CHANGEABLE = ("rewards", "structures", "rl.scale_rewards", "rl.mask_truncated")
 
 
@@ -119,8 +124,8 @@ def replay(
     rescore = before.structures.model_dump(exclude={"cache"}) != after.structures.model_dump(
         exclude={"cache"}
     )
-    if not before.rewards.observe_structure:  # where alpha was 0, structure was never looked at
-        rescore = rescore or any(row.structure is None and "structure" not in row.missing for row in rows)
+    seen = {row.step: _looks_at_structure(before.rewards, row.step) for row in rows}
+    rescore = rescore or any(_looks_at_structure(after.rewards, step) != was for step, was in seen.items())
     further = _measured_as(after.rewards)
     rescore = rescore or any(_measured_as(before.rewards).get(name) != how for name, how in further.items())
     parts: Sequence[RewardRecord] = rows
@@ -128,6 +133,8 @@ def replay(
         parts = _rescore(rows, inputs, after)
     elif before.rewards.length_free != after.rewards.length_free:
         parts = [_with_length(row, after) for row in rows]
+    if before.rewards.undecided != after.rewards.undecided:
+        parts = _with_undecided(parts, inputs, after.rewards)
     new = _with_advantages([_combine(row, after.rewards) for row in parts], after)
     return new, compare(rows, new, rescore, changed)
 
@@ -149,6 +156,14 @@ def _differences(before: PipelineConfig, after: PipelineConfig) -> tuple[str, ..
             f"a replay generates nothing, so it cannot change {', '.join(beyond)}; change {', '.join(_CHANGEABLE)} here, or start a new run"
         )
     return tuple(f"{name}: {_short(old)} -> {_short(new)}" for name, old, new in found)
+
+
+def _looks_at_structure(config: RewardsConfig, step: int) -> bool:
+    """Whether structure is scored at a step: for its weight, for the ledger, or to know which answers are guessed.
+
+    With ``alpha: 0``, ``observe_structure: false`` and ``guessed: 0`` a replay once paid every guess: nobody had looked at the paths.
+    """
+    return config.observe_structure or config.alpha_at(step) > 0 or config.guessed < 1
 
 
 def _measured_as(config: RewardsConfig) -> dict[str, dict[str, JsonValue]]:
@@ -176,39 +191,31 @@ def _short(value: JsonValue) -> str:
 
 def _rescore(rows: Sequence[RewardRecord], inputs: ReplayInputs, after: PipelineConfig) -> list[RewardRecord]:
     """The rows with everything but outcome and format measured again from their completions."""
-    from rlkd.data.drawn import Pair, drawn_pairs
-
-    for stage in ("data", "traces", "structures"):
-        if stage not in inputs.folders or not inputs.folders[stage].is_dir():
-            raise DataError(
-                f"the folder of the run's {stage} stage is gone, so structure cannot be scored again; run the configuration again"
-            )
-    pairs: list[Pair] = drawn_pairs(inputs.folders)
+    _check_folders(inputs, "data", "traces", "structures")
+    pairs = drawn_pairs(inputs.folders)
     problems = {problem.id: problem for problem, _ in pairs}
-    paths: dict[str, tuple[str, ...]] = {}
-    for problem, trace in pairs:
-        paths[problem.id] = (*paths.get(problem.id, ()), trace.path)
-
     components = {
         name: ask for name, ask in make_components(after.rewards).items() if name not in ("outcome", "format")
     }
 
     async def measured() -> list[RewardRecord]:
-        teachers = await _teachers(pairs, inputs, after)
+        teachers, paths = await _taught(pairs, inputs, after)
         rollouts = [_rollout(row, problems, after.student) for row in rows]
+        seen = [i for i, row in enumerate(rows) if _looks_at_structure(after.rewards, row.step)]
         items = [
             ScoreItem(
-                rollout.question,
-                tuple(teachers.get(row.problem_id, ())),
-                rollout.parsed.path,
-                problems[row.problem_id].domain,
-                rollout.parsed.answer,
+                rollouts[i].question,
+                tuple(teachers.get(rows[i].problem_id, ())),
+                rollouts[i].parsed.path,
+                problems[rows[i].problem_id].domain,
+                rollouts[i].parsed.answer,
             )
-            for row, rollout in zip(rows, rollouts, strict=True)
+            for i in seen
         ]
-        scores = await make_scorer(after.structures).score(items)
+        found = dict(zip(seen, await make_scorer(after.structures).score(items), strict=True))
+        scores = [found.get(i) for i in range(len(rows))]
         rollouts = [
-            replace(rollout, structure=score, teachers=paths[row.problem_id])
+            replace(rollout, structure=score, teachers=tuple(paths[row.problem_id]))
             for rollout, score, row in zip(rollouts, scores, rows, strict=True)
         ]
         values = measure(rollouts, components)
@@ -218,13 +225,53 @@ def _rescore(rows: Sequence[RewardRecord], inputs: ReplayInputs, after: Pipeline
     return asyncio.run(measured())
 
 
+def _check_folders(inputs: ReplayInputs, *stages: str) -> None:
+    """Checks that what structure is scored from is still there.
+
+    Raises:
+        DataError: A stage's folder is gone.
+    """
+    for stage in stages:
+        if stage not in inputs.folders or not inputs.folders[stage].is_dir():
+            raise DataError(
+                f"the folder of the run's {stage} stage is gone, so structure cannot be scored again; run the configuration again"
+            )
+
+
+async def _taught(
+    pairs: Sequence[Pair], inputs: ReplayInputs, after: PipelineConfig
+) -> tuple[dict[str, list[Structure]], dict[str, list[str]]]:
+    """Whose structures and paths each problem's completions are compared with, as in training.
+
+    A run with ``rl.shuffle_teachers`` compares with another problem's teacher: scored against its own one, the control
+    looked like the run that it is a control for. Which problem got whose is drawn from those that were practised on.
+    """
+    teachers = await _teachers(pairs, inputs, after)
+    paths: dict[str, list[str]] = {}
+    for problem, trace in pairs:
+        paths.setdefault(problem.id, []).append(trace.path)
+    if not after.rl.shuffle_teachers:
+        return teachers, paths
+    from transformers import AutoTokenizer
+
+    model = after.student.model
+    tokenizer = AutoTokenizer.from_pretrained(
+        inputs.folders["rl"] / "model",
+        trust_remote_code=model.type == "checkpoint" and model.trust_remote_code,
+    )
+    book = PromptBook(after.student, tokenizer)
+    practised = choose_problems(book, pairs, read_structures(inputs.folders["structures"]))
+    given = {problem.id: teachers.get(problem.id, []) for problem in practised.problems}
+    shuffled = shuffle_teachers(replace(practised, teachers=given), after.seed)
+    return {**teachers, **shuffled.teachers}, {**paths, **shuffled.paths}
+
+
 async def _teachers(
-    pairs: Sequence[Any], inputs: ReplayInputs, after: PipelineConfig
+    pairs: Sequence[Pair], inputs: ReplayInputs, after: PipelineConfig
 ) -> dict[str, list[Structure]]:
     """Structures of the teachers' paths by problem: the stored ones, or new ones by another decomposer."""
     if after.structures.decomposer == inputs.config.structures.decomposer:
-        rows = read_rows(inputs.folders["structures"] / "structures.jsonl", Structure)
-        by_trace: dict[str, Structure | None] = {row.trace_id: row for row in rows}
+        by_trace: dict[str, Structure | None] = {**read_structures(inputs.folders["structures"])}
     else:
         items = [trace_item(problem, trace) for problem, trace in pairs]
         decomposer = make_decomposer(after.structures.decomposer, after.structures.cache)
@@ -262,6 +309,8 @@ def _measured(
             "components": {**row.components, **values},
             "steps_found": 0 if score is None else score.student_steps,
             "verdicts": verdicts,
+            "judged": 0 if score is None else score.judged,
+            "own_answer": None if score is None else score.own_answer,
         }
     )
 
@@ -281,6 +330,26 @@ def _with_length(row: RewardRecord, config: PipelineConfig) -> RewardRecord:
     )
     value = length_reward(rollout, config.rewards.length_free)
     return row.model_copy(update={"components": {**row.components, "length": value}})
+
+
+def _with_undecided(
+    rows: Sequence[RewardRecord], inputs: ReplayInputs, config: RewardsConfig
+) -> list[RewardRecord]:
+    """The rows with an undecided answer's outcome as ``rewards.undecided`` says; what a verifier could not do stays missing."""
+    gym: set[str] = set()
+    if any(row.undecided == _NO_TIME for row in rows):
+        _check_folders(inputs, "data")
+        problems = iter_rows(inputs.folders["data"] / "train.jsonl", Problem)
+        gym = {problem.id for problem in problems if GYM_KEY in problem.metadata}
+    outcome = None if config.undecided == "missing" else float(config.undecided == "right")
+    return [
+        row.model_copy(update={"components": {**row.components, "outcome": outcome}})
+        if row.undecided
+        and row.undecided != VERIFIER_FAILED
+        and not (row.undecided == _NO_TIME and row.problem_id in gym)
+        else row
+        for row in rows
+    ]
 
 
 def _combine(row: RewardRecord, config: RewardsConfig) -> RewardRecord:

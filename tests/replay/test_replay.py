@@ -9,20 +9,24 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from transformers import AutoTokenizer
 
 from rlkd.answers.conventions import OutputFormat, write_output
+from rlkd.answers.verify import GYM_KEY
 from rlkd.config.load import load_config, parse_config, resolved_yaml
 from rlkd.errors import ConfigError, DataError, UserError
 from rlkd.io import read_rows, write_json_atomic, write_rows
 from rlkd.replay.comparison import replay_table
 from rlkd.replay.ranking import advantages
 from rlkd.replay.replay import open_run, replay, replay_run
+from rlkd.rewards.components.standard import VERIFIER_FAILED
 from rlkd.rewards.ledger import Ledger, read_ledger
 from rlkd.rewards.scoring import RewardModel, combine
 from rlkd.structure.decomposers.rules import RulesDecomposer
 from rlkd.structure.factory import make_scorer
 from rlkd.structure.interfaces import PathItem
 from rlkd.structure.scorer import ScoreItem
+from rlkd.student.checkpoints import demo_base_folder
 from schemas.artifact import RunManifest, StageEntry
 from schemas.config.pipeline import PipelineConfig
 from schemas.problem import Problem
@@ -260,6 +264,142 @@ def test_structure_that_was_never_looked_at_is_scored_now(run: Path, tmp_path: P
     assert report.before.components["structure"] is None
     assert report.after.components["structure"] is not None
     assert report.after.missing == 0.0
+
+
+def write_run(run: Path, settings: PipelineConfig, rows: Sequence[RewardRecord]) -> None:
+    """Gives a run folder another configuration and another ledger."""
+    (run / "config.yaml").write_text(resolved_yaml(settings))
+    folder = open_run(run).ledger
+    shutil.rmtree(folder)
+    ledger = Ledger(folder)
+    ledger.add(rows)
+    ledger.flush()
+
+
+def test_guesses_of_a_run_that_never_looked_at_paths_are_found(run: Path, tmp_path: Path) -> None:
+    logic = Problem(
+        id="p0",
+        question="Every cat is an animal. Animals are not bony. Tom is a cat. True or false: Tom is bony.",
+        answer="False",
+        domain="logic",
+    )
+    path = (
+        "Tom is a cat.\nEvery cat is an animal.\nTom is an animal.\nAnimals are not bony.\nTom is not bony."
+    )
+    write_rows(tmp_path / "store" / "data" / "train.jsonl", [logic])
+    write_rows(
+        tmp_path / "store" / "traces" / "accepted.jsonl",
+        [TRACE.model_copy(update={"path": path, "answer": "False"})],
+    )
+    item = PathItem(logic.question, path, "logic", "False")
+    [structure] = asyncio.run(RulesDecomposer().decompose([item]))
+    assert structure is not None
+    write_rows(
+        tmp_path / "store" / "structures" / "structures.jsonl",
+        [structure.model_copy(update={"trace_id": "p0/0", "problem_id": "p0"})],
+    )
+    settings = config(alpha=0.0, observe_structure=False)
+    settings = settings.model_copy(
+        update={"student": settings.student.model_copy(update={"output": "answer_line"})}
+    )
+    texts = [f"{found}\nThe answer is False." for found in (path, "Tom is a cat.\nTom is bony.")]
+    model = RewardModel(settings.rewards, settings.student, make_scorer(settings.structures), {"p0": logic}, {"p0": [structure]})  # fmt: skip
+    completions = [Completion(problem_id="p0", text=text, tokens=9, finish_reason="stop") for text in texts]
+    rows = asyncio.run(model.score(completions, 0, 0, 2))
+    assert [(row.reward, row.own_answer, row.judged) for row in rows] == [(1.0, None, 0)] * 2
+    write_run(run, settings, [row.model_copy(update={"advantage": 0.0}) for row in rows])
+    # nothing but the weight of the outcome: the second finds that Tom is bony, says False, and is paid 0 * 1
+    replay_run(run, ["rewards.guessed=0"], tmp_path / "new")
+    new = read_ledger(tmp_path / "new")
+    assert [row.reward for row in new] == [1.0, 0.0]
+    assert [row.own_answer for row in new] == [True, False]
+    assert all(row.judged > 0 for row in new)
+    assert not replay_run(run, ["rewards.format=0.2"]).rescored  # still nobody looks
+
+
+def test_structure_that_would_not_be_looked_at_is_not_there(run: Path, tmp_path: Path) -> None:
+    report = replay_run(run, ["rewards.alpha=0", "rewards.observe_structure=false"], tmp_path / "new")
+    rows = read_ledger(tmp_path / "new")
+    assert [(row.structure, row.own_answer, row.judged, row.verdicts) for row in rows] == [
+        (None, None, 0, ())
+    ] * 8
+    assert [row.reward for row in rows] == OUTCOME
+    assert report.after.components["structure"] is None
+
+
+def test_undecided_answers_count_as_the_new_settings_say(run: Path, tmp_path: Path) -> None:
+    settings = config(alpha=0.0, undecided="wrong")
+    reasons = ["units that are not known", VERIFIER_FAILED, "", "time"]
+    values = [0.0, None, 0.0, 0.0]
+
+    def rows(outcomes: Sequence[float | None]) -> list[RewardRecord]:
+        return [
+            row.model_copy(update={"components": {**row.components, "outcome": outcome}, "undecided": reason})
+            for row, outcome, reason in zip(ledger_rows(settings)[:4], outcomes, reasons, strict=True)
+        ]
+
+    def outcomes(setting: str, out: str) -> list[float | None]:
+        replay_run(run, [f"rewards.undecided={setting}"], tmp_path / out)
+        return [row.outcome for row in read_ledger(tmp_path / out)]
+
+    write_run(run, settings, rows(values))
+    assert outcomes("right", "a") == [1.0, None, 0.0, 1.0]
+    assert [row.reward for row in read_ledger(tmp_path / "a")] == [
+        1.0,
+        None,
+        0.0,
+        1.0,
+    ]  # alpha 0: the outcome
+    assert outcomes("missing", "b") == [None, None, 0.0, None]
+    missing = settings.model_copy(update={"rewards": settings.rewards.model_copy(update={"undecided": "missing"})})  # fmt: skip
+    write_run(run, missing, rows([None, None, 0.0, None]))
+    assert outcomes("wrong", "c") == [0.0, None, 0.0, 0.0]
+    # a reasoning-gym verifier that did not finish gave no value whatever the setting: the last row is no undecided comparison
+    gym = PROBLEM.model_copy(update={"metadata": {GYM_KEY: {}}})
+    write_rows(tmp_path / "store" / "data" / "train.jsonl", [gym])
+    assert outcomes("right", "d") == [1.0, None, 0.0, None]
+
+
+def test_a_control_is_scored_against_the_teachers_that_it_was_trained_on(run: Path, tmp_path: Path) -> None:
+    problems = [PROBLEM, PROBLEM.model_copy(update={"id": "p1", "question": "What is 1 + 1?", "answer": "2"})]
+    other = "1 + 1 = 2. The answer is 2."
+    traces = [
+        TRACE,
+        TRACE.model_copy(update={"id": "p1/0", "problem_id": "p1", "path": other, "answer": "2"}),
+    ]
+    items = [PathItem(p.question, t.path) for p, t in zip(problems, traces, strict=True)]
+    found = asyncio.run(RulesDecomposer().decompose(items))
+    structures = [
+        s.model_copy(update={"trace_id": t.id, "problem_id": t.problem_id})
+        for s, t in zip(found, traces, strict=True)
+        if s is not None
+    ]
+    store = tmp_path / "store"
+    write_rows(store / "data" / "train.jsonl", problems)
+    write_rows(store / "traces" / "accepted.jsonl", traces)
+    write_rows(store / "structures" / "structures.jsonl", structures)
+    AutoTokenizer.from_pretrained(demo_base_folder()).save_pretrained(store / "rl" / "model")
+    values = config(alpha=1.0).model_dump(mode="json")
+    settings = parse_config(values | {"rl": values["rl"] | {"shuffle_teachers": True}})
+    # two problems: each has the other's teacher
+    own = {"p0": structures[0], "p1": structures[1]}
+    given = {"p0": [own["p1"]], "p1": [own["p0"]]}
+    model = RewardModel(
+        settings.rewards,
+        settings.student,
+        make_scorer(settings.structures),
+        {p.id: p for p in problems},
+        given,
+    )
+    completions = [
+        Completion(problem_id=t.problem_id, text=t.path, tokens=9, finish_reason="stop") for t in traces
+    ]
+    records = asyncio.run(model.score(completions, 0, 0, 1))
+    assert all((record.structure or 0) < 0.5 for record in records)
+    write_run(run, settings, [record.model_copy(update={"advantage": 0.0}) for record in records])
+    report = replay_run(run, ["structures.decomposer.max_steps=255"], tmp_path / "new")
+    assert report.rescored
+    assert [row.structure for row in read_ledger(tmp_path / "new")] == [row.structure for row in records]
 
 
 def test_a_cache_setting_is_no_other_score(run: Path) -> None:
