@@ -14,11 +14,11 @@ VerdictWord = Literal["better", "worse", "equivalent", "no difference shown", "m
 
 
 class Budget(Schema):
-    """What a cell cost, as if its shared stages had been made for it alone.
+    """What a cell cost, as if its shared stages had been made for it alone, and so the cell whose student it goes on from.
 
     Attributes:
         parameters: Weights of the student (N).
-        sampled: Tokens that the student sampled in RL.
+        sampled: Tokens that the student sampled in RL, and to write its own traces.
         trained: Tokens that went forward and backward, prompts included, in SFT and RL.
         teacher: Tokens of the teacher's paths that it learned from, as the student's tokenizer counts them.
         scored: Tokens of the student that a teacher model scored (``rl.objective.distil``).
@@ -40,6 +40,17 @@ class Budget(Schema):
     flops: float | None = None
     seconds: float = 0.0
 
+    def after(self, earlier: Budget) -> Budget:
+        """Adds what was spent before; operations that are not known for one are not known for both."""
+        spent = {
+            name: getattr(self, name) + getattr(earlier, name)
+            for name in ("scored", "judged", "money", "sampled", "trained", "teacher", "steps", "seconds")
+        }
+        known = self.flops is not None and earlier.flops is not None
+        return self.model_copy(
+            update={**spent, "flops": (self.flops or 0) + (earlier.flops or 0) if known else None}
+        )
+
 
 class CurvePoint(Schema):
     """Validation accuracy at a step of RL, with what had been spent by then."""
@@ -49,6 +60,12 @@ class CurvePoint(Schema):
     flops: float | None
     accuracy: float
     structure: float | None = None
+
+    def after(self, earlier: Budget) -> CurvePoint:
+        """Adds what was spent before RL began."""
+        known = self.flops is not None and earlier.flops is not None
+        flops = (self.flops or 0) + (earlier.flops or 0) if known else None
+        return self.model_copy(update={"sampled": self.sampled + earlier.sampled, "flops": flops})
 
 
 class CellResult(Schema):

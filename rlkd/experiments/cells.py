@@ -56,13 +56,18 @@ def read_cell(cell: Cell, folder: Path, error: str, split: str) -> Read:
         return Read(made.model_copy(update={"status": "failed" if error else "missing", "error": error}))
     try:
         manifest = read_run(folder)
-        if manifest.status != "done" or manifest.config != cell.config.model_dump(mode="json"):
+        if not _is_whole(manifest, cell):
             why = error or _why(manifest)
             status = "failed" if error or manifest.status in ("failed", "cancelled") else "missing"
             return Read(made.model_copy(update={"status": status, "error": why}))
         return read_finished(made, load_run(str(folder)), manifest, cell.config, split)
     except (RLKDError, OSError, ValueError) as fault:
         return Read(made.model_copy(update={"status": "failed", "error": error or str(fault)}))
+
+
+def _is_whole(manifest: RunManifest, cell: Cell) -> bool:
+    """Whether a run is finished, with the settings that the cell has."""
+    return manifest.status == "done" and manifest.config == cell.config.model_dump(mode="json")
 
 
 def finished_score(cell: Cell, folder: Path, metric: str) -> float | None:
@@ -75,7 +80,7 @@ def finished_score(cell: Cell, folder: Path, metric: str) -> float | None:
     """
     try:
         manifest = read_run(folder)
-        if manifest.status != "done" or manifest.config != cell.config.model_dump(mode="json"):
+        if not _is_whole(manifest, cell):
             return None
         return _means(load_run(str(folder))).get(metric)
     except (RLKDError, OSError, ValueError):

@@ -8,18 +8,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any
 
 from rlkd.config.derived import is_enabled
 from rlkd.config.load import load_overlaid, overlay
-from rlkd.config.strict_yaml import parse_yaml
 from rlkd.errors import CheckpointError, ConfigError
+from rlkd.experiments.methods import circles, method_names, one_line, read_methods, taken_from
 from rlkd.pipeline.stages import STAGES
 from rlkd.student.checkpoints import check_local_path
 from rlkd.training.rl import check_settings
 from schemas.base import JsonValue
-from schemas.config.experiment import Axis, ExperimentConfig, method_label
+from schemas.config.experiment import Axis, ExperimentConfig
 from schemas.config.pipeline import PipelineConfig
 
 
@@ -105,20 +104,20 @@ def plan_cells(experiment: ExperimentConfig, methods: Traversable, presets: Trav
     Raises:
         ConfigError: A method or a cell is wrong; the message lists every fault, one sentence each.
     """
-    overlays, faults = _read_methods(experiment.methods, methods)
-    shipped = _names(methods)
+    overlays, faults = read_methods(experiment.methods, methods)
     # One name would stand for two methods: `similarity` in flows/methods has a warm start, a variant of credit-zero none.
     faults += [
         f"variant {name} has the name of a method that is something else; give it another ({name}-{experiment.variant_of})"
         for name in experiment.variants
-        if name in shipped
+        if name in method_names(methods)
     ]
     base = overlays.get(experiment.variant_of or "", {})
     overlays |= {name: overlay(base, values) for name, values in experiment.variants.items()}
     after = {
-        name: _taken(name, values.pop("experiment", None), overlays, faults)
+        name: taken_from(name, values.pop("experiment", None), overlays, faults)
         for name, values in overlays.items()
     }
+    faults += circles({name: other for name, (_, other) in after.items()})
     plan = _Plan(experiment, presets, overlays, after, faults)
     cells: list[Cell] = []
     for point in _points(experiment.grid):
@@ -169,7 +168,7 @@ class _Plan:
             if config.student.model.type == "checkpoint":
                 check_local_path(config.student.model.path)
         except (ConfigError, CheckpointError) as error:
-            self.faults.append(f"cell {name}: {_one_line(str(error))}")
+            self.faults.append(f"cell {name}: {one_line(str(error))}")
             return None
         takes, other = self.after[method]
         follows = self._followed(other, point, seed, trial) if other else ""
@@ -226,65 +225,6 @@ def _has(values: Mapping[str, Any], dotted: str) -> bool:
     return True
 
 
-def _names(folder: Traversable) -> list[str]:
-    return sorted(e.name.removesuffix(".yaml") for e in folder.iterdir() if e.name.endswith(".yaml"))
-
-
-def _read_methods(names: Sequence[str], folder: Traversable) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """What each method sets, and what is wrong with those that cannot be read."""
-    known = _names(folder)
-    found: dict[str, dict[str, Any]] = {}
-    faults: list[str] = []
-    for name in names:
-        path = Path(name)
-        try:
-            if path.suffix in (".yaml", ".yml"):
-                values = parse_yaml(path.read_text(encoding="utf-8"), name).value
-            elif name in known:
-                values = parse_yaml(folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8"), name).value
-            else:
-                faults.append(
-                    f"there is no method {name!r}; choose from {', '.join(known)}, or give the path of a YAML file"
-                )
-                continue
-        except (OSError, UnicodeDecodeError, ConfigError) as error:
-            faults.append(f"method {name} cannot be read: {_one_line(str(error))}")
-            continue
-        if not isinstance(values or {}, dict):
-            faults.append(f"method {name} is no mapping of settings")
-            continue
-        label = method_label(name)
-        if label in found:
-            faults.append(f"two methods are called {label}; rename a file")
-        found[label] = values or {}
-    return found, faults
-
-
-TAKES = ("flops_of", "student_of")
-"""Keys of a method's section ``experiment``."""
-
-
-def _taken(name: str, section: Any, methods: Mapping[str, Any], faults: list[str]) -> tuple[str, str]:
-    """What a method takes of another one's cells: the key, and the method; both empty for nothing.
-
-    Several methods may be named: the first that is among the experiment's counts. Without any, operations are not matched,
-    and a student that is missing is a fault.
-    """
-    if section is None:
-        return "", ""
-    if not isinstance(section, dict) or len(section) != 1 or set(section) - set(TAKES):
-        faults.append(f"method {name}: its section `experiment` names one of {', '.join(TAKES)}")
-        return "", ""
-    ((takes, wanted),) = section.items()
-    names = [wanted] if isinstance(wanted, str) else list(wanted)
-    found = next((other for other in names if other in methods and other != name), "")
-    if takes == "student_of" and not found:
-        faults.append(
-            f"method {name} goes on from the student of {' or '.join(names)}, which is not among the methods; add it"
-        )
-    return (takes, found) if found else ("", "")
-
-
 def _cell_name(method: str, point: _Point, seed: int, trial: Trial | None = None) -> str:
     first, last = ([], []) if trial is None else (["tune"], [_word(trial.value)])
     return _slug("-".join([*first, method, *point.axes.values(), *last, f"s{seed}"]))
@@ -320,12 +260,6 @@ def _word(value: Any) -> str:
 
 def _slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")
-
-
-def _one_line(text: str) -> str:
-    """A configuration's list of faults in one line, without its headline."""
-    lines = [line.strip().removeprefix("- ") for line in text.splitlines() if line.strip()]
-    return "; ".join(lines[1:] or lines)
 
 
 _SAME = ("data", "student.output", "evaluate")

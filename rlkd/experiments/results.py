@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rlkd.errors import RLKDError
@@ -19,6 +20,7 @@ from rlkd.reporting.labels import SHARES
 from schemas.config.experiment import CompareConfig, ExperimentConfig
 from schemas.evaluation import Interval
 from schemas.experiment import (
+    Budget,
     CellResult,
     ComparisonRow,
     CurvePoint,
@@ -46,6 +48,7 @@ def read_experiment(
     compare = experiment.compare or _TABLE
     compared = [cell for cell in cells if cell.trial is None]
     read = [_read(cell, folder, (errors or {}).get(cell.name, ""), compare.split) for cell in compared]
+    read = _charged(read, {cell.name: cell.follows for cell in compared if cell.takes == "student_of"})
     report = build_report(experiment.name, experiment.description, read, compare)
     if experiment.tune is None:
         return report
@@ -59,6 +62,26 @@ def _read(cell: Cell, root: Path, error: str, split: str) -> Read:
     except (RLKDError, OSError, ValueError) as fault:
         error = error or str(fault)
     return read_cell(cell, root / cell.name, error, split)
+
+
+def _charged(read: Sequence[Read], before: Mapping[str, str]) -> list[Read]:
+    """Charges a cell that goes on from another one's student for that one too: ``rft-2`` for the round of ``rft``."""
+    by_name = {item.result.cell: item for item in read}
+
+    def whole(name: str) -> Budget | None:
+        item = by_name.get(name)
+        own = item.result.budget if item is not None else None
+        earlier = whole(before[name]) if name in before else Budget(flops=0.0)
+        return own.after(earlier) if own is not None and earlier is not None else None
+
+    def charged(result: CellResult) -> CellResult:
+        earlier = whole(before[result.cell])
+        curve = () if earlier is None else tuple(point.after(earlier) for point in result.curve)
+        return result.model_copy(update={"budget": whole(result.cell), "curve": curve})
+
+    return [
+        replace(item, result=charged(item.result)) if item.result.cell in before else item for item in read
+    ]
 
 
 def build_report(
@@ -254,7 +277,7 @@ def _compare(
         found=found,
         missing=tuple(missing),
         per_seed={str(s): sum(v.values()) / len(v) for s, v in differences.items() if v},
-        problems=sum(len(values) for values in differences.values()),
+        pairs=sum(len(values) for values in differences.values()),
         wins=(wins, losses) if compare.metric in SHARES else None,
         means=(sum(x for x, _ in means) / len(means), sum(y for _, y in means) / len(means))
         if means

@@ -27,7 +27,7 @@ class Compared:
         missing: Cells that are missing, in words.
         why_not: Why the two do not compare.
         per_seed: A minus B of each seed.
-        problems: Pairs of outputs.
+        pairs: Pairs of outputs: problems times seeds.
         wins: Problems that A alone gets right, and B alone.
         means: Mean of A and of B over the pairs.
         axes: The setting, by axis.
@@ -40,7 +40,7 @@ class Compared:
     missing: tuple[str, ...] = ()
     why_not: str = ""
     per_seed: dict[str, float] = field(default_factory=dict)
-    problems: int = 0
+    pairs: int = 0
     wins: tuple[int, int] | None = None
     means: tuple[float, float] | None = None
     axes: Mapping[str, str] = field(default_factory=dict)
@@ -81,7 +81,7 @@ def _row(item: Compared, p: float, p_holm: float, family: int, compare: CompareC
         )
     low, high = item.found.interval(1 - compare.level)
     within = item.found.interval(1 - 2 * compare.level)
-    word = verdict(item.found.mean, p_holm, within, item.problems, compare)
+    word = verdict(item.found.mean, p_holm, within, item.pairs, compare)
     show = points if compare.metric in SHARES else signed
     unit = " points" if compare.metric in SHARES else ""
     middle = {
@@ -97,7 +97,7 @@ def _row(item: Compared, p: float, p_holm: float, family: int, compare: CompareC
     sentence = (
         f"In {METRIC_LABELS[compare.metric].lower()} on {compare.split}{where}, {middle}: {show(item.found.mean)}{unit} "
         f"[{show(low)}, {show(high)}]{margin}, p {_p_text(p_holm, item.found.p_is_bound)}{counted} "
-        f"({len(item.per_seed)} seed{'s' if len(item.per_seed) > 1 else ''}, {item.problems} pairs of answers)."
+        f"({len(item.per_seed)} seed{'s' if len(item.per_seed) > 1 else ''}, {item.pairs} pairs of answers)."
     )
     return ComparisonRow(
         a=item.a,
@@ -105,7 +105,7 @@ def _row(item: Compared, p: float, p_holm: float, family: int, compare: CompareC
         setting=item.setting,
         verdict=word,
         sentence=sentence[0].upper() + sentence[1:],
-        difference=Interval(mean=item.found.mean, low=low, high=high, n=item.problems),
+        difference=Interval(mean=item.found.mean, low=low, high=high, n=item.pairs),
         equivalence=within,
         p=p,
         p_holm=p_holm,

@@ -249,6 +249,20 @@ def test_cells_follow_the_first_method_that_is_there() -> None:
         plan_experiment(experiment(methods=["rft-2"], seeds=[0]))
 
 
+def test_methods_that_wait_for_each_other_are_a_fault(tmp_path: Path) -> None:
+    for name, other in (("one", "two"), ("two", "one"), ("itself", "itself")):
+        (tmp_path / f"{name}.yaml").write_text(f"experiment: {{student_of: {other}}}\n")
+    files = [str(tmp_path / f"{name}.yaml") for name in ("one", "two")]
+    with pytest.raises(
+        ConfigError, match="1 fault\n  - methods one and two each take something of the other"
+    ):
+        plan_experiment(experiment(methods=files, seeds=[0], compare=None))
+    with pytest.raises(
+        ConfigError, match="method itself goes on from the student of itself, which is not among"
+    ):
+        plan_experiment(experiment(methods=[str(tmp_path / "itself.yaml")], seeds=[0], compare=None))
+
+
 def test_what_follows_comes_in_a_later_wave() -> None:
     from tasks.experiment import _waves
 

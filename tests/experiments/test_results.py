@@ -272,6 +272,27 @@ def test_a_second_round_samples_from_the_student_of_the_first(tmp_path: Path) ->
     assert teacher.student.max_completion_tokens == 256  # the demo's
 
 
+def test_a_second_round_is_charged_for_the_first(tmp_path: Path) -> None:
+    config = experiment(methods=["rft", "rft-2"], seeds=[0], compare=None)
+    cells = plan_experiment(config)
+    finish(cells[0], tmp_path, {1})
+    [alone] = [c.budget for c in read_experiment(config, cells, tmp_path).cells if c.status == "done"]
+    finish(settled(cells[1], tmp_path), tmp_path, {1})
+    first, second = (c.budget for c in read_experiment(config, cells, tmp_path).cells)
+    assert alone is not None
+    assert first == alone
+    # Both cells left the same behind: the second has cost its own round and the first one's.
+    assert second is not None
+    assert (second.trained, second.steps, second.sampled) == (
+        2 * alone.trained,
+        2 * alone.steps,
+        2 * alone.sampled,
+    )
+    assert alone.flops
+    assert second.flops == 2 * alone.flops
+    assert second.parameters == alone.parameters
+
+
 def test_replaced_groups_are_sampled_and_not_trained_and_the_teachers_trace_the_other_way(
     tmp_path: Path,
 ) -> None:

@@ -37,7 +37,7 @@ def test_sentences_are_made_from_the_numbers() -> None:
     [better] = judge_family(
         [
             Compared(
-                "new", "old", "alpha 0.5", spread(0.02, 0.06), per_seed={"0": 0.03, "1": 0.05}, problems=400
+                "new", "old", "alpha 0.5", spread(0.02, 0.06), per_seed={"0": 0.03, "1": 0.05}, pairs=400
             )
         ],
         COMPARE,
@@ -52,7 +52,7 @@ def test_sentences_are_made_from_the_numbers() -> None:
 
 def test_holm_counts_every_comparison_of_the_family() -> None:
     # Replicates 1 of 1001 at most 0: p = 2 x (1 + 1) / 1002 = 0.004; twice that in a family of two.
-    one = Compared("new", "old", "", spread(0.0, 0.1), per_seed={"0": 0.05}, problems=10)
+    one = Compared("new", "old", "", spread(0.0, 0.1), per_seed={"0": 0.05}, pairs=10)
     first, second = judge_family([one, Compared("new", "older", "", missing=("seed 1 of older",))], COMPARE)
     assert first.p == pytest.approx(4 / 1002)
     assert first.p_holm == pytest.approx(8 / 1002)
@@ -64,7 +64,7 @@ def test_holm_counts_every_comparison_of_the_family() -> None:
 
 def test_equivalence_names_its_margin() -> None:
     [row] = judge_family(
-        [Compared("new", "old", "", spread(-0.01, 0.01), per_seed={"0": 0.0}, problems=150)], COMPARE
+        [Compared("new", "old", "", spread(-0.01, 0.01), per_seed={"0": 0.0}, pairs=150)], COMPARE
     )
     assert row.verdict == "equivalent"
     assert "new and old are equivalent" in row.sentence
