@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlkd.answers.conventions import OutputFormat
-from rlkd.data.benchmarks import CLUSTER_KEY, evaluated_split
+from rlkd.data.benchmarks import evaluated_split
 from rlkd.data.sources import open_source
 from rlkd.errors import DataError, UserError
 from rlkd.evaluation.answers import GRADER, grade_answer, majority_share
-from rlkd.evaluation.clusters import clustered_figure
+from rlkd.evaluation.clusters import clustered_figure, clusters_of
 from rlkd.evaluation.parts import Shares, count_lines
 from rlkd.evaluation.solvers import Ask, Solver
 from rlkd.evaluation.stats import pass_at_k
@@ -195,7 +195,7 @@ def _row(key: str, ask: Ask, completion: Completion, output: OutputFormat) -> An
     return AnswerRow(
         key=key,
         problem_id=problem.id,
-        cluster=str(problem.metadata.get(CLUSTER_KEY, "")),
+        cluster=clusters_of([problem]).get(problem.id, ""),
         sample=index,
         completion=clean_text(completion.text),
         answer=None if graded.answer is None else clean_text(graded.answer),

@@ -61,14 +61,19 @@ METRICS: dict[str, Callable[[ProblemOutput], float | None]] = {
 """The metrics that checkpoints are compared in, as functions of a problem's output; ``None`` is missing."""
 
 FAITHFUL = 0.5
-"""Structure score from which a right answer counts as reached by a right path."""
+"""Structure score from which a path counts as a right one, the teacher's: the only place of this number, for shares and plots."""
 
 
 def faithful(row: ProblemOutput) -> float | None:
-    """Tells whether an answer is right by a right path; ``None`` where either is not known."""
-    if row.correct is None or row.structure is None:
-        return None
-    return float(row.correct and row.structure >= FAITHFUL)
+    """Tells whether an answer is right by a right path; ``None`` where what is not known decides.
+
+    A wrong answer is not right by any path: left out where its structure was missing, such answers raised the share of a
+    student whose structure often fails.
+    """
+    right_path = None if row.structure is None else row.structure >= FAITHFUL
+    if row.correct is False or right_path is False:
+        return 0.0
+    return None if row.correct is None or right_path is None else 1.0
 
 
 METHOD_METRICS = {**METRICS, "faithful": faithful}

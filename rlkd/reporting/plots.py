@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rlkd.evaluation.metrics import FAITHFUL
 from rlkd.reporting.labels import CHECKPOINT_LABELS, METRIC_LABELS, PLOTTED
-from rlkd.reporting.series import STRUCTURED, Series, smooth
+from rlkd.reporting.series import Series, smooth
 from rlkd.reporting.style import COLOURS, as_percent, draw, shorten
 from schemas.evaluation import CheckpointMetrics, EvalReport, Interval, ProblemOutput
 from schemas.report import Plot
@@ -174,7 +175,7 @@ def quadrants_plot(outputs: Sequence[ProblemOutput], names: Sequence[str]) -> Pl
             right = [r.structure or 0.0 for r in rows if r.correct]
             wrong = [r.structure or 0.0 for r in rows if not r.correct]
             total = max(1, len(rows))
-            axis.axvspan(STRUCTURED, 1, color=COLOURS["shade"], linewidth=0)
+            axis.axvspan(FAITHFUL, 1, color=COLOURS["shade"], linewidth=0)
             axis.hist(
                 [right, wrong],
                 bins=[i / 10 for i in range(11)],
@@ -196,7 +197,7 @@ def quadrants_plot(outputs: Sequence[ProblemOutput], names: Sequence[str]) -> Pl
     return draw(
         "quadrants",
         "Structure against outcome",
-        f"Greedy completions on the test split. Shaded: a structure score of at least {STRUCTURED}.",
+        f"Greedy completions on the test split. Shaded: a structure score of at least {FAITHFUL}.",
         (9, 3.1),
         paint,
     )

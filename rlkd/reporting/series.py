@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlkd.evaluation.metrics import FAITHFUL
+from rlkd.rewards.scoring import RIGHT
 from schemas.report import Quadrant, RewardHealth
 from schemas.rollout import RewardRecord
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-STRUCTURED = 0.5
-"""Structure score from which a path counts as following the teacher's."""
 
 _SAME = 1e-8
 _COLUMNS = ("step", "group", "reward", "structure", "outcome", "format", "tokens", "finish_reason")
@@ -137,7 +136,7 @@ def summarise(columns: dict[str, NDArray[np.float64]]) -> RewardCurves:
 def quadrant(label: str, structure: Sequence[float | None], outcome: Sequence[float | None]) -> Quadrant:
     """Computes the shares of the four combinations of answer and structure, over rows that have both."""
     rows = [
-        (s >= STRUCTURED, o >= STRUCTURED)
+        (s >= FAITHFUL, o >= RIGHT)
         for s, o in zip(structure, outcome, strict=True)
         if s is not None and o is not None and not math.isnan(s) and not math.isnan(o)
     ]

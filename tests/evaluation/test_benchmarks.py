@@ -63,6 +63,18 @@ class Fake:
     def close(self) -> None: ...
 
 
+def test_a_cluster_that_is_null_is_none(tmp_path: Path) -> None:
+    clusters = (None, "", 0, "c")
+    problems = tuple(
+        problem.model_copy(update={"metadata": {"cluster": cluster}})
+        for problem, cluster in zip(PROBLEMS, clusters, strict=False)
+    )
+    rows = evaluate_benchmark(
+        Benchmark("easy", "test", problems), Fake(), SETTINGS, 0, tmp_path / "rows.jsonl"
+    )
+    assert {row.problem_id: row.cluster for row in rows} == {"p0": "", "p1": "", "p2": "0", "p3": "c"}
+
+
 def test_figures_by_hand(tmp_path: Path) -> None:
     rows = evaluate_benchmark(BENCHMARK, Fake(), SETTINGS, 0, tmp_path / "rows.jsonl")
     found = benchmark_figures(BENCHMARK, rows, SETTINGS)

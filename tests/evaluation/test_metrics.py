@@ -215,8 +215,11 @@ def test_an_answer_is_faithful_where_it_is_right_by_a_right_path() -> None:
         (True, 0.5, 1.0),
         (True, 0.4, 0.0),
         (False, 0.9, 0.0),
+        (False, None, 0.0),  # wrong, whatever its path
+        (None, 0.4, 0.0),  # not by a right path, whatever the answer
         (None, 0.9, None),
         (True, None, None),
+        (None, None, None),
     ]
     for correct, structure, value in cases:
         assert faithful(output("a", correct=correct, structure=structure)) == value

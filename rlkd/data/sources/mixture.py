@@ -47,7 +47,7 @@ def _add(part: MixturePart, loaded: Loaded, mixed: Loaded) -> None:
 def _named(problem: Problem, part: MixturePart) -> Problem:
     """A problem under the name of its part, as is the cluster that it shares with others of it."""
     metadata = problem.metadata
-    if CLUSTER_KEY in metadata:
+    if metadata.get(CLUSTER_KEY) not in (None, ""):  # null is no cluster, not one named "a:None"
         metadata = {**metadata, CLUSTER_KEY: f"{part.name}:{metadata[CLUSTER_KEY]}"}
     return problem.model_copy(
         update={

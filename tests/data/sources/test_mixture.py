@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from rlkd.config.load import parse_config
+from rlkd.data.sources.mixture import _named
 from rlkd.data.traces import collect_traces
 from rlkd.errors import ConfigError, DataError
 from rlkd.pipeline.context import StageContext
+from schemas.config.data import MixtureData
 from schemas.config.pipeline import PipelineConfig
+from schemas.problem import Problem
 from tasks.identity import identify
 
 COLUMNS = {"question": "question", "answer": "answer", "traces": ["answer"]}
@@ -109,6 +112,18 @@ def test_overlap_is_removed_across_parts_and_within_a_part_of_one_wording_is_not
     assert run.dropped[0]["row"]["question"].endswith("me")
     run = run_data(mixture(part("logic", one), test_last))
     assert sum(row["reason"] == "overlaps evaluation" for row in run.dropped) > 1
+
+
+def test_a_cluster_stands_under_the_name_of_its_part_and_null_is_none() -> None:
+    config = mixture(part("a", Path("a.jsonl"))).data
+    assert isinstance(config, MixtureData)
+    named = [
+        _named(
+            Problem(id="p", question="q", answer="1", metadata={"cluster": value}), config.parts[0]
+        ).metadata["cluster"]
+        for value in (None, "", 0, "c")
+    ]
+    assert named == [None, "", "a:0", "a:c"]
 
 
 def test_traces_are_routed_by_domain_and_clusters_keep_apart(tmp_path: Path, kit: Any, run_data: Any) -> None:
