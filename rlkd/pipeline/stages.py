@@ -103,8 +103,7 @@ class StageSpec:
         """Imports the stage's check; ``None`` where it has none."""
         if not self.check:
             return None
-        module, _, name = self.check.partition(":")
-        function: Callable[[PipelineConfig, Path], str] = getattr(importlib.import_module(module), name)
+        function: Callable[[PipelineConfig, Path], str] = _imported(self.check)
         return function
 
 
@@ -288,9 +287,13 @@ GSRM_STAGES: tuple[StageSpec, ...] = (
 
 def load_function(path: str) -> Callable[[StageContext[Any]], StageResult]:
     """Imports a stage function by ``module:name``."""
-    module, _, name = path.partition(":")
-    function: Callable[[StageContext[Any]], StageResult] = getattr(importlib.import_module(module), name)
+    function: Callable[[StageContext[Any]], StageResult] = _imported(path)
     return function
+
+
+def _imported(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def stage_spec(name: str) -> StageSpec:
