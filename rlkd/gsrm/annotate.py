@@ -75,9 +75,7 @@ class ByRules:
         """See :class:`Annotator`."""
         from rlkd.structure.decomposers.rules import decompose_text
 
-        return [
-            decompose_text(row.path, row.domain, row.problem, self.max_chars, self.max_steps) for row in rows
-        ]
+        return [decompose_text(row.path, row.problem, self.max_chars, self.max_steps) for row in rows]
 
 
 class ByModel:

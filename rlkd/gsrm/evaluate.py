@@ -151,7 +151,7 @@ def make_report(
     def over(rows: Sequence[GsrmPath], rules: bool = False) -> GsrmFigures:
         compared = []
         for row in rows:
-            found = decompose_text(row.path, row.domain, row.problem).steps if rules else made[row.id].steps
+            found = decompose_text(row.path, row.problem).steps if rules else made[row.id].steps
             compared.append(Compared(row.group, row.path, reference[row.id].steps, found))
         own = config.evaluate
         return figures(compared, resamples=own.resamples, confidence=own.confidence, seed=config.seed)

@@ -244,5 +244,5 @@ def score_paths(
         The score, or ``None`` (missing) where no teacher path has a step.
     """
     scorer = scorer or StructureScorer()
-    structures = tuple(decompose_text(teacher, domain, problem) for teacher in teachers)
+    structures = tuple(decompose_text(teacher, problem) for teacher in teachers)
     return scorer.score_now(ScoreItem(problem, structures, student, domain))

@@ -152,7 +152,7 @@ def test_claims_in_words_are_steps() -> None:
     path = (
         "Genghis Khan had sixteen children.\nJulius Caesar had three children.\nSixteen is more than three."
     )
-    steps = decompose_text(path, "commonsense").steps
+    steps = decompose_text(path).steps
     assert [s.answer for s in steps] == path.split("\n")
 
 

@@ -1,21 +1,18 @@
 """Calculations that go without saying: "There were 3 raccoons. 2 went home, so now there is only 1 left."
 
-Only in a path that makes no calculation in signs or words, and that comes to a number. A sentence whose last number is new, and
+Only in a path that makes no calculation in signs or words, and that concludes nothing else than a number. A sentence whose last number is new, and
 that one operation makes of two numbers that the problem or the path stated before, found it by that operation. A number that
 none makes is no result: nothing is guessed.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from rlkd.quantities.numbers import canonical, same_value
 from rlkd.quantities.stated import problem_quantities
 from schemas.structure import CHECK, RETRACTED, Calculation, ReasoningStep
 
-STATES_NUMBER = re.compile(r"(?:nswer(?: is)?:?|####|oxed\{)\s*[^\w\n]{0,4}\d")
-"""A stated answer that is a number."""
 _LATEST = 8
 """Numbers of a kind (the path's, the problem's) that are tried, the latest first; more would meet by chance."""
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from rlkd.structure.decomposers.rules import decompose_text
-from rlkd.structure.scorer import score_paths
+from rlkd.answers.conventions import read_any
+from rlkd.rewards.texts import TextSample, TextScorer
+from rlkd.structure.backends.cached import CachedDecomposer
+from rlkd.structure.decomposers.rules import RulesDecomposer, decompose_text
+from rlkd.structure.interfaces import PathItem
+from rlkd.structure.scorer import StructureScorer, score_paths
 
 
 def implied(path: str, problem: str) -> list[tuple[tuple[float, ...], str, float]]:
@@ -26,6 +32,8 @@ def implied(path: str, problem: str) -> list[tuple[tuple[float, ...], str, float
         ("She has 500 left. The answer is 500.", "3 eggs and 4 ducks", []),  # no operation makes 500 of 3 and 4
         ("They still have 18 left. The answer is 18.", "36 turkeys, 18 given away", []),  # the problem says 18 itself
         ("Frost needs 3 cold nights of 9, so 6 are warm. So the answer is no.", "", []),  # comes to no number
+        ("Frost needs 3 cold nights of 9. So 6 are warm.", "", [((9.0, 3.0), "-", 6.0)]),  # states none, cut off or not
+        ("The 7 days end on 05/03/2021. They began 2 earlier, 5 days ago.", "", []),  # 7 - 2, but of days
     ],
 )  # fmt: skip
 def test_what_a_sentence_implies(
@@ -51,3 +59,25 @@ def test_said_or_implied_the_step_is_the_same() -> None:
     bare = score_paths(problem, [teacher], "The answer is 1.")
     assert right is not None and wrong is not None and bare is not None
     assert right.structure > 0.98 and wrong.structure == bare.structure == 0.0
+
+
+APPLES = "Tom has three apples.\nHe buys two.\nSo he has five apples.\n#### 5"
+OWNS = "Tom had three apples.\nHe bought two.\nNow he owns five apples."
+
+
+@pytest.mark.parametrize("stated", ["", "\n#### 5", "\n#### 9", "\nThe answer is 5."])
+def test_a_stated_number_does_not_decide_what_a_path_implies(stated: str) -> None:
+    read = read_any(OWNS + stated)
+    sample = TextSample("", (APPLES,), read.path, "math", read.answer)
+    (score,) = asyncio.run(TextScorer(StructureScorer()).score([sample]))
+    # 2 + 3 = 5 is taken: 1, halved for 0.01 of cost, half of the most for other words (0.02): 2 ** -0.01 = 0.99309.
+    # It was 0.0 where the completion stated no number, as one that is cut off before it.
+    assert score is not None and score.structure == pytest.approx(2**-0.01)
+
+
+def test_one_path_is_read_alike_whatever_stands_beside_it_and_whatever_was_read_before() -> None:
+    items = [PathItem("", OWNS, answer=answer) for answer in (None, "5", "9", "no", "(b)")]
+    alone = asyncio.run(RulesDecomposer().decompose(items))
+    cached = asyncio.run(CachedDecomposer(RulesDecomposer()).decompose(items))
+    assert alone[0] is not None and len(alone[0].steps) == 3
+    assert all(found is not None and found.steps == alone[0].steps for found in (*alone, *cached))
