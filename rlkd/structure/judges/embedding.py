@@ -88,14 +88,16 @@ class EmbeddingJudge:
 
     def _asked(self, pair: StepPair) -> Texts:
         """What of a pair is compared by meaning; nothing where rules decide alone."""
-        ours, theirs = pair.teacher_step, pair.student_step
+        teacher, student = pair.teacher_step, pair.student_step
         if not self.with_rules:
-            return tuple(zip(_texts(ours), _texts(theirs), strict=True))
-        if ours.calculations or theirs.calculations:
+            return tuple(zip(_texts(teacher), _texts(student), strict=True))
+        if teacher.calculations or student.calculations:
             return ()
-        if states(ours) and states(theirs):
-            return () if compare_dates(ours.answer, theirs.answer) else ((ours.answer, theirs.answer),)
-        return tuple(zip(_texts(ours), _texts(theirs), strict=True))
+        if states(teacher) and states(student):
+            return (
+                () if compare_dates(teacher.answer, student.answer) else ((teacher.answer, student.answer),)
+            )
+        return tuple(zip(_texts(teacher), _texts(student), strict=True))
 
     def _verdict(
         self, pair: StepPair, by_rules: PairVerdict, texts: Texts, vectors: Mapping[str, Vector]

@@ -71,12 +71,14 @@ def judge_steps(
     teacher: ReasoningStep, student: ReasoningStep, symbolic: bool = False, problem: str = ""
 ) -> PairVerdict:
     """Compares two steps of paths on a problem; see :class:`RulesJudge`."""
-    ours, theirs = teacher.calculations, student.calculations
-    if ours and theirs and teacher.kind != RETRACTED != student.kind:
-        if len(ours) == len(theirs) == 1:
-            return judge_calculations(ours[0], theirs[0]) or _NOTHING_SHARED
+    teacher_work, student_work = teacher.calculations, student.calculations
+    if teacher_work and student_work and teacher.kind != RETRACTED != student.kind:
+        if len(teacher_work) == len(student_work) == 1:
+            return judge_calculations(teacher_work[0], student_work[0]) or _NOTHING_SHARED
         # Words make no two steps alike that share neither result nor operation.
-        return max((judge_calculations(a, b) or _NOTHING_SHARED for a in ours for b in theirs), key=sum)
+        return max(
+            (judge_calculations(a, b) or _NOTHING_SHARED for a in teacher_work for b in student_work), key=sum
+        )
     if any(step.quantities and not step.calculations for step in (teacher, student)):
         sub_problem = _named_sub_problem(teacher, student)
     else:

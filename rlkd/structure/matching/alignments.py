@@ -1,6 +1,6 @@
-"""The alignments: ours, an order-tolerant matching of two dependency graphs, and the paper's rule, step i against step i.
+"""The alignments: the default, an order-tolerant matching of two dependency graphs, and the paper's rule, step i against step i.
 
-Both see of a judge its verdicts on pairs of steps. Where the teacher's path calculates, ours matches its calculations with the
+Both see of a judge its verdicts on pairs of steps. Where the teacher's path calculates, the default matches its calculations with the
 student's; else the steps themselves. Which of their calculations belong together is read off the calculations; whether two
 steps are the same is for the judge to say.
 """
@@ -115,9 +115,9 @@ class StructureAlignment(Alignment):
     def compare(self, teacher: PathGraph, student: PathGraph, verdicts: Verdicts) -> Aligned:
         """Compares two paths: matches their items, credits merged and split ones, and counts what departs."""
         calculations = teacher.calculates
-        ours, theirs = teacher.items(calculations), student.items(calculations)
+        teacher_items, student_items = teacher.items(calculations), student.items(calculations)
         if calculations:
-            own, counted = [True] * len(ours.step), [True] * len(theirs.step)
+            own, counted = [True] * len(teacher_items.step), [True] * len(student_items.step)
             costly = counted
             items = _spread(verdicts, teacher, student, self.threshold)
         else:
@@ -128,20 +128,24 @@ class StructureAlignment(Alignment):
                 if own[t] and counted[s] and v.p_intent >= self.threshold
             }
         credits = [(step_credit(v, self.counts), t, s) for (t, s), v in items.items()]
-        matching = match_items([found for found in credits if found[0] > 0], ours, theirs)
+        matching = match_items([found for found in credits if found[0] > 0], teacher_items, student_items)
         if calculations and self.counts != "answer":
-            _weigh_premises(matching, items, ours, theirs, self.counts)
-        credit_merged_steps(matching.pairs, matching.covered, matching.explained, ours, theirs)
+            _weigh_premises(matching, items, teacher_items, student_items, self.counts)
+        credit_merged_steps(
+            matching.pairs, matching.covered, matching.explained, teacher_items, student_items
+        )
         if any(node.calculation.symbolic for node in teacher.graph.nodes):
             _explain_solutions(matching, teacher, student)
         steps: list[tuple[int, PairVerdict] | None] = [None] * len(student.steps)
         for t, s in matching.pairs.items():
-            known = steps[theirs.step[s]]
+            known = steps[student_items.step[s]]
             if known is None or items[t, s].p_answer >= known[1].p_answer:
-                steps[theirs.step[s]] = ours.step[t], items[t, s]
-        taken = {theirs.step[s] for s, credit in enumerate(matching.explained) if credit > 0 and counted[s]}
+                steps[student_items.step[s]] = teacher_items.step[t], items[t, s]
+        taken = {
+            student_items.step[s] for s, credit in enumerate(matching.explained) if credit > 0 and counted[s]
+        }
         left = kept_of(
-            [credit for credit, mine in zip(matching.covered, own, strict=True) if mine],
+            [credit for credit, wanted in zip(matching.covered, own, strict=True) if wanted],
             _same_ends(teacher, student) if calculations and self.counts != "sub_problem" else 1.0,
             max(0, student.graph.early - teacher.graph.early),
             same_in_another_order(matching, teacher, student)
@@ -178,11 +182,11 @@ class StructureAlignment(Alignment):
 def _pairs(teacher: PathGraph, student: PathGraph) -> list[tuple[int, int]]:
     """Returns the pairs of steps that can be matched, and the same-index pairs."""
     if teacher.calculates:
-        ours, theirs = list(teacher.graph.by_step), list(student.graph.by_step)
+        teacher_steps, student_steps = list(teacher.graph.by_step), list(student.graph.by_step)
     else:
-        ours = [i for i, own in enumerate(_counting(teacher, student)[0]) if own]
-        theirs = list(range(len(student.steps)))
-    pairs = [(t, s) for t in ours for s in theirs]
+        teacher_steps = [i for i, own in enumerate(_counting(teacher, student)[0]) if own]
+        student_steps = list(range(len(student.steps)))
+    pairs = [(t, s) for t in teacher_steps for s in student_steps]
     known = set(pairs)
     diagonal = [(i, i) for i in range(min(len(teacher.steps), len(student.steps)))]
     return pairs + [pair for pair in diagonal if pair not in known]
@@ -193,12 +197,12 @@ def _counting(teacher: PathGraph, student: PathGraph) -> tuple[list[bool], list[
 
     Where the teacher says nothing of its own, copies of the problem are all there is.
     """
-    ours = teacher.own(drawn=True)
-    if any(ours):
-        return ours, student.own(drawn=True), student.own()
-    theirs = [counts(step) for step in student.steps]
-    theirs = theirs if any(theirs) else [True] * len(theirs)
-    return [True] * len(ours), theirs, theirs
+    teacher_counts = teacher.own(drawn=True)
+    if any(teacher_counts):
+        return teacher_counts, student.own(drawn=True), student.own()
+    student_counts = [counts(step) for step in student.steps]
+    student_counts = student_counts if any(student_counts) else [True] * len(student_counts)
+    return [True] * len(teacher_counts), student_counts, student_counts
 
 
 def _spread(verdicts: Verdicts, teacher: PathGraph, student: PathGraph, threshold: float) -> ItemVerdicts:
@@ -207,17 +211,17 @@ def _spread(verdicts: Verdicts, teacher: PathGraph, student: PathGraph, threshol
     Where both steps make one calculation, the verdict is theirs. Where they make several, those that share a result or an
     operation belong together, as far as the judge agrees; where none do, the last ones, which give the steps' answers.
     """
-    ours, theirs = teacher.graph.by_step, student.graph.by_step
+    teacher_nodes, student_nodes = teacher.graph.by_step, student.graph.by_step
     found: ItemVerdicts = {}
     for (i, j), verdict in verdicts.items():
-        if verdict.p_intent < threshold or i not in ours or j not in theirs:
+        if verdict.p_intent < threshold or i not in teacher_nodes or j not in student_nodes:
             continue
         if len(teacher.steps[i].calculations) == len(student.steps[j].calculations) == 1:
-            found[ours[i][0], theirs[j][0]] = verdict
+            found[teacher_nodes[i][0], student_nodes[j][0]] = verdict
             continue
         alike = False
-        for t in ours[i]:
-            for s in theirs[j]:
+        for t in teacher_nodes[i]:
+            for s in student_nodes[j]:
                 own = judge_calculations(
                     teacher.graph.nodes[t].calculation, student.graph.nodes[s].calculation
                 )
@@ -225,7 +229,7 @@ def _spread(verdicts: Verdicts, teacher: PathGraph, student: PathGraph, threshol
                     alike = True
                     found[t, s] = PairVerdict(*map(min, own, verdict))
         if not alike and not _share_anything(teacher, i, student, j):
-            found[ours[i][-1], theirs[j][-1]] = verdict
+            found[teacher_nodes[i][-1], student_nodes[j][-1]] = verdict
     return found
 
 
@@ -252,9 +256,9 @@ def _weigh_premises(
         verdict = verdicts[t, s]
         if verdict.p_answer < 0.5 or verdict.p_sub_problem == 1.0:
             continue
-        ours, theirs = inputs_of(t, teacher, matching.pairs), inputs_of(s, student, back)
+        teacher_inputs, student_inputs = inputs_of(t, teacher, matching.pairs), inputs_of(s, student, back)
         named = (verdict.p_sub_problem - OTHER_OPERANDS) / (1 - OTHER_OPERANDS)
-        shared = max(overlap(ours, theirs), named)
+        shared = max(overlap(teacher_inputs, student_inputs), named)
         if not shared > 1e-9 and s not in used and not any(d in back for d in student.depends[s]):
             del matching.pairs[t]
             matching.covered[t] = matching.explained[s] = 0.0
@@ -283,18 +287,18 @@ def _same_ends(teacher: PathGraph, student: PathGraph) -> float:
     A share of the teacher's and no overlap: using up a wrong result must not pay. Where either path ends in an equation, what
     the student found at all counts: it may solve the equation that the teacher leaves (``x - 12 = 7``, and ``x = 19``).
     """
-    ours = teacher.graph.frontier
+    teacher_ends = teacher.graph.frontier
     if teacher.graph.ends_in_algebra or student.graph.ends_in_algebra:
         rest = [node.value for node in student.graph.nodes]
     else:
         rest = list(student.graph.frontier)
     shared = 0
-    for value in ours:
+    for value in teacher_ends:
         i = find_value(value, rest)
         if i >= 0:
             del rest[i]
             shared += 1
-    return shared / len(ours) if ours else 1.0
+    return shared / len(teacher_ends) if teacher_ends else 1.0
 
 
 def _concluded(teacher: PathGraph, student: PathGraph, counted: Sequence[bool]) -> float | None:
@@ -315,9 +319,13 @@ def _concluded(teacher: PathGraph, student: PathGraph, counted: Sequence[bool]) 
 
 def _shared_words(teacher: PathGraph, student: PathGraph, taken: set[int]) -> float:
     """Returns the overlap in content words between the teacher's path and the student's steps that follow it."""
-    ours = words_of(teacher.steps[i] for i in teacher.graph.by_step)
-    theirs = words_of(student.steps[i] for i in taken)
-    return 2 * len(ours & theirs) / (len(ours) + len(theirs)) if ours or theirs else 1.0
+    teacher_words = words_of(teacher.steps[i] for i in teacher.graph.by_step)
+    student_words = words_of(student.steps[i] for i in taken)
+    return (
+        2 * len(teacher_words & student_words) / (len(teacher_words) + len(student_words))
+        if teacher_words or student_words
+        else 1.0
+    )
 
 
 def prefix_credit(verdict: PairVerdict, threshold: float = 0.5, counts: Counted = "both") -> float:
@@ -355,8 +363,8 @@ class PrefixAlignment(Alignment):
         """Asks about same-index pairs, no further than to the first with another intent where the judge can stop."""
         diagonals = [
             [
-                StepPair(ours, theirs, sample.problem, sample.domain, n)
-                for ours, theirs in zip(teacher.steps, sample.student.steps, strict=False)
+                StepPair(teacher_step, student_step, sample.problem, sample.domain, n)
+                for teacher_step, student_step in zip(teacher.steps, sample.student.steps, strict=False)
             ]
             for n, sample in enumerate(samples)
             for teacher in sample.teachers

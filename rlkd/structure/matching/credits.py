@@ -120,11 +120,11 @@ def inputs_of(item: int, side: Items, matched: Container[int]) -> list[Quantity]
     return found
 
 
-def overlap(ours: Sequence[Quantity], theirs: Sequence[Quantity]) -> float:
+def overlap(teacher: Sequence[Quantity], student: Sequence[Quantity]) -> float:
     """Share of quantities in common, repeats counted, in [0, 1]."""
-    rest = list(theirs)
-    shared = sum(_take(quantity, rest) for quantity in ours)
-    return shared / max(len(ours), len(theirs)) if ours or theirs else 0.0
+    rest = list(student)
+    shared = sum(_take(quantity, rest) for quantity in teacher)
+    return shared / max(len(teacher), len(student)) if teacher or student else 0.0
 
 
 def _inside(item: int, side: Items, matched: Container[int], pool: list[Quantity]) -> list[int]:

@@ -45,8 +45,8 @@ def same_in_another_order(matching: Matching, teacher: PathGraph, student: PathG
     )
     if not all(kinds) or "mixed" in kinds:
         return 0.0
-    ours, theirs = teacher.graph.frontier, student.graph.frontier
-    if not ours or not theirs or max(len(ours), len(theirs)) > MAX_FRONTIER:
+    teacher_ends, student_ends = teacher.graph.frontier, student.graph.frontier
+    if not teacher_ends or not student_ends or max(len(teacher_ends), len(student_ends)) > MAX_FRONTIER:
         return 0.0
     if teacher.graph.ends_in_algebra or student.graph.ends_in_algebra:
         return 0.0
@@ -54,9 +54,11 @@ def same_in_another_order(matching: Matching, teacher: PathGraph, student: PathG
     left_t = left_over(base_t, student.quantities, base_s)
     left_s = left_over(base_s, student.quantities, base_t)
     left = len(left_t) + len(left_s)
-    if not 1 <= left <= 3 or (sorted(ours) == sorted(theirs) and sorted(left_t) == sorted(left_s)):
+    if not 1 <= left <= 3 or (
+        sorted(teacher_ends) == sorted(student_ends) and sorted(left_t) == sorted(left_s)
+    ):
         return 0.0
-    one, other = combined_results(ours, left_t), combined_results(theirs, left_s)
+    one, other = combined_results(teacher_ends, left_t), combined_results(student_ends, left_s)
     meets = {(a, b) for a, x in one.items() for b, y in other.items() if not x.isdisjoint(y)}
     if not _alike(kinds, meets):
         return 0.0

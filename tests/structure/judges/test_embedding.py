@@ -104,8 +104,8 @@ def test_a_sentence_transformer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stated(a: str, b: str) -> StepPair:
     """Two statements, as a path in words has them."""
-    ours, theirs = (ReasoningStep(index=0, sub_problem=text, answer=text) for text in (a, b))
-    return StepPair(ours, theirs)
+    teacher, student = (ReasoningStep(index=0, sub_problem=text, answer=text) for text in (a, b))
+    return StepPair(teacher, student)
 
 
 def beside_rules(*pairs: StepPair, similarity: float) -> list[PairVerdict]:
@@ -204,9 +204,11 @@ def test_what_rules_decide_is_not_asked() -> None:
 def test_steps_that_calculate_are_for_rules() -> None:
     from rlkd.structure.decomposers.rules import decompose_text
 
-    ours, theirs = (decompose_text(text).steps[0] for text in ("She sells 9 * 2 = 18", "He buys 10 + 8 = 18"))
-    [verdict] = beside_rules(StepPair(ours, theirs), similarity=0.9)
-    assert [verdict] == asyncio.run(RulesJudge().judge([StepPair(ours, theirs)]))
+    teacher, student = (
+        decompose_text(text).steps[0] for text in ("She sells 9 * 2 = 18", "He buys 10 + 8 = 18")
+    )
+    [verdict] = beside_rules(StepPair(teacher, student), similarity=0.9)
+    assert [verdict] == asyncio.run(RulesJudge().judge([StepPair(teacher, student)]))
 
 
 def test_the_answers_of_steps_with_one_meaning_are_compared(pair: Callable[..., StepPair]) -> None:

@@ -103,11 +103,11 @@ def test_faults_are_missing(table_judge: Any) -> None:
 
 def test_the_same_sample_is_scored_once(table_judge: Any) -> None:
     judge, words = table_judge({("a", "a"): SAME, ("b", "a"): OTHER}), Words()
-    ours, other = (structure("a"),), (structure("b"),)
+    one, other = (structure("a"),), (structure("b"),)
     samples = [
-        ScoreItem("", ours, "a"),
+        ScoreItem("", one, "a"),
         ScoreItem("", other, "a"),
-        ScoreItem("", ours, "a"),
+        ScoreItem("", one, "a"),
     ]
     scores = run(judge, words, *samples)
     assert [score and score.structure for score in scores] == [1.0, 0.0, 1.0]

@@ -16,9 +16,11 @@ numbers = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9)
 
 def unmatched(teacher: str, student: str, problem: str) -> float:
     """How sure it is that two paths no step of which is matched are the same in another order."""
-    ours, theirs = (PathGraph(decompose_text(path, problem=problem), problem) for path in (teacher, student))
-    none = Matching({}, [0.0] * len(ours.graph.nodes), [0.0] * len(theirs.graph.nodes))
-    return same_in_another_order(none, ours, theirs)
+    teacher_path, student_path = (
+        PathGraph(decompose_text(path, problem=problem), problem) for path in (teacher, student)
+    )
+    none = Matching({}, [0.0] * len(teacher_path.graph.nodes), [0.0] * len(student_path.graph.nodes))
+    return same_in_another_order(none, teacher_path, student_path)
 
 
 @pytest.mark.parametrize(
