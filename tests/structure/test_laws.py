@@ -185,7 +185,6 @@ def test_every_judge_is_on_one_scale() -> None:
     item = ScoreItem(problem, (structure,), student)
     scores = [asyncio.run(StructureScorer(RulesDecomposer(), judge).score([item])) for judge in judges]
     assert all(found == scores[0] for found in scores)
-    # the first step is taken, the second with another result (1/4), the third is another and so missing, and two are extra:
     # the first step is taken, the second with another result (1/4), the third is missing; the path ends elsewhere; extra are
     # 3/4 of the second and two more; few words are not shared
     [found] = scores[0]
@@ -204,9 +203,17 @@ SETS = sorted((DATA / "model_traces").glob("*.jsonl"))
 )
 @pytest.mark.parametrize("file", SETS, ids=[file.stem for file in SETS])
 def test_real_solutions_against_themselves_are_one(file: Path) -> None:
+    asked, missing = 0, list[str]()
     for line in file.read_text(encoding="utf-8").splitlines()[::10]:
         row = json.loads(line)
         for trace in row["traces"]:
             if trace["right"]:
+                asked += 1
                 found = score_paths(row["question"], [trace["text"]], trace["text"])
-                assert found is None or found.structure == 1.0, trace["text"]
+                if found is None:
+                    missing.append(trace["text"])
+                else:
+                    assert found.structure == 1.0, trace["text"]
+    # A path without a step has no score: 1 of 1,449 (asdiv) and 1 of 812 ("The answer is no.", strategyqa), none of the other 3,325.
+    assert asked >= 100
+    assert len(missing) <= asked / 500, missing
