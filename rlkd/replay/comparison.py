@@ -8,7 +8,7 @@ from rlkd.replay.ranking import deviation, kendall, mean, pearson, spearman
 from rlkd.rewards.scoring import (
     RIGHT,
 )
-from rlkd.rewards.statistics import components_of, group_records, without_difference
+from rlkd.rewards.statistics import components_of, group_records, no_signal
 from schemas.replay import ReplayReport, ReplaySide, ReplayStep
 from schemas.rollout import RewardRecord
 
@@ -67,7 +67,7 @@ def _side(rows: Sequence[RewardRecord], groups: Sequence[Sequence[RewardRecord]]
         reward=mean(rewards),
         reward_std=deviation(rewards) if rewards else None,
         missing=1 - len(rewards) / len(rows),
-        flat_groups=sum(map(without_difference, groups)) / len(groups),
+        flat_groups=sum(map(no_signal, groups)) / len(groups),
         outcome_auroc=_auroc(groups),
         components=means,
     )

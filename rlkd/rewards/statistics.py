@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 
 from rlkd.rewards.loops import repeated_share
+from rlkd.rewards.scoring import RIGHT
 from schemas.rollout import RewardRecord
 
-_SAME = 1e-8
-"""Rewards of a group that differ by no more than this give no gradient."""
+SAME = 1e-8
+"""Rewards of a group that differ by no more than this give no gradient: the group has no signal."""
 
 
 def group_records(records: Sequence[RewardRecord]) -> list[list[RewardRecord]]:
@@ -20,10 +21,10 @@ def group_records(records: Sequence[RewardRecord]) -> list[list[RewardRecord]]:
     return list(groups.values())
 
 
-def without_difference(group: Sequence[RewardRecord]) -> bool:
-    """Whether a group's rewards do not differ, so that it teaches nothing."""
+def no_signal(group: Sequence[RewardRecord]) -> bool:
+    """Whether a group's rewards do not differ, so that it teaches nothing (``groups_without_difference`` in metrics)."""
     rewards = [record.reward for record in group if record.reward is not None]
-    return len(rewards) < 2 or max(rewards) - min(rewards) <= _SAME
+    return len(rewards) < 2 or max(rewards) - min(rewards) <= SAME
 
 
 def components_of(records: Sequence[RewardRecord]) -> tuple[str, ...]:
@@ -60,7 +61,7 @@ def step_statistics(records: Sequence[RewardRecord]) -> dict[str, float]:
     for name in components_of(records):
         _describe(figures, name, [r.components.get(name) for r in records])
     for name, right in (("structure_right", True), ("structure_wrong", False)):
-        judged = [r.structure for r in records if r.outcome is not None and (r.outcome >= 0.5) == right]
+        judged = [r.structure for r in records if r.outcome is not None and (r.outcome >= RIGHT) == right]
         _describe(figures, name, judged, spread=False)
     figures |= {
         "tokens": sum(r.tokens for r in records) / len(records),
@@ -72,7 +73,7 @@ def step_statistics(records: Sequence[RewardRecord]) -> dict[str, float]:
         "guessed": sum(r.own_answer is False for r in records) / len(records),
         "undecided": sum(bool(r.undecided) for r in records) / len(records),
         "groups": float(len(groups)),
-        "groups_without_difference": sum(map(without_difference, groups)) / len(groups),
+        "groups_without_difference": sum(map(no_signal, groups)) / len(groups),
         "alpha": records[0].alpha,
     }
     return figures

@@ -10,7 +10,7 @@ from rlkd.answers.conventions import write_output
 from rlkd.errors import DataError
 from rlkd.student.prompts import PromptBook
 from rlkd.training.objectives.components import component_advantages
-from rlkd.training.objectives.signal import frontier_weights, other_problems, silent_groups
+from rlkd.training.objectives.signal import frontier_weights, no_signal_groups, other_problems
 from schemas.config.objective import ObjectiveConfig
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.rewards import RewardsConfig
@@ -81,7 +81,7 @@ class Objective:
     def sample(
         self, inputs: list[dict[str, Any]], sample: Sample, records: _Records, step: int, pad_id: int
     ) -> dict[str, Any]:
-        """Samples a round, and again for groups without a signal; see :func:`silent_groups`.
+        """Samples a round, and again for groups without a signal; see :func:`no_signal_groups`.
 
         Args:
             inputs: Rows of the data, each group's ``group_size`` times.
@@ -98,20 +98,22 @@ class Objective:
         kept, dropped = list(records.records), list[RewardRecord]()
         size, used = self.group_size, [row["problem_id"] for row in inputs]
         for number in range(self.config.resample):
-            silent = silent_groups(kept, size)
-            if not silent:
+            no_signal = no_signal_groups(kept, size)
+            if not no_signal:
                 break
             names = other_problems(
-                list(self.rows), used, len(silent), f"resample/{self.seed}/{step}/{number}"
+                list(self.rows), used, len(no_signal), f"resample/{self.seed}/{step}/{number}"
             )
             used += names
             again = self._sample([dict(self.rows[name]) for name in names for _ in range(size)], sample)
             fresh = list(records.records)
-            speaking = sorted(set(range(len(silent))) - set(silent_groups(fresh, size)))
-            source = {old: len(inputs) // size + new for old, new in zip(silent, speaking, strict=False)}
+            with_signal = sorted(set(range(len(no_signal))) - set(no_signal_groups(fresh, size)))
+            source = {
+                old: len(inputs) // size + new for old, new in zip(no_signal, with_signal, strict=False)
+            }
             dropped += [record for old in source for record in _group(kept, old, size)]
             dropped += [
-                r for new in set(range(len(silent))) - set(speaking) for r in _group(fresh, new, size)
+                r for new in set(range(len(no_signal))) - set(with_signal) for r in _group(fresh, new, size)
             ]
             groups = [source.get(place, place) for place in range(len(inputs) // size)]
             order = [group * size + i for group in groups for i in range(size)]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rlkd.rewards.statistics import group_records, missing_share, step_statistics, without_difference
+from rlkd.rewards.statistics import group_records, missing_share, no_signal, step_statistics
 from schemas.rollout import RewardRecord
 
 
@@ -54,6 +54,6 @@ def test_figures_of_a_step() -> None:
 def test_groups_keep_their_order_and_a_difference_is_needed_to_learn() -> None:
     rows = [record(1, 0.2), record(0, 0.3), record(1, 0.2)]
     assert [[r.reward for r in group] for group in group_records(rows)] == [[0.2, 0.2], [0.3]]
-    assert without_difference(group_records(rows)[0])
-    assert not without_difference([record(0, 0.2), record(0, 0.3), record(0, None)])
+    assert no_signal(group_records(rows)[0])
+    assert not no_signal([record(0, 0.2), record(0, 0.3), record(0, None)])
     assert missing_share([]) == 0.0

@@ -41,7 +41,7 @@ class Records:
         self.records: list[RewardRecord] = []
 
 
-def test_silent_groups_are_replaced_and_what_was_sampled_is_kept_for_the_ledger() -> None:
+def test_groups_without_a_signal_are_replaced_and_what_was_sampled_is_kept_for_the_ledger() -> None:
     rewards = {"a": (0.5, 0.5), "b": (0.0, 1.0), "c": (0.2, 0.2), "d": (0.1, 0.9)}
     rows = {name: {"prompt": name, "problem_id": name} for name in rewards}
     objective = Objective(ObjectiveConfig(resample=3), RewardsConfig(), 2, rows=rows)
@@ -62,7 +62,7 @@ def test_silent_groups_are_replaced_and_what_was_sampled_is_kept_for_the_ledger(
         }
 
     output = objective.sample([rows["a"], rows["a"], rows["b"], rows["b"]], sample, records, 0, 0)
-    # a is silent; c or d takes its place: d at once or, if c (silent too) came first, in the next round.
+    # a has no signal; c or d takes its place: d at once or, if c (without one too) came first, in the next round.
     assert "".join(map(chr, output["completion_ids"][:, 0].tolist())) == "ddbb"
     assert output["advantages"].tolist() == pytest.approx([0.1, 0.9, 0.0, 1.0])
     assert [r.problem_id for r in records.records[:4]] == ["d", "d", "b", "b"]

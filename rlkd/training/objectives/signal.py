@@ -15,16 +15,16 @@ import random
 from collections.abc import Mapping, Sequence
 
 from rlkd.rewards.scoring import RIGHT
-from rlkd.rewards.statistics import group_records, without_difference
+from rlkd.rewards.statistics import group_records, no_signal
 from schemas.rollout import RewardRecord
 
 
-def silent_groups(records: Sequence[RewardRecord], group_size: int) -> list[int]:
-    """Finds the groups, by their place in a round of whole groups, whose rewards do not differ."""
+def no_signal_groups(records: Sequence[RewardRecord], group_size: int) -> list[int]:
+    """Finds the groups without a signal, whose rewards do not differ, by their place in a round of whole groups."""
     return [
         start // group_size
         for start in range(0, len(records), group_size)
-        if without_difference(records[start : start + group_size])
+        if no_signal(records[start : start + group_size])
     ]
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlkd.training.objectives.signal import frontier_weights, other_problems, silent_groups
+from rlkd.training.objectives.signal import frontier_weights, no_signal_groups, other_problems
 from schemas.rollout import RewardRecord
 
 
@@ -13,7 +13,7 @@ def record(group: int, reward: float | None, outcome: float | None = None) -> Re
     )  # fmt: skip
 
 
-def test_groups_whose_rewards_do_not_differ_are_silent() -> None:
+def test_groups_whose_rewards_do_not_differ_have_no_signal() -> None:
     rewards = [
         0.5,
         0.5,
@@ -23,7 +23,7 @@ def test_groups_whose_rewards_do_not_differ_are_silent() -> None:
         0.9,
     ]  # of the third group one reward is missing: one alone teaches nothing
     records = [record(i // 2, reward) for i, reward in enumerate(rewards)]
-    assert silent_groups(records, 2) == [0, 2]
+    assert no_signal_groups(records, 2) == [0, 2]
 
 
 def test_other_problems_are_not_those_of_the_batch_and_come_out_the_same() -> None:
