@@ -30,6 +30,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 """A number in [0, 1]."""
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+"""A seed of everything that is random: numpy takes 32 bits."""
 
 
 class Schema(BaseModel):

@@ -134,7 +134,7 @@ def _plain_path(loc: Sequence[str | int], values: Any) -> Keys:
 
 def _sentence(item: dict[str, Any]) -> str:
     kind, context = item["type"], item.get("ctx", {})
-    got = _show(item.get("input"))
+    got = show(item.get("input"))
     if kind == "missing":
         return "is missing; set it"
     if kind == "union_tag_invalid":
@@ -156,8 +156,9 @@ def _sentence(item: dict[str, Any]) -> str:
     return f"is wrong: {item['msg']} (got {got})"
 
 
-def _show(value: Any) -> str:
-    text = repr(value) if not isinstance(value, bool) else str(value).lower()
+def show(value: Any) -> str:
+    """A value as it stands in a message: cut off where it is long."""
+    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

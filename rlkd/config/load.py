@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rlkd.config.checks import check_objects, cross_check
 from rlkd.config.derived import with_derived
 from rlkd.config.faults import Fault, faults_of, suggest
+from rlkd.config.layers import Layer, lay_over
 from rlkd.config.strict_yaml import dump_yaml, parse_setting, parse_yaml
 from rlkd.errors import ConfigError, DataError
 from rlkd.io import sha256_json
@@ -136,37 +137,19 @@ def load_experiment_config(
 
 def load_overlaid(
     preset_or_path: str,
-    layers: Sequence[Mapping[str, Any]],
+    layers: Sequence[Layer],
     preset_folder: Path | Traversable | None = None,
 ) -> PipelineConfig:
     """Loads a preset or a YAML file with further settings laid over it, the last layer winning.
 
     Raises:
-        ConfigError: As :func:`load_config`.
+        ConfigError: As :func:`load_config`; what a layer sets is told by the layer's name.
     """
     source = _read(preset_or_path, preset_folder)
     _check_kind(PipelineConfig, source)
-    values = source.values
-    for layer in layers:
-        values = overlay(values, copy.deepcopy(layer))
+    values, places, faults = lay_over(source.values, source.places, layers, PipelineConfig)
     place_objects(values, Path(source.name).parent if Path(source.name).is_file() else None)
-    return _validate(PipelineConfig, values, source.places, source.name, [], objects=True)
-
-
-def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lays settings over others, section by section; a section of another ``type`` replaces the one below it."""
-    found = dict(below)
-    for name, value in above.items():
-        old = found.get(name)
-        if (
-            isinstance(old, Mapping)
-            and isinstance(value, Mapping)
-            and value.get("type", old.get("type")) == old.get("type")
-        ):
-            found[name] = overlay(old, value)
-        else:
-            found[name] = dict(value) if isinstance(value, Mapping) else value
-    return found
+    return _validate(PipelineConfig, values, places, source.name, faults, objects=True)
 
 
 def _check_kind(model: type[Schema], source: _Source) -> None:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rlkd.config.load import overlay
+from rlkd.config.layers import overlay
 from rlkd.errors import RLKDError, StageError
 from rlkd.experiments.budgets import matching_epochs, read_costs
-from rlkd.experiments.cells import finished_entries, finished_score
-from rlkd.experiments.plan import Cell, nested
+from rlkd.experiments.cell import Cell
+from rlkd.experiments.finished import finished_entries, finished_score
+from rlkd.experiments.plan import nested
 from rlkd.pipeline.run_folder import RUN_FILE, read_run
 from schemas.artifact import StageEntry
 from schemas.base import JsonValue

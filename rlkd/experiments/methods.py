@@ -7,6 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from rlkd.config.load import config_text
 from rlkd.config.strict_yaml import parse_yaml
 from rlkd.errors import ConfigError
 from schemas.config.experiment import method_label
@@ -29,7 +30,10 @@ def read_methods(names: Sequence[str], folder: Traversable) -> tuple[dict[str, d
         path = Path(name)
         try:
             if path.suffix in (".yaml", ".yml"):
-                values = parse_yaml(path.read_text(encoding="utf-8"), name).value
+                values = parse_yaml(
+                    config_text(path, "the path of a method's YAML file, from the folder that rlkd runs in"),
+                    name,
+                ).value
             elif name in known:
                 values = parse_yaml(folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8"), name).value
             else:
@@ -37,7 +41,7 @@ def read_methods(names: Sequence[str], folder: Traversable) -> tuple[dict[str, d
                     f"there is no method {name!r}; choose from {', '.join(known)}, or give the path of a YAML file"
                 )
                 continue
-        except (OSError, UnicodeDecodeError, ConfigError) as error:
+        except ConfigError as error:
             faults.append(f"method {name} cannot be read: {one_line(str(error))}")
             continue
         if not isinstance(values or {}, dict):
@@ -50,11 +54,20 @@ def read_methods(names: Sequence[str], folder: Traversable) -> tuple[dict[str, d
     return found, faults
 
 
-def taken_from(name: str, section: Any, methods: Mapping[str, Any], faults: list[str]) -> tuple[str, str]:
+def taken_from(
+    name: str, section: Any, methods: Mapping[str, Any], faults: list[str], shipped: Sequence[str] = ()
+) -> tuple[str, str]:
     """What a method takes of another one's cells: the key, and the method; both empty for nothing.
 
     Several methods may be named: the first that is among the experiment's counts. Without any, operations are not matched,
     and a student that is missing is a fault.
+
+    Args:
+        name: The method.
+        section: Its section ``experiment``.
+        methods: The experiment's methods.
+        faults: What is wrong with it is added here.
+        shipped: Methods that may be named without being among the experiment's.
     """
     if section is None:
         return "", ""
@@ -62,8 +75,15 @@ def taken_from(name: str, section: Any, methods: Mapping[str, Any], faults: list
         faults.append(f"method {name}: its section `experiment` names one of {', '.join(TAKES)}")
         return "", ""
     ((takes, wanted),) = section.items()
-    names = [wanted] if isinstance(wanted, str) else list(wanted)
-    found = next((other for other in names if other in methods and other != name), "")
+    names = wanted if isinstance(wanted, list) else [wanted]
+    if not names or not all(isinstance(other, str) for other in names):
+        faults.append(f"method {name}: experiment.{takes} is {wanted!r}; name a method, or several in a list")
+        return "", ""
+    if unknown := [other for other in names if other == name or other not in {*methods, *shipped}]:
+        why = "the method itself" if unknown[0] == name else "no method of this experiment"
+        faults.append(f"method {name}: experiment.{takes} names {unknown[0]}, which is {why}; mend the name")
+        return "", ""
+    found = next((other for other in names if other in methods), "")
     if takes == "student_of" and not found:
         faults.append(
             f"method {name} goes on from the student of {' or '.join(names)}, which is not among the methods; add it"

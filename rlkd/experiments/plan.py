@@ -11,74 +11,16 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from rlkd.config.derived import is_enabled
-from rlkd.config.load import load_overlaid, overlay
+from rlkd.config.layers import Layer, overlay
+from rlkd.config.load import load_overlaid
 from rlkd.errors import CheckpointError, ConfigError
+from rlkd.experiments.cell import Cell, Trial, Tuned
+from rlkd.experiments.checks import check_cells
 from rlkd.experiments.methods import circles, method_names, one_line, read_methods, taken_from
 from rlkd.pipeline.stages import STAGES
 from rlkd.student.checkpoints import check_local_path
 from rlkd.training.rl import check_settings
-from schemas.base import JsonValue
 from schemas.config.experiment import Axis, ExperimentConfig
-from schemas.config.pipeline import PipelineConfig
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One run of an experiment.
-
-    Attributes:
-        name: Its name, and that of its folder.
-        method: Its method.
-        seed: Its seed.
-        setting: Its place in the grid, in words; empty without a grid.
-        axes: The value on each axis of the grid, as a text.
-        config: Its configuration.
-        follows: Name of the cell whose result a setting of this one is taken from; empty for none.
-        takes: What is taken: the operations that it cost (``flops_of``), or the student that it ended with (``student_of``).
-        trial: What it tries, where it is there for the choice of a setting; ``None`` where it is compared.
-        tuned: What its setting is chosen from; ``None`` where nothing is chosen for it.
-    """
-
-    name: str
-    method: str
-    seed: int
-    setting: str
-    axes: Mapping[str, str]
-    config: PipelineConfig = field(repr=False)
-    follows: str = ""
-    takes: str = ""
-    trial: Trial | None = None
-    tuned: Tuned | None = field(default=None, repr=False)
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Names of the cells that must be finished before it starts."""
-        trials = self.tuned.cells if self.tuned is not None else ()
-        return (*([self.follows] if self.follows else []), *(cell.name for cell in trials))
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A value that a cell tries: a configuration key with dots, the value, and its place among those tried."""
-
-    key: str
-    value: JsonValue
-    index: int
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """What the value of a configuration key is chosen from.
-
-    Attributes:
-        key: The key, with dots: ``rl.temperature``.
-        metric: The validation score that the best is told by, as it is named among a cell's scores.
-        cells: The cells that try its values, on seeds of their own.
-    """
-
-    key: str
-    metric: str
-    cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -114,28 +56,45 @@ def plan_cells(experiment: ExperimentConfig, methods: Traversable, presets: Trav
     base = overlays.get(experiment.variant_of or "", {})
     overlays |= {name: overlay(base, values) for name, values in experiment.variants.items()}
     after = {
-        name: taken_from(name, values.pop("experiment", None), overlays, faults)
+        name: taken_from(name, values.pop("experiment", None), overlays, faults, method_names(methods))
         for name, values in overlays.items()
     }
     faults += circles({name: other for name, (_, other) in after.items()})
+    points = _points(experiment.grid)
+    faults += _given_elsewhere(experiment, points, overlays)
     plan = _Plan(experiment, presets, overlays, after, faults)
     cells: list[Cell] = []
-    for point in _points(experiment.grid):
+    for point in points:
         tuned = {method: plan.tuned(method, point) for method in overlays}
         cells += [cell for found in tuned.values() if found is not None for cell in found.cells]
         for seed, method in itertools.product(experiment.seeds, overlays):
             if (cell := plan.cell(method, point, seed)) is not None:
                 cells.append(replace(cell, tuned=tuned[method]))
-    names = [cell.name for cell in cells]
-    faults += [
-        f"two cells would be called {name}; rename a method or a value of the grid"
-        for name in dict.fromkeys(name for name in names if names.count(name) > 1)
-    ]
-    faults += [*_incomparable(experiment, cells), *_too_few_resamples(experiment, cells)]
-    if faults:
+    faults += [*plan.cell_faults(), *check_cells(experiment, cells, whole=not plan.wrong)]
+    if faults := list(dict.fromkeys(faults)):
         head = f"experiment {experiment.name}: {len(faults)} fault{'s' if len(faults) > 1 else ''}"
         raise ConfigError("\n".join([head, *(f"  - {fault}" for fault in faults)]))
     return cells
+
+
+def _given_elsewhere(
+    experiment: ExperimentConfig, points: Sequence[_Point], overlays: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Places that set what the cells get from the experiment itself: it would be passed over without a word."""
+    layers = [
+        ("settings", experiment.settings),
+        *((f"method {name}", layer) for name, layer in overlays.items()),
+    ]
+    layers += [("the grid", point.values) for point in points]
+    if experiment.tune is not None:
+        layers += [("tune.values", {name.partition(".")[0]: None}) for name in experiment.tune.values]
+    given = {"seed": "the seeds stand in `seeds`", "name": "each cell has a name of its own"}
+    return [
+        f"{where} sets {key}, but {why}; take it out there"
+        for where, layer in layers
+        for key, why in given.items()
+        if key in layer
+    ]
 
 
 _TRIED_ON: dict[str, Any] = {
@@ -154,25 +113,45 @@ class _Plan:
     overlays: Mapping[str, dict[str, Any]]
     after: Mapping[str, tuple[str, str]]
     faults: list[str]
+    wrong: dict[str, list[str]] = field(default_factory=dict)
+    """Names of the cells with a fault, by the fault."""
+
+    def cell_faults(self) -> list[str]:
+        """What is wrong with cells, once for all cells that it is wrong with."""
+        return [
+            f"cell {names[0]}: {fault}"
+            if len(names) == 1
+            else f"{len(names)} cells ({names[0]} to {names[-1]}): {fault}"
+            for fault, names in self.wrong.items()
+        ]
 
     def cell(self, method: str, point: _Point, seed: int, trial: Trial | None = None) -> Cell | None:
         """A method under a seed and a setting, with a value tried where there is a trial; ``None`` where it is wrong."""
         name = _cell_name(method, point, seed, trial)
-        layers = [self.experiment.settings, point.values, self.overlays[method]]
-        layers += [nested(trial.key, trial.value), _TRIED_ON] if trial is not None else []
+        layers = self._layers(method, point)
+        if trial is not None:
+            layers += [Layer("tune.values", nested(trial.key, trial.value)), Layer("tune", _TRIED_ON)]
+        layers.append(Layer("the experiment", {"name": name, "seed": seed}))
         try:
-            config = load_overlaid(
-                self.experiment.base, [*layers, {"name": name, "seed": seed}], self.presets
-            )
+            config = load_overlaid(self.experiment.base, layers, self.presets)
             check_settings(config)
             if config.student.model.type == "checkpoint":
                 check_local_path(config.student.model.path)
         except (ConfigError, CheckpointError) as error:
-            self.faults.append(f"cell {name}: {one_line(str(error))}")
+            self.wrong.setdefault(one_line(str(error)), []).append(name)
             return None
         takes, other = self.after[method]
         follows = self._followed(other, point, seed, trial) if other else ""
         return Cell(name, method, seed, point.text, point.axes, config, follows, takes, trial)
+
+    def _layers(self, method: str, point: _Point) -> list[Layer]:
+        """What is laid over the base, by the names that a fault is told by."""
+        kind = "variant" if method in self.experiment.variants else "method"
+        return [
+            Layer("settings of the experiment", self.experiment.settings),
+            Layer("the grid", point.values),
+            Layer(f"{kind} {method}", self.overlays[method]),
+        ]
 
     def _followed(self, other: str, point: _Point, seed: int, trial: Trial | None) -> str:
         """The cell of another method that goes first; of its trials the one at the same place among the values."""
@@ -203,9 +182,8 @@ class _Plan:
         """The first of the tuned keys that changes what a method trains; empty for none."""
         if self.experiment.tune is None:
             return ""
-        layers = [self.experiment.settings, point.values, self.overlays[method]]
         try:
-            config = load_overlaid(self.experiment.base, layers, self.presets)
+            config = load_overlaid(self.experiment.base, self._layers(method, point), self.presets)
         except ConfigError:
             return ""  # the cell itself says what is wrong
         training = [spec for spec in STAGES if spec.family == "train" and spec.name != "qualify"]
@@ -260,67 +238,3 @@ def _word(value: Any) -> str:
 
 def _slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")
-
-
-_SAME = ("data", "student.output", "evaluate")
-"""What two cells must share for a difference between them to be the method's: held-out problems, how answers are read and judged."""
-
-_APART = ("evaluate.checkpoints", "evaluate.batch_size", "data.world.n_train", "data.sizes.train")
-"""Settings of these that may differ: each method evaluates its own last checkpoint, and the number of training problems changes none
-that is held out (every source takes those first)."""
-
-
-def _incomparable(experiment: ExperimentConfig, cells: Sequence[Cell]) -> list[str]:
-    """Comparisons of the family whose cells are evaluated in different ways, the difference named."""
-    if experiment.compare is None:
-        return []
-    sections = (
-        [*_SAME, "structures"] if experiment.compare.metric in ("structure", "faithful") else list(_SAME)
-    )
-    by_place = {(cell.method, cell.setting, cell.seed): cell for cell in cells if cell.trial is None}
-    faults: dict[str, None] = {}
-    for a, b in experiment.compare.family:
-        for (method, setting, seed), cell in by_place.items():
-            other = by_place.get((b, setting, seed))
-            if method != a or other is None:
-                continue
-            for section in sections:
-                differs = _differing(cell.config, other.config, section)
-                if differs:
-                    faults[f"{a} and {b} cannot be compared: they differ in {differs}"] = None
-    return list(faults)
-
-
-def _too_few_resamples(experiment: ExperimentConfig, cells: Sequence[Cell]) -> list[str]:
-    """A fault where the family is so large that the least p-value, 2 / (resamples + 1), is not below the level once corrected."""
-    compare = experiment.compare
-    if compare is None:
-        return []
-    comparisons = len(compare.family) * len({cell.setting for cell in cells})
-    least = 2 * comparisons / (compare.resamples + 1)
-    if least < compare.level:
-        return []
-    needed = int(2 * comparisons / compare.level) + 1
-    return [
-        f"compare.resamples: with {compare.resamples} resamples and {comparisons} comparisons no corrected p-value is below {least:.2g}, and none "
-        f"could be below the level {compare.level:g}; take more than {needed} resamples or compare less"
-    ]
-
-
-def _differing(a: PipelineConfig, b: PipelineConfig, section: str) -> str:
-    """The first setting of a section in which two configurations differ; empty where there is none."""
-    left, right = (config.model_dump(mode="json") for config in (a, b))
-    for part in section.split("."):
-        left, right = left[part], right[part]
-    return _first_difference(left, right, section)
-
-
-def _first_difference(left: Any, right: Any, where: str) -> str:
-    if isinstance(left, dict) and isinstance(right, dict):
-        for name in dict.fromkeys([*left, *right]):
-            if f"{where}.{name}" in _APART:
-                continue
-            if found := _first_difference(left.get(name), right.get(name), f"{where}.{name}"):
-                return found
-        return ""
-    return "" if left == right else f"{where} ({json.dumps(left)} and {json.dumps(right)})"

@@ -9,10 +9,10 @@ from pathlib import Path
 from rlkd.errors import RLKDError
 from rlkd.evaluation.clusters import clusters_of
 from rlkd.evaluation.estimate import Estimate, Values, estimate
-from rlkd.experiments.cells import Read, read_cell
+from rlkd.experiments.cell import Cell
 from rlkd.experiments.details import examples, final_outputs
+from rlkd.experiments.finished import Read, read_cell
 from rlkd.experiments.follow import settled
-from rlkd.experiments.plan import Cell
 from rlkd.experiments.power import power_sentence
 from rlkd.experiments.tuning import read_tuning
 from rlkd.experiments.verdicts import Compared, judge_family, summaries

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from rlkd.errors import UserError
-from rlkd.experiments.cells import Read, read_finished
+from rlkd.experiments.checks import SAME, differing, first_difference
+from rlkd.experiments.finished import Read, read_finished
 from rlkd.experiments.page import write_experiment
 from rlkd.experiments.results import build_report
 from rlkd.io import iter_rows
 from rlkd.pipeline.run_folder import read_run
-from rlkd.reporting.compare import ComparedRun, load_runs
+from rlkd.reporting.compare import NO_PART, ComparedRun, load_runs
 from schemas.artifact import RunManifest
 from schemas.config.experiment import CompareConfig
 from schemas.config.pipeline import PipelineConfig
@@ -22,8 +23,11 @@ from schemas.experiment import CellResult
 from schemas.problem import Problem
 
 Over = Literal["seeds", "problems"]
-_VERIFIED_BY = (("student", "output"), ("evaluate", "max_problems"))
-"""Settings that say how an answer is read and which problems are asked."""
+_JUDGED_BY = [section for section in SAME if section != "data"]
+"""Sections that say how answers are read and judged; which problems were asked is read off the problems themselves."""
+
+_BY_SEED = ("warm_start.max_epochs", "traces.teacher.student")
+"""What a cell takes of another one of its seed, so that it differs between the seeds of one method of an experiment."""
 
 
 def compare_page(arguments: Sequence[str], folder: Path, over: Over | None = None) -> list[Path]:
@@ -73,31 +77,84 @@ def _config(manifest: RunManifest) -> PipelineConfig | None:
 
 
 def check_comparable(runs: Sequence[ComparedRun]) -> None:
-    """Refuses runs of one seed that were asked different problems, or whose answers were read in different ways.
+    """Refuses runs that were asked different problems, or whose answers were read or judged in different ways.
+
+    Runs of one label must be seeds of one method, each seed once.
 
     Raises:
         UserError: Two do not compare; the message names the difference.
     """
-    firsts: dict[int, ComparedRun] = {}
+    _check_labels(runs)
+    first, firsts = runs[0], dict[int, ComparedRun]()
+    for run in runs[1:]:
+        _refuse(first, run, _judged_otherwise(first, run))
     for run in runs:
-        first = firsts.setdefault(run.seed, run)
-        if first is run or first.label == run.label:
-            continue
-        what = _difference(first, run)
+        same_seed = firsts.setdefault(run.seed, run)
+        if same_seed is not run:
+            _refuse(same_seed, run, _asked_otherwise(same_seed, run))
+
+
+def _refuse(a: ComparedRun, b: ComparedRun, what: str) -> None:
+    if what:
+        raise UserError(
+            f"{a.folder} and {b.folder} do not compare: {what}; evaluate both on the same problems in the same way"
+        )
+
+
+def _check_labels(runs: Sequence[ComparedRun]) -> None:
+    """Refuses a label that joins more than the seeds of one method.
+
+    Raises:
+        UserError: Two runs of a label have one seed, or differ in more than the seed.
+    """
+    firsts: dict[str, ComparedRun] = {}
+    seeds: dict[tuple[str, int], ComparedRun] = {}
+    for run in runs:
+        same = seeds.setdefault((run.label, run.seed), run)
+        if same is not run:
+            raise UserError(
+                f"{same.folder} and {run.folder} both have seed {run.seed} under the label {run.label}; "
+                "name one of them, or give them labels of their own (LABEL=RUN)"
+            )
+        first = firsts.setdefault(run.label, run)
+        what = _made_otherwise(first, run)
         if what:
             raise UserError(
-                f"{first.folder} and {run.folder} do not compare: {what}; evaluate both on the same problems in the same way"
+                f"{first.folder} and {run.folder} are not seeds of one method: {what}; give them labels of their own (LABEL=RUN)"
             )
 
 
-def _difference(a: ComparedRun, b: ComparedRun) -> str:
-    """The first difference in how two runs were evaluated; empty where there is none."""
+def _settings(run: ComparedRun) -> dict[str, Any]:
+    """A run's settings with every default stated; as they were written down where they are of another version."""
+    manifest = read_run(run.folder)
+    config = _config(manifest)
+    return manifest.config if config is None else config.model_dump(mode="json")
+
+
+def _made_otherwise(a: ComparedRun, b: ComparedRun) -> str:
+    """The first setting in which two runs differ, but for the seed and what makes no other method; empty where there is none."""
+    if a.method == b.method:
+        return ""
+    of_one = a.folder.parent == b.folder.parent and (a.folder.parent / "experiment.yaml").is_file()
+    left, right = _settings(a), _settings(b)
+    names = [name for name in dict.fromkeys([*left, *right]) if name not in NO_PART]
+    found = (
+        first_difference(left.get(name), right.get(name), name, _BY_SEED if of_one else ()) for name in names
+    )
+    return next((f"they differ in {what}" for what in found if what), "")
+
+
+def _judged_otherwise(a: ComparedRun, b: ComparedRun) -> str:
+    """The first difference in how the answers of two runs were read and judged; empty where there is none."""
     left, right = _config(read_run(a.folder)), _config(read_run(b.folder))
-    if left is not None and right is not None:
-        for section, name in _VERIFIED_BY:
-            one, other = (getattr(getattr(config, section), name) for config in (left, right))
-            if one != other:
-                return f"{section}.{name} is {one} and {other}"
+    if left is None or right is None:
+        return ""
+    found = (differing(left, right, section) for section in _JUDGED_BY)
+    return next((f"they differ in {what}" for what in found if what), "")
+
+
+def _asked_otherwise(a: ComparedRun, b: ComparedRun) -> str:
+    """The first difference in the problems that two runs of one seed were asked; empty where there is none."""
     for split in dict.fromkeys(split for split, _ in (*a.values, *b.values)):
         one, other = (
             {name for (where, _), values in run.values.items() if where == split for name in values}

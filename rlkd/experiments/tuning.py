@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rlkd.errors import RLKDError
-from rlkd.experiments.cells import Read, read_cell
+from rlkd.experiments.cell import Cell, Tuned
+from rlkd.experiments.finished import Read, read_cell
 from rlkd.experiments.follow import best_value, settled
-from rlkd.experiments.plan import Cell, Tuned
 from schemas.base import JsonValue
 from schemas.experiment import TuningRow
 

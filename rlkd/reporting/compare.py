@@ -11,7 +11,7 @@ from rlkd.evaluation.clusters import clusters_of
 from rlkd.evaluation.estimate import estimate
 from rlkd.evaluation.metrics import CHECKPOINTS, METHOD_METRICS, METRICS, SPLITS
 from rlkd.io import iter_rows, read_rows, sha256_json
-from rlkd.pipeline.run_folder import read_run
+from rlkd.pipeline.run_folder import RUN_FILE, read_run
 from rlkd.reporting.labels import METRIC_LABELS, SPLIT_LABELS, interval, points, signed
 from rlkd.reporting.markdown import cell, table
 from schemas.artifact import StageEntry
@@ -21,7 +21,7 @@ from schemas.problem import Problem
 Values = dict[tuple[str, str], dict[str, float]]
 """For each (split, metric), the value of each problem that has one."""
 
-_NO_PART = {"seed", "name", "description", "report", "tracking", "launch"}
+NO_PART = {"seed", "name", "description", "report", "tracking", "launch"}
 """Sections of a configuration that do not make it another method."""
 
 
@@ -142,13 +142,18 @@ def load_run(argument: str) -> ComparedRun:
             f"{file} is gone; make it again with: rlkd run {folder / 'config.yaml'} --output {folder} --from evaluate"
         )
     rows = read_rows(file, ProblemOutput)
-    last = [name for name in CHECKPOINTS if any(row.checkpoint == name for row in rows)][-1]
+    checkpoints = [name for name in CHECKPOINTS if any(row.checkpoint == name for row in rows)]
+    if not checkpoints:
+        raise UserError(
+            f"{file} has no answers; make it again with: rlkd run {folder / 'config.yaml'} --output {folder} --from evaluate"
+        )
+    last = checkpoints[-1]
     return ComparedRun(
         label=label or run.name,
         name=folder.resolve().name,
-        method=sha256_json({key: value for key, value in run.config.items() if key not in _NO_PART}),
+        method=sha256_json({key: value for key, value in run.config.items() if key not in NO_PART}),
         folder=folder.resolve(),
-        seed=int(run.config.get("seed", 0)),
+        seed=_seed(run.config.get("seed", 0), folder),
         evaluation=file.parent,
         problems=entries["data"].sha256 if "data" in entries else "",
         structures=sha256_json(run.config.get("structures")),
@@ -156,6 +161,14 @@ def load_run(argument: str) -> ComparedRun:
         values=_values([row for row in rows if row.checkpoint == last]),
         clusters=_clusters(entries.get("data")),
     )
+
+
+def _seed(value: object, folder: Path) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UserError(
+            f"{folder / RUN_FILE}: config.seed is {value!r}, which is no whole number; run the configuration again"
+        )
+    return value
 
 
 def _clusters(data: StageEntry | None) -> dict[str, str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
-from schemas.base import OPERATIONAL, JsonValue, Schema
+from schemas.base import OPERATIONAL, JsonValue, Schema, Seed
 from schemas.config.named import NamedConfig
 
 EXPERIMENT = "experiment"
+Item = TypeVar("Item")
 Axis = list[JsonValue] | dict[str, dict[str, JsonValue]]
 
 
@@ -87,13 +88,18 @@ class TuneConfig(Schema):
         description="Settings with the values that are tried, as many of each: a method tunes the first of them whose section it has "
         "enabled (`rl.optimizer.learning_rate` where it has RL, else `warm_start.optimizer.learning_rate`). Of equal ones the first wins.",
     )
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+    seeds: list[Seed] = Field(
         min_length=1, description="Seeds that the values are tried on; none of those that are compared."
     )
     metric: Literal["validation accuracy", "validation structure"] = Field(
         default="validation accuracy",
         description="What the best value is chosen by: greedy answers of the last student to the validation problems.",
     )
+
+    @field_validator("seeds")
+    @classmethod
+    def _each_seed_once(cls, value: list[int]) -> list[int]:
+        return once(value)
 
     @field_validator("values")
     @classmethod
@@ -135,9 +141,7 @@ class ExperimentConfig(NamedConfig):
         default_factory=dict,
         description="Further methods by name, each with the settings in which it differs from `variant_of`: an ablation.",
     )
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(
-        min_length=1, description="Seeds; every method runs under each."
-    )
+    seeds: list[Seed] = Field(min_length=1, description="Seeds; every method runs under each.")
     grid: dict[str, Axis] = Field(
         default_factory=dict,
         description="Axes: a setting with its values (`rewards.alpha: [0, 0.5]`), or a name with named settings "
@@ -157,10 +161,7 @@ class ExperimentConfig(NamedConfig):
     @field_validator("methods", "seeds")
     @classmethod
     def _once(cls, value: list[JsonValue]) -> list[JsonValue]:
-        twice = [item for i, item in enumerate(value) if item in value[:i]]
-        if twice:
-            raise ValueError(f"{twice[0]} is named twice; name it once")
-        return value
+        return once(value)
 
     @field_validator("grid")
     @classmethod
@@ -204,6 +205,18 @@ class ExperimentConfig(NamedConfig):
                 "compare.over is seeds, which needs at least two seeds; add seeds, or set compare.over to problems"
             )
         return self
+
+
+def once(values: list[Item]) -> list[Item]:
+    """Returns a list in which nothing stands twice.
+
+    Raises:
+        ValueError: Something does.
+    """
+    twice = [item for i, item in enumerate(values) if item in values[:i]]
+    if twice:
+        raise ValueError(f"{twice[0]} is named twice; name it once")
+    return values
 
 
 def method_label(method: str) -> str:

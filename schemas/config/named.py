@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from schemas.base import Count, Schema
+from schemas.base import Schema, Seed
 from schemas.config.evaluation import KeepConfig, TrackingConfig
 from schemas.config.training import LaunchConfig
 
@@ -23,7 +23,7 @@ class NamedConfig(Schema):
 class RunSettings(NamedConfig):
     """What runs of every kind share."""
 
-    seed: Count = Field(default=0, description="Seed of everything that is random.")
+    seed: Seed = Field(default=0, description="Seed of everything that is random.")
     tracking: TrackingConfig = Field(default=TrackingConfig(), description="MLflow.")
     launch: LaunchConfig = Field(default=LaunchConfig(), description="How training processes start.")
     keep: KeepConfig = Field(

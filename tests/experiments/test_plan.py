@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flows.configure import configure_experiment, method_folder, plan_experiment, preset_folder
-from rlkd.config.load import overlay
+from rlkd.config.layers import overlay
 from rlkd.errors import ConfigError
 from rlkd.experiments.plan import plan_cells
 from rlkd.student.checkpoints import demo_base_folder
@@ -85,10 +85,14 @@ def test_all_wrong_cells_are_named_before_anything_starts() -> None:
             )
         )
     lines = str(caught.value).splitlines()
-    assert "5 faults" in lines[0]
+    assert "3 faults" in lines[0]
     assert sum("no method 'sft+rlkdd'" in line for line in lines) == 1
-    assert sum("cell sft-rlkd-0-s" in line and "rl.steps" in line for line in lines) == 2
-    assert sum("cell sft-rlkd--1-s" in line or "cell sft-rlkd-1-s" in line for line in lines) == 2
+    # What is wrong with the cells of both seeds is said once.
+    assert (
+        sum("2 cells (sft-rlkd-0-s0 to sft-rlkd-0-s1): " in line and "rl.steps" in line for line in lines)
+        == 1
+    )
+    assert sum("2 cells (sft-rlkd-1-s0 to sft-rlkd-1-s1): " in line for line in lines) == 1
 
 
 def test_methods_that_are_evaluated_otherwise_are_not_compared(tmp_path: Path) -> None:
@@ -169,7 +173,11 @@ def test_a_student_that_is_not_there_is_a_fault_before_anything_starts(
     with pytest.raises(ConfigError, match="the environment variable RLKD_BASES is not set") as caught:
         plan_experiment(configure_experiment("sizes"))
     # Two of the three sizes: two methods, three seeds, and a trial of each of three values.
-    assert str(caught.value).splitlines()[0] == f"experiment sizes: {2 * 2 * (3 + 3)} faults"
+    first, second = str(caught.value).splitlines()
+    assert first == "experiment sizes: 1 fault"
+    assert second.startswith(
+        f"  - {2 * 2 * (3 + 3)} cells (tune-grpo-zero-0.3-M-0.0001-s100 to credit-zero-5-M-s2): "
+    )
     monkeypatch.setenv("RLKD_BASES", str(tmp_path))
     with pytest.raises(ConfigError, match=r"there is no checkpoint folder at .*/0.3M"):
         plan_experiment(configure_experiment("sizes"))
@@ -258,7 +266,7 @@ def test_methods_that_wait_for_each_other_are_a_fault(tmp_path: Path) -> None:
     ):
         plan_experiment(experiment(methods=files, seeds=[0], compare=None))
     with pytest.raises(
-        ConfigError, match="method itself goes on from the student of itself, which is not among"
+        ConfigError, match=r"method itself: experiment.student_of names itself, which is the method itself"
     ):
         plan_experiment(experiment(methods=[str(tmp_path / "itself.yaml")], seeds=[0], compare=None))
 

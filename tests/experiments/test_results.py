@@ -11,10 +11,10 @@ import pytest
 
 from flows.configure import plan_experiment
 from rlkd.errors import StageError
-from rlkd.experiments.cells import Read
+from rlkd.experiments.cell import Cell
+from rlkd.experiments.finished import Read
 from rlkd.experiments.follow import settled
 from rlkd.experiments.page import render_experiment, write_experiment
-from rlkd.experiments.plan import Cell
 from rlkd.experiments.results import _TABLE, _clusters, read_experiment
 from rlkd.io import write_json_atomic, write_rows
 from rlkd.reporting.compare import ComparedRun

@@ -9,9 +9,9 @@ import pytest
 
 from flows.configure import plan_experiment
 from rlkd.errors import ConfigError, StageError
+from rlkd.experiments.cell import Cell
 from rlkd.experiments.follow import best_value, settled
 from rlkd.experiments.page import render_experiment
-from rlkd.experiments.plan import Cell
 from rlkd.experiments.results import read_experiment
 from rlkd.io import write_json_atomic, write_rows
 from schemas.artifact import RunManifest, StageEntry
@@ -228,7 +228,9 @@ def test_a_value_that_is_wrong_or_set_elsewhere_is_a_fault_before_anything_start
         plan_experiment(experiment(methods=[str(own)]))
     with pytest.raises(ConfigError, match=r"rl.optimizer.learning_rate is tuned, but the grid sets it"):
         plan_experiment(experiment(methods=["sft+rlkd"], grid={"rl.optimizer.learning_rate": [0.1, 0.2]}))
-    with pytest.raises(ConfigError, match=r"tune-sft-rlkd-1-s100: .*rl.nonsense"):
+    with pytest.raises(
+        ConfigError, match=r"2 cells \(tune-sft-rlkd-1-s100 to tune-sft-rlkd-2-s100\): .*rl.nonsense"
+    ):
         plan_experiment(
             experiment(methods=["sft+rlkd"], tune={"values": {"rl.nonsense": [1, 2]}, "seeds": [100]})
         )

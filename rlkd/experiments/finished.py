@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rlkd.errors import RLKDError
 from rlkd.experiments.budgets import read_costs
+from rlkd.experiments.cell import Cell
 from rlkd.experiments.details import by_domain, cell_scores, final_outputs
-from rlkd.experiments.plan import Cell
 from rlkd.io import iter_rows
 from rlkd.pipeline.run_folder import RUN_FILE, read_run
 from rlkd.reporting.compare import ComparedRun, load_run
