@@ -162,6 +162,7 @@ def _endpoint(text: str, given: PipelineConfig | None, overrides: Sequence[str])
 
 def _with(config: PipelineConfig, layer: Mapping[str, Any]) -> PipelineConfig:
     """A configuration with settings laid over it."""
-    from rlkd.config.load import overlay, parse_config
+    from rlkd.config.layers import overlay
+    from rlkd.config.load import parse_config
 
     return parse_config(overlay(config.model_dump(mode="json"), layer), config.name)

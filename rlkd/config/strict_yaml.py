@@ -106,7 +106,14 @@ def parse_yaml(text: str, name: str) -> Parsed:
         ConfigError: It is no YAML, a key is set twice, or a value would not be what it looks like; one sentence with
             file, line and what to quote.
     """
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(
+            f"{name}, line {line}: not valid YAML (it holds the character U+{ord(text[error.position]):04X}, which YAML does not allow); "
+            "take it out, or write it as an escape in double quotes"
+        ) from None
     try:
         node = loader.get_single_node()
     except yaml.YAMLError as error:

@@ -78,9 +78,9 @@ def test_a_section_that_is_none_is_a_fault_also_where_a_later_layer_replaces_it(
     ]
     several = ("settings", {"rl": 3, "foo": {}, "data": "world", "student": {"model": None}})
     assert [fault.partition("; ")[0] for fault in faults(tmp_path, several)] == [
-        "settings: rl must be a section of settings, not 3",
         "settings: data must be a section of settings, not 'world'",
         "settings: student.model must be a section of settings, not null",
+        "settings: rl must be a section of settings, not 3",
         "settings: foo is no setting",
     ]
 

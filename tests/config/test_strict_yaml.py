@@ -147,3 +147,12 @@ def test_no_text_on_the_command_line_loses_a_character(text: str) -> None:
     found = parse_setting(text)
     if isinstance(found, str) and text.strip()[:1] not in ("'", '"'):
         assert found == text.strip()
+
+
+def test_a_character_that_yaml_does_not_allow_is_named_with_its_line() -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_yaml("a: 1\nb: x\0y\n", "f.yaml")
+    assert str(error.value) == (
+        "f.yaml, line 2: not valid YAML (it holds the character U+0000, which YAML does not allow); "
+        "take it out, or write it as an escape in double quotes"
+    )
