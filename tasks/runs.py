@@ -19,7 +19,7 @@ from typing import Any
 from rlkd.config.load import config_digest, parse_run_config, remember, resolved_yaml
 from rlkd.errors import RLKDError, UserError
 from rlkd.io import write_json_atomic, write_text_atomic
-from rlkd.pipeline.run_folder import RUN_FILE, read_run
+from rlkd.pipeline.run_folder import RUN_FILE, make_folder, read_run
 from rlkd.pipeline.stages import downstream, stages_of
 from schemas.artifact import RunManifest, StageEntry
 from schemas.base import Schema
@@ -196,20 +196,6 @@ def _continues(before: RunManifest, digest: str, from_stage: str) -> bool:
     """Whether an interrupted run asked for the same again, and part of it is still to be made."""
     same = before.config_digest == digest and before.from_stage == from_stage
     return same and before.status != "done" and bool(before.pending_rebuild)
-
-
-def make_folder(folder: Path) -> None:
-    """Makes a run folder where there is none.
-
-    Raises:
-        UserError: It cannot be made or written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(13, "Permission denied")
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}; choose another --output") from error
 
 
 def is_held(folder: Path) -> bool:

@@ -20,13 +20,14 @@ from rlkd.hub import go_offline_if_cut_off
 from rlkd.io import is_disk_full
 from rlkd.pipeline.jobs import raise_terminated
 from rlkd.pipeline.names import named_stage
+from rlkd.pipeline.run_folder import make_folder
 from rlkd.pipeline.stages import STAGES
 from schemas.config.run import RunConfig
 from schemas.report import PipelineReport
 from tasks.disk import disk_faults
 from tasks.display import shown_on
 from tasks.mirror import open_mirror
-from tasks.runs import default_folder, make_folder
+from tasks.runs import default_folder
 
 
 def run_pipeline(preset: str, overrides: list[str], output: str | None, from_stage: str | None) -> None:

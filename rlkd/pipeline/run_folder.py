@@ -1,7 +1,8 @@
-"""Reads what a run wrote down in its folder."""
+"""The folder of a run: making it, and reading what the run wrote down in it."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -25,7 +26,25 @@ def read_run(folder: Path) -> RunManifest:
         raise UserError(
             f"{folder} is not a run folder: it has no {RUN_FILE}; name one that `rlkd run` made"
         ) from None
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}); name a folder that `rlkd run` made"
+        ) from None
     except (ValidationError, UnicodeDecodeError):
         raise UserError(
             f"{path} cannot be read (damaged, or from another version); run the configuration again"
         ) from None
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder that is written to where there is none.
+
+    Raises:
+        UserError: It cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}; choose another --output") from error

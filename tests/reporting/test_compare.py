@@ -168,6 +168,13 @@ def test_what_cannot_be_compared_is_said_in_one_sentence(make: Make, tmp_path: P
     (tmp_path / "store" / "gone" / "outputs.jsonl").unlink()
     with pytest.raises(UserError, match=r"outputs\.jsonl is gone"):
         load_run(str(gone))
+    (tmp_path / "store" / "gone" / "outputs.jsonl").write_text("")
+    with pytest.raises(
+        UserError, match=r"outputs\.jsonl has no answers; make it again with: rlkd run .* --from evaluate"
+    ):
+        load_run(str(gone))
+    with pytest.raises(UserError, match=r"run\.json: config\.seed is 'x', which is no whole number; run the"):
+        load_run(str(make("seeded", [1], config={"seed": "x"})))
     (gone / "run.json").write_text('{"name": 1}')
     with pytest.raises(UserError, match="damaged, or from another version"):
         load_run(str(gone))

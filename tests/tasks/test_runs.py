@@ -120,6 +120,11 @@ def test_bad_folders_are_user_errors(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"name": "t"}))
     with pytest.raises(UserError, match="cannot be read"):
         read_run(tmp_path)
+    (tmp_path / "folder" / "run.json").mkdir(parents=True)
+    with pytest.raises(
+        UserError, match=r"run.json cannot be read \(Is a directory\); name a folder that `rlkd run` made"
+    ):
+        read_run(tmp_path / "folder")
     assert default_folder(CONFIG) == Path("runs/t")
 
 
