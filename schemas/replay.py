@@ -15,7 +15,7 @@ class ReplaySide(Schema):
         reward_std: Its standard deviation over completions.
         components: Mean of each component, by name.
         missing: Share of completions whose reward is missing.
-        flat_groups: Share of groups whose rewards do not differ, so that they teach nothing.
+        flat_groups: Share of groups without a signal: their rewards do not differ, so that they teach nothing.
         outcome_auroc: Chance that a right completion is paid more than a wrong one of the same group.
     """
 

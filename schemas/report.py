@@ -119,7 +119,7 @@ class RewardHealth(Schema):
         label: Which steps.
         completions: Scored completions.
         groups: Groups of completions.
-        no_difference: Groups in which every completion earned the same reward: nothing to learn.
+        no_difference: Groups without a signal: every completion earned the same reward, nothing to learn.
         missing: Completions without a reward (a component was missing).
         truncated: Completions that hit the length limit.
         reward, structure, outcome: Means over the completions that have them.

@@ -133,6 +133,7 @@ def replay_table(report: ReplayReport) -> str:
 def _figures(side: ReplaySide) -> dict[str, float | None]:
     """One side's figures by name, the components after the reward."""
     figures = side.model_dump(exclude={"components"})
+    figures["groups_without_a_signal"] = figures.pop("flat_groups")
     first = {name: figures.pop(name) for name in ("reward", "reward_std")}
     return {**first, **side.components, **figures}
 

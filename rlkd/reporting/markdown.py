@@ -216,7 +216,7 @@ def _rewards(content: ReportContent) -> list[str]:
                 "Structure",
                 "Outcome",
                 "Groups",
-                "No difference in reward",
+                "Groups without a signal",
                 "Cut at the limit",
                 "Missing",
             ),

@@ -63,7 +63,7 @@ def _dot(axis: Axes, value: Interval, y: float, found: CheckpointMetrics) -> Non
 
 
 _KNOWN_CURVES = frozenset(
-    ("reward", "structure", "outcome", "format", "tokens", "truncated", "no_difference", "missing")
+    ("reward", "structure", "outcome", "format", "tokens", "truncated", "no_signal", "missing")
 )
 """Curves that have a place of their own; the others are further components of the reward."""
 
@@ -99,7 +99,7 @@ def curves_plot(curves: dict[str, Series], validation: Series) -> Plot:
         left.set_title("Reward and components, mean per step")
         left.set_ylim(-0.02, 1.04)
         for name, label, colour in (
-            ("no_difference", "Groups with no difference", "warm_start"),
+            ("no_signal", "Groups without a signal", "warm_start"),
             ("truncated", "Completions cut at the limit", "wrong"),
             ("missing", "Rewards missing", "muted"),
         ):

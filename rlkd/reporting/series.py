@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlkd.evaluation.metrics import FAITHFUL
 from rlkd.rewards.scoring import RIGHT
+from rlkd.rewards.statistics import SAME
 from schemas.report import Quadrant, RewardHealth
 from schemas.rollout import RewardRecord
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SAME = 1e-8
 _COLUMNS = ("step", "group", "reward", "structure", "outcome", "format", "tokens", "finish_reason")
 
 
@@ -40,7 +40,7 @@ class RewardCurves:
     Attributes:
         curves: Mean of each component over a step's completions, and shares of completions or groups,
             by name (``reward``, ``structure``, ``outcome``, ``format``, ``tokens``, ``truncated``,
-            ``no_difference``, ``missing``, and what ``rewards.components`` adds).
+            ``no_signal``, ``missing``, and what ``rewards.components`` adds).
         health: Early, late and all of training.
         quadrants: Structure against outcome, early and late.
     """
@@ -113,7 +113,7 @@ def summarise(columns: dict[str, NDArray[np.float64]]) -> RewardCurves:
         name: _means(columns["step"], columns[name]) for name in columns if name not in ("step", "group")
     }
     curves["missing"] = _means(columns["step"], np.isnan(columns["reward"]).astype(np.float64))
-    curves["no_difference"] = _means(groups[:, 0], groups[:, 1])
+    curves["no_signal"] = _means(groups[:, 0], groups[:, 1])
     share = max(1, len(steps) // 5)
     parts: tuple[tuple[str, NDArray[np.float64]], ...] = (
         (f"first {_steps(share)}", steps[:share]),
@@ -178,7 +178,7 @@ def _means(keys: NDArray[np.float64], values: NDArray[np.float64]) -> Series:
 
 
 def _groups(columns: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    """One row per group: its step, and 1 where its rewards do not differ (or there is none), else 0."""
+    """One row per group: its step, and 1 where it has no signal (its rewards do not differ, or there is none), else 0."""
     import numpy as np
 
     keys = np.stack([columns["step"], columns["group"]], axis=1)
@@ -189,7 +189,7 @@ def _groups(columns: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     low, high = np.full(len(found), np.inf), np.full(len(found), -np.inf)
     np.minimum.at(low, index[there], reward[there])
     np.maximum.at(high, index[there], reward[there])
-    return np.stack([found[:, 0], (high - low <= _SAME).astype(np.float64)], axis=1)
+    return np.stack([found[:, 0], (high - low <= SAME).astype(np.float64)], axis=1)
 
 
 def _health(

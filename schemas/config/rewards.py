@@ -97,6 +97,7 @@ _TAKEN = frozenset(
         "truncated",
         "groups",
         "groups_without_difference",
+        "no_signal",
         "structure_right",
         "structure_wrong",
         "step_seconds",

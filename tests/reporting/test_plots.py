@@ -84,7 +84,7 @@ def test_shorten_keeps_what_fits() -> None:
 
 def test_missing_curves_leave_their_legend_out() -> None:
     line = Series((0, 1, 2), (0.1, 0.2, 0.3))
-    plot = curves_plot({"reward": line, "no_difference": line}, Series())
+    plot = curves_plot({"reward": line, "no_signal": line}, Series())
     assert "Reward" in texts(plot)
     assert not {"Structure", "Validation accuracy (greedy)"} & set(texts(plot))
     assert "Validation accuracy (greedy)" in texts(curves_plot({"reward": line}, line))

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from rlkd.reporting.series import Series, first_of, quadrant, read_ledger, read_metrics, smooth, summarise
 from rlkd.rewards.ledger import Ledger
+from schemas.config.rewards import RewardsConfig
 from schemas.rollout import RewardRecord
 
 
@@ -45,7 +47,7 @@ def test_ledger_by_step_and_group(tmp_path: Path) -> None:
     # Step 0: (0.2 + 0.6 + 0.5 + 0.5) / 4; step 1: the one reward that is there.
     assert found.curves["reward"].values == (pytest.approx(0.45), 1.0)
     # Step 0: group 1 does not differ. Step 1: one reward cannot differ, and a group without any neither.
-    assert found.curves["no_difference"].values == (0.5, 1.0)
+    assert found.curves["no_signal"].values == (0.5, 1.0)
     assert found.curves["missing"].values == (0.0, 0.75)
     assert found.curves["truncated"].values == (0.0, 0.25)
     assert [part.label for part in found.health] == ["first step", "last step", "all 2 steps"]
@@ -141,3 +143,12 @@ def test_further_components_have_curves_of_their_own(tmp_path: Path) -> None:
     curves = read_ledger(tmp_path).curves
     assert curves["brevity"].values == (0.5,)  # (0.25 + 0.75) / 2
     assert "length" not in curves
+
+
+def test_no_component_hides_a_curve(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.add([record(0, 0, 0.5)])
+    ledger.flush()
+    for name in read_ledger(tmp_path).curves:
+        with pytest.raises(ValidationError, match=f"'{name}' is taken"):
+            RewardsConfig(components={name: 0.1})
