@@ -9,12 +9,14 @@ from prefect import flow
 from flows.configure import configure_experiment, plan_experiment
 from flows.distill import distill
 from rlkd.errors import RLKDError, StageError
+from rlkd.experiments.cell import Cell
+from rlkd.experiments.folder import left_out_sentence
 from rlkd.experiments.page import write_experiment
-from rlkd.experiments.plan import Cell
 from rlkd.experiments.results import read_experiment
 from tasks.display import current_display
 from tasks.experiment import hold_experiment, run_cells, write_cells
 from tasks.experiment_tracking import tracked_group
+from tasks.preflight import look_ahead_cells
 
 
 def experiment_run_name() -> str:
@@ -52,7 +54,10 @@ def experiment(
     cells = plan_experiment(config)
     folder = Path(output) if output else Path("runs") / config.name
     notice = current_display().message
+    look_ahead_cells(cells, folder)
     with hold_experiment(config, folder), tracked_group(config, cells, folder, notice) as group:
+        if others := left_out_sentence({cell.name for cell in cells}, folder):
+            notice(others)
         write_cells(cells, folder)
         errors = run_cells(cells, folder, config.concurrent, _run_here, notice, group.add)
         report = read_experiment(config, cells, folder, errors)

@@ -14,19 +14,16 @@ from rlkd.config.derived import is_enabled
 from rlkd.config.load import resolved_yaml
 from rlkd.config.strict_yaml import dump_yaml
 from rlkd.errors import RLKDError, StageError, UserError
+from rlkd.experiments.cell import Cell
+from rlkd.experiments.folder import CELLS, EXPERIMENT_FILE, check_folder
 from rlkd.experiments.follow import settled
-from rlkd.experiments.plan import Cell
 from rlkd.io import write_text_atomic
-from rlkd.pipeline.run_folder import RUN_FILE, read_run
+from rlkd.pipeline.run_folder import RUN_FILE, make_folder, read_run
 from rlkd.pipeline.stages import STAGES, resolve
 from schemas.config.experiment import ExperimentConfig
 from tasks.finished import finished_stages
 from tasks.identity import identify
-from tasks.runs import make_folder
 
-CELLS = "cells"
-"""Folder of the cells' configurations, inside of the experiment's."""
-EXPERIMENT_FILE = "experiment.yaml"
 CellRunner = Callable[[Cell, Path, Path], None]
 """Runs a cell from its configuration file into its folder."""
 
@@ -36,7 +33,7 @@ def hold_experiment(config: ExperimentConfig, folder: Path) -> Iterator[None]:
     """Holds an experiment's folder, in which only one process works at a time, and writes down its configuration.
 
     Raises:
-        UserError: Another process works in it, or it cannot be written.
+        UserError: Another process works in it, something else has it, or it cannot be written.
     """
     from filelock import FileLock, Timeout
 
@@ -49,6 +46,8 @@ def hold_experiment(config: ExperimentConfig, folder: Path) -> Iterator[None]:
             f"another process works on the experiment in {folder}; wait for it, or choose another --output"
         ) from None
     try:
+        check_folder(config, folder)
+        make_folder(folder / CELLS)
         write_text_atomic(folder / EXPERIMENT_FILE, dump_yaml(config.model_dump(mode="json")))
         yield
     finally:
@@ -57,7 +56,7 @@ def hold_experiment(config: ExperimentConfig, folder: Path) -> Iterator[None]:
 
 def write_cells(cells: Sequence[Cell], folder: Path) -> None:
     """Writes every cell's resolved configuration, so that any of them can be run alone with `rlkd run`."""
-    (folder / CELLS).mkdir(parents=True, exist_ok=True)
+    make_folder(folder / CELLS)
     for cell in cells:
         write_text_atomic(_config_file(cell, folder), resolved_yaml(cell.config))
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from rlkd.config.load import config_digest, parse_run_config, remember, resolved_yaml
 from rlkd.errors import RLKDError, UserError
+from rlkd.experiments.folder import check_no_experiment
 from rlkd.io import write_json_atomic, write_text_atomic
 from rlkd.pipeline.run_folder import RUN_FILE, make_folder, read_run
 from rlkd.pipeline.stages import downstream, stages_of
@@ -122,10 +123,11 @@ def open_run(
             the others, if it is of the same configuration.
 
     Raises:
-        UserError: The folder cannot be written.
+        UserError: The folder cannot be written, or is an experiment's.
         StageError: The disk is full.
     """
     folder = folder.resolve()
+    check_no_experiment(folder)
     with _held(folder):
         with disk_faults(None, folder):
             run = _begin(config, folder, from_stage, whole)

@@ -11,14 +11,16 @@ from flows.cli.run import run_flow
 from flows.cli.terminal import print_table
 from flows.configure import configure_experiment, plan_experiment
 from rlkd.errors import RLKDError, UserError
+from rlkd.experiments.folder import check_folder, left_out_sentence, try_folder
 from schemas.config.data import WorldData
 from schemas.config.experiment import ExperimentConfig
 from schemas.experiment import ExperimentReport
 
 if TYPE_CHECKING:
     from rlkd.estimates import Work
-    from rlkd.experiments.plan import Cell
+    from rlkd.experiments.cell import Cell
     from rlkd.student.examine import Sizes
+    from schemas.config.pipeline import PipelineConfig
 
 
 def run_experiment(preset: str, overrides: list[str], output: str | None, dry_run: bool) -> None:
@@ -31,10 +33,14 @@ def run_experiment(preset: str, overrides: list[str], output: str | None, dry_ru
     config = configure_experiment(preset, overrides)
     cells = plan_experiment(config)
     folder = Path(output) if output else Path("runs") / config.name
+    try_folder(folder)
+    check_folder(config, folder)
     if dry_run:
         _show_plan(cells, folder, config.concurrent)
         _show_tuning(config, cells)
         _show_power(config, cells)
+        if others := left_out_sentence({cell.name for cell in cells}, folder):
+            print(others)
         return
 
     def go() -> None:
@@ -58,6 +64,10 @@ def compare_finished(runs: Sequence[str], output: str | None, over: str | None) 
 
     if over not in (None, "seeds", "problems"):
         raise UserError(f"--over is {over!r}; choose seeds or problems")
+    if over and not output:
+        raise UserError(
+            "--over says what the intervals of the page speak for; name the page's folder with --output, or leave it out"
+        )
     check_comparable(load_runs(runs))
     pages = compare_page(runs, Path(output), over) if output else []  # type: ignore[arg-type]
     print(compare_runs(runs))
@@ -146,16 +156,26 @@ def _show_tuning(config: ExperimentConfig, cells: Sequence[Cell]) -> None:
 
 def _show_power(config: ExperimentConfig, cells: Sequence[Cell]) -> None:
     """Prints what the comparisons could show, where the number of test problems is known beforehand."""
-    data = cells[0].config.data
-    if config.compare is None or config.compare.metric != "accuracy" or not isinstance(data, WorldData):
+    compare = config.compare
+    if compare is None or compare.metric != "accuracy":
         return
     from rlkd.experiments.power import power_sentence
 
-    held_out = data.world.n_test if config.compare.split == "test" else data.world.n_ood
-    problems = min(held_out, cells[0].config.evaluate.max_problems or held_out)
-    comparisons = len(config.compare.family) * len({cell.setting for cell in cells})
+    held_out = [_held_out(cell.config, compare.split) for cell in cells]
+    known = [count for count in held_out if count is not None]
+    if len(known) < len(held_out):
+        return
+    comparisons = len(compare.family) * len({cell.setting for cell in cells})
     seeds = len(config.seeds)  # each draws its own problems from the world
-    print(power_sentence(problems * seeds, seeds, comparisons, config.compare))
+    print(power_sentence(min(known) * seeds, seeds, comparisons, compare))
+
+
+def _held_out(config: PipelineConfig, split: str) -> int | None:
+    """Problems that a cell of the built-in world is evaluated on; ``None`` where that shows only when the data is read."""
+    if not isinstance(config.data, WorldData):
+        return None
+    made = config.data.world.n_test if split == "test" else config.data.world.n_ood
+    return min(made, config.evaluate.max_problems or made)
 
 
 def _estimates(cells: Sequence[Cell]) -> dict[str, dict[str, float]]:

@@ -16,6 +16,7 @@ from flows.configure import configure
 from flows.services.environment import use_local_services
 from flows.services.private_server import prefect_server
 from rlkd.errors import StageError, UserError
+from rlkd.experiments.folder import check_no_experiment
 from rlkd.hub import go_offline_if_cut_off
 from rlkd.io import is_disk_full
 from rlkd.pipeline.jobs import raise_terminated
@@ -85,6 +86,7 @@ def run_flow(config: RunConfig, folder: Path, go: Callable[[], None], name: str 
     logging.raiseExceptions = (
         False  # lines that Prefect's log does not take (a full disk) are not worth a traceback each
     )
+    check_no_experiment(folder)
     open_mirror()  # a store that cannot be used is said before anything is made
     make_folder(folder)
     with disk_faults(None, folder.resolve()):  # Prefect's and MLflow's databases lie on it too

@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from rlkd.errors import UserError
 from rlkd.experiments.checks import SAME, differing, first_difference
 from rlkd.experiments.finished import Read, read_finished
+from rlkd.experiments.folder import is_experiment
 from rlkd.experiments.page import write_experiment
 from rlkd.experiments.results import build_report
 from rlkd.io import iter_rows
-from rlkd.pipeline.run_folder import read_run
+from rlkd.pipeline.run_folder import make_folder, read_run
 from rlkd.reporting.compare import NO_PART, ComparedRun, load_runs
 from schemas.artifact import RunManifest
 from schemas.config.experiment import CompareConfig
@@ -39,8 +40,12 @@ def compare_page(arguments: Sequence[str], folder: Path, over: Over | None = Non
         over: What the intervals speak for; by default other seeds where every method has the same two or more.
 
     Raises:
-        UserError: A run cannot be read, runs do not compare, or an interval over seeds is asked of one seed.
+        UserError: A run cannot be read, runs do not compare, an interval over seeds is asked of one seed, or the folder cannot be used.
     """
+    if is_experiment(folder):
+        raise UserError(
+            f"{folder} holds an experiment, whose page this would replace; choose another --output"
+        )
     runs = load_runs(arguments)
     check_comparable(runs)
     labels = list(dict.fromkeys(run.label for run in runs))
@@ -58,7 +63,7 @@ def compare_page(arguments: Sequence[str], folder: Path, over: Over | None = Non
     )
     read = [_read(run, compare.split) for run in runs]
     report = build_report(" against ".join(labels), "Finished runs, side by side.", read, compare)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return write_experiment(report, folder)
 
 
@@ -135,7 +140,7 @@ def _made_otherwise(a: ComparedRun, b: ComparedRun) -> str:
     """The first setting in which two runs differ, but for the seed and what makes no other method; empty where there is none."""
     if a.method == b.method:
         return ""
-    of_one = a.folder.parent == b.folder.parent and (a.folder.parent / "experiment.yaml").is_file()
+    of_one = a.folder.parent == b.folder.parent and is_experiment(a.folder.parent)
     left, right = _settings(a), _settings(b)
     names = [name for name in dict.fromkeys([*left, *right]) if name not in NO_PART]
     found = (
