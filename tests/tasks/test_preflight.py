@@ -11,12 +11,13 @@ import pytest
 
 from rlkd.completion.simulated import Reply, SimulatedServer
 from rlkd.config.load import parse_config
-from rlkd.errors import RLKDError, UserError
+from rlkd.errors import ConfigError, RLKDError, UserError
+from rlkd.experiments.cell import Cell
 from rlkd.student.checkpoints import demo_base_folder
 from schemas.artifact import Made
 from schemas.config.pipeline import PipelineConfig
 from tasks.display import shown_on
-from tasks.preflight import look_ahead
+from tasks.preflight import look_ahead, look_ahead_cells
 
 NOBODY = "http://127.0.0.1:9/v1"
 
@@ -226,3 +227,61 @@ def test_finished_stages_need_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     look_ahead(found, str(tmp_path / "run"))
     with pytest.raises(RLKDError, match=r"launch\.accelerate_config"):
         look_ahead(found, str(tmp_path / "run"), from_stage="rl")
+
+
+def test_every_cell_of_an_experiment_is_looked_at_before_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.launching.count_gpus", lambda: 0)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    (tmp_path / "rows.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n' * 3)
+    table = {"type": "file", "path": str(tmp_path / "rows.jsonl"), "columns": {"traces": ["answer"]}}
+    more = {"traces": {"teacher": {"type": "column"}}, "structures": {"decomposer": {"type": "rules"}}}
+    student = {"model": {"type": "checkpoint", "path": "builtin:demo-base"}}
+    wrong: list[tuple[dict[str, Any], str]] = [
+        (
+            {"student": {**student, "max_completion_tokens": 100_000}},
+            "exceed the student's context of 512 tokens",
+        ),
+        ({"launch": {"processes": 99}}, "launch.processes is 99, but this machine has 2 cores"),
+        ({"data": {**table, "path": str(tmp_path / "gone.jsonl")}, **more}, "gone.jsonl"),
+        ({"data": {**table, "columns": {"traces": ["solution"]}}, **more}, "solution"),
+    ]
+
+    def cells(*changes: dict[str, Any]) -> list[Cell]:
+        found = [config(**change) for change in ({}, *changes)]
+        return [
+            Cell(f"c{i}-s{seed}", f"c{i}", seed, "", {}, own)
+            for i, own in enumerate(found)
+            for seed in (0, 1)
+        ]
+
+    look_ahead_cells(cells(), tmp_path / "x")
+    for change, fault in wrong:
+        with pytest.raises(ConfigError) as raised:
+            look_ahead_cells(cells(change), tmp_path / "x")
+        first, *faults = str(raised.value).splitlines()
+        assert first == "1 fault; nothing has started"
+        assert len(faults) == 1  # though both seeds have it
+        assert faults[0].startswith("  - cell c1-s0: ")
+        assert fault in faults[0]
+    with pytest.raises(ConfigError, match="4 faults; nothing has started"):
+        look_ahead_cells(cells(*(change for change, _ in wrong)), tmp_path / "x")
+
+
+def test_servers_are_asked_once_for_all_cells_and_only_where_nothing_else_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.launching.count_gpus", lambda: 0)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    with Server("big") as server:
+        found = [config(server.url, server.url, seed=seed) for seed in range(4)]
+        cells = [Cell(f"m-s{own.seed}", "m", own.seed, "", {}, own) for own in found]
+        late = config(server.url, launch={"processes": 99})
+        with pytest.raises(ConfigError, match=r"cell late-s0: launch.processes is 99"):
+            look_ahead_cells([*cells, Cell("late-s0", "late", 0, "", {}, late)], tmp_path / "x")
+        assert server.seen == []
+        look_ahead_cells(cells[:1], tmp_path / "x")
+        once = len(server.seen)
+        look_ahead_cells(cells, tmp_path / "x")
+        assert len(server.seen) == 2 * once > 0
