@@ -9,6 +9,9 @@ from pydantic import AliasChoices, ConfigDict, Field
 
 from schemas.base import Schema
 
+SURE = 0.5
+"""Probability from which a judge counts as having said yes to one of its questions."""
+
 
 @dataclass(slots=True)
 class StepMatch:

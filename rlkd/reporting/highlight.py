@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from schemas.alignment import SURE
 from schemas.evaluation import SampleStep
 
 Mark = Literal["", "same", "differs", "alone"]
-
-_YES = 0.5
 
 
 @dataclass(frozen=True)
@@ -85,5 +84,5 @@ def _mark(step: SampleStep, other: str) -> tuple[Mark, str, str]:
     ]
     if said:
         note += f" ({', '.join(said)})"
-    differs = verdict.p_answer is not None and verdict.p_answer < _YES
+    differs = verdict.p_answer is not None and verdict.p_answer < SURE
     return ("differs" if differs else "same"), label, note

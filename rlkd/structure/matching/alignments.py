@@ -39,6 +39,7 @@ from rlkd.structure.matching.reordering import same_in_another_order
 from rlkd.structure.matching.several_teachers import other_walks
 from rlkd.structure.reading.words.conclusions import same_conclusion
 from rlkd.structure.reading.words.own_answer import UNSTATED
+from schemas.alignment import SURE
 from schemas.config.structure import Counted
 
 OTHER_PREMISES = 0.5
@@ -254,7 +255,7 @@ def _weigh_premises(
     used = {d for s in back for d in student.depends[s]}
     for t, s in list(matching.pairs.items()):
         verdict = verdicts[t, s]
-        if verdict.p_answer < 0.5 or verdict.p_sub_problem == 1.0:
+        if verdict.p_answer < SURE or verdict.p_sub_problem == 1.0:
             continue
         teacher_inputs, student_inputs = inputs_of(t, teacher, matching.pairs), inputs_of(s, student, back)
         named = (verdict.p_sub_problem - OTHER_OPERANDS) / (1 - OTHER_OPERANDS)
@@ -321,11 +322,8 @@ def _shared_words(teacher: PathGraph, student: PathGraph, taken: set[int]) -> fl
     """Returns the overlap in content words between the teacher's path and the student's steps that follow it."""
     teacher_words = words_of(teacher.steps[i] for i in teacher.graph.by_step)
     student_words = words_of(student.steps[i] for i in taken)
-    return (
-        2 * len(teacher_words & student_words) / (len(teacher_words) + len(student_words))
-        if teacher_words or student_words
-        else 1.0
-    )
+    words = len(teacher_words) + len(student_words)
+    return 2 * len(teacher_words & student_words) / words if words else 1.0
 
 
 def prefix_credit(verdict: PairVerdict, threshold: float = 0.5, counts: Counted = "both") -> float:

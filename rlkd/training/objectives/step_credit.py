@@ -17,11 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from schemas.alignment import StepMatch
+from schemas.alignment import SURE, StepMatch
 from schemas.rollout import RewardRecord
-
-SURE = 0.5
-"""Probability from which a judge counts as having said yes."""
 
 
 def is_matched(verdict: StepMatch) -> bool:
