@@ -80,6 +80,10 @@ def _too_few_resamples(experiment: ExperimentConfig, cells: Sequence[Cell]) -> l
     ]
 
 
+_UNSTATED = object()
+"""A setting that is left out where it has its default."""
+
+
 def differing(a: PipelineConfig, b: PipelineConfig, section: str) -> str:
     """Names the first setting of a section in which two configurations differ, with both values; empty where there is none."""
     left, right = (_at(config.model_dump(mode="json"), section) for config in (a, b))
@@ -99,11 +103,14 @@ def first_difference(left: Any, right: Any, where: str, apart: Sequence[str] = (
         return ""
     if isinstance(left, dict) and isinstance(right, dict):
         found = (
-            first_difference(left.get(name), right.get(name), f"{where}.{name}", apart)
+            first_difference(left.get(name, _UNSTATED), right.get(name, _UNSTATED), f"{where}.{name}", apart)
             for name in dict.fromkeys([*left, *right])
         )
         return next((what for what in found if what), "")
-    return "" if left == right else f"{where} ({json.dumps(left)} and {json.dumps(right)})"
+    if left == right:
+        return ""
+    one, other = ("its default" if value is _UNSTATED else json.dumps(value) for value in (left, right))
+    return f"{where} ({one} and {other})"
 
 
 def _long_names(cells: Sequence[Cell]) -> list[str]:

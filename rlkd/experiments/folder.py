@@ -50,6 +50,10 @@ def check_folder(config: ExperimentConfig, folder: Path) -> None:
         raise UserError(
             f"{folder} holds a run ({RUN_FILE}), and an experiment needs a folder of its own; choose another --output"
         )
+    if (folder / CELLS).exists() and not (folder / CELLS).is_dir():
+        raise UserError(
+            f"{folder / CELLS} is a file where the cells' configurations go; choose another --output"
+        )
     file = folder / EXPERIMENT_FILE
     if not file.exists():
         return

@@ -83,6 +83,11 @@ def test_a_file_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
     assert refused(experiment(), tmp_path).endswith(
         "experiment.yaml is there, but no experiment's folder cells, and would be replaced; choose another --output"
     )
+    (tmp_path / "cells").write_text("")
+    assert refused(experiment(), tmp_path).endswith(
+        "cells is a file where the cells' configurations go; choose another --output"
+    )
+    (tmp_path / "cells").unlink()
     (tmp_path / "cells").mkdir()
     (tmp_path / "experiment.yaml").write_text("name: [x\n")
     assert "experiment.yaml cannot be read, so that nobody knows whose the folder is" in refused(

@@ -115,6 +115,13 @@ def test_bad_folders_are_user_errors(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="choose another --output"), open_run(CONFIG, tmp_path / "file"):
         pass
+    (tmp_path / "x" / "cells").mkdir(parents=True)
+    (tmp_path / "x" / "experiment.yaml").write_text("")
+    with (
+        pytest.raises(UserError, match="x holds an experiment, and a run needs a"),
+        open_run(CONFIG, tmp_path / "x"),
+    ):
+        pass
     with pytest.raises(UserError, match="is not a run folder"):
         read_run(tmp_path)
     (tmp_path / "run.json").write_text(json.dumps({"name": "t"}))
