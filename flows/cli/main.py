@@ -11,7 +11,7 @@ import typer
 
 from flows.cli import options
 from flows.cli.model_commands import add_commands
-from flows.cli.options import Config, FromStage, Output, Overrides, RunFolder, Runs
+from flows.cli.options import Config, ExperimentOverrides, FromStage, Output, Overrides, RunFolder, Runs
 
 EXIT_FAILED, EXIT_USER, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 
@@ -75,7 +75,7 @@ def run(
 @app.command()
 def experiment(
     config: Config,
-    overrides: Overrides = None,
+    overrides: ExperimentOverrides = None,
     output: Annotated[
         str | None, options.folder_out("The experiment's folder. Default: runs/<its name>.")
     ] = None,
@@ -274,7 +274,8 @@ def presets() -> None:
 @app.command()
 def schema(
     kind: Annotated[
-        str, typer.Option("--kind", metavar="KIND", help="distill, or gsrm for `rlkd train-gsrm`.")
+        str,
+        typer.Option("--kind", metavar="KIND", help="distill, gsrm for `rlkd train-gsrm`, or experiment."),
     ] = "distill",
 ) -> None:
     """Print the JSON Schema of a configuration file, for editors."""

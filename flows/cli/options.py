@@ -18,6 +18,15 @@ Overrides = Annotated[
         "--set", metavar="KEY=VALUE", help="Replaces a setting, e.g. --set rl.steps=50. May be repeated."
     ),
 ]
+ExperimentOverrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Replaces a setting of the experiment, e.g. --set seeds=[0,1], --set settings.rl.steps=50 (in every cell), "
+        "--set grid.rewards.alpha=[0,0.5]. May be repeated.",
+    ),
+]
 Output = Annotated[
     str | None,
     typer.Option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -83,13 +83,50 @@ def faults_of(
         elif item["type"] == "union_tag_not_found":
             text = f"is missing; set it to one of {', '.join(_tags(path, values, _schema(model)))}"
             path = (*path, "type")
+        elif item["type"] == "value_error" and (
+            named := _named_first(str(item["ctx"]["error"]), path, values)
+        ):
+            path, text = named
         else:
             text = _sentence(dict(item))
             path = (*path, "type") if item["type"] == "union_tag_invalid" else path
         texts = by_path.setdefault(path, [])
         if text not in texts:
             texts.append(text)
-    return [Fault(path, _joined(texts)) for path, texts in by_path.items()]
+    faults = [
+        Fault(path, _joined(texts))
+        for path, texts in by_path.items()
+        if not _other_form(path, texts, by_path)
+    ]
+    return [_as_axis(fault) for fault in faults] if "grid" in model.model_fields else faults
+
+
+def _named_first(error: str, path: Keys, values: Mapping[str, Any]) -> tuple[Keys, str] | None:
+    """The setting that a sentence begins with, where it was written, and the rest of the sentence: it has a line, its section many."""
+    word, _, rest = error.partition(" ")
+    inner = tuple(word.split("."))
+    section = _value_at(path, values)
+    if not rest or not isinstance(section, Mapping):
+        return None
+    if word in section:  # also one whose own name has dots
+        return ((*path, word), rest)
+    return ((*path, *inner), rest) if len(inner) > 1 and inner[0] in section else None
+
+
+def _other_form(path: Keys, texts: Sequence[str], by_path: Mapping[Keys, Sequence[str]]) -> bool:
+    """Whether a fault only says that a section is not the list that it could be as well, where something inside of it is wrong."""
+    inside = any(len(other) > len(path) and other[: len(path)] == path for other in by_path)
+    return inside and len(texts) == 1 and texts[0].startswith("must be a list, not {")
+
+
+def _as_axis(fault: Fault) -> Fault:
+    """A fault of an experiment, with the form of an axis where a setting's name with dots was written as sections."""
+    if fault.path[:1] != ("grid",) or len(fault.path) < 3 or not fault.what.startswith("must be a mapping"):
+        return fault
+    axis = ".".join(fault.path[1:])
+    return replace(
+        fault, what=f"{fault.what}; an axis of a setting has its whole name as its key, {axis}: [...]"
+    )
 
 
 @cache
@@ -136,7 +173,10 @@ def _sentence(item: dict[str, Any]) -> str:
     kind, context = item["type"], item.get("ctx", {})
     got = show(item.get("input"))
     if kind == "missing":
-        return "is missing; set it"
+        place = item["loc"][-1]
+        return f"needs an item {place + 1}, but is {got}" if isinstance(place, int) else "is missing; set it"
+    if kind in ("too_short", "too_long", "string_too_short", "string_too_long"):
+        return _of_another_length(kind, context, got)
     if kind == "union_tag_invalid":
         tags = [tag.strip().strip("'") for tag in str(context["expected_tags"]).split(",")]
         return f"must be one of {', '.join(tags)}, not {context['tag']!r}{suggest(str(context['tag']), tags)}"
@@ -156,6 +196,15 @@ def _sentence(item: dict[str, Any]) -> str:
     return f"is wrong: {item['msg']} (got {got})"
 
 
+def _of_another_length(kind: str, context: Mapping[str, Any], got: str) -> str:
+    what = "character" if kind.startswith("string") else "item"
+    least = kind.endswith("short")
+    count = context["min_length" if least else "max_length"]
+    if least and count == 1:
+        return f"is empty; give it at least one {what}"
+    return f"must have at {'least' if least else 'most'} {count} {what}s, not {got}"
+
+
 def show(value: Any) -> str:
     """A value as it stands in a message: cut off where it is long."""
     text = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
@@ -170,6 +219,10 @@ def _unknown(path: Keys, values: Mapping[str, Any], schema: dict[str, Any]) -> s
     if owners:
         kind = _value_at(path[:-1], values).get("type")
         return f"belongs to {here}.type {' or '.join(owners)}, but {here}.type is {kind!r}; drop it, or replace the section with --set {here}='{{type: {kind}, ...}}'"
+    if len(path) == 1 and path[0] in PipelineConfig.model_fields and "settings" in properties:
+        return (
+            f"is no setting of an experiment; what all cells share stands below settings: settings.{path[0]}"
+        )
     near = difflib.get_close_matches(path[-1], list(properties), n=1, cutoff=0.6)
     if near:
         return f"is no setting; did you mean {'.'.join((*path[:-1], near[0]))}?"

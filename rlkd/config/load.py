@@ -354,10 +354,25 @@ def _parse(text: str, name: str) -> _Source:
     return _Source(name, values, parsed.places)
 
 
+_DOTTED = (("grid",), ("tune", "values"))
+"""Sections of an experiment whose keys are names of settings, with dots."""
+
+
+def _with_dotted(path: tuple[str, ...], values: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys of an override, where the last is a setting's name: ``grid.rewards.alpha`` is one axis, unless an axis is called so."""
+    for above in _DOTTED:
+        section: Any = values
+        for part in above:
+            section = section.get(part) if isinstance(section, dict) else None
+        if path[: len(above)] == above and path[len(above) :] and path[len(above)] not in (section or {}):
+            return (*above, ".".join(path[len(above) :]))
+    return path
+
+
 def _apply(override: str, values: dict[str, Any], places: dict[tuple[str, ...], str]) -> Fault | None:
     """Writes one ``a.b.c=value`` into the values; a value that is a mapping replaces the whole section."""
     key, equals, text = override.partition("=")
-    path = tuple(part.strip() for part in key.split("."))
+    path = _with_dotted(tuple(part.strip() for part in key.split(".")), values)
     where = f"--set {override}"
     if not equals or not all(path):
         return Fault((), "it is not of the form a.b.c=value", where)

@@ -176,18 +176,20 @@ class ExperimentConfig(NamedConfig):
         labels = [method_label(method) for method in self.methods]
         if self.variants and self.variant_of not in labels:
             raise ValueError(
-                f"variants differ from variant_of, which is {self.variant_of}; name one of the methods ({', '.join(labels)})"
+                f"variants differ from variant_of, which is {self.variant_of or 'not set'}; name one of the methods ({', '.join(labels)})"
             )
         for name in self.variants:
             if name in labels:
-                raise ValueError(f"a variant is called {name}, as a method is; rename it")
+                raise ValueError(f"variants.{name} has the name of a method; rename it")
         return self
 
     @model_validator(mode="after")
     def _tuned_on_other_seeds(self) -> ExperimentConfig:
         shared = sorted(set(self.seeds) & set(self.tune.seeds)) if self.tune else []
         if shared:
-            raise ValueError(f"seed {shared[0]} is both tuned on and compared; tune on other seeds")
+            raise ValueError(
+                f"tune.seeds has seed {shared[0]}, which is compared as well; tune on other seeds"
+            )
         return self
 
     @model_validator(mode="after")

@@ -59,10 +59,7 @@ def test_a_fault_is_of_the_layer_that_sets_the_value(tmp_path: Path) -> None:
         ("settings", {"rl": {"group_size": 7, "prompts_per_step": 3, "micro_batch": 5}}),
         ("method m", {"rl": {"enabled": True}}),
     )
-    assert (
-        wrong
-        == "settings and method m: rl is wrong: micro_batch 5 must divide prompts_per_step x group_size = 21"
-    )
+    assert wrong == "settings: rl.micro_batch 5 must divide prompts_per_step x group_size = 21"
 
 
 def test_a_fault_of_the_base_keeps_its_line(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from rlkd.config.load import (
     config_digest,
     config_json_schema,
     load_config,
+    load_experiment_config,
     load_gsrm_config,
     parse_config,
     presets,
@@ -334,3 +335,100 @@ assert not heavy, heavy
 def test_resolved_yaml_states_every_default() -> None:
     config = load_config("gsm8k", preset_folder=PRESETS)
     assert yaml.safe_load(resolved_yaml(config)) == config.model_dump(mode="json")
+
+
+EXPERIMENT = """\
+kind: experiment
+name: x
+base: demo
+methods: [sft, grpo-zero]
+seeds: [0, 1]
+"""
+
+
+def experiment_faults(tmp_path: Path, more: str, *overrides: str) -> list[str]:
+    file = tmp_path / "x.yaml"
+    file.write_text(more if more.startswith("kind: ") else EXPERIMENT + more)
+    with pytest.raises(ConfigError) as error:
+        load_experiment_config(str(file), overrides)
+    return [
+        line.removeprefix("  - ").replace(str(file), "x.yaml") for line in str(error.value).splitlines()[1:]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "fault"),
+    [
+        (
+            "compare: {metric: accuracy, family: [[sft, x]]}",
+            "x.yaml, line 6: compare.family names x, which is not among the methods (grpo-zero, sft)",
+        ),
+        (
+            "variants: {a: {}}",
+            "x.yaml, line 6: variants differ from variant_of, which is not set; name one of the methods (sft, grpo-zero)",
+        ),
+        (
+            "variant_of: sft\nvariants:\n  sft: {}",
+            "x.yaml, line 8: variants.sft has the name of a method; rename it",
+        ),
+        (
+            "tune: {values: {rl.kl: [0, 1]}, seeds: [0]}",
+            "x.yaml, line 6: tune.seeds has seed 0, which is compared as well; tune on other seeds",
+        ),
+        (
+            "tune:\n  seeds: [5]\n  values:\n    rl.kl: [0]",
+            "x.yaml, line 9: tune.values.rl.kl has 1 values; give it at least two to choose from",
+        ),
+        ("grid:\n  x: []", "x.yaml, line 7: grid.x has no values; give it some, or leave it out"),
+        (
+            "compare: {metric: accuracy, family: [[sft, grpo-zero, base]]}",
+            "x.yaml, line 6: compare.family.0 must have at most 2 items, not ['sft', 'grpo-zero', 'base']",
+        ),
+        (
+            "compare: {metric: accuracy, family: [[sft]]}",
+            "x.yaml, line 6: compare.family.0 needs an item 2, but is ['sft']",
+        ),
+        (
+            "compare: {metric: accuracy, family: []}",
+            "x.yaml, line 6: compare.family is empty; give it at least one item",
+        ),
+        (
+            "grid:\n  rewards:\n    alpha: [0, 1]",
+            "x.yaml, line 8: grid.rewards.alpha must be a mapping, not [0, 1]; an axis of a setting has its whole name as its key, "
+            "rewards.alpha: [...]",
+        ),
+        (
+            "rl: {steps: 5}",
+            "x.yaml, line 6: rl is no setting of an experiment; what all cells share stands below settings: settings.rl",
+        ),
+    ],
+)
+def test_a_fault_of_an_experiment_has_its_line_and_plain_words(tmp_path: Path, more: str, fault: str) -> None:
+    assert experiment_faults(tmp_path, more) == [fault]
+
+
+def test_one_seed_does_not_speak_for_others(tmp_path: Path) -> None:
+    text = EXPERIMENT.replace("[0, 1]", "[0]") + "compare: {metric: accuracy, family: [[sft, grpo-zero]]}"
+    assert experiment_faults(tmp_path, text) == [
+        "x.yaml, line 6: compare.over is seeds, which needs at least two seeds; add seeds, or set compare.over to problems"
+    ]
+
+
+def test_overrides_of_an_experiment(tmp_path: Path) -> None:
+    assert experiment_faults(tmp_path, "grid: {}", "rl.steps=50") == [
+        "--set rl.steps=50: rl is no setting of an experiment; what all cells share stands below settings: settings.rl"
+    ]
+    file = tmp_path / "x.yaml"
+    file.write_text(EXPERIMENT + "grid: {regime: {sparse: {warm_start: {traces: 4}}}}")
+    overrides = [
+        "settings.rl.steps=50",
+        "grid.rewards.alpha=[0, 1]",
+        "grid.regime.sparse.warm_start.traces=8",
+        "tune.values.rl.temperature=[0.5, 1]",
+        "tune.seeds=[7]",
+    ]
+    found = load_experiment_config(str(file), overrides)
+    assert found.settings == {"rl": {"steps": 50}}
+    assert found.grid == {"regime": {"sparse": {"warm_start": {"traces": 8}}}, "rewards.alpha": [0, 1]}
+    assert found.tune is not None
+    assert found.tune.values == {"rl.temperature": [0.5, 1]}

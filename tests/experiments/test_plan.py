@@ -296,7 +296,7 @@ def test_variants_differ_from_their_method_in_what_they_set() -> None:
     assert list(cells) == ["sft+grpo", "sft+rlkd", "alpha-1"]
     assert (cells["sft+rlkd"].rewards.alpha, cells["alpha-1"].rewards.alpha) == (0.5, 1)
     assert cells["alpha-1"].warm_start == cells["sft+rlkd"].warm_start
-    with pytest.raises(ValueError, match="variants differ from variant_of, which is None"):
+    with pytest.raises(ValueError, match="variants differ from variant_of, which is not set; name one of"):
         experiment(variants={"x": {}})
-    with pytest.raises(ValueError, match="a variant is called sft\\+grpo, as a method is"):
+    with pytest.raises(ValueError, match="variants.sft\\+grpo has the name of a method; rename it"):
         experiment(variant_of="sft+rlkd", variants={"sft+grpo": {}})

@@ -201,7 +201,7 @@ def test_a_failed_trial_is_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"seeds": [0, 100]}, "seed 100 is both tuned on and compared"),
+        ({"seeds": [0, 100]}, "tune.seeds has seed 100, which is compared as well; tune on other seeds"),
         ({"tune": {"values": {"rl.kl": [0.0, 0.1], "rl.steps": [1, 2, 3]}, "seeds": [9]}}, "rl.kl 2, rl.steps 3"),
         ({"tune": {"values": {"rl.kl": [0.1]}, "seeds": [9]}}, "rl.kl has 1 values"),
         ({"tune": {"values": {"rl.kl": [0.1, 0.1]}, "seeds": [9]}}, "rl.kl has 0.1 twice"),
