@@ -16,7 +16,7 @@ from schemas.config.pipeline import PipelineConfig
 from schemas.config.run import RunConfig
 
 if TYPE_CHECKING:
-    from rlkd.experiments.plan import Cell
+    from rlkd.experiments.cell import Cell
 
 
 def preset_folder() -> Traversable:
@@ -30,8 +30,7 @@ def configure(preset: str, overrides: Sequence[str] = ()) -> PipelineConfig:
     Raises:
         ConfigError: It is wrong; the message lists every fault.
     """
-    _refuse_other(preset, gsrm_preset_folder(), preset_folder(), "rlkd train-gsrm")
-    _refuse_other(preset, experiment_preset_folder(), preset_folder(), "rlkd experiment")
+    _refuse_other(preset, "rlkd run")
     config = load_config(preset, overrides, preset_folder())
     check_benchmarks(config.evaluate.named_benchmarks)
     return config
@@ -48,7 +47,7 @@ def configure_gsrm(preset: str, overrides: Sequence[str] = ()) -> GsrmConfig:
     Raises:
         ConfigError: It is wrong; the message lists every fault.
     """
-    _refuse_other(preset, preset_folder(), gsrm_preset_folder(), "rlkd run")
+    _refuse_other(preset, "rlkd train-gsrm")
     return load_gsrm_config(preset, overrides, gsrm_preset_folder())
 
 
@@ -68,7 +67,7 @@ def configure_experiment(preset: str, overrides: Sequence[str] = ()) -> Experime
     Raises:
         ConfigError: It is wrong; the message lists every fault.
     """
-    _refuse_other(preset, preset_folder(), experiment_preset_folder(), "rlkd run")
+    _refuse_other(preset, "rlkd experiment")
     return load_experiment_config(preset, overrides, experiment_preset_folder())
 
 
@@ -83,11 +82,18 @@ def plan_experiment(config: ExperimentConfig) -> list[Cell]:
     return plan_cells(config, method_folder(), preset_folder())
 
 
-def _refuse_other(preset: str, others: Traversable, own: Traversable, command: str) -> None:
-    """Names the right command for a preset of another one."""
-    file = f"{preset}.yaml"
-    if "/" not in preset and others.joinpath(file).is_file() and not own.joinpath(file).is_file():
-        raise ConfigError(f"{preset} is a preset of another command; give it to: {command} {preset}")
+def _refuse_other(preset: str, *own: str) -> None:
+    """Names the right command for a preset of another one than one's own."""
+    folders = {
+        "rlkd run": preset_folder(),
+        "rlkd train-gsrm": gsrm_preset_folder(),
+        "rlkd experiment": experiment_preset_folder(),
+    }
+    if "/" in preset:
+        return
+    takes = [command for command, folder in folders.items() if folder.joinpath(f"{preset}.yaml").is_file()]
+    if takes and not set(takes) & set(own):
+        raise ConfigError(f"{preset} is a preset of another command; give it to: {takes[0]} {preset}")
 
 
 def configure_any(preset: str, overrides: Sequence[str] = ()) -> RunConfig:
@@ -96,4 +102,5 @@ def configure_any(preset: str, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         ConfigError: It is wrong; the message lists every fault.
     """
+    _refuse_other(preset, "rlkd run", "rlkd train-gsrm")
     return load_any_config(preset, overrides, preset_folder(), gsrm_preset_folder())

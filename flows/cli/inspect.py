@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 from flows.cli.terminal import print_table
@@ -113,14 +114,20 @@ def show_presets() -> None:
     from flows.configure import experiment_preset_folder, gsrm_preset_folder, method_folder, preset_folder
     from rlkd.config.load import presets
 
-    rows = [[name, text] for name, text in presets(preset_folder()).items()]
-    print_table("", ["preset", "what it does"], rows)
-    rows = [[name, text] for name, text in presets(gsrm_preset_folder()).items()]
-    print_table("", ["for train-gsrm", "what it does"], rows)
-    rows = [[name, text] for name, text in presets(experiment_preset_folder()).items()]
-    print_table("", ["for experiment", "what it does"], rows)
-    rows = [[name, text] for name, text in presets(method_folder()).items()]
-    print_table("", ["method", "what it is"], rows)
+    lists = {
+        ("preset", "what it does"): preset_folder(),
+        ("for train-gsrm", "what it does"): gsrm_preset_folder(),
+        ("for experiment", "what it does"): experiment_preset_folder(),
+        ("method", "what it is"): method_folder(),
+    }
+    for number, (head, folder) in enumerate(lists.items()):
+        rows = [[name, text] for name, text in presets(folder).items()]
+        if sys.stdout.isatty():
+            print_table("", list(head), rows)
+            continue
+        if number:
+            print()
+        print_table("", list(head), [list(head), *rows])
 
 
 def show_schema(kind: str) -> None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rlkd.config.checks import check_objects, cross_check
 from rlkd.config.derived import with_derived
 from rlkd.config.faults import Fault, faults_of, suggest
+from rlkd.config.kinds import check_kind
 from rlkd.config.layers import Layer, lay_over
 from rlkd.config.strict_yaml import dump_yaml, parse_setting, parse_yaml
 from rlkd.errors import ConfigError, DataError
@@ -100,7 +101,7 @@ def _load(
     preset_folder: Path | Traversable | None,
 ) -> Config:
     source = _read(preset_or_path, preset_folder)
-    _check_kind(model, source)
+    check_kind(model, source.values, source.places, source.name)
     return _overridden(model, source, overrides)
 
 
@@ -146,27 +147,10 @@ def load_overlaid(
         ConfigError: As :func:`load_config`; what a layer sets is told by the layer's name.
     """
     source = _read(preset_or_path, preset_folder)
-    _check_kind(PipelineConfig, source)
+    check_kind(PipelineConfig, source.values, source.places, source.name)
     values, places, faults = lay_over(source.values, source.places, layers, PipelineConfig)
     place_objects(values, Path(source.name).parent if Path(source.name).is_file() else None)
     return _validate(PipelineConfig, values, places, source.name, faults, objects=True)
-
-
-def _check_kind(model: type[Schema], source: _Source) -> None:
-    """Refuses a file of another kind by its command, instead of by a fault for each of its settings."""
-    if (source.values.get("kind") == EXPERIMENT) != (model is ExperimentConfig):
-        command = "rlkd run" if model is ExperimentConfig else "rlkd experiment"
-        what = (
-            "no experiment (it has no `kind: experiment`)" if model is ExperimentConfig else "an experiment"
-        )
-        raise ConfigError(f"{source.name} is {what}; give it to `{command}`")
-    trains = source.values.get("kind") == GSRM
-    if model is PipelineConfig and trains:
-        raise ConfigError(f"{source.name} configures the training of a GSRM; give it to `rlkd train-gsrm`")
-    if model is GsrmConfig and not trains and "data" in source.values:
-        raise ConfigError(
-            f"{source.name} configures a distillation (it has no `kind: gsrm`); give it to `rlkd run`"
-        )
 
 
 def parse_config(values: Mapping[str, Any], name: str = "configuration") -> PipelineConfig:

@@ -230,7 +230,15 @@ def test_a_user_error_of_the_command_itself(lonely_cli: Any) -> None:
 
 
 def test_presets_and_schema(lonely_cli: Any) -> None:
-    assert lonely_cli("presets").returncode == 0
+    listed = lonely_cli("presets")
+    assert listed.returncode == 0
+    heads = [part.splitlines()[0] for part in listed.stdout.split("\n\n")]
+    assert heads == [
+        "preset\twhat it does",
+        "for train-gsrm\twhat it does",
+        "for experiment\twhat it does",
+        "method\twhat it is",
+    ]
     shown = lonely_cli("schema")
     assert shown.returncode == 0
     assert "rl" in json.loads(shown.stdout)["properties"]
