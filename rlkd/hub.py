@@ -15,13 +15,20 @@ from urllib.request import Request, urlopen
 from schemas.base import Schema
 from schemas.config.data import HubData
 from schemas.config.endpoint import LocalEndpoint
+from schemas.config.objective import DistilConfig
 from schemas.config.run import RunConfig
 from schemas.config.structure import EmbeddingJudgeConfig
 from schemas.config.student import CheckpointModel
 
 OFFLINE = "HF_HUB_OFFLINE"
 _WAIT_S = 5.0
-_NAMES = {HubData: "dataset", LocalEndpoint: "path", EmbeddingJudgeConfig: "model", CheckpointModel: "path"}
+_NAMES = {
+    HubData: "dataset",
+    LocalEndpoint: "path",
+    EmbeddingJudgeConfig: "model",
+    CheckpointModel: "path",
+    DistilConfig: "path",
+}
 """Which setting of a section may be an id on the hub."""
 
 
@@ -35,7 +42,7 @@ def hub_ids(config: Schema) -> list[str]:
     found: list[str] = []
     for kind, name in _NAMES.items():
         if isinstance(config, kind):
-            value = str(getattr(config, name))
+            value = os.path.expandvars(str(getattr(config, name)))
             if not value.startswith("builtin:") and not Path(value).expanduser().exists():
                 found.append(value)
     for name in type(config).model_fields:

@@ -49,6 +49,13 @@ def test_every_kind_of_id_is_found() -> None:
     assert hub_ids(config) == ["o/data", "o/judge"]
 
 
+def test_a_teacher_model_may_be_on_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    distil = {"distil": {"path": "$RLKD_TEACHER"}}
+    for named, wanted in (("o/teacher", ["o/teacher"]), (str(tmp_path), [])):
+        monkeypatch.setenv("RLKD_TEACHER", named)
+        assert hub_ids(_config(rl={"objective": distil})) == wanted
+
+
 def test_a_hub_that_says_nothing_is_not_waited_for(silent: None) -> None:
     assert not reachable(0.2)
 

@@ -19,7 +19,8 @@ _WHERE = "rl.objective.distil.path"
 def check_teacher(teacher: DistilConfig, student: StudentConfig) -> None:
     """Checks what can be told without loading a model: the teacher is there, and its tokens are the student's.
 
-    A model on the hub, or one whose tokenizer has another form on the disk, is checked when it is loaded.
+    A model on the hub whose tokenizer this machine has not cached, or one whose tokenizer has another form, is checked when it is
+    loaded, before the first step.
 
     Raises:
         ConfigError: The teacher cannot be used.
@@ -37,12 +38,27 @@ def check_teacher(teacher: DistilConfig, student: StudentConfig) -> None:
         path = resolve_model_path(os.path.expandvars(teacher.path))
     except CheckpointError as error:
         raise ConfigError(str(error).replace("student.model.path", _WHERE)) from None
-    files = [Path(folder) / "tokenizer.json" for folder in (path, resolve_model_path(student.model.path))]
-    if all(file.is_file() for file in files):
+    its = _tokenizer_file(path, teacher.revision)
+    students = _tokenizer_file(resolve_model_path(student.model.path), student.model.revision)
+    if its is not None and students is not None:
         from tokenizers import Tokenizer
 
-        theirs, ours = (Tokenizer.from_file(os.fspath(file)).get_vocab() for file in files)
+        theirs, ours = (Tokenizer.from_file(os.fspath(file)).get_vocab() for file in (its, students))
         compare_tokens(theirs, ours, path)
+
+
+def _tokenizer_file(path: str, revision: str | None) -> Path | None:
+    """Finds a model's ``tokenizer.json``, in its folder or among what the hub's libraries have cached; nothing is fetched."""
+    file = Path(path) / "tokenizer.json"
+    if Path(path).is_dir():
+        return file if file.is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        cached = try_to_load_from_cache(path, file.name, revision=revision)
+    except ValueError:  # no id of a model: whoever loads it says so
+        return None
+    return Path(cached) if isinstance(cached, str) else None
 
 
 def compare_tokens(teacher: Mapping[str, int], student: Mapping[str, int], where: str) -> None:

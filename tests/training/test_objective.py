@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from rlkd.errors import ConfigError
 from rlkd.rewards.ledger import read_ledger
+from rlkd.student.checkpoints import demo_base_folder
 from rlkd.training import rl
 from rlkd.training.objective import Objective
 from rlkd.training.teacher_model import check_teacher, compare_tokens
@@ -103,6 +105,29 @@ def test_another_tokenizer_is_refused_by_name(tmp_path: Path) -> None:
         check_teacher(DistilConfig(path="$RLKD_NO_TEACHER"), demo)
     with pytest.raises(ConfigError, match=r"rl\.objective\.distil\.path: there is no checkpoint folder"):
         check_teacher(DistilConfig(path=str(tmp_path / "none")), demo)
+
+
+def test_a_teacher_of_the_hub_is_compared_where_its_tokenizer_is_cached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    demo = make_config(student={"model": {"type": "checkpoint", "path": "builtin:demo-base"}}).student
+    teacher = DistilConfig(path="owner/teacher")
+    check_teacher(teacher, demo)  # nothing cached: it is checked when it is loaded
+    repo = tmp_path / "models--owner--teacher"
+    (repo / "refs").mkdir(parents=True)
+    (repo / "refs" / "main").write_text("abc")
+    (repo / "snapshots" / "abc").mkdir(parents=True)
+    file = repo / "snapshots" / "abc" / "tokenizer.json"
+    shutil.copy(demo_base_folder() / "tokenizer.json", file)
+    check_teacher(teacher, demo)
+    values = json.loads(file.read_text())
+    values["model"]["vocab"]["another"] = max(values["model"]["vocab"].values()) + 1
+    file.write_text(json.dumps(values))
+    with pytest.raises(
+        ConfigError, match=r"^owner/teacher has another tokenizer than the student .*'another' is not"
+    ):
+        check_teacher(teacher, demo)
 
 
 def test_what_a_teacher_alone_makes_useless_is_refused() -> None:
