@@ -75,9 +75,9 @@ def follow() -> tuple[Trail, RewardRecord]:
         return Completion(problem_id=problem.id, text=STUDENT.format(answer), tokens=40, finish_reason="stop")
 
     trail = Trail()
-    asyncio.run(model.score([completion("18 ")], 0, 0, 1))
+    asyncio.run(model.score([completion("18 ")], 0))
     second = [completion("18")]
-    coroutine = model.score(second, 0, 0, 1)
+    coroutine = model.score(second, 0)
 
     async def followed() -> list[RewardRecord]:
         sys.setprofile(trail)

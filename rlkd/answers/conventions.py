@@ -80,6 +80,9 @@ def _read_stated(text: str, own: ParsedOutput) -> ParsedOutput:
         return ParsedOutput(_thoughts(text), statement.answer, False)
     if statement.boxes:
         return ParsedOutput(_path_before_box(text, statement.boxes), statement.answer, False)
+    if "=" in statement.answer and text.startswith(("$", "\\"), statement.start):
+        # Only a last line "$$7 * 2 = 14$$" can be this: it states the answer and is a step, and was missing in the path.
+        return ParsedOutput(text.rstrip(), statement.answer, False)
     return ParsedOutput(text[: statement.start].rstrip(), statement.answer, False)
 
 

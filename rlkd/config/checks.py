@@ -171,6 +171,22 @@ def _structure_reward(config: PipelineConfig) -> Iterator[Fault]:
             ("rewards", "alpha"),
             "is above 0, but traces.teacher.type is 'none': set it to 0 (outcome only)",
         )
+    nobody = _nobody_looks(config)
+    if config.rl.enabled and config.rewards.guessed < 1 and nobody:
+        yield Fault(
+            ("rewards", "guessed"),
+            f"is below 1, but {nobody}: nobody says which answers are guessed; set it to 1",
+        )
+
+
+def _nobody_looks(config: PipelineConfig) -> str:
+    """Why no completion's structure is looked at; empty where it is."""
+    if not config.traces.taught:
+        return "traces.teacher.type is 'none'"
+    rewards = config.rewards  # who pays guesses less looks, to know them
+    if not rewards.observe_structure and rewards.guessed == 1 and not ever_weighs(rewards, "alpha"):
+        return "rewards.observe_structure is false"
+    return ""
 
 
 def _objective(config: PipelineConfig) -> Iterator[Fault]:
@@ -207,9 +223,7 @@ def _objective(config: PipelineConfig) -> Iterator[Fault]:
             (*at, "normalize"),
             "is components, which takes rewards.structure_gate = always: a gate makes one component of two",
         )
-    unseen = not config.rewards.observe_structure and not ever_weighs(config.rewards, "alpha")
-    if wanted.step_credit and (untaught or unseen):
-        why = "traces.teacher.type is 'none'" if untaught else "rewards.observe_structure is false"
+    if wanted.step_credit and (why := _nobody_looks(config)):
         yield Fault(
             (*at, "step_credit"), f"is above 0, but {why}: nobody says which step failed; set it to 0"
         )

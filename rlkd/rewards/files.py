@@ -20,11 +20,11 @@ from rlkd.answers.conventions import read_any
 from rlkd.config.sections import _TOOL_REWARDS
 from rlkd.errors import DataError
 from rlkd.rewards.components import Rollout
-from rlkd.rewards.scoring import Components, combine, make_components, measure, wait_for_values
+from rlkd.rewards.scoring import Components, combine_rollout, make_components, measure, wait_for_values
+from rlkd.rewards.texts import TextSample, TextScorer
 from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_decomposer, make_scorer
-from rlkd.structure.interfaces import UNREAD, Decomposer, PathItem
-from rlkd.structure.scorer import ScoreItem, StructureScorer
+from rlkd.structure.interfaces import Decomposer, PathItem, path_item
 from rlkd.user_files import clean_text, open_input, open_output, parse_json, shown
 from schemas.alignment import StepMatch, StructureScore
 from schemas.config.rewards import RewardsConfig
@@ -116,7 +116,7 @@ def score_file(
     Raises:
         DataError: The input cannot be read, or the output cannot be written.
     """
-    scorer = make_scorer(structures)
+    scorer = TextScorer(make_scorer(structures))
     weights = rewards or _TOOL_REWARDS
     components = make_components(weights)
     return _process(source, target, lambda rows: asyncio.run(_score_rows(rows, scorer, weights, components)))
@@ -265,16 +265,21 @@ class _Input:
 
 @dataclass(slots=True)
 class _Found:
-    """What became of a row: the score, or why there is none and what is known all the same."""
+    """What became of a row: what was read of it and its score, or why there is none and what is known all the same."""
 
-    score: StructureScore | None
+    rollout: Rollout
     teacher_steps: int | None
     student: Structure | None = None
     error: str | None = None
 
+    @property
+    def score(self) -> StructureScore | None:
+        """The structure score."""
+        return self.rollout.structure
+
 
 async def _score_rows(
-    rows: list[_Row], scorer: StructureScorer, rewards: RewardsConfig, components: Components
+    rows: list[_Row], scorer: TextScorer, rewards: RewardsConfig, components: Components
 ) -> list[dict[str, Any]]:
     parsed: list[_Input | str] = []
     for row in rows:
@@ -283,8 +288,8 @@ async def _score_rows(
         except _RowError as error:
             parsed.append(str(error))
     inputs = [p for p in parsed if isinstance(p, _Input)]
-    found = await _score_inputs(inputs, scorer)
-    scored = zip(found, await _measured(inputs, found, components), strict=True)
+    found = await _found(inputs, scorer)
+    scored = zip(found, await _measured([row.rollout for row in found], components), strict=True)
     return [
         _failed(row, p, rewards) if isinstance(p, str) else _scored(row, *next(scored), rewards)
         for row, p in zip(rows, parsed, strict=True)
@@ -292,50 +297,44 @@ async def _score_rows(
 
 
 async def _measured(
-    inputs: Sequence[_Input], found: Sequence[_Found], components: Components
+    rollouts: Sequence[Rollout], components: Components
 ) -> list[dict[str, float | None] | None]:
     """The components of each student's path; ``None`` where the row has no reference answer."""
-    given = [(row, made.score) for row, made in zip(inputs, found, strict=True) if row.answer is not None]
-    rollouts = [
-        Rollout(r.problem, r.answer, r.student, read_any(r.student), structure=score, teachers=r.teachers)
-        for r, score in given
-    ]
-    rows = measure(rollouts, components)
+    rows = measure([rollout for rollout in rollouts if rollout.reference is not None], components)
     await wait_for_values(rows)
     left = iter(rows)
-    return [None if row.answer is None else next(left) for row in inputs]
+    return [None if rollout.reference is None else next(left) for rollout in rollouts]
 
 
-async def _score_inputs(inputs: Sequence[_Input], scorer: StructureScorer) -> list[_Found]:
-    decomposer = scorer.decomposer
-    paths = [PathItem(row.problem, path, row.domain) for row in inputs for path in row.teachers]
-    read = iter(await decomposer.decompose(paths))
+async def _found(inputs: Sequence[_Input], scorer: TextScorer) -> list[_Found]:
+    """Scores rows as every other entrance does, and says of those without a score what is known all the same."""
+    rollouts = [
+        Rollout(r.problem, r.answer, r.student, read_any(r.student), teachers=r.teachers) for r in inputs
+    ]
+    items = [
+        path_item(row.problem, rollout.parsed, row.domain)
+        for row, rollout in zip(inputs, rollouts, strict=True)
+    ]
+    made = await scorer.examine(
+        [TextSample.of(item, row.teachers) for item, row in zip(items, inputs, strict=True)]
+    )
+    decomposer = scorer.scorer.decomposer
     fault = _because("could not be decomposed", decomposer)
     found: list[_Found] = []
-    items: dict[int, ScoreItem] = {}
-    for i, row in enumerate(inputs):
-        teachers = [next(read) for _ in row.teachers]
-        known = [len(teacher.steps) for teacher in teachers if teacher is not None]
-        lost = [str(k) for k, teacher in enumerate(teachers) if teacher is None]
+    for rollout, one in zip(rollouts, made, strict=True):
+        known = [len(teacher.steps) for teacher in one.teachers if teacher is not None]
+        lost = [str(k) for k, teacher in enumerate(one.teachers) if teacher is None]
         error = f"teacher path {', '.join(lost)} {fault}" if lost else None
-        found.append(_Found(None, max(known, default=None), error=error))
-        if any(known):
-            items[i] = ScoreItem(
-                row.problem, tuple(teacher or UNREAD for teacher in teachers), row.student, row.domain
-            )
-    for i, score in zip(items, await scorer.score(list(items.values())), strict=True):
-        found[i].score = score
+        found.append(_Found(replace(rollout, structure=one.score), max(known, default=None), error=error))
     # Whoever got no score still has steps, unless the decomposer failed on it: what it read already is remembered.
     rest = [i for i, row in enumerate(found) if row.score is None and row.teacher_steps is not None]
-    students = await decomposer.decompose(
-        [PathItem(inputs[i].problem, inputs[i].student, inputs[i].domain) for i in rest]
-    )
+    students = await decomposer.decompose([items[i] for i in rest])
     for i, student in zip(rest, students, strict=True):
         found[i].student = student
         if student is None:
             found[i].error = _because("the student's path could not be decomposed", decomposer)
-        elif i in items:
-            found[i].error = _because("the judge gave no verdict on these steps", scorer.judge)
+        elif found[i].teacher_steps:
+            found[i].error = _because("the judge gave no verdict on these steps", scorer.scorer.judge)
     return found
 
 
@@ -387,7 +386,7 @@ def _scored(
         "prefix": None if score is None else score.prefix,
         "outcome": None if values is None else values["outcome"],
         **{name: None if values is None else values[name] for name in rewards.components},
-        "reward": None if values is None else combine(values, rewards, 0).reward,
+        "reward": None if values is None else combine_rollout(values, made.rollout, rewards, 0).reward,
         "teacher_steps": made.teacher_steps if score is None else score.teacher_steps,
         "student_steps": None if steps is None else len(steps),
         "steps": None if steps is None else [asdict(step) for step in steps],

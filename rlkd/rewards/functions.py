@@ -23,10 +23,11 @@ from rlkd.answers.conventions import OutputFormat, read_output_or_any
 from rlkd.errors import ConfigError, DataError, MissingScoreError
 from rlkd.rewards.breaker import CircuitBreaker
 from rlkd.rewards.components import STANDARD, Rollout
-from rlkd.rewards.scoring import Combined, combine, make_components, measure, wait_for_values
+from rlkd.rewards.scoring import Combined, combine_rollout, make_components, measure, wait_for_values
 from rlkd.rewards.texts import TextSample, TextScorer
 from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_scorer
+from rlkd.structure.interfaces import path_item
 from schemas.alignment import StructureScore
 from schemas.config.rewards import RewardsConfig, ever_weighs
 from schemas.config.structure import StructuresConfig
@@ -138,13 +139,7 @@ class RewardFunction:
         return [
             Scored(
                 values,
-                combine(
-                    values,
-                    self.rewards,
-                    step,
-                    finished=rollout.finished,
-                    own_answer=rollout.structure.own_answer if rollout.structure else None,
-                ),
+                combine_rollout(values, rollout, self.rewards, step),
                 score,
                 rollout.notes.get("outcome", ""),
             )
@@ -189,8 +184,7 @@ class RewardFunction:
             paths = (given,) if isinstance(given, str) else tuple(given or ())
             if not all(isinstance(path, str) for path in paths):
                 raise DataError(f"column {name!r}, row {i}: must be a path or a list of paths, each a text")
-            parsed = rollout.parsed
-            samples.append(TextSample(rollout.question, paths, parsed.path, str(domain), parsed.answer))
+            samples.append(TextSample.of(path_item(rollout.question, rollout.parsed, str(domain)), paths))
         return samples
 
     def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
@@ -283,7 +277,7 @@ def compute_score(
 
     Raises:
         DataError: The row has no teacher path.
-        MissingScoreError: The score is missing. verl has no way to leave one completion out, and a made-up number would
+        MissingScoreError: The reward is missing: a part that it needs is. verl has no way to leave one completion out, and a made-up number would
             train the student.
     """
     info = dict(extra_info or {})
@@ -300,16 +294,16 @@ def compute_score(
         answer=[str(ground_truth)],
         domain=[info.get("domain") or "math"],
     )
-    if scored.combined.reward is None or scored.structure is None:
-        names = ", ".join(scored.combined.missing) or "structure"
+    if scored.combined.reward is None:
+        names = ", ".join(scored.combined.missing)
         raise MissingScoreError(
             f"{data_source}: the {names} of a completion could not be scored; see to the teacher's path or the model behind it"
         )
     further = [name for name in function.components if name not in STANDARD]
     known = {name: scored.values.get(name) for name in ("structure", "outcome", *further)}
+    known["prefix"] = None if scored.structure is None else scored.structure.prefix
     return {
         "score": scored.combined.reward,
-        "prefix": scored.structure.prefix,
         **{name: math.nan if value is None else value for name, value in known.items()},
     }
 

@@ -33,6 +33,7 @@ from rlkd.rewards.components import (
     component_names,
     find_component,
 )
+from rlkd.structure.interfaces import path_item
 from rlkd.structure.scorer import ScoreItem
 from schemas.alignment import StructureScore
 from schemas.config.plugin import PythonObject
@@ -82,19 +83,15 @@ class RewardModel:
         if not self.components:
             object.__setattr__(self, "components", make_components(self.rewards))
 
-    async def score(
-        self, completions: Sequence[Completion], step: int, first_group: int, group_size: int
-    ) -> list[RewardRecord]:
-        """Scores a batch of whole groups, in order.
+    async def score(self, completions: Sequence[Completion], step: int) -> list[RewardRecord]:
+        """Scores completions, in order.
 
         Args:
-            completions: Completions; each ``group_size`` neighbours are a group.
+            completions: Completions; nothing is asked of how they are grouped.
             step: Optimiser step, from 0.
-            first_group: Number of the first group.
-            group_size: Completions per group.
 
         Returns:
-            A record per completion, its advantage still ``None``.
+            A record per completion: its group 0 and its advantage ``None`` until whoever knows the groups fills them in.
         """
         read = [read_output(completion.text, self.student.output) for completion in completions]
         structures = await self._structures(completions, read, step)
@@ -113,20 +110,20 @@ class RewardModel:
         if len(self.components) > len(STANDARD):
             await wait_for_values(rows)
         return [
-            self._record(completion, rollout, values, step, first_group + i // group_size)
-            for i, (completion, rollout, values) in enumerate(zip(completions, rollouts, rows, strict=True))
+            self._record(completion, rollout, values, step)
+            for completion, rollout, values in zip(completions, rollouts, rows, strict=True)
         ]
 
     async def _structures(
         self, completions: Sequence[Completion], read: Sequence[ParsedOutput], step: int
     ) -> list[StructureScore | None]:
-        if not self.rewards.observe_structure and self.rewards.alpha_at(step) == 0:
+        if not looks_at_structure(self.rewards, step):
             return [None] * len(completions)
         items = []
         for completion, parsed in zip(completions, read, strict=True):
             problem = self.problems[completion.problem_id]
-            teachers = tuple(self.teachers[completion.problem_id])
-            items.append(ScoreItem(problem.question, teachers, parsed.path, problem.domain, parsed.answer))
+            student = path_item(problem.question, parsed, problem.domain)
+            items.append(ScoreItem.of(student, self.teachers[completion.problem_id]))
         return await self.scorer.score(items)
 
     def _record(
@@ -135,14 +132,12 @@ class RewardModel:
         rollout: Rollout,
         values: dict[str, float | None],
         step: int,
-        group: int,
     ) -> RewardRecord:
         structure = rollout.structure
-        own_answer = None if structure is None else structure.own_answer
-        made = combine(values, self.rewards, step, finished=rollout.finished, own_answer=own_answer)
+        made = combine_rollout(values, rollout, self.rewards, step)
         return RewardRecord(
             step=step,
-            group=group,
+            group=0,
             problem_id=completion.problem_id,
             completion=completion.text,
             tokens=completion.tokens,
@@ -155,7 +150,7 @@ class RewardModel:
             missing=made.missing,
             undecided=rollout.notes.get("outcome", ""),
             judged=0 if structure is None else structure.judged,
-            own_answer=own_answer,
+            own_answer=None if structure is None else structure.own_answer,
             spans=_spans(rollout),
         )
 
@@ -245,8 +240,9 @@ def combine(
     """Combines what was measured of one completion.
 
     Only components that carry weight are needed: with ``alpha`` 0, or where ``structure_gate`` leaves structure
-    out, a missing structure score harms nothing. Where structure is left out the outcome takes its weight, so that a
-    right answer is never paid less than a wrong one for being right.
+    out, a missing structure score harms nothing; unless ``guessed`` is below 1: then nobody knows what the outcome pays (a guess was
+    paid in full where the judge was down). Where structure is left out the outcome takes its weight, so that a right answer is
+    never paid less than a wrong one for being right.
 
     Args:
         values: Each component in [0, 1] by name; ``None`` or absent where it is missing.
@@ -266,7 +262,7 @@ def combine(
         elif (outcome >= RIGHT) != (config.structure_gate == "right"):
             share = 0.0
     missing = []
-    if structure is None and share is not None and share > 0:
+    if structure is None and share is not None and (share > 0 or config.guessed < 1):
         missing.append("structure")
     if outcome is None and (share is None or share < 1):
         missing.append("outcome")
@@ -284,6 +280,19 @@ def combine(
     for name, weight in terms.items():
         total += weight * (values.get(name) or 0.0)
     return Combined(min(1.0, max(0.0, total)), alpha, ())
+
+
+def combine_rollout(
+    values: Mapping[str, float | None], rollout: Rollout, config: RewardsConfig, step: int
+) -> Combined:
+    """Combines what was measured of a completion that was read; see :func:`combine`. Every entrance goes through here."""
+    own_answer = None if rollout.structure is None else rollout.structure.own_answer
+    return combine(values, config, step, finished=rollout.finished, own_answer=own_answer)
+
+
+def looks_at_structure(config: RewardsConfig, step: int) -> bool:
+    """Whether structure is scored at a step: for its weight, for the ledger, or to know which answers are guessed."""
+    return config.observe_structure or config.alpha_at(step) > 0 or config.guessed < 1
 
 
 def paid_structure(structure: float | None, config: RewardsConfig, *, finished: bool) -> float | None:

@@ -33,6 +33,24 @@ class TextSample:
     domain: str = "math"
     answer: str | None = None
 
+    @classmethod
+    def of(cls, student: PathItem, teachers: Sequence[str]) -> TextSample:
+        """Returns a student's text as it is scored against teachers' texts; see :func:`~rlkd.structure.interfaces.path_item`."""
+        return cls(student.problem, tuple(teachers), student.path, student.domain, student.answer)
+
+
+@dataclass(slots=True)
+class TextScore:
+    """What became of a sample.
+
+    Attributes:
+        score: The score; ``None`` where no teacher path has a step or a backend failed.
+        teachers: The teacher paths' structures; ``None`` for each that could not be read.
+    """
+
+    score: StructureScore | None = None
+    teachers: tuple[Structure | None, ...] = ()
+
 
 class TextScorer:
     """Scores texts with a :class:`~rlkd.structure.scorer.StructureScorer`.
@@ -51,19 +69,25 @@ class TextScorer:
 
     async def score(self, samples: Sequence[TextSample]) -> list[StructureScore | None]:
         """Scores samples, in order; ``None`` where no teacher path has a step or a backend failed."""
+        return [found.score for found in await self.examine(samples)]
+
+    async def examine(self, samples: Sequence[TextSample]) -> list[TextScore]:
+        """Scores samples, in order, and says what was read of their teachers."""
         groups: dict[tuple[str, tuple[str, ...], str], list[int]] = {}
         for i, sample in enumerate(samples):
             groups.setdefault((sample.problem, sample.teachers, sample.domain), []).append(i)
-        scores: list[StructureScore | None] = [None] * len(samples)
+        scores = [TextScore() for _ in samples]
         if not self._overlaps:
             paths = [
                 _path(problem, path, domain) for problem, teachers, domain in groups for path in teachers
             ]
             known = dict(zip(paths, await self._teachers.decompose(paths), strict=True))
-            items = [_item(sample, [known[path] for path in _paths(sample)]) for sample in samples]
+            for sample, made in zip(samples, scores, strict=True):
+                made.teachers = tuple(known[path] for path in _paths(sample))
+            items = [_item(sample, made.teachers) for sample, made in zip(samples, scores, strict=True)]
             wanted = [i for i, item in enumerate(items) if _taught(item)]
             for i, score in zip(wanted, await self.scorer.score([items[i] for i in wanted]), strict=True):
-                scores[i] = score
+                scores[i].score = score
             return scores
         # Teachers are asked for first, so that they are first in the queue of a bounded endpoint.
         teachers = [
@@ -74,10 +98,12 @@ class TextScorer:
 
         async def judge(own: list[int], structures: asyncio.Future[list[Structure | None]]) -> None:
             found = await structures
+            for i in own:
+                scores[i].teachers = tuple(found)
             items = [_item(samples[i], found) for i in own]
             if _taught(items[0]):
                 for i, score in zip(own, await self.scorer.score(items), strict=True):
-                    scores[i] = score
+                    scores[i].score = score
 
         try:
             await gather([judge(own, future) for own, future in zip(groups.values(), teachers, strict=True)])

@@ -10,6 +10,7 @@ from rlkd.completion.base import gather
 from rlkd.structure.decomposers.rules import RulesDecomposer, decompose_text
 from rlkd.structure.graph import PathGraph
 from rlkd.structure.interfaces import (
+    UNREAD,
     Alignment,
     Comparison,
     Decomposer,
@@ -18,6 +19,8 @@ from rlkd.structure.interfaces import (
     Sample,
     Verdicts,
     Walk,
+    teacher_item,
+    with_answer,
 )
 from rlkd.structure.judges.rules import RulesJudge
 from rlkd.structure.matching.alignments import PrefixAlignment, StructureAlignment
@@ -46,6 +49,11 @@ class ScoreItem:
     student_path: str
     domain: str = "math"
     answer: str | None = None
+
+    @classmethod
+    def of(cls, student: PathItem, teachers: Sequence[Structure]) -> ScoreItem:
+        """Returns a student's text as it is scored against teachers; see :func:`~rlkd.structure.interfaces.path_item`."""
+        return cls(student.problem, tuple(teachers), student.path, student.domain, student.answer)
 
 
 class StructureScorer:
@@ -231,12 +239,12 @@ def score_paths(
     scorer: StructureScorer | None = None,
     domain: str = "math",
 ) -> StructureScore | None:
-    """Scores one student path against teacher paths, by rules (the embedded default).
+    """Scores one student path against teacher paths, by rules (the embedded default), as every other entrance does.
 
     Args:
         problem: The problem's text; may be empty.
-        teachers: Teacher paths, at least one.
-        student: The student's path.
+        teachers: Teacher paths, at least one, with or without the statement of their answer.
+        student: The student's, likewise.
         scorer: A scorer with rules backends; by default a new one.
         domain: Reasoning domain.
 
@@ -244,5 +252,6 @@ def score_paths(
         The score, or ``None`` (missing) where no teacher path has a step.
     """
     scorer = scorer or StructureScorer()
-    structures = tuple(decompose_text(teacher, problem) for teacher in teachers)
-    return scorer.score_now(ScoreItem(problem, structures, student, domain))
+    items = [teacher_item(problem, teacher, domain) for teacher in teachers]
+    read = [with_answer(decompose_text(item.path, problem), item.answer) or UNREAD for item in items]
+    return scorer.score_now(ScoreItem.of(teacher_item(problem, student, domain), read))

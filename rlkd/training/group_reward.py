@@ -65,7 +65,7 @@ class GroupReward:
             for name, text, ids in zip(problem_id, completions, completion_ids, strict=True)
         ]
         first = self.process_index * len(rows)
-        scored = self._runner.run(self.model.score(rows, trainer_state.global_step, 0, 1))
+        scored = self._runner.run(self.model.score(rows, trainer_state.global_step))
         members = self.members or ["sampled"] * len(rows)
         self.records = [
             r.model_copy(update={"group": (first + i) // self.group_size, "member": member})
@@ -75,7 +75,7 @@ class GroupReward:
 
     def score_apart(self, model: RewardModel, completions: Sequence[Completion]) -> list[RewardRecord]:
         """Scores completions that nothing is learned from."""
-        return self._runner.run(model.score(completions, 0, 0, 1))
+        return self._runner.run(model.score(completions, 0))
 
     def close(self) -> None:
         """Ends the event loop."""

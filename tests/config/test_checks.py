@@ -46,3 +46,12 @@ def test_without_a_teacher_there_is_no_trace_for_a_group() -> None:
         "rl.objective.teacher_in_group",
         "rl.objective.step_credit",
     ]
+
+
+def test_without_a_teacher_nobody_knows_which_answers_are_guessed() -> None:
+    untaught = {"traces": {"teacher": {"type": "none"}}, "warm_start": {"enabled": False}, "qualify": {"enabled": False}}  # fmt: skip
+    assert faults(rewards={"alpha": 0, "guessed": 1}, **untaught) == []
+    (found,) = faults(rewards={"alpha": 0, "guessed": 0.5}, **untaught)
+    assert found.startswith("rewards.guessed is below 1, but traces.teacher.type is 'none'")
+    # whoever pays guesses less looks at the paths, whatever else is asked
+    assert not faults(rewards={"alpha": 0, "guessed": 0.5, "observe_structure": False})

@@ -75,7 +75,7 @@ def test_every_part_is_used(example: Path, tmp_path: Path) -> None:
         Completion(problem_id=problem.id, text=text, tokens=9, finish_reason="stop")
         for text in (path, long, "")
     ]
-    right, wordy, empty = asyncio.run(model.score(completions, 0, 0, 3))
+    right, wordy, empty = asyncio.run(model.score(completions, 0))
     assert wordy.components["brevity"] == 0.5  # 80 / 160
     assert (right.components["brevity"], right.outcome, right.structure) == (1.0, 1.0, pytest.approx(1.0))
     # (1 - 0.1 - 0.2) * (0.5 * 1 + 0.5 * 1) + 0.1 * 1 (format) + 0.2 * 1 (brevity) = 1

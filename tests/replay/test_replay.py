@@ -223,7 +223,7 @@ def test_scoring_again_gives_what_training_scored(run: Path, tmp_path: Path, out
     model = RewardModel(
         settings.rewards, settings.student, make_scorer(settings.structures), {"p0": PROBLEM}, {"p0": teacher}
     )
-    records = asyncio.run(model.score(completions, 0, 0, len(texts)))
+    records = asyncio.run(model.score(completions, 0))
     assert (records[0].structure or 0) > 0.99
     same_but_for_a_limit = load_config(str(run / "config.yaml"), ["structures.decomposer.max_steps=255"])
     rows, report = replay(records, open_run(run), same_but_for_a_limit)
@@ -305,7 +305,7 @@ def test_guesses_of_a_run_that_never_looked_at_paths_are_found(run: Path, tmp_pa
     texts = [f"{found}\nThe answer is False." for found in (path, "Tom is a cat.\nTom is bony.")]
     model = RewardModel(settings.rewards, settings.student, make_scorer(settings.structures), {"p0": logic}, {"p0": [structure]})  # fmt: skip
     completions = [Completion(problem_id="p0", text=text, tokens=9, finish_reason="stop") for text in texts]
-    rows = asyncio.run(model.score(completions, 0, 0, 2))
+    rows = asyncio.run(model.score(completions, 0))
     assert [(row.reward, row.own_answer, row.judged) for row in rows] == [(1.0, None, 0)] * 2
     write_run(run, settings, [row.model_copy(update={"advantage": 0.0}) for row in rows])
     # nothing but the weight of the outcome: the second finds that Tom is bony, says False, and is paid 0 * 1
@@ -394,7 +394,7 @@ def test_a_control_is_scored_against_the_teachers_that_it_was_trained_on(run: Pa
     completions = [
         Completion(problem_id=t.problem_id, text=t.path, tokens=9, finish_reason="stop") for t in traces
     ]
-    records = asyncio.run(model.score(completions, 0, 0, 1))
+    records = asyncio.run(model.score(completions, 0))
     assert all((record.structure or 0) < 0.5 for record in records)
     write_run(run, settings, [record.model_copy(update={"advantage": 0.0}) for record in records])
     report = replay_run(run, ["structures.decomposer.max_steps=255"], tmp_path / "new")

@@ -240,3 +240,15 @@ def test_an_outcome_that_carries_no_weight_may_be_unknown(
     score = compute_score("gsm8k", GOOD, "29", {"teacher": TEACHER, "problem": PROBLEM}, config=str(path))
     assert math.isnan(score["outcome"])
     assert score["score"] == score["structure"] > 0.9
+
+
+def test_a_structure_that_carries_no_weight_may_be_unknown(tmp_path: Any) -> None:
+    path = tmp_path / "reward.yaml"
+    path.write_text("rewards: {alpha: 0}\n")
+    score = compute_score("gsm8k", GOOD, "29", {"teacher": "#### 29", "problem": PROBLEM}, config=str(path))
+    assert score["score"] == score["outcome"] == 1.0  # it was an error: a teacher without a step
+    assert math.isnan(score["structure"]) and math.isnan(score["prefix"])
+    other = tmp_path / "other.yaml"
+    other.write_text("rewards: {alpha: 0, guessed: 0}\n")
+    with pytest.raises(MissingScoreError, match="the structure of a completion"):
+        compute_score("gsm8k", GOOD, "29", {"teacher": "#### 29"}, config=str(other))

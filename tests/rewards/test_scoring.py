@@ -370,7 +370,7 @@ def score(
 ) -> list[RewardRecord]:
     student = StudentConfig(max_completion_tokens=160)
     model = RewardModel(rewards, student, scorer, {"p": PROBLEM}, {"p": [Structure()]})
-    return asyncio.run(model.score(completions, step, first_group=4, group_size=1))
+    return asyncio.run(model.score(completions, step))
 
 
 def test_every_component_and_what_it_was_made_of_is_noted() -> None:
@@ -384,7 +384,12 @@ def test_every_component_and_what_it_was_made_of_is_noted() -> None:
     # 0.8 * 0.25 and nothing else: no answer stated, at the limit
     assert wrong.reward == pytest.approx(0.2)
     assert wrong.components == {"structure": 0.5, "outcome": 0.0, "format": 0.0, "length": 0.0}
-    assert (right.step, right.group, wrong.group, right.steps_found) == (7, 4, 5, 4)
+    assert (right.step, right.group, wrong.group, right.steps_found) == (
+        7,
+        0,
+        0,
+        4,
+    )  # the trainer knows the groups
     assert right.verdicts[0].teacher_step == 0
     assert right.advantage is None
 
@@ -421,7 +426,7 @@ def test_why_an_answer_is_undecided_is_kept_with_its_completion(
     model = RewardModel(rewards, StudentConfig(), Scorer(0.5), {"p": problem}, {"p": [Structure()]})
     texts = ("The answer is 5 crates.", "The answer is 6 shelves.", "I give up.")
     rows = [Completion(problem_id="p", text=text, tokens=9, finish_reason="stop") for text in texts]
-    records = asyncio.run(model.score(rows, 0, 0, 3))
+    records = asyncio.run(model.score(rows, 0))
     assert [record.undecided for record in records] == ["units that are not known", "", ""]
     assert [record.outcome for record in records] == [outcome, 0.0, 0.0]
 
@@ -446,6 +451,21 @@ def test_a_guessed_answer_is_paid_the_configured_share_of_its_outcome() -> None:
     )
 
 
+def test_where_nobody_looked_at_the_path_what_a_guess_is_paid_is_missing() -> None:
+    config = RewardsConfig(alpha=0.0, format=0.0, guessed=0.0)
+    # Alpha is 0, and yet: with the judge down every guess was paid 1 * 1
+    made = combine(parts(None, 1.0, 1.0, 1.0), config, 0)
+    assert (made.reward, made.missing) == (None, ("structure",))
+    assert combine(parts(None, 0.0, 1.0, 1.0), config, 0).missing == ("structure",)
+    assert combine(parts(0.2, 1.0, 1.0, 1.0), config, 0).reward == 1.0
+    assert combine(parts(0.2, 1.0, 1.0, 1.0), config, 0, own_answer=False).reward == 0.0
+    # the outcome carries no weight: only structure is paid, and it is not known either
+    assert reward(RewardsConfig(alpha=1.0, format=0.0, guessed=0.0), 0.5, None) == 0.5
+    unseen, seen = Scorer(None), RewardsConfig(alpha=0.0, observe_structure=False, guessed=0.5)
+    assert score(unseen, seen, RIGHT)[0].missing == ("structure",)
+    assert len(unseen.items) == 1  # looked at, to know
+
+
 def test_a_whole_path_in_words_is_worth_one_where_its_answer_stands_on_a_line_of_its_own() -> None:
     # The teacher's trace states its answer in the text, the student's was cut off before its path is read: 0.35 for each
     # completion, whatever it concluded.
@@ -458,7 +478,7 @@ def test_a_whole_path_in_words_is_worth_one_where_its_answer_stands_on_a_line_of
     model = RewardModel(RewardsConfig(), StudentConfig(), StructureScorer(), {"p": problem}, {"p": [teacher]})
     texts = [f"{steps}\nThe answer is {answer}." for answer in ("False", "True")] + [steps]
     rows = [Completion(problem_id="p", text=text, tokens=9, finish_reason="stop") for text in texts]
-    records = asyncio.run(model.score(rows, 0, 0, 3))
+    records = asyncio.run(model.score(rows, 0))
     # The teacher's conclusion, the other one (2 halvings), none (1.5)
     assert [record.structure for record in records] == pytest.approx([1.0, 0.25, 2**-1.5])
     assert [record.own_answer for record in records] == [True, False, None]

@@ -41,7 +41,7 @@ def rewarded(problem: Problem, trace: TeacherTrace, text: str, output: OutputFor
         RewardsConfig(), student, StructureScorer(), {problem.id: problem}, {problem.id: [teacher]}
     )
     row = Completion(problem_id=problem.id, text=text, tokens=9, finish_reason="stop")
-    [record] = asyncio.run(model.score([row], 0, 0, 1))
+    [record] = asyncio.run(model.score([row], 0))
     return record
 
 

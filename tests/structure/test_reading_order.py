@@ -36,7 +36,7 @@ PAIRS = [
     (PENS, "So he spends 4 x $3 = $12. That means his change is $20 - $12 = $8.", "He spends 4 + 3 = 7. His change is 20 - 7 = 13."),
     (SOLVE, "Distribute: 3x - 12 = 2x + 7\nSubtract 2x: x - 12 = 7\nAdd 12: x = 19", "3x + 12 = 2x + 7\nx + 12 = 7\nx = -5"),
     (SOLVE, "$3y-12=2y+7$, so $y-12=7$. So $y=19$.", "Expanding, $3x-4=2x+7$. Then $x-4=7$, $x=11$."),
-    (SOLVE, "$3x - 12 = 2x + 7$\n\n$x - 12 = 7$", "$3x-12=2x+7$. Adding $2x$, $5x-12=7$. Then $5x=19$."),
+    (SOLVE, "$3x - 12 = 2x + 7$\n\n$x - 12 = 7$\n\n$x = 19$", "$3x-12=2x+7$. Adding $2x$, $5x-12=7$. Then $5x=19$."),
     (POWER, r"We have $7\equiv 2$. Because $2^4\equiv 1$ and $2023 = 4\cdot 505+3$, $7^{2023}\equiv 2^3\equiv 8\equiv 3$.", r"We have $7 \equiv 2 \pmod 5$, and $2023 = 4\cdot 505+1$, so $2^{2023}\equiv 2^1 = 2$."),
     (HERON, r"The semiperimeter is $s=\frac{1}{2}(13+14+15)=21$. So \[K=\sqrt{21\cdot 8\cdot 7\cdot 6}=84.\]", r"Then $s = \frac{13+14+15}{2} = 22$. The area is $\sqrt{22\cdot 9\cdot 8\cdot 7} \approx 105.3$."),
     (HERON, "The semiperimeter is (13 + 14 + 15) / 2 = 21. The area is sqrt(21 * 8 * 7 * 6) = sqrt(7056) = 84.", r"The area is $\frac{1}{2}\cdot 13\cdot 14 = 91$."),
