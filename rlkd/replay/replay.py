@@ -25,13 +25,14 @@ from rlkd.rewards.components.standard import VERIFIER_FAILED, length_reward
 from rlkd.rewards.ledger import Ledger, check_new_ledger, read_ledger
 from rlkd.rewards.scoring import (
     combine,
+    looks_at_structure,
     make_components,
     measure,
     read_rollout,
     wait_for_values,
 )
 from rlkd.structure.factory import make_decomposer, make_scorer
-from rlkd.structure.interfaces import with_answer
+from rlkd.structure.interfaces import path_item, with_answer
 from rlkd.structure.scorer import ScoreItem
 from rlkd.structure.stage import trace_item
 from rlkd.student.prompts import PromptBook
@@ -124,8 +125,7 @@ def replay(
     rescore = before.structures.model_dump(exclude={"cache"}) != after.structures.model_dump(
         exclude={"cache"}
     )
-    seen = {row.step: _looks_at_structure(before.rewards, row.step) for row in rows}
-    rescore = rescore or any(_looks_at_structure(after.rewards, step) != was for step, was in seen.items())
+    rescore = rescore or any(_looked_at_otherwise(row, before.rewards, after.rewards) for row in rows)
     further = _measured_as(after.rewards)
     rescore = rescore or any(_measured_as(before.rewards).get(name) != how for name, how in further.items())
     parts: Sequence[RewardRecord] = rows
@@ -158,12 +158,15 @@ def _differences(before: PipelineConfig, after: PipelineConfig) -> tuple[str, ..
     return tuple(f"{name}: {_short(old)} -> {_short(new)}" for name, old, new in found)
 
 
-def _looks_at_structure(config: RewardsConfig, step: int) -> bool:
-    """Whether structure is scored at a step: for its weight, for the ledger, or to know which answers are guessed.
+def _looked_at_otherwise(row: RewardRecord, before: RewardsConfig, after: RewardsConfig) -> bool:
+    """Whether a row has a structure score that the new settings would not look at, or lacks one that they need.
 
-    With ``alpha: 0``, ``observe_structure: false`` and ``guessed: 0`` a replay once paid every guess: nobody had looked at the paths.
+    With ``alpha: 0``, ``observe_structure: false`` and ``guessed: 0`` a replay paid every guess: nobody had looked at the paths.
     """
-    return config.observe_structure or config.alpha_at(step) > 0 or config.guessed < 1
+    looks = looks_at_structure(after, row.step)
+    if row.structure is not None:
+        return not looks
+    return looks and not before.observe_structure and "structure" not in row.missing
 
 
 def _measured_as(config: RewardsConfig) -> dict[str, dict[str, JsonValue]]:
@@ -201,14 +204,11 @@ def _rescore(rows: Sequence[RewardRecord], inputs: ReplayInputs, after: Pipeline
     async def measured() -> list[RewardRecord]:
         teachers, paths = await _taught(pairs, inputs, after)
         rollouts = [_rollout(row, problems, after.student) for row in rows]
-        seen = [i for i, row in enumerate(rows) if _looks_at_structure(after.rewards, row.step)]
+        seen = [i for i, row in enumerate(rows) if looks_at_structure(after.rewards, row.step)]
         items = [
-            ScoreItem(
-                rollouts[i].question,
-                tuple(teachers.get(rows[i].problem_id, ())),
-                rollouts[i].parsed.path,
-                problems[rows[i].problem_id].domain,
-                rollouts[i].parsed.answer,
+            ScoreItem.of(
+                path_item(rollouts[i].question, rollouts[i].parsed, problems[rows[i].problem_id].domain),
+                teachers.get(rows[i].problem_id, ()),
             )
             for i in seen
         ]

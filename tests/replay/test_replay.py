@@ -315,6 +315,10 @@ def test_guesses_of_a_run_that_never_looked_at_paths_are_found(run: Path, tmp_pa
     assert [row.own_answer for row in new] == [True, False]
     assert all(row.judged > 0 for row in new)
     assert not replay_run(run, ["rewards.format=0.2"]).rescored  # still nobody looks
+    # a ledger of an earlier release, which paid guesses that it had not looked for
+    guessed = settings.rewards.model_copy(update={"guessed": 0.0})
+    write_run(run, settings.model_copy(update={"rewards": guessed}), rows)
+    assert (replay_run(run).before.reward, replay_run(run).after.reward) == (1.0, 0.5)
 
 
 def test_structure_that_would_not_be_looked_at_is_not_there(run: Path, tmp_path: Path) -> None:
