@@ -29,7 +29,7 @@ QuestionName = Literal["intent", "sub_problem", "answer"]
 
 
 class LabelledPair(Schema):
-    """A solution whose label is known, beside the teacher's paths. No path states a final answer.
+    """A solution whose label is known, beside the teacher's paths. No path states a final answer: what was stated stands beside it, as in RL.
 
     Attributes:
         group: The problem: pairs of one group are resampled together.
@@ -38,6 +38,8 @@ class LabelledPair(Schema):
         student: The solution's path.
         right: Whether its answer is right.
         domain: Reasoning domain.
+        answer: The answer that the solution states; ``None`` where none is.
+        teacher_answers: What each of the teacher's paths states; empty where that is left off.
     """
 
     group: str
@@ -46,6 +48,12 @@ class LabelledPair(Schema):
     student: str
     right: bool
     domain: str = "math"
+    answer: str | None = None
+    teacher_answers: tuple[str | None, ...] = ()
+
+    def without_answers(self, **changes: object) -> LabelledPair:
+        """This pair with nothing stated, and with other changes."""
+        return self.model_copy(update={"answer": None, "teacher_answers": (), **changes})
 
 
 class PairScore(Schema):

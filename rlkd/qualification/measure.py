@@ -15,7 +15,7 @@ from rlkd.qualification.measures import BASELINES, baseline, separation
 from rlkd.qualification.pairs import Labelled
 from rlkd.qualification.variants import EXPECTED, OF_TEACHER, Variant, as_expected, variants
 from rlkd.structure.factory import make_scorer
-from rlkd.structure.interfaces import PathItem
+from rlkd.structure.interfaces import PathItem, with_answer
 from rlkd.structure.scorer import ScoreItem
 from schemas.config.qualify import QualifyConfig
 from schemas.config.structure import StructuresConfig
@@ -51,7 +51,8 @@ class Measured:
 class Measurer:
     """Measures one configuration of the structure reward.
 
-    Teachers' paths are decomposed once; students' paths go through the same scorer that RL uses.
+    Teachers' paths are decomposed once; students' paths go through the same scorer that RL uses, what they state beside them: "... #### no"
+    against a teacher's "yes" is worth 0.25 there, and was 1 here. With the last step hidden, and where a path is changed, nothing is stated.
 
     Args:
         structures: Decomposer, judge, alignment and cache.
@@ -74,6 +75,7 @@ class Measurer:
         self.scorer = make_scorer(structures)
         self.paths = self.parse_failures = self.faults = self.asked = self.missing = 0
         self._teachers: dict[tuple[str, str, str], Structure | None] = {}
+        self._stated: dict[tuple[tuple[str, str, str], str | None], Structure | None] = {}
         self._done = self._total = 0
 
     async def measure(self, labelled: Labelled) -> Measured:
@@ -132,7 +134,12 @@ class Measurer:
     async def _teachers_of(self, pair: LabelledPair) -> tuple[Structure, ...]:
         """The structures of a pair's teacher paths, each decomposed once; what could not be read is left out."""
         await self._decompose([pair])
-        found = [self._teachers[key] for key in _keys(pair)]
+        answers = pair.teacher_answers or (None,) * len(pair.teachers)
+        found = []
+        for known in zip(_keys(pair), answers, strict=True):
+            if known not in self._stated:  # one object for each: the scorer remembers teachers by it
+                self._stated[known] = with_answer(self._teachers[known[0]], known[1])
+            found.append(self._stated[known])
         return tuple(structure for structure in found if structure is not None)
 
     async def _decompose(self, pairs: Sequence[LabelledPair]) -> None:
@@ -154,7 +161,8 @@ class Measurer:
         items: list[ScoreItem | None] = []
         for pair in pairs:
             teachers = await self._teachers_of(pair)
-            items.append(ScoreItem(pair.problem, teachers, pair.student, pair.domain) if teachers else None)
+            student = PathItem(pair.problem, pair.student, pair.domain, pair.answer)
+            items.append(ScoreItem.of(student, teachers) if teachers else None)
         return items
 
     async def _score(self, pairs: Sequence[LabelledPair], count: bool = False) -> list[float | None]:
@@ -223,9 +231,7 @@ class Measurer:
         texts: dict[tuple[str, tuple[str, ...], str], LabelledPair] = {}
         for pair, variant in made:
             for text in (variant.before, variant.after):
-                texts.setdefault(
-                    (pair.problem, pair.teachers, text), pair.model_copy(update={"student": text})
-                )
+                texts.setdefault((pair.problem, pair.teachers, text), pair.without_answers(student=text))
         self._total += len(texts)
         scores = dict(zip(texts, await self._score(list(texts.values())), strict=True))
         rows = []
@@ -290,9 +296,9 @@ def _keys(pair: LabelledPair) -> list[tuple[str, str, str]]:
 
 
 def _hidden(pair: LabelledPair) -> LabelledPair | None:
-    """A pair without its last step; ``None`` where no teacher has anything left."""
+    """A pair without its last step and what it states; ``None`` where no teacher has anything left."""
     teachers, student = hide_last_step(pair.teachers, pair.student, pair.domain)
-    return pair.model_copy(update={"teachers": teachers, "student": student}) if teachers else None
+    return pair.without_answers(teachers=teachers, student=student) if teachers else None
 
 
 def _cost(completions: int, seconds: float, models: Used) -> Cost:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rlkd.answers.conventions import read_any
 from rlkd.answers.gsm8k import without_marks
 from rlkd.errors import DataError
 from rlkd.io import expand_path, iter_rows, read_rows
 from rlkd.qualification.last_step import drop_answer_lines
 from rlkd.qualification.world_changes import WorldChanges
+from rlkd.structure.interfaces import PathItem, teacher_item
 from rlkd.worlds import World, world_of
 from schemas.config.qualify import FilePairs, WorldPairs
 from schemas.problem import Problem
@@ -125,15 +125,10 @@ def _pairs_of(
     right = row.get("right")
     if not isinstance(right, bool):
         raise DataError(f"{where}: right must be true or false; rows are {_SHAPES}")
-    pair = LabelledPair(
-        group=problem,
-        problem=problem,
-        teachers=_teachers(row, "teacher", problem, where, references),
-        student=_path(_text(row, "solution", where, empty=True)),
-        right=right,
-        domain=str(row.get("domain") or "math"),
-    )
-    return [pair]
+    teachers = _teachers(row, "teacher", problem, where, references)
+    solution = _item(_text(row, "solution", where, empty=True))
+    domain = str(row.get("domain") or "math")
+    return [labelled_pair(problem, problem, teachers, solution, right, domain)]
 
 
 def _model_solutions(
@@ -150,21 +145,19 @@ def _model_solutions(
         if not isinstance(right, bool):
             raise DataError(f"{where}: {model}.is_correct must be true or false")
         solution = _text(made, "solution", f"{where}, {model}", empty=True)
-        found.append(
-            LabelledPair(group=name, problem=problem, teachers=teachers, student=_path(solution), right=right)
-        )
+        found.append(labelled_pair(name, problem, teachers, _item(solution), right))
     return found
 
 
 def _teachers(
     row: Mapping[str, Any], field: str, problem: str, where: str, references: Mapping[str, str] | None
-) -> tuple[str, ...]:
+) -> list[PathItem]:
     if references is not None:
         if problem.strip() not in references:
             raise DataError(
                 f"{where}: qualify.pairs.references has no row with this question: {problem[:60]!r}"
             )
-        return (_path(references[problem.strip()]),)
+        return [_item(references[problem.strip()])]
     value = row.get(field)
     paths = [value] if isinstance(value, str) else value
     if (
@@ -173,7 +166,7 @@ def _teachers(
         or not all(isinstance(path, str) and path.strip() for path in paths)
     ):
         raise DataError(f"{where}: {field} must be a path or a list of paths; rows are {_SHAPES}")
-    return tuple(_path(path) for path in paths)
+    return [_item(path) for path in paths]
 
 
 def _text(row: Mapping[str, Any], field: str, where: str, empty: bool = False) -> str:
@@ -183,10 +176,31 @@ def _text(row: Mapping[str, Any], field: str, where: str, empty: bool = False) -
     return value
 
 
-def _path(text: str) -> str:
-    """A path without its stated final answer: lines such as ``A: 18`` and ``#### 18``, else whatever its convention."""
-    without = drop_answer_lines(text, hidden=False)
-    return without if without != text else read_any(text).path
+def _item(text: str) -> PathItem:
+    """A path without its stated final answer (lines such as ``A: 18`` and ``#### 18``, else whatever its convention), and that answer."""
+    read, without = teacher_item("", text), drop_answer_lines(text, hidden=False)
+    return replace(read, path=without) if without != text else read
+
+
+def labelled_pair(
+    group: str,
+    problem: str,
+    teachers: Sequence[PathItem],
+    student: PathItem,
+    right: bool,
+    domain: str = "math",
+) -> LabelledPair:
+    """Makes a pair of what was read of its texts."""
+    return LabelledPair(
+        group=group,
+        problem=problem,
+        teachers=tuple(teacher.path for teacher in teachers),
+        teacher_answers=tuple(teacher.answer for teacher in teachers),
+        student=student.path,
+        answer=student.answer,
+        right=right,
+        domain=domain,
+    )
 
 
 def _without_marks(pair: LabelledPair) -> LabelledPair:
@@ -227,18 +241,10 @@ def world_pairs(
     for problem in chosen:
         world = world_of(problem)
         paths = _world_paths(world, problem, config.per_problem, rng)
-        taught = tuple(read_any(path).path for path in teachers[problem.id])
-        pairs += [
-            LabelledPair(
-                group=problem.id,
-                problem=problem.question,
-                teachers=taught,
-                student=read_any(path).path,
-                right=_reached(world, problem, path),
-                domain=problem.domain,
-            )
-            for path in paths
-        ]
+        taught = [teacher_item("", path) for path in teachers[problem.id]]
+        for path in paths:
+            right, student = _reached(world, problem, path), teacher_item("", path)
+            pairs.append(labelled_pair(problem.id, problem.question, taught, student, right, problem.domain))
     return Labelled(tuple(pairs), f"paths that the built-in world makes for {len(chosen)} {split} problems")
 
 

@@ -6,10 +6,10 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rlkd.answers.conventions import read_any
-from rlkd.qualification.pairs import Labelled, drawn
+from rlkd.qualification.pairs import Labelled, drawn, labelled_pair
 from rlkd.rewards.components.standard import outcome_reward
 from rlkd.rewards.scoring import read_rollout
+from rlkd.structure.interfaces import path_item, teacher_item
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import StudentPairs
 from schemas.problem import Problem
@@ -57,21 +57,17 @@ def label(
     teachers: Mapping[str, Sequence[str]],
 ) -> tuple[list[LabelledPair], int]:
     """Labels completions, and counts those that the verifier gave no verdict on."""
-    taught = {name: tuple(read_any(path).path for path in paths) for name, paths in teachers.items()}
+    taught = {name: [teacher_item("", path) for path in paths] for name, paths in teachers.items()}
     pairs = []
     for problem, completion in zip(problems, completions, strict=True):
         rollout = read_rollout(completion, problem, config.student)
         outcome = outcome_reward(rollout)
         if outcome is None:
             continue
+        student = path_item(problem.question, rollout.parsed)
         pairs.append(
-            LabelledPair(
-                group=problem.id,
-                problem=problem.question,
-                teachers=taught[problem.id],
-                student=rollout.parsed.path,
-                right=outcome >= 1.0,
-                domain=problem.domain,
+            labelled_pair(
+                problem.id, problem.question, taught[problem.id], student, outcome >= 1.0, problem.domain
             )
         )
     return pairs, len(problems) - len(pairs)

@@ -13,8 +13,9 @@ import pytest
 from rlkd.completion.simulated import Reply, SimulatedServer
 from rlkd.errors import DataError
 from rlkd.qualification.measure import Measured, Measurer, repeatability
-from rlkd.qualification.pairs import Labelled
+from rlkd.qualification.pairs import Labelled, labelled_pair
 from rlkd.qualification.verdict import judge, misses
+from rlkd.structure.interfaces import teacher_item
 from schemas.config.qualify import QualifyConfig
 from schemas.config.structure import StructuresConfig
 from schemas.qualification import Qualification
@@ -190,3 +191,21 @@ def test_repeatability_by_hand() -> None:
     assert (found.n, found.largest) == (5, 1.0)
     assert found.unchanged == pytest.approx(3 / 5)
     assert found.identical == pytest.approx(2 / 5)
+
+
+HOCKEY = "DK Metcalf is an American football player.\nTaking a backhand shot is part of hockey."
+
+
+def test_whole_paths_are_scored_with_what_they_state_as_in_rl_and_hidden_ones_without() -> None:
+    pairs = []
+    for said, right in (("no", True), ("yes", False)):
+        item = teacher_item("", f"{HOCKEY}\n#### {said}")
+        pairs.append(
+            labelled_pair("g", "Is it plausible?", [teacher_item("", f"{HOCKEY}\n#### no")], item, right)
+        )
+    found = measure(Labelled(tuple(pairs), "made up"))
+    # RL pays 1 and, for the other conclusion, 2 halvings less; it was 1 and 1
+    assert [row.full for row in found.scores] == [1.0, 0.25]
+    assert [row.hidden for row in found.scores] == [1.0, 1.0]  # one sentence, nothing stated
+    auroc = found.figures.full.structure
+    assert auroc is not None and auroc.value == 1.0

@@ -48,6 +48,7 @@ def test_rows_with_a_label(tmp_path: Path) -> None:
     assert first.group == second.group  # the same problem
     assert second.teachers == ("a = 1.", "b")
     assert (second.student, second.domain) == ("", "logic")
+    assert (second.answer, second.teacher_answers) == ("3", ("3", "3"))
 
 
 def test_solutions_of_models_with_their_reference(tmp_path: Path) -> None:
