@@ -204,6 +204,7 @@ def test_the_shipped_experiments_are_valid(tmp_path: Path, monkeypatch: pytest.M
         "noise",
         "costs",
         "scale",
+        "teacher-traces",
     } <= set(names)
     assert {"distillation", "sizes"} <= set(names)
     for name in names:
