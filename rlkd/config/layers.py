@@ -142,3 +142,5 @@ def _note(
             del places[gone]
         places[at] = name
         inside[at] = [name]
+        if isinstance(value, Mapping):
+            _note(value, {}, name, places, inside, at)

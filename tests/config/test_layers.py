@@ -51,6 +51,12 @@ def test_a_fault_is_of_the_layer_that_sets_the_value(tmp_path: Path) -> None:
         "settings: rewards.alpha must be at most 1.0, not 2",
         "method m: rl.stps is no setting; did you mean rl.steps?",
     ]
+    new_section = faults(
+        tmp_path,
+        ("the grid", {"warm_start": {"max_epochs": 0}}),
+        ("method m", {"warm_start": {"enabled": True}}),
+    )
+    assert new_section == ["the grid: warm_start.max_epochs must be above 0.0, not 0"]
     # What a later layer sets is not the earlier one's fault, and what no layer sets stands in the file.
     overridden = faults(tmp_path, ("settings", {"rl": {"steps": -1}}), ("the grid", {"rl": {"steps": 0}}))
     assert overridden == ["the grid: rl.steps must be at least 1, not 0"]
