@@ -97,7 +97,7 @@ def _ranking(report: ExperimentReport, setting: str) -> list[dict[str, Any]]:
             "truncated": _share(row.truncated),
             "start": _share(row.shown.get("train/start")),
             "faithful": _share(row.shown.get("faithful")),
-            "silent": _share(row.shown.get("train/silent")),
+            "no_signal": _share(row.shown.get("train/silent")),
             "alarms": "\N{EN DASH}"
             if "train/alarms" not in row.shown
             else f"{row.shown['train/alarms']:.1f}",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from rlkd.quantities.numbers import same_value
 from rlkd.structure.interfaces import Judge, StepPair
+from schemas.alignment import SURE
 from schemas.qualification import QuestionName, YesBias
 from schemas.structure import ReasoningStep, Structure
 
@@ -80,6 +81,6 @@ async def yes_bias(judge: Judge, pairs: Sequence[StepPair]) -> tuple[YesBias, ..
         ([v.p_intent for v in verdicts], [v.p_sub_problem for v in verdicts], [v.p_answer for v in verdicts]),
         strict=True,
     ):
-        share = sum(value >= 0.5 for value in values) / len(values)
+        share = sum(value >= SURE for value in values) / len(values)
         found.append(YesBias(question=name, n=len(values), mean=sum(values) / len(values), share=share))
     return tuple(found)
