@@ -121,5 +121,8 @@ def _written(file: Path) -> dict[str, Any]:
 
 
 def _same_base(a: str, b: str) -> bool:
-    """Whether two bases are one preset or one file."""
-    return a == b or (Path(a).is_file() and Path(b).is_file() and Path(a).samefile(b))
+    """Whether two bases are one preset or one file, also where one names it from another folder."""
+    one, other = Path(a), Path(b)
+    if one.is_file() and other.is_file():
+        return one.samefile(other)
+    return a == b or bool(one.suffix and one.name == other.name)

@@ -25,10 +25,17 @@ from schemas.config.experiment import Axis, ExperimentConfig
 
 @dataclass(frozen=True)
 class _Point:
-    """One setting of the grid: values of the axes in words, and the settings that they stand for."""
+    """One setting of the grid: values of the axes in words, and a layer of settings that each stands for."""
 
     axes: dict[str, str]
-    values: dict[str, Any]
+    layers: tuple[Layer, ...]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for layer in self.layers:
+            values = overlay(values, layer.values)
+        return values
 
     @property
     def text(self) -> str:
@@ -149,7 +156,7 @@ class _Plan:
         kind = "variant" if method in self.experiment.variants else "method"
         return [
             Layer("settings of the experiment", self.experiment.settings),
-            Layer("the grid", point.values),
+            *point.layers,
             Layer(f"{kind} {method}", self.overlays[method]),
         ]
 
@@ -210,16 +217,16 @@ def _cell_name(method: str, point: _Point, seed: int, trial: Trial | None = None
 
 def _points(grid: Mapping[str, Axis]) -> list[_Point]:
     """Every combination of the axes' values; one empty setting without axes."""
-    points = [_Point({}, {})]
+    points = [_Point({}, ())]
     for name, axis in grid.items():
         if isinstance(axis, dict):
-            choices = [(label, values) for label, values in axis.items()]
+            choices = [(label, Layer(f"grid.{name}.{label}", values)) for label, values in axis.items()]
         else:
-            choices = [(_word(value), nested(name, value)) for value in axis]
+            choices = [(_word(value), Layer(f"grid.{name}", nested(name, value))) for value in axis]
         points = [
-            _Point({**point.axes, name: label}, overlay(point.values, values))
+            _Point({**point.axes, name: label}, (*point.layers, layer))
             for point in points
-            for label, values in choices
+            for label, layer in choices
         ]
     return points
 

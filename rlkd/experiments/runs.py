@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rlkd.errors import UserError
 from rlkd.experiments.checks import SAME, differing, first_difference
 from rlkd.experiments.finished import Read, read_finished
-from rlkd.experiments.folder import is_experiment
+from rlkd.experiments.folder import is_experiment, try_folder
 from rlkd.experiments.page import write_experiment
 from rlkd.experiments.results import build_report
 from rlkd.io import iter_rows
@@ -46,6 +46,7 @@ def compare_page(arguments: Sequence[str], folder: Path, over: Over | None = Non
         raise UserError(
             f"{folder} holds an experiment, whose page this would replace; choose another --output"
         )
+    try_folder(folder)
     runs = load_runs(arguments)
     check_comparable(runs)
     labels = list(dict.fromkeys(run.label for run in runs))

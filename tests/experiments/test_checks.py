@@ -180,3 +180,12 @@ def test_a_seed_is_one_that_every_library_takes() -> None:
         faults(seeds=[2**32])
     with pytest.raises(ValueError, match="100 is named twice"):
         faults(tune={"values": {"rl.temperature": [0.5, 1]}, "seeds": [100, 100]})
+
+
+def test_a_fault_of_the_grid_names_the_axis_also_where_another_one_replaces_it() -> None:
+    grid = {"regime": {"a": {"rl": 3}, "b": {}}, "rl.steps": [1, 0]}
+    assert faults(grid=grid, seeds=[0], compare=None, methods=["grpo-zero"]) == [
+        "cell grpo-zero-a-1-s0: grid.regime.a: rl must be a section of settings, not 3",
+        "cell grpo-zero-a-0-s0: grid.regime.a: rl must be a section of settings, not 3; grid.rl.steps: rl.steps must be at least 1, not 0",
+        "cell grpo-zero-b-0-s0: grid.rl.steps: rl.steps must be at least 1, not 0",
+    ]

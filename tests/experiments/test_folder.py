@@ -57,7 +57,11 @@ def test_the_folder_of_another_experiment_is_refused(tmp_path: Path) -> None:
 def test_one_base_may_be_written_in_two_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "toy.yaml").write_text("")
     monkeypatch.chdir(tmp_path)
-    check_folder(experiment(base=str(tmp_path / "toy.yaml")), begun(tmp_path / "x", base="toy.yaml"))
+    folder = begun(tmp_path / "x", base="toy.yaml")
+    check_folder(experiment(base=str(tmp_path / "toy.yaml")), folder)
+    monkeypatch.chdir(folder)
+    check_folder(experiment(base="../toy.yaml"), folder)
+    assert "with base toy.yaml, not demo" in refused(experiment(), folder)
 
 
 def test_the_folder_of_a_run_or_a_cell_is_refused(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_wrong_cells_start_nothing(cli: Any, tmp_path: Path) -> None:
     # two methods, two seeds, of the one wrong value
     assert done.stderr == (
         "rlkd: error: experiment mini: 1 fault\n"
-        "  - 4 cells (sft-grpo-0-s0 to sft-rlkd-0-s1): the grid: rl.steps must be at least 1, not 0\n"
+        "  - 4 cells (sft-grpo-0-s0 to sft-rlkd-0-s1): grid.rl.steps: rl.steps must be at least 1, not 0\n"
     )
     assert not (tmp_path / "runs").exists()
 
