@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rlkd.errors import UserError
-from rlkd.experiments.plan import Cell, Trial
+from rlkd.experiments.cell import Cell, Trial
 from rlkd.pipeline.run_folder import read_run
 from schemas.config.experiment import ExperimentConfig
 from schemas.experiment import ExperimentReport
@@ -60,7 +60,7 @@ class GroupRun:
 
 def _tried(trial: Trial) -> dict[str, str]:
     """Parameters of a cell that tries a value: so that nobody takes it for one that is compared."""
-    return {"role": "tuning", "tuned": trial.setting}
+    return {"role": "tuning", "tuned": trial.key}
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 
 from flows.configure import plan_experiment
 from rlkd.errors import StageError
-from rlkd.experiments.plan import Cell
+from rlkd.experiments.cell import Cell
 from schemas.config.experiment import ExperimentConfig
 from tasks.experiment import hold_experiment, is_finished, run_cells, write_cells
 
