@@ -299,5 +299,5 @@ def test_variants_differ_from_their_method_in_what_they_set() -> None:
     assert cells["alpha-1"].warm_start == cells["sft+rlkd"].warm_start
     with pytest.raises(ValueError, match="variants differ from variant_of, which is not set; name one of"):
         experiment(variants={"x": {}})
-    with pytest.raises(ValueError, match="variants.sft\\+grpo has the name of a method; rename it"):
+    with pytest.raises(ValueError, match=r"variants\.sft\+grpo has the name of a method; rename it"):
         experiment(variant_of="sft+rlkd", variants={"sft+grpo": {}})
