@@ -35,11 +35,7 @@ def test_the_word(mean: float, p: float, within: tuple[float, float], word: str)
 
 def test_sentences_are_made_from_the_numbers() -> None:
     [better] = judge_family(
-        [
-            Compared(
-                "new", "old", "alpha 0.5", spread(0.02, 0.06), per_seed={"0": 0.03, "1": 0.05}, pairs=400
-            )
-        ],
+        [Compared("new", "old", "alpha 0.5", spread(0.02, 0.06), per_seed={"0": 0.03, "1": 0.05}, pairs=400)],
         COMPARE,
     )
     assert better.verdict == "better"
