@@ -14,7 +14,8 @@ from rlkd.errors import DataError
 from rlkd.io import expand_path, iter_rows, read_rows
 from rlkd.qualification.last_step import drop_answer_lines
 from rlkd.qualification.world_changes import WorldChanges
-from rlkd.structure.interfaces import PathItem, teacher_item
+from rlkd.structure.interfaces import PathItem
+from rlkd.structure.scorer import teacher_item
 from rlkd.worlds import World, world_of
 from schemas.config.qualify import FilePairs, WorldPairs
 from schemas.problem import Problem

@@ -9,7 +9,7 @@ from pathlib import Path
 from rlkd.qualification.pairs import Labelled, drawn, labelled_pair
 from rlkd.rewards.components.standard import outcome_reward
 from rlkd.rewards.scoring import read_rollout
-from rlkd.structure.interfaces import path_item, teacher_item
+from rlkd.structure.scorer import path_item, teacher_item
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import StudentPairs
 from schemas.problem import Problem

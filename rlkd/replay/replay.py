@@ -32,8 +32,8 @@ from rlkd.rewards.scoring import (
     wait_for_values,
 )
 from rlkd.structure.factory import make_decomposer, make_scorer
-from rlkd.structure.interfaces import path_item, with_answer
-from rlkd.structure.scorer import ScoreItem
+from rlkd.structure.interfaces import with_answer
+from rlkd.structure.scorer import ScoreItem, path_item
 from rlkd.structure.stage import trace_item
 from rlkd.student.prompts import PromptBook
 from rlkd.training.objective import Objective

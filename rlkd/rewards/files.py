@@ -24,7 +24,8 @@ from rlkd.rewards.scoring import Components, combine_rollout, make_components, m
 from rlkd.rewards.texts import TextSample, TextScorer
 from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_decomposer, make_scorer
-from rlkd.structure.interfaces import Decomposer, PathItem, path_item
+from rlkd.structure.interfaces import Decomposer, PathItem
+from rlkd.structure.scorer import path_item
 from rlkd.user_files import clean_text, open_input, open_output, parse_json, shown
 from schemas.alignment import StepMatch, StructureScore
 from schemas.config.rewards import RewardsConfig

@@ -27,7 +27,7 @@ from rlkd.rewards.scoring import Combined, combine_rollout, make_components, mea
 from rlkd.rewards.texts import TextSample, TextScorer
 from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_scorer
-from rlkd.structure.interfaces import path_item
+from rlkd.structure.scorer import path_item
 from schemas.alignment import StructureScore
 from schemas.config.rewards import RewardsConfig, ever_weighs
 from schemas.config.structure import StructuresConfig

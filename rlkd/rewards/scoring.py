@@ -33,8 +33,7 @@ from rlkd.rewards.components import (
     component_names,
     find_component,
 )
-from rlkd.structure.interfaces import path_item
-from rlkd.structure.scorer import ScoreItem
+from rlkd.structure.scorer import ScoreItem, path_item
 from schemas.alignment import StructureScore
 from schemas.config.plugin import PythonObject
 from schemas.config.rewards import RewardsConfig
@@ -94,7 +93,22 @@ class RewardModel:
             A record per completion: its group 0 and its advantage ``None`` until whoever knows the groups fills them in.
         """
         read = [read_output(completion.text, self.student.output) for completion in completions]
-        structures = await self._structures(completions, read, step)
+        structures: list[StructureScore | None] = [None] * len(completions)
+        if looks_at_structure(self.rewards, step):
+            items = []
+            for completion, parsed in zip(completions, read, strict=True):
+                problem = self.problems[completion.problem_id]
+                student = path_item(problem.question, parsed, problem.domain)
+                items.append(
+                    ScoreItem(
+                        problem=student.problem,
+                        teachers=tuple(self.teachers[completion.problem_id]),
+                        student_path=student.path,
+                        domain=student.domain,
+                        answer=student.answer,
+                    )
+                )
+            structures = await self.scorer.score(items)
         rollouts = [
             read_rollout(
                 completion,
@@ -114,18 +128,6 @@ class RewardModel:
             for completion, rollout, values in zip(completions, rollouts, rows, strict=True)
         ]
 
-    async def _structures(
-        self, completions: Sequence[Completion], read: Sequence[ParsedOutput], step: int
-    ) -> list[StructureScore | None]:
-        if not looks_at_structure(self.rewards, step):
-            return [None] * len(completions)
-        items = []
-        for completion, parsed in zip(completions, read, strict=True):
-            problem = self.problems[completion.problem_id]
-            student = path_item(problem.question, parsed, problem.domain)
-            items.append(ScoreItem.of(student, self.teachers[completion.problem_id]))
-        return await self.scorer.score(items)
-
     def _record(
         self,
         completion: Completion,
@@ -134,7 +136,12 @@ class RewardModel:
         step: int,
     ) -> RewardRecord:
         structure = rollout.structure
-        made = combine_rollout(values, rollout, self.rewards, step)
+        own_answer = None if structure is None else structure.own_answer
+        made = combine(values, self.rewards, step, finished=rollout.finished, own_answer=own_answer)
+        start = rollout.text.find(rollout.parsed.path)
+        spans = (
+            () if structure is None or start < 0 else structure.spans
+        )  # none where the path is not in the text as read
         return RewardRecord(
             step=step,
             group=0,
@@ -150,17 +157,9 @@ class RewardModel:
             missing=made.missing,
             undecided=rollout.notes.get("outcome", ""),
             judged=0 if structure is None else structure.judged,
-            own_answer=None if structure is None else structure.own_answer,
-            spans=_spans(rollout),
+            own_answer=own_answer,
+            spans=tuple((start + first, start + last) for first, last in spans),
         )
-
-
-def _spans(rollout: Rollout) -> tuple[tuple[int, int], ...]:
-    """Where the steps stand in the completion; empty where its path is not found in it as it was read."""
-    start = rollout.text.find(rollout.parsed.path)
-    if start < 0 or rollout.structure is None:
-        return ()
-    return tuple((start + first, start + last) for first, last in rollout.structure.spans)
 
 
 def read_rollout(
@@ -285,7 +284,7 @@ def combine(
 def combine_rollout(
     values: Mapping[str, float | None], rollout: Rollout, config: RewardsConfig, step: int
 ) -> Combined:
-    """Combines what was measured of a completion that was read; see :func:`combine`. Every entrance goes through here."""
+    """Combines what was measured of a completion that was read; see :func:`combine`. Every entrance but RL goes through here."""
     own_answer = None if rollout.structure is None else rollout.structure.own_answer
     return combine(values, config, step, finished=rollout.finished, own_answer=own_answer)
 

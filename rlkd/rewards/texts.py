@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from rlkd.completion.base import gather
 from rlkd.structure.backends.cached import CachedDecomposer
-from rlkd.structure.interfaces import UNREAD, PathItem, teacher_item
-from rlkd.structure.scorer import ScoreItem, StructureScorer
+from rlkd.structure.interfaces import UNREAD, PathItem
+from rlkd.structure.scorer import ScoreItem, StructureScorer, teacher_item
 from schemas.alignment import StructureScore
 from schemas.structure import Structure
 
@@ -35,7 +35,7 @@ class TextSample:
 
     @classmethod
     def of(cls, student: PathItem, teachers: Sequence[str]) -> TextSample:
-        """Returns a student's text as it is scored against teachers' texts; see :func:`~rlkd.structure.interfaces.path_item`."""
+        """Returns a student's text as it is scored against teachers' texts; see :func:`~rlkd.structure.scorer.path_item`."""
         return cls(student.problem, tuple(teachers), student.path, student.domain, student.answer)
 
 

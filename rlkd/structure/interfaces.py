@@ -8,22 +8,14 @@ earns a real zero.
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from rlkd.answers.conventions import ParsedOutput, read_any
 from rlkd.structure.graph import PathGraph
 from schemas.structure import ReasoningStep, Structure
 
-_LEFT_OVER = re.compile(
-    r"(?:\A|(?<=[.!?;\n]))\s{0,4}(?:and |but )?(?:so|thus|hence|therefore|then|overall|finally|in conclusion)[,:]?\s{0,4}\Z",
-    re.IGNORECASE,
-)
-"""What is left of "So the answer is no." without its statement. It was a step, which whoever wrote "The answer is no." had left out: a
-third less for a path of two steps."""
 UNREAD = Structure()
 """Stands for a teacher's path that could not be read: without it the paths after it would move to other places."""
 
@@ -75,20 +67,6 @@ class PairVerdict(NamedTuple):
     p_intent: float
     p_sub_problem: float
     p_answer: float
-
-
-def path_item(problem: str, read: ParsedOutput, domain: str = "math") -> PathItem:
-    """Returns what the structure reward sees of a text: the path without its statement, and beside it what that says.
-
-    Every entrance goes through here (RL, TRL, verl, ``rlkd score``, ``score_paths``; teachers and students): where two of them handed the
-    whole text on, one completion was worth 0.083 there and 0.0625 in training.
-    """
-    return PathItem(problem, _LEFT_OVER.sub("", read.path), domain, read.answer)
-
-
-def teacher_item(problem: str, path: str, domain: str = "math") -> PathItem:
-    """Returns what is read of a text whose convention is not known, as a teacher's; see :func:`path_item`."""
-    return path_item(problem, read_any(path), domain)
 
 
 def with_answer(structure: Structure | None, answer: str | None) -> Structure | None:

@@ -13,7 +13,8 @@ from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.shards import known_rows, own_file
 from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_decomposer
-from rlkd.structure.interfaces import Decomposer, PathItem, teacher_item
+from rlkd.structure.interfaces import Decomposer, PathItem
+from rlkd.structure.scorer import teacher_item
 from schemas.artifact import StageResult
 from schemas.problem import Problem
 from schemas.structure import Structure

@@ -15,7 +15,7 @@ from rlkd.errors import DataError
 from rlkd.qualification.measure import Measured, Measurer, repeatability
 from rlkd.qualification.pairs import Labelled, labelled_pair
 from rlkd.qualification.verdict import judge, misses
-from rlkd.structure.interfaces import teacher_item
+from rlkd.structure.scorer import teacher_item
 from schemas.config.qualify import QualifyConfig
 from schemas.config.structure import StructuresConfig
 from schemas.qualification import Qualification

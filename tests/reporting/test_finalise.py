@@ -158,7 +158,7 @@ def test_page_is_self_contained_and_well_formed(
     for expected in (
         "Warm start → RLKD",
         "near duplicate",
-        "Groups with no difference",
+        "Groups without a signal",
         "peak_rss",
         "max_completion_tokens",
     ):

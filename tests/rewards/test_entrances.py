@@ -14,8 +14,8 @@ from rlkd.rewards.files import score_file
 from rlkd.rewards.functions import compute_score, make_reward_function
 from rlkd.rewards.scoring import RewardModel
 from rlkd.structure.decomposers.rules import RulesDecomposer
-from rlkd.structure.interfaces import teacher_item, with_answer
-from rlkd.structure.scorer import StructureScorer, score_paths
+from rlkd.structure.interfaces import with_answer
+from rlkd.structure.scorer import StructureScorer, score_paths, teacher_item
 from schemas.config.rewards import RewardsConfig
 from schemas.config.student import StudentConfig
 from schemas.problem import Problem
