@@ -17,8 +17,7 @@ from rlkd.rewards.components.standard import outcome_reward
 from rlkd.rewards.scoring import make_components, measure, read_rollout
 from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_scorer
-from rlkd.structure.interfaces import PathItem
-from rlkd.structure.scorer import ScoreItem
+from rlkd.structure.scorer import ScoreItem, path_item
 from schemas.alignment import StructureScore
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.rewards import RewardsConfig
@@ -146,7 +145,7 @@ class StudentExaminer:
         scores = self._score([_item(problem, [shown], own) for own in read])
         structures = self._runner.run(
             self.scorer.decomposer.decompose(
-                [PathItem(problem.question, own.path, problem.domain, own.answer) for own in read]
+                [path_item(problem.question, own, problem.domain) for own in read]
             )
         )
         followers = (
@@ -215,7 +214,7 @@ def _teachers(folder: Path) -> dict[str, list[Structure]]:
 
 
 def _item(problem: Problem, teachers: Sequence[Structure], read: ParsedOutput) -> ScoreItem:
-    return ScoreItem(problem.question, tuple(teachers), read.path, problem.domain, read.answer)
+    return ScoreItem.of(path_item(problem.question, read, problem.domain), teachers)
 
 
 def _teacher_of(score: StructureScore | None) -> int:

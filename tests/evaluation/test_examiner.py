@@ -124,6 +124,25 @@ def test_what_is_scored_is_the_path_that_rl_rewards(config: PipelineConfig, inpu
     examiner.close()
 
 
+def test_what_is_left_of_a_worded_statement_is_no_step(
+    config: PipelineConfig, inputs: dict[str, Path]
+) -> None:
+    problem, trace = next(pair for pair in taught(inputs) if pair[0].domain == "logic")
+    examiner = StudentExaminer(config, inputs)
+    asked: list[str] = []
+    score = examiner.scorer.score
+
+    async def watched(items: Any) -> Any:
+        asked.extend(item.student_path for item in items)
+        return await score(items)
+
+    examiner.scorer.score = watched  # type: ignore[method-assign]
+    examiner.grade([problem], [completion(problem, f"{trace.path}\nSo the answer is {problem.answer}.")])
+    # "So" stood there as a step in evaluation, and not in RL.
+    assert [path.strip() for path in asked] == [trace.path]
+    examiner.close()
+
+
 def test_an_empty_completion_is_wrong_and_scores_0(config: PipelineConfig, inputs: dict[str, Path]) -> None:
     examiner = StudentExaminer(config, inputs)
     problem, _ = taught(inputs)[0]
