@@ -63,9 +63,13 @@ def test_what_is_of_another_kind_is_told_what_to_do(model: Any, values: dict[str
 
 
 def test_what_is_of_the_kind_passes() -> None:
-    check_kind(ExperimentConfig, {**EXPERIMENT, "kind": "experiment"}, {}, "f.yaml")
-    check_kind(PipelineConfig, {}, {}, "f.yaml")
-    check_kind(
-        PipelineConfig, {"name": "x", "seeds": 1}, {}, "f.yaml"
-    )  # one odd setting is a setting that is wrong
-    check_kind(GsrmConfig, {"kind": "gsrm"}, {}, "f.yaml")
+    given: list[tuple[Any, dict[str, Any]]] = [
+        (ExperimentConfig, {**EXPERIMENT, "kind": "experiment"}),
+        (PipelineConfig, {}),
+        (PipelineConfig, {"name": "x", "seeds": 1}),  # one odd setting is a setting that is wrong
+        (GsrmConfig, {"kind": "gsrm"}),
+    ]
+    for model, values in given:
+        before = dict(values)
+        check_kind(model, values, {}, "f.yaml")  # raises what it refuses
+        assert values == before

@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
+from rlkd.config.strict_yaml import parse_yaml
 from rlkd.errors import UserError
-from rlkd.experiments.folder import check_folder, check_no_experiment, left_out_sentence, try_folder
+from rlkd.experiments.folder import (
+    EXPERIMENT_FILE,
+    check_folder,
+    check_no_experiment,
+    left_out_sentence,
+    try_folder,
+)
 from rlkd.io import write_json_atomic
 from schemas.artifact import RunManifest
 from schemas.config.experiment import ExperimentConfig
@@ -36,8 +43,12 @@ def test_the_same_experiment_goes_on_in_its_folder(tmp_path: Path) -> None:
     folder = begun(tmp_path / "x")
     compare = {"metric": "accuracy", "family": [["sft", "base"]]}
     for changed in (experiment(), experiment(methods=["sft", "base"], seeds=[0, 1, 2], compare=compare)):
-        check_folder(changed, folder)
+        check_folder(changed, folder)  # raises what it refuses
+        with hold_experiment(changed, folder):
+            pass
+        assert parse_yaml((folder / EXPERIMENT_FILE).read_text(), "").value["seeds"] == changed.seeds
     check_folder(experiment(), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_folder_of_another_experiment_is_refused(tmp_path: Path) -> None:
