@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from rlkd.errors import ConfigError, DataError, StageError, UserError
+from rlkd.errors import ConfigError, StageError, UserError
 from rlkd.experiments.cell import Cell
 from rlkd.pipeline.events import NullSink
 from rlkd.pipeline.jobs import Job
@@ -95,13 +95,9 @@ def look_ahead_cells(cells: Sequence[Cell], folder: Path) -> None:
 
 
 def _load_data(config: PipelineConfig) -> None:
-    from rlkd.data.sources import open_source
+    from rlkd.data.sources import load_rows
 
-    if not open_source(config.data).load(config.seed).rows:
-        where = getattr(config.data, "path", None)
-        raise DataError(
-            f"data{f'.path {where}' if where else ''}: there is not one row to read; name data with problems in it"
-        )
+    load_rows(config.data, config.seed)
 
 
 def _look_at_training(config: RunConfig, left: Collection[StageSpec]) -> None:

@@ -12,7 +12,6 @@ from flows.cli.terminal import print_table
 from flows.configure import configure_experiment, plan_experiment
 from rlkd.errors import RLKDError, UserError
 from rlkd.experiments.folder import check_folder, left_out_sentence, try_folder
-from schemas.config.data import WorldData
 from schemas.config.experiment import ExperimentConfig
 from schemas.experiment import ExperimentReport
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from rlkd.estimates import Work
     from rlkd.experiments.cell import Cell
     from rlkd.student.examine import Sizes
-    from schemas.config.pipeline import PipelineConfig
 
 
 def run_experiment(preset: str, overrides: list[str], output: str | None, dry_run: bool) -> None:
@@ -159,23 +157,16 @@ def _show_power(config: ExperimentConfig, cells: Sequence[Cell]) -> None:
     compare = config.compare
     if compare is None or compare.metric != "accuracy":
         return
+    from rlkd.experiments.checks import held_out
     from rlkd.experiments.power import power_sentence
 
-    held_out = [_held_out(cell.config, compare.split) for cell in cells]
-    known = [count for count in held_out if count is not None]
-    if len(known) < len(held_out):
+    made = [(held_out(cell.config, compare.split), cell.config.evaluate.max_problems) for cell in cells]
+    known = [min(count, most or count) for count, most in made if count is not None]
+    if len(known) < len(cells):
         return
     comparisons = len(compare.family) * len({cell.setting for cell in cells})
     seeds = len(config.seeds)  # each draws its own problems from the world
     print(power_sentence(min(known) * seeds, seeds, comparisons, compare))
-
-
-def _held_out(config: PipelineConfig, split: str) -> int | None:
-    """Problems that a cell of the built-in world is evaluated on; ``None`` where that shows only when the data is read."""
-    if not isinstance(config.data, WorldData):
-        return None
-    made = config.data.world.n_test if split == "test" else config.data.world.n_ood
-    return min(made, config.evaluate.max_problems or made)
 
 
 def _estimates(cells: Sequence[Cell]) -> dict[str, dict[str, float]]:

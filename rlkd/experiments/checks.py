@@ -241,23 +241,25 @@ def _tuning(experiment: ExperimentConfig, cells: Sequence[Cell], whole: bool) ->
             f"tune.values: no method trains with {names}; tune a section that one does, or take tune out"
         )
     trials = [cell.config for cell in cells if cell.trial is not None]
-    if any(_held_out(config, "validation") == 0 for config in trials):
+    if any(held_out(config, "validation") == 0 for config in trials):
         faults.append(
             "tune: there are no validation problems to choose by; set data.world.n_validation or data.sizes.validation"
         )
     return faults
 
 
-def _held_out(config: PipelineConfig, split: str) -> int | None:
-    """How many problems of a held-out split there are; ``None`` where that shows only when the data is read."""
+def held_out(config: PipelineConfig, split: str) -> int | None:
+    """Tells how many problems of a held-out split there are; ``None`` where that shows only when the data is read.
+
+    Args:
+        config: The configuration.
+        split: ``validation``, ``test`` or ``ood``. Of a source that is read, sizes are the most that a split may have: 0 alone says it.
+    """
     data = config.data
     if isinstance(data, WorldData):
-        sizes: dict[str, int | None] = {
-            "validation": data.world.n_validation, "test": data.world.n_test, "ood": data.world.n_ood
-        }  # fmt: skip
-        return sizes[split]
-    found = getattr(data.sizes, split, None)
-    return found if isinstance(found, int) else None
+        made: int = getattr(data.world, f"n_{split}")
+        return made
+    return 0 if getattr(data.sizes, split, None) == 0 else None
 
 
 def _unmeasured(experiment: ExperimentConfig, cells: Sequence[Cell]) -> list[str]:
@@ -274,7 +276,7 @@ def _unmeasured(experiment: ExperimentConfig, cells: Sequence[Cell]) -> list[str
             faults[
                 f"compare.split is {compare.split}, which evaluate.splits leaves out for method {cell.method}; add it, or compare another split"
             ] = None
-        elif _held_out(cell.config, compare.split) == 0:
+        elif held_out(cell.config, compare.split) == 0:
             where = f" with {cell.setting}" if cell.setting else ""
             faults[
                 f"there are no {compare.split} problems to compare on{where}; make some, or compare another split"

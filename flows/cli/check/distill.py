@@ -16,7 +16,6 @@ from flows.cli.check.machine import (
 from flows.cli.check.offline import absent_data, absent_student
 from flows.cli.check.packing import note_packing
 from flows.cli.check.shared import check_output, checkpoint, first_findings
-from rlkd.errors import DataError
 from schemas.config.pipeline import PipelineConfig
 from schemas.problem import Problem, Split
 from tasks.finished import finished_stages
@@ -106,15 +105,10 @@ def _work(
 
 def _data(config: PipelineConfig, found: Findings) -> dict[Split, list[Problem]]:
     """Loads the source as the data stage will, and cuts it to the sizes that are asked for."""
-    from rlkd.data.sources import open_source
+    from rlkd.data.sources import load_rows
     from rlkd.data.stage import planned_splits
 
-    loaded = open_source(config.data).load(config.seed)
-    if not loaded.rows:
-        where = getattr(config.data, "path", None)
-        raise DataError(
-            f"data{f'.path {where}' if where else ''}: there is not one row to read; name data with problems in it"
-        )
+    loaded = load_rows(config.data, config.seed)
     splits = planned_splits(loaded, config.data, config.seed)
     held, used = (
         ", ".join(f"{len(rows)} {split}" for split, rows in part.items() if rows)

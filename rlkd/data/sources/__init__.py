@@ -9,11 +9,12 @@ from __future__ import annotations
 import importlib
 
 from rlkd.data.sources.base import DroppedRow, Loaded, Source
+from rlkd.errors import DataError
 from rlkd.plugins import make_plugin
 from schemas.config.data import DataConfig
 from schemas.config.plugin import PythonObject
 
-__all__ = ["DroppedRow", "Loaded", "Source", "open_source"]
+__all__ = ["DroppedRow", "Loaded", "Source", "load_rows", "open_source"]
 
 
 def open_source(config: DataConfig) -> Source:
@@ -27,3 +28,18 @@ def open_source(config: DataConfig) -> Source:
         return own
     found: Source = importlib.import_module(f"rlkd.data.sources.{config.type}").build(config)
     return found
+
+
+def load_rows(config: DataConfig, seed: int) -> Loaded:
+    """Loads the source that a configuration names, before the data stage does: to see whether there is anything in it.
+
+    Raises:
+        DataError: It cannot be read, or has not one row.
+    """
+    loaded = open_source(config).load(seed)
+    if not loaded.rows:
+        where = getattr(config, "path", None)
+        raise DataError(
+            f"data{f'.path {where}' if where else ''}: there is not one row to read; name data with problems in it"
+        )
+    return loaded
