@@ -13,6 +13,7 @@ import random
 import sys
 
 from rlkd.structure.decomposers.rules import decompose_text
+from rlkd.structure.interfaces import PathItem
 from rlkd.structure.scorer import ScoreItem, StructureScorer
 
 Step = tuple[int, str, int, int]
@@ -75,7 +76,7 @@ def rises(pairs: int, seed: int) -> tuple[int, list[tuple[float, float, str, str
             ]
         )
         teachers = (decompose_text(written(teacher), problem=problem),)
-        before = scored(scorer, ScoreItem(problem, teachers, written(student)))
+        before = scored(scorer, ScoreItem(PathItem(problem, written(student)), teachers))
         if before is None:
             continue
         pool = (
@@ -87,7 +88,7 @@ def rises(pairs: int, seed: int) -> tuple[int, list[tuple[float, float, str, str
             continue
         at = rng.randint(0, len(student))
         padded = written([*student[:at], (a, op, b, value), *student[at:]])
-        after = scored(scorer, ScoreItem(problem, teachers, padded))
+        after = scored(scorer, ScoreItem(PathItem(problem, padded), teachers))
         compared += 1
         if after is not None and after > before + 1e-9:
             found.append((before, after, written(teacher), written(student), padded))

@@ -206,13 +206,14 @@ def ours(
     """Scores the batch; with ``stored``, teacher structures are there before (as in training), and not counted."""
     scorer = TextScorer(make_scorer(settings(url, cache, together)))
     samples = [
-        TextSample(f"problem {p}", (world.paths[f"p{p}"],), world.paths[name]) for p, name in world.samples
+        TextSample(PathItem(f"problem {p}", world.paths[name]), (world.paths[f"p{p}"],))
+        for p, name in world.samples
     ]
 
     async def run() -> list[float]:
         if stored:
             await scorer.scorer.decomposer.decompose(
-                [PathItem(s.problem, s.teachers[0]) for s in samples[::GROUP]]
+                [PathItem(s.student.problem, s.teachers[0]) for s in samples[::GROUP]]
             )
             clock.restart()
         scores = await scorer.score(samples)

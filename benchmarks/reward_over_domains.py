@@ -28,6 +28,7 @@ import numpy as np
 from rlkd.qualification.measures import baseline
 from rlkd.structure.decomposers.rules import decompose_text
 from rlkd.structure.factory import make_judge
+from rlkd.structure.interfaces import PathItem
 from rlkd.structure.scorer import ScoreItem, StructureScorer
 from schemas.config.structure import CacheConfig, EmbeddingJudgeConfig, RulesJudgeConfig
 
@@ -66,16 +67,15 @@ def measure_set(file: Path, teachers: int, conclusions: bool, judge: str = "rule
     """Scores a set and returns its row of the table."""
     # In memory alone: a cache on the disk would make the next run cheaper than it is.
     scorer = StructureScorer(judge=make_judge(JUDGES[judge](), CacheConfig(enabled=False)))
-    first_use = ScoreItem("", (decompose_text("Ann likes tea."),), "Ann is fond of tea.")
+    first_use = ScoreItem(PathItem("", "Ann is fond of tea."), (decompose_text("Ann likes tea."),))
     asyncio.run(scorer.score([first_use]))  # a model is loaded before the clock starts
     spent = time.process_time()
     scores, right, tune, numbers, words = [], [], [], [], []
     pairs = list(pairs_of(file, teachers))[:rows]
     items = [
         ScoreItem(
-            row["question"],
+            PathItem(row["question"], student["text"]),
             tuple(read(path, row["question"], conclusions) for path in paths),
-            student["text"],
         )
         for row, paths, student in pairs
     ]
@@ -127,7 +127,7 @@ def measure_logic(file: Path, rows: int = 300) -> None:
         gold, problem = row["steps"], row["question"]
         structure = decompose_text(" ".join(gold), problem=problem)
         for kind, steps in ({"gold": gold} | corrupted(gold, problem, draw)).items():
-            score = scorer.score_now(ScoreItem(problem, (structure,), "\n".join(steps)))
+            score = scorer.score_now(ScoreItem(PathItem(problem, "\n".join(steps)), (structure,)))
             found.setdefault(kind, []).append(0.0 if score is None else score.structure)
     gold_scores = found.pop("gold")
     for kind, scores in found.items():

@@ -32,6 +32,7 @@ from rlkd.qualification.last_step import drop_answer_lines
 from rlkd.qualification.measures import BASELINES, Resampler
 from rlkd.quantities.stated import problem_quantities
 from rlkd.structure.decomposers.rules import decompose_text
+from rlkd.structure.interfaces import PathItem
 from rlkd.structure.reading.path import read_path
 from rlkd.structure.scorer import ScoreItem, StructureScorer
 
@@ -98,7 +99,7 @@ def measures(pairs: list[Pair]) -> dict[str, list[float]]:
     teachers = {pair.teacher: decompose_text(pair.teacher, problem=pair.problem) for pair in pairs}
     found: dict[str, list[float]] = {"structure": [], "prefix": [], "missing": []}
     for pair in pairs:
-        item = ScoreItem(pair.problem, (teachers[pair.teacher],), pair.student)
+        item = ScoreItem(PathItem(pair.problem, pair.student), (teachers[pair.teacher],))
         result = scorer.score_now(item)
         found["structure"].append(0.0 if result is None else result.structure)
         found["prefix"].append(0.0 if result is None else result.prefix)
@@ -215,8 +216,8 @@ def sensitivity_table(data: Path, half: str, style: str) -> dict[str, Any]:
         for name, old, new in _changed(pair, seen, rng):
             if new is None:
                 continue
-            before = scored(scorer, ScoreItem(pair.problem, teacher, old))
-            after = scored(scorer, ScoreItem(pair.problem, teacher, new))
+            before = scored(scorer, ScoreItem(PathItem(pair.problem, old), teacher))
+            after = scored(scorer, ScoreItem(PathItem(pair.problem, new), teacher))
             if before is not None and after is not None:
                 outcomes[name].append((_AS_EXPECTED[EXPECTED[name]](before, after), after))
     return {
@@ -247,18 +248,20 @@ def speed(data: Path) -> dict[str, float]:
                 i = rng.randrange(8)
                 student[i] = re.sub(r"\d+", lambda m: str(int(m.group()) + rng.randint(0, 3)), student[i])
             items.append(
-                ScoreItem(row["question"], teacher, f"{student[0]} ({k})\n" + "\n".join(student[1:]))
+                ScoreItem(
+                    PathItem(row["question"], f"{student[0]} ({k})\n" + "\n".join(student[1:])), teacher
+                )
             )
     best = 0.0
     for _ in range(3):
-        fresh = [ScoreItem(i.problem, i.teachers, i.student_path + " ") for i in items]
+        fresh = [ScoreItem(PathItem(i.student.problem, i.student.path + " "), i.teachers) for i in items]
         begin = time.process_time()
         for item in fresh:
             scored(scorer, item)
         best = max(best, len(fresh) / (time.process_time() - begin))
     read = time.process_time()
     for item in items:
-        read_path(item.student_path)
+        read_path(item.student.path)
     read = time.process_time() - read
     return {
         "completions_per_second": best,

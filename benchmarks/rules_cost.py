@@ -46,7 +46,9 @@ def rules_part(count: int) -> dict[str, float]:
     decomposer = RulesDecomposer()
     teachers = asyncio.run(decomposer.decompose([PathItem(problem, path) for problem, path in drawn]))
     items = [
-        ScoreItem(problems[i], (t,), text) for i, text in enumerate(students) if (t := teachers[i // GROUP])
+        ScoreItem(PathItem(problems[i], text), (t,))
+        for i, text in enumerate(students)
+        if (t := teachers[i // GROUP])
     ]
     scorer = StructureScorer()
     figures: dict[str, float] = {}
@@ -59,7 +61,7 @@ def rules_part(count: int) -> dict[str, float]:
     figures["in one batch, nothing cached"] = _rate(
         len(items), lambda: asyncio.run(StructureScorer().score(items))
     )
-    paths = [PathItem(item.problem, item.student_path) for item in items]
+    paths = [item.student for item in items]
     figures["decompose to structures, nothing cached"] = _rate(
         len(items), lambda: asyncio.run(decomposer.decompose(paths))
     )
@@ -97,12 +99,12 @@ def _profile(scorer: StructureScorer, items: list[ScoreItem]) -> dict[str, float
     _forget()
     times = [time.process_time()]
     for item in items:
-        read_path(item.student_path, 50_000, 256)
+        read_path(item.student.path, 50_000, 256)
     times.append(time.process_time())
-    structures = [decompose_text(item.student_path, problem=item.problem) for item in items]
+    structures = [decompose_text(item.student.path, problem=item.student.problem) for item in items]
     times.append(time.process_time())
     for item, structure in zip(items, structures, strict=True):
-        PathGraph(structure, item.problem)
+        PathGraph(structure, item.student.problem)
     times.append(time.process_time())
     read, decomposed, graph = (b - a for a, b in itertools.pairwise(times))
     whole = len(items) / _rate(len(items), lambda: [scorer.score_now(item) for item in items])

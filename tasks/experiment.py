@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -113,7 +114,7 @@ def run_cells(
             run(cell, _config_file(cell, folder), folder / cell.name)
         except RLKDError as error:
             errors[cell.name] = str(error)
-            notice(f"cell {cell.name} failed: {error}")
+            notice(f"cell {cell.name} {'stopped' if isinstance(error, _StoppedError) else 'failed'}: {error}")
         after(cell)
 
     waves = _waves(cells)
@@ -173,11 +174,19 @@ _running: set[subprocess.Popen[bytes]] = set()
 """Processes of cells that run side by side: ended with the experiment."""
 
 
+class _StoppedError(StageError):
+    """A cell's process was told to end, as at Ctrl-C: nothing is wrong with the cell."""
+
+
+_STOPPED = {130, 143, -signal.SIGINT, -signal.SIGTERM}
+"""Exit codes of a process that was told to end: with a word about it, or before it could say one."""
+
+
 def _run_apart(cell: Cell, config_file: Path, folder: Path) -> None:
     """Runs a cell in a process of its own.
 
     Raises:
-        StageError: It failed.
+        StageError: It failed, or was told to end.
     """
     log = folder.parent / CELLS / f"{cell.name}.log"
     command = [sys.executable, "-P", "-m", "flows.cli.main", "run", str(config_file), "--output", str(folder)]
@@ -190,6 +199,10 @@ def _run_apart(cell: Cell, config_file: Path, folder: Path) -> None:
             code = process.wait()
         finally:
             _running.discard(process)
+    if code in _STOPPED:
+        raise _StoppedError(
+            f"told to end before it was done; the experiment's command goes on from there (see {log})"
+        )
     if code:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         told = [line for line in lines if line.strip() and not line.startswith("rlkd: resume with")]

@@ -214,7 +214,7 @@ def _teachers(folder: Path) -> dict[str, list[Structure]]:
 
 
 def _item(problem: Problem, teachers: Sequence[Structure], read: ParsedOutput) -> ScoreItem:
-    return ScoreItem.of(path_item(problem.question, read, problem.domain), teachers)
+    return ScoreItem(path_item(problem.question, read, problem.domain), tuple(teachers))
 
 
 def _teacher_of(score: StructureScore | None) -> int:

@@ -11,11 +11,11 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from rlkd.answers.conventions import path_of
 from rlkd.errors import DataError, UserError
 from rlkd.io import expand_path, read_rows, sha256_text, write_json_atomic, write_rows
 from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.run_folder import read_run
+from rlkd.structure.scorer import teacher_item
 from schemas.artifact import StageResult
 from schemas.base import Schema
 from schemas.config.gsrm import FilePaths, GsrmConfig, HeldOut, RunPaths, WorldPaths
@@ -212,22 +212,24 @@ def _run_rows(source: RunPaths) -> list[GsrmPath]:
     rows: list[GsrmPath] = []
     if "traces" in wanted:
         for trace in read_rows(stages["traces"] / "accepted.jsonl", TeacherTrace):
-            rows.append(_of_run(trace.id, problems[trace.problem_id], trace.path, "teacher"))
+            rows += _of_run(trace.id, problems[trace.problem_id], trace.path, "teacher")
     if "rl" in wanted:
         from rlkd.rewards.ledger import read_ledger
 
         for i, record in enumerate(read_ledger(stages["rl"] / "ledger")):
-            path = path_of(record.completion, None)  # what a decomposer is given in RL
-            if record.problem_id in problems and path.strip():
+            if record.problem_id in problems:
                 name = f"{record.problem_id}/{record.step}.{record.group}.{i}"
-                rows.append(_of_run(name, problems[record.problem_id], path, "student"))
+                rows += _of_run(name, problems[record.problem_id], record.completion, "student")
     return rows
 
 
-def _of_run(name: str, problem: Problem, path: str, kind: str) -> GsrmPath:
-    return GsrmPath(
-        id=name, group=problem.id, problem=problem.question, path=path, domain=problem.domain, kind=kind
-    )
+def _of_run(name: str, problem: Problem, text: str, kind: str) -> Iterator[GsrmPath]:
+    """A path as the reward gives it to a decomposer, which the model that is trained on it will be; none where nothing is left of it."""
+    path = teacher_item(problem.question, text, problem.domain).path
+    if path.strip():
+        yield GsrmPath(
+            id=name, group=problem.id, problem=problem.question, path=path, domain=problem.domain, kind=kind
+        )
 
 
 def _draw(rows: list[GsrmPath], limit: int | None, seed: int) -> list[GsrmPath]:

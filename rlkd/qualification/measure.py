@@ -162,7 +162,7 @@ class Measurer:
         for pair in pairs:
             teachers = await self._teachers_of(pair)
             student = PathItem(pair.problem, pair.student, pair.domain, pair.answer)
-            items.append(ScoreItem.of(student, teachers) if teachers else None)
+            items.append(ScoreItem(student, teachers) if teachers else None)
         return items
 
     async def _score(self, pairs: Sequence[LabelledPair], count: bool = False) -> list[float | None]:

@@ -206,9 +206,9 @@ def _rescore(rows: Sequence[RewardRecord], inputs: ReplayInputs, after: Pipeline
         rollouts = [_rollout(row, problems, after.student) for row in rows]
         seen = [i for i, row in enumerate(rows) if looks_at_structure(after.rewards, row.step)]
         items = [
-            ScoreItem.of(
+            ScoreItem(
                 path_item(rollouts[i].question, rollouts[i].parsed, problems[rows[i].problem_id].domain),
-                teachers.get(rows[i].problem_id, ()),
+                tuple(teachers.get(rows[i].problem_id, ())),
             )
             for i in seen
         ]

@@ -25,7 +25,7 @@ from rlkd.rewards.texts import TextSample, TextScorer
 from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_decomposer, make_scorer
 from rlkd.structure.interfaces import Decomposer, PathItem
-from rlkd.structure.scorer import path_item
+from rlkd.structure.scorer import in_text, path_item, teacher_item
 from rlkd.user_files import clean_text, open_input, open_output, parse_json, shown
 from schemas.alignment import StepMatch, StructureScore
 from schemas.config.rewards import RewardsConfig
@@ -217,15 +217,18 @@ async def _decompose_rows(rows: list[_Row], decomposer: Decomposer) -> list[dict
     structures = iter(await decomposer.decompose([item for item in items if isinstance(item, PathItem)]))
     fault = _because("the decomposer failed on this path", decomposer)
     return [
-        _decomposed(row, None, item) if isinstance(item, str) else _decomposed(row, next(structures), fault)
+        {"id": _row_id(row), "steps": None, "error": item}
+        if isinstance(item, str)
+        else _decomposed(row, item, next(structures), fault)
         for row, item in zip(rows, items, strict=True)
     ]
 
 
 def _path_item(row: _Row) -> PathItem:
+    """What the reward sees of a row's text; what a text states is no step of it."""
     if isinstance(row, _RowError):
         raise row
-    return PathItem(
+    return teacher_item(
         _text(row, "problem", required=False),
         _text(row, "path"),
         _text(row, "domain", required=False) or "math",
@@ -238,10 +241,11 @@ def _because(what: str, backend: object) -> str:
     return f"{what} (last fault: {reason})" if reason else what
 
 
-def _decomposed(row: _Row, structure: Structure | None, error: str) -> dict[str, Any]:
+def _decomposed(row: _Row, item: PathItem, structure: Structure | None, error: str) -> dict[str, Any]:
     if structure is None:
         return {"id": _row_id(row), "steps": None, "error": error}
-    return {"id": _row_id(row), "steps": _steps_json(structure), "error": None}
+    found = in_text(structure, item, "" if isinstance(row, _RowError) else row["path"])
+    return {"id": _row_id(row), "steps": _steps_json(found), "error": None}
 
 
 def _steps_json(structure: Structure) -> Any:
@@ -317,7 +321,7 @@ async def _found(inputs: Sequence[_Input], scorer: TextScorer) -> list[_Found]:
         for row, rollout in zip(inputs, rollouts, strict=True)
     ]
     made = await scorer.examine(
-        [TextSample.of(item, row.teachers) for item, row in zip(items, inputs, strict=True)]
+        [TextSample(item, row.teachers) for item, row in zip(items, inputs, strict=True)]
     )
     decomposer = scorer.scorer.decomposer
     fault = _because("could not be decomposed", decomposer)

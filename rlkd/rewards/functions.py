@@ -184,7 +184,7 @@ class RewardFunction:
             paths = (given,) if isinstance(given, str) else tuple(given or ())
             if not all(isinstance(path, str) for path in paths):
                 raise DataError(f"column {name!r}, row {i}: must be a path or a list of paths, each a text")
-            samples.append(TextSample.of(path_item(rollout.question, rollout.parsed, str(domain)), paths))
+            samples.append(TextSample(path_item(rollout.question, rollout.parsed, str(domain)), paths))
         return samples
 
     def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:

@@ -99,15 +99,7 @@ class RewardModel:
             for completion, parsed in zip(completions, read, strict=True):
                 problem = self.problems[completion.problem_id]
                 student = path_item(problem.question, parsed, problem.domain)
-                items.append(
-                    ScoreItem(
-                        problem=student.problem,
-                        teachers=tuple(self.teachers[completion.problem_id]),
-                        student_path=student.path,
-                        domain=student.domain,
-                        answer=student.answer,
-                    )
-                )
+                items.append(ScoreItem(student, tuple(self.teachers[completion.problem_id])))
             structures = await self.scorer.score(items)
         rollouts = [
             read_rollout(
@@ -284,7 +276,7 @@ def combine(
 def combine_rollout(
     values: Mapping[str, float | None], rollout: Rollout, config: RewardsConfig, step: int
 ) -> Combined:
-    """Combines what was measured of a completion that was read; see :func:`combine`. Every entrance but RL goes through here."""
+    """Combines what was measured of a completion that was read; see :func:`combine`, which RL calls itself: it records ``own_answer`` too."""
     own_answer = None if rollout.structure is None else rollout.structure.own_answer
     return combine(values, config, step, finished=rollout.finished, own_answer=own_answer)
 

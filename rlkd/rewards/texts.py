@@ -20,23 +20,12 @@ class TextSample:
     """One completion to score.
 
     Attributes:
-        problem: The problem's text; may be empty.
+        student: The student's path and its problem; see :func:`~rlkd.structure.scorer.path_item`.
         teachers: The teacher's paths; none makes the score missing.
-        student: The student's path.
-        domain: Reasoning domain.
-        answer: The answer that it states, where that was cut off the path.
     """
 
-    problem: str
+    student: PathItem
     teachers: tuple[str, ...]
-    student: str
-    domain: str = "math"
-    answer: str | None = None
-
-    @classmethod
-    def of(cls, student: PathItem, teachers: Sequence[str]) -> TextSample:
-        """Returns a student's text as it is scored against teachers' texts; see :func:`~rlkd.structure.scorer.path_item`."""
-        return cls(student.problem, tuple(teachers), student.path, student.domain, student.answer)
 
 
 @dataclass(slots=True)
@@ -75,7 +64,7 @@ class TextScorer:
         """Scores samples, in order, and says what was read of their teachers."""
         groups: dict[tuple[str, tuple[str, ...], str], list[int]] = {}
         for i, sample in enumerate(samples):
-            groups.setdefault((sample.problem, sample.teachers, sample.domain), []).append(i)
+            groups.setdefault((sample.student.problem, sample.teachers, sample.student.domain), []).append(i)
         scores = [TextScore() for _ in samples]
         if not self._overlaps:
             paths = [
@@ -115,16 +104,12 @@ class TextScorer:
 
     async def _read_students(self, samples: Sequence[TextSample]) -> None:
         """Sends every student path on its way; whoever needs one later joins it."""
-        items = dict.fromkeys(
-            PathItem(sample.problem, sample.student, sample.domain, sample.answer)
-            for sample in samples
-            if sample.teachers
-        )
+        items = dict.fromkeys(sample.student for sample in samples if sample.teachers)
         await gather([self.scorer.decomposer.decompose([item]) for item in items])
 
 
 def _paths(sample: TextSample) -> list[PathItem]:
-    return [_path(sample.problem, path, sample.domain) for path in sample.teachers]
+    return [_path(sample.student.problem, path, sample.student.domain) for path in sample.teachers]
 
 
 _path = functools.lru_cache(maxsize=4096)(teacher_item)
@@ -133,8 +118,7 @@ _path = functools.lru_cache(maxsize=4096)(teacher_item)
 
 def _item(sample: TextSample, teachers: Sequence[Structure | None]) -> ScoreItem:
     """A missing teacher has no steps and so no say; the others keep their places and still say what the score is."""
-    known = tuple(teacher or UNREAD for teacher in teachers)
-    return ScoreItem(sample.problem, known, sample.student, sample.domain, sample.answer)
+    return ScoreItem(sample.student, tuple(teacher or UNREAD for teacher in teachers))
 
 
 def _taught(item: ScoreItem) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from rlkd.answers.conventions import ParsedOutput, read_any
@@ -55,28 +55,29 @@ def teacher_item(problem: str, path: str, domain: str = "math") -> PathItem:
     return path_item(problem, read_any(path), domain)
 
 
+def in_text(structure: Structure, item: PathItem, text: str) -> Structure:
+    """Returns the structure of an item with its steps where they stand in the text that the item was read of."""
+    start = text.find(item.path)
+    if start <= 0:
+        return structure
+    steps = (
+        replace(step, start=step.start + start, end=step.end + start) if step.end else step
+        for step in structure.steps
+    )
+    return structure.model_copy(update={"steps": tuple(steps)})
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreItem:
     """One student path to score.
 
     Attributes:
-        problem: The problem's text.
+        student: The student's path and its problem; see :func:`path_item`.
         teachers: The structures of the teacher's paths, at least one.
-        student_path: The student's path.
-        domain: Reasoning domain.
-        answer: The answer that it states, where that was cut off the path; ``None`` where the path holds it, or none is stated.
     """
 
-    problem: str
+    student: PathItem
     teachers: tuple[Structure, ...]
-    student_path: str
-    domain: str = "math"
-    answer: str | None = None
-
-    @classmethod
-    def of(cls, student: PathItem, teachers: Sequence[Structure]) -> ScoreItem:
-        """Returns a student's text as it is scored against teachers; see :func:`path_item`."""
-        return cls(student.problem, tuple(teachers), student.path, student.domain, student.answer)
 
 
 class StructureScorer:
@@ -103,10 +104,7 @@ class StructureScorer:
         Returns:
             The scores; ``None`` (missing) where no teacher has a step or a backend failed.
         """
-        keys = [
-            (item.problem, item.student_path, item.answer, item.domain, tuple(map(id, item.teachers)))
-            for item in items
-        ]
+        keys = [(item.student, tuple(map(id, item.teachers))) for item in items]
         first = dict(zip(keys, items, strict=True))
         wanted = [(key, item) for key, item in first.items() if any(t.steps for t in item.teachers)]
         batches = [[pair] for pair in wanted] if self.alignment.stops_early else [wanted]
@@ -128,11 +126,15 @@ class StructureScorer:
         return run_now(self.score([item]))[0]
 
     async def _score_batch(self, items: Sequence[ScoreItem]) -> list[StructureScore | None]:
-        paths = [PathItem(item.problem, item.student_path, item.domain, item.answer) for item in items]
-        structures = await self.decomposer.decompose(paths) if paths else []
+        structures = await self.decomposer.decompose([item.student for item in items]) if items else []
         teachers = [self._teachers(item) for item in items]
         samples = [
-            Sample(known.paths, PathGraph(structure, item.problem, item.answer), item.problem, item.domain)
+            Sample(
+                known.paths,
+                PathGraph(structure, item.student.problem, item.student.answer),
+                item.student.problem,
+                item.student.domain,
+            )
             for item, known, structure in zip(items, teachers, structures, strict=True)
             if structure is not None
         ]
@@ -148,12 +150,13 @@ class StructureScorer:
 
     def _teachers(self, item: ScoreItem) -> _Teachers:
         """Returns the graphs of an item's teachers, remembered."""
-        key = (tuple(map(id, item.teachers)), item.problem)
+        problem = item.student.problem
+        key = (tuple(map(id, item.teachers)), problem)
         known = self._known.get(key)
         if known is None or any(a is not b for a, b in zip(known[0], item.teachers, strict=True)):
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            paths = [PathGraph(structure, item.problem) for structure in item.teachers]
+            paths = [PathGraph(structure, problem) for structure in item.teachers]
             known = item.teachers, _Teachers(paths, self.alignment.walks(paths))
             self._known[key] = known
         return known[1]
@@ -276,5 +279,5 @@ def score_paths(
     """
     scorer = scorer or StructureScorer()
     items = [teacher_item(problem, teacher, domain) for teacher in teachers]
-    read = [with_answer(decompose_text(item.path, problem), item.answer) or UNREAD for item in items]
-    return scorer.score_now(ScoreItem.of(teacher_item(problem, student, domain), read))
+    read = tuple(with_answer(decompose_text(item.path, problem), item.answer) or UNREAD for item in items)
+    return scorer.score_now(ScoreItem(teacher_item(problem, student, domain), read))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rlkd.errors import DataError, MissingScoreError
@@ -14,7 +13,7 @@ from rlkd.pipeline.shards import known_rows, own_file
 from rlkd.structure.backends.cached import last_fault
 from rlkd.structure.factory import make_decomposer
 from rlkd.structure.interfaces import Decomposer, PathItem
-from rlkd.structure.scorer import teacher_item
+from rlkd.structure.scorer import in_text, teacher_item
 from schemas.artifact import StageResult
 from schemas.problem import Problem
 from schemas.structure import Structure
@@ -121,11 +120,4 @@ def trace_item(problem: Problem, trace: TeacherTrace) -> PathItem:
 
 def _in_trace(structure: Structure, item: PathItem, trace: TeacherTrace) -> Structure:
     """The structure with its stated answer, its steps where they stand in the trace."""
-    start = max(0, trace.path.find(item.path))
-    steps = structure.steps
-    if start:
-        steps = tuple(
-            replace(step, start=step.start + start, end=step.end + start) if step.end else step
-            for step in steps
-        )
-    return structure.model_copy(update={"steps": steps, "stated": item.answer or ""})
+    return in_text(structure, item, trace.path).model_copy(update={"stated": item.answer or ""})

@@ -114,7 +114,7 @@ def test_what_is_scored_is_the_path_that_rl_rewards(config: PipelineConfig, inpu
     score = examiner.scorer.score
 
     async def watched(items: Any) -> Any:
-        asked.extend(item.student_path for item in items)
+        asked.extend(item.student.path for item in items)
         return await score(items)
 
     examiner.scorer.score = watched  # type: ignore[method-assign]
@@ -133,7 +133,7 @@ def test_what_is_left_of_a_worded_statement_is_no_step(
     score = examiner.scorer.score
 
     async def watched(items: Any) -> Any:
-        asked.extend(item.student_path for item in items)
+        asked.extend(item.student.path for item in items)
         return await score(items)
 
     examiner.scorer.score = watched  # type: ignore[method-assign]

@@ -177,7 +177,7 @@ def _run(tmp_path: Path, stages: tuple[str, ...] = ("data", "traces", "rl")) -> 
                 problem_id=p.id,
                 completion=" "
                 if (step, i) == (0, 0)
-                else f"{p.id} by the student in {step}\nThe answer is {p.answer}.",
+                else f"{p.id} by the student in {step}\nSo the answer is {p.answer}.",
                 tokens=4,
                 finish_reason="stop",
             )
@@ -208,7 +208,8 @@ def test_a_run_gives_its_teachers_traces_and_its_students_completions(
     rows = read_paths(ctx.folder)
     assert len({row.id for row in rows}) == len(rows)
     assert {row.problem for row in rows} <= {f"{i}+1?" for i in range(10)}
-    assert not any("The answer is" in row.path for row in rows)  # the stated answer is no part of a path
+    # The stated answer is no part of a path, nor the "So" before it, which a decomposer does not see in RL either.
+    assert not any("answer is" in row.path or "So" in row.path for row in rows)
     assert not {r.group for r in rows if r.split == "test"} & {r.group for r in rows if r.split == "train"}
 
 

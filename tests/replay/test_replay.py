@@ -197,7 +197,7 @@ def test_structure_is_scored_again_from_the_completions(run: Path, tmp_path: Pat
     section = load_config(str(run / "config.yaml"), ["structures.alignment={type: prefix}"]).structures
     [teacher] = asyncio.run(RulesDecomposer().decompose([PathItem(PROBLEM.question, TRACE.path)]))
     assert isinstance(teacher, Structure)
-    items = [ScoreItem(PROBLEM.question, (teacher,), path) for path in PATHS]
+    items = [ScoreItem(PathItem(PROBLEM.question, path), (teacher,)) for path in PATHS]
     expected = [
         score.structure for score in asyncio.run(make_scorer(section).score(items)) if score is not None
     ]

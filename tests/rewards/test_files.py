@@ -71,6 +71,18 @@ def test_decompose_keeps_order_and_reports_malformed_rows(tmp_path: Path) -> Non
     assert found[1]["steps"] is None and found[4]["steps"] == []
 
 
+def test_decompose_shows_the_steps_that_the_reward_counts_where_they_stand_in_the_text(
+    tmp_path: Path,
+) -> None:
+    text = "<think>\n3 + 4 = 7 apples.\nSo the answer is 7."
+    source = write(tmp_path / "in.jsonl", [{"problem": "3 4", "path": text}])
+    decompose_file(source, tmp_path / "out.jsonl")
+    [found] = rows(tmp_path / "out.jsonl")
+    # "So the answer is 7." states the answer: it was a second step here, and none in training.
+    [step] = found["steps"]
+    assert text[step["start"] : step["end"]].strip() == "3 + 4 = 7 apples."
+
+
 def test_score_rows(tmp_path: Path) -> None:
     base = {"problem": "3 4 2", "teacher": TEACHER, "student": STUDENT}
     source = write(

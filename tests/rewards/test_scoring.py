@@ -18,6 +18,7 @@ from rlkd.errors import ConfigError
 from rlkd.rewards.components import STANDARD, Rollout, component, component_names
 from rlkd.rewards.scoring import RewardModel, check_named, combine, make_components, measure, wait_for_values
 from rlkd.structure.decomposers.rules import decompose_text
+from rlkd.structure.interfaces import PathItem
 from rlkd.structure.scorer import StructureScorer
 from schemas.alignment import StepMatch, StructureScore
 from schemas.config.plugin import PythonObject
@@ -397,8 +398,7 @@ def test_every_component_and_what_it_was_made_of_is_noted() -> None:
 def test_the_stated_answer_is_not_shown_to_the_structure_scorer() -> None:
     scorer = Scorer(0.5)
     score(scorer, RewardsConfig(), RIGHT)
-    assert scorer.items[0].student_path == "2 + 3 = 5"
-    assert scorer.items[0].problem == PROBLEM.question
+    assert scorer.items[0].student == PathItem(PROBLEM.question, "2 + 3 = 5", PROBLEM.domain, answer="5")
 
 
 def test_a_fault_of_the_scorer_is_missing_not_zero() -> None:

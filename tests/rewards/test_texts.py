@@ -57,14 +57,14 @@ def scorer(words: Words, cached: bool) -> TextScorer:
 
 
 SAMPLES = [
-    TextSample("p", ("a b",), "a b"),
-    TextSample("p", ("a b",), "a x"),
-    TextSample("q", ("c", "d e"), "d e"),
-    TextSample("q", ("!", "d e"), "d e"),  # one of two teachers failed
-    TextSample("r", ("!",), "a"),
-    TextSample("s", (), "a b"),
-    TextSample("p", ("a b",), "no !"),
-    TextSample("p", ("a b",), "a b"),
+    TextSample(PathItem("p", "a b"), ("a b",)),
+    TextSample(PathItem("p", "a x"), ("a b",)),
+    TextSample(PathItem("q", "d e"), ("c", "d e")),
+    TextSample(PathItem("q", "d e"), ("!", "d e")),  # one of two teachers failed
+    TextSample(PathItem("r", "a"), ("!",)),
+    TextSample(PathItem("s", "a b"), ()),
+    TextSample(PathItem("p", "no !"), ("a b",)),
+    TextSample(PathItem("p", "a b"), ("a b",)),
 ]
 
 
@@ -87,7 +87,9 @@ def test_nothing_to_score() -> None:
     assert asyncio.run(scorer(Words(), True).score([])) == []
 
 
-@pytest.mark.parametrize("sample", [TextSample("p", ("bug",), "a"), TextSample("p", ("a",), "bug")])
+@pytest.mark.parametrize(
+    "sample", [TextSample(PathItem("p", "a"), ("bug",)), TextSample(PathItem("p", "bug"), ("a",))]
+)
 def test_a_bug_is_raised_not_swallowed(sample: TextSample) -> None:
     with pytest.raises(RuntimeError, match="a bug"):
         asyncio.run(scorer(Words(), True).score([SAMPLES[0], sample]))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rlkd.structure.decomposers.rules import RulesDecomposer, decompose_text
-from rlkd.structure.interfaces import Judge, PairVerdict, StepPair
+from rlkd.structure.interfaces import Judge, PairVerdict, PathItem, StepPair
 from rlkd.structure.judges.cascade import CascadeJudge
 from rlkd.structure.judges.embedding import EmbeddingJudge
 from rlkd.structure.judges.rules import RulesJudge
@@ -182,7 +182,7 @@ def test_every_judge_is_on_one_scale() -> None:
         FromTable(embed, "same", RulesJudge()),
         CascadeJudge(Table(table), Table(table)),
     ]
-    item = ScoreItem(problem, (structure,), student)
+    item = ScoreItem(PathItem(problem, student), (structure,))
     scores = [asyncio.run(StructureScorer(RulesDecomposer(), judge).score([item])) for judge in judges]
     assert all(found == scores[0] for found in scores)
     # the first step is taken, the second with another result (1/4), the third is missing; the path ends elsewhere; extra are

@@ -192,14 +192,14 @@ def test_symbolic_equality_counts_under_the_paper_rule_too() -> None:
 
     for symbolic, expected in ((False, 0.5), (True, 1.0)):  # an answer that differs halves the only step
         scorer = StructureScorer(Reader(), RulesJudge(RulesJudgeConfig(type="rules", symbolic=symbolic)))
-        [found] = asyncio.run(scorer.score([ScoreItem("", (one_step(r"\frac{1}{2}"),), "0.5")]))
+        [found] = asyncio.run(scorer.score([ScoreItem(PathItem("", "0.5"), (one_step(r"\frac{1}{2}"),))]))
         assert found is not None and found.prefix == expected
 
 
 def test_scores_items_in_order_and_the_same_either_way() -> None:
     scorer = make_scorer(StructuresConfig())
     teacher = (decompose_text(TEACHER, problem=PROBLEM),)
-    items = [ScoreItem(PROBLEM, teacher, s) for s in (SPLIT, WRONG, "", TEACHER)]
+    items = [ScoreItem(PathItem(PROBLEM, s), teacher) for s in (SPLIT, WRONG, "", TEACHER)]
     found = asyncio.run(scorer.score(items))
     assert found == [scorer.score_now(item) for item in items]
 
@@ -219,7 +219,7 @@ class _Failing:
 
 def test_faults_are_missing_never_zero() -> None:
     teacher = (decompose_text(TEACHER, problem=PROBLEM),)
-    items = [ScoreItem(PROBLEM, teacher, s) for s in (SPLIT, TEACHER, WRONG)]
+    items = [ScoreItem(PathItem(PROBLEM, s), teacher) for s in (SPLIT, TEACHER, WRONG)]
     found = asyncio.run(StructureScorer(decomposer=_Failing()).score(items))
     assert [f is None for f in found] == [False, True, False]
     found = asyncio.run(StructureScorer(judge=_Failing()).score(items))
@@ -234,7 +234,7 @@ def test_scoring_at_once_needs_backends_that_wait_for_nothing() -> None:
 
     teacher = (decompose_text(TEACHER, problem=PROBLEM),)
     with pytest.raises(TypeError, match="use score"):
-        StructureScorer(judge=Slow()).score_now(ScoreItem(PROBLEM, teacher, SPLIT))
+        StructureScorer(judge=Slow()).score_now(ScoreItem(PathItem(PROBLEM, SPLIT), teacher))
 
 
 HOSTILE = {

@@ -88,6 +88,23 @@ def test_side_by_side_each_cell_is_a_process_with_a_log(
     assert {"cell 1 of 4: sft-s0", "cell 2 of 4: sft-s1", "cell 3 of 4: sft-rlkd-s0"} <= set(told)
 
 
+@pytest.mark.parametrize("end", ["kill -TERM $$", "kill -INT $$", "exit 130", "exit 143"])
+def test_a_cell_that_was_told_to_end_is_no_failure(
+    end: str, cells: list[Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "python"
+    script.write_text(f"#!/bin/sh\n{end}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    folder = tmp_path / "x"
+    write_cells(cells, folder)
+    told: list[str] = []
+    errors = run_cells(cells[:1], folder, 2, lambda *_: None, told.append)
+    assert list(errors) == [cells[0].name]
+    # It said "failed: it said nothing (exit code -15 ...)".
+    assert told[1].startswith(f"cell {cells[0].name} stopped: told to end before it was done")
+
+
 def test_a_cell_that_never_ran_is_not_finished(cells: list[Cell], tmp_path: Path) -> None:
     assert not is_finished(cells[0], tmp_path / cells[0].name)
 

@@ -145,9 +145,9 @@ class Wandering:
 
         return [
             StructureScore(
-                structure=(len(item.student_path) % 7) / 7, prefix=0, teacher_steps=1, student_steps=2,
+                structure=(len(item.student.path) % 7) / 7, prefix=0, teacher_steps=1, student_steps=2,
                 steps=(StepMatch(index=0, teacher_path=0, teacher_step=0), StepMatch(index=1)),
-                spans=((0, len(item.student_path) // 2), (len(item.student_path) // 2, len(item.student_path))),
+                spans=((0, len(item.student.path) // 2), (len(item.student.path) // 2, len(item.student.path))),
             )
             for item in items
         ]  # fmt: skip

@@ -113,7 +113,7 @@ class PaysLength:
 
         return [
             StructureScore(
-                structure=min(1.0, len(i.student_path) / 100), prefix=0, teacher_steps=1, student_steps=1
+                structure=min(1.0, len(i.student.path) / 100), prefix=0, teacher_steps=1, student_steps=1
             )
             for i in items
         ]

@@ -18,7 +18,7 @@ from rlkd.completion.simulated import Reply, SimulatedServer
 from rlkd.structure.backends.cache import DiskCache
 from rlkd.structure.backends.prompting import judge_questions
 from rlkd.structure.decomposers.rules import decompose_text
-from rlkd.structure.interfaces import Judge, PairVerdict, StepPair
+from rlkd.structure.interfaces import Judge, PairVerdict, PathItem, StepPair
 from rlkd.structure.judges.llm import (
     LLMJudge,
     Question,
@@ -258,7 +258,9 @@ def test_the_scorer_tells_samples_apart(scripted: Any) -> None:
         (decompose_text(f"{name} has 3 + 4 = 7 pens. {name} sells 7 - 2 = 5 pens."),) for name in names
     ]
     students = [f"{name} got 3 + 5 = 8 pens. {name} lost 8 - 1 = 7 pens." for name in names]
-    scores = asyncio.run(scorer.score([ScoreItem("", t, s) for t, s in zip(teachers, students, strict=True)]))
+    scores = asyncio.run(
+        scorer.score([ScoreItem(PathItem("", s), t) for t, s in zip(teachers, students, strict=True)])
+    )
     assert all(score is not None for score in scores)
     for request in completer.requests:
         assert len(set(re.findall("|".join(names), request.messages[1].content))) == 1

@@ -56,7 +56,7 @@ def test_the_rule_by_hand(table_judge: Any) -> None:
     judge = table_judge(
         {("a", "a"): SAME, ("b", "x"): HALF, ("c", "y"): QUARTER, ("d", "z"): OTHER, ("e", "e"): SAME}
     )
-    sample = ScoreItem("", (structure("a b c d e"),), "a x y z e")
+    sample = ScoreItem(PathItem("", "a x y z e"), (structure("a b c d e"),))
     [score] = run(judge, Words(), sample)
     assert score is not None
     # 1 + 1/2 + 1/4 + 0, and the fifth step does not count: 1.75 of 5
@@ -74,9 +74,9 @@ def test_a_student_without_steps_scores_zero_and_a_teacher_without_steps_is_miss
     empty, none, longer = run(
         judge,
         Words(),
-        ScoreItem("", (structure("a"),), " "),
-        ScoreItem("", (structure(""),), "a"),
-        ScoreItem("", (structure("a"),), "a b c"),
+        ScoreItem(PathItem("", " "), (structure("a"),)),
+        ScoreItem(PathItem("", "a"), (structure(""),)),
+        ScoreItem(PathItem("", "a b c"), (structure("a"),)),
     )
     assert empty is not None
     assert (empty.structure, empty.student_steps) == (0.0, 0)
@@ -88,7 +88,7 @@ def test_a_student_without_steps_scores_zero_and_a_teacher_without_steps_is_miss
 def test_the_best_of_several_teachers(table_judge: Any) -> None:
     judge = table_judge({("a", "b"): OTHER, ("b", "b"): SAME, ("c", "b"): QUARTER})
     teachers = (structure("a"), structure(""), structure("b x"), structure("c"))
-    [score] = run(judge, Words(), ScoreItem("", teachers, "b"))
+    [score] = run(judge, Words(), ScoreItem(PathItem("", "b"), teachers))
     assert score is not None
     assert (score.structure, score.teacher_steps, score.steps[0].teacher_path) == (0.5, 2, 2)
 
@@ -97,7 +97,7 @@ def test_faults_are_missing(table_judge: Any) -> None:
     judge = table_judge({("a", "a"): SAME, ("b", "b"): None, ("c", "c"): SAME})
     teacher = (structure("a b c"),)
     paths = ["a b c", "!", "a"]
-    found = run(judge, Words(), *[ScoreItem("", teacher, path) for path in paths])
+    found = run(judge, Words(), *[ScoreItem(PathItem("", path), teacher) for path in paths])
     assert [score is None for score in found] == [True, True, False]
 
 
@@ -105,9 +105,9 @@ def test_the_same_sample_is_scored_once(table_judge: Any) -> None:
     judge, words = table_judge({("a", "a"): SAME, ("b", "a"): OTHER}), Words()
     one, other = (structure("a"),), (structure("b"),)
     samples = [
-        ScoreItem("", one, "a"),
-        ScoreItem("", other, "a"),
-        ScoreItem("", one, "a"),
+        ScoreItem(PathItem("", "a"), one),
+        ScoreItem(PathItem("", "a"), other),
+        ScoreItem(PathItem("", "a"), one),
     ]
     scores = run(judge, words, *samples)
     assert [score and score.structure for score in scores] == [1.0, 0.0, 1.0]
@@ -119,7 +119,7 @@ def test_the_scorer_takes_this_way_for_the_papers_rule(table_judge: Any) -> None
         {("a", "x"): OTHER, ("b", "y"): SAME, ("c", "z"): SAME}
     )  # any other pair would be a KeyError
     scorer = StructureScorer(Words(), judge, RULE)
-    [score] = asyncio.run(scorer.score([ScoreItem("", (structure("a b c"),), "x y z")]))
+    [score] = asyncio.run(scorer.score([ScoreItem(PathItem("", "x y z"), (structure("a b c"),))]))
     assert score is not None
     assert score.structure == 0.0
     assert judge.asked == [("a", "x"), ("b", "y"), ("c", "z")]
@@ -182,7 +182,7 @@ def test_the_rule_by_sub_problems_or_answers_alone(table_judge: Any, counts: Any
     judge = table_judge(
         {("a", "a"): SAME, ("b", "x"): HALF, ("c", "y"): QUARTER, ("d", "z"): OTHER, ("e", "e"): SAME}
     )
-    sample = ScoreItem("", (structure("a b c d e"),), "a x y z e")
+    sample = ScoreItem(PathItem("", "a x y z e"), (structure("a b c d e"),))
     [score] = run(judge, Words(), sample, rule=PrefixAlignment(counts=counts))
     assert score is not None
     assert score.structure == pytest.approx(value)
@@ -249,7 +249,7 @@ def test_the_stated_answer_counts_where_it_was_cut_off_the_path(
     steps: str, answer: str | None, value: float
 ) -> None:
     teacher = decompose_text(f"{STEPS}\nThe answer is False.", problem=BONY)
-    found = StructureScorer().score_now(ScoreItem(BONY, (teacher,), steps, "logic", answer))
+    found = StructureScorer().score_now(ScoreItem(PathItem(BONY, steps, "logic", answer), (teacher,)))
     assert found is not None
     assert found.structure == pytest.approx(value)
 
@@ -257,14 +257,14 @@ def test_the_stated_answer_counts_where_it_was_cut_off_the_path(
 def test_a_stated_number_counts_only_where_an_exact_reader_knows_that_it_is_another() -> None:
     teacher = decompose_text("9 * 2 = 18\nThe answer is 18.")
     for answer in ("18", "17", None):
-        found = StructureScorer().score_now(ScoreItem("", (teacher,), "9 * 2 = 18", answer=answer))
+        found = StructureScorer().score_now(ScoreItem(PathItem("", "9 * 2 = 18", answer=answer), (teacher,)))
         assert found is not None
         assert found.structure == 1.0
     steps = "To find Una, I need Ann.\nSo Una: Ann 5 later by 2 is 7."
     read = get_world("relations").decompose(f"{steps}\nThe answer is 7.")
     scorer = StructureScorer(WorldDecomposer())
     for answer, value in (("7", 1.0), ("5", 0.25), (None, 1.0)):
-        item = ScoreItem("When does Una come?", (read,), steps, "relations", answer)
+        item = ScoreItem(PathItem("When does Una come?", steps, "relations", answer), (read,))
         found = scorer.score_now(item)
         assert found is not None
         assert found.structure == value

@@ -167,7 +167,7 @@ class _Knowing:
 
 
 def judged(teacher: Sequence[int], student: Sequence[int]) -> float:
-    items = [ScoreItem("", (structure(teacher),), " ".join(map(str, student)))]
+    items = [ScoreItem(PathItem("", " ".join(map(str, student))), (structure(teacher),))]
     [found] = asyncio.run(StructureScorer(_Reader(), _Knowing()).score(items))
     assert found is not None
     return found.structure
@@ -205,7 +205,9 @@ def in_world(student: str) -> float:
     [teacher] = asyncio.run(read.decompose([PathItem("", WORLD, "arithmetic")]))
     assert teacher is not None
     [found] = asyncio.run(
-        StructureScorer(read, RulesJudge()).score([ScoreItem("", (teacher,), student, "arithmetic")])
+        StructureScorer(read, RulesJudge()).score(
+            [ScoreItem(PathItem("", student, "arithmetic"), (teacher,))]
+        )
     )
     assert found is not None
     return found.structure
@@ -370,7 +372,7 @@ def score_with(config: StructuresConfig, teacher: str, student: str) -> float:
     async def scored() -> float:
         read = await make_decomposer(config.decomposer).decompose([PathItem("", teacher)])
         assert read[0] is not None
-        (found,) = await make_scorer(config).score([ScoreItem("", (read[0],), student)])
+        (found,) = await make_scorer(config).score([ScoreItem(PathItem("", student), (read[0],))])
         assert found is not None
         return found.structure
 

@@ -109,14 +109,16 @@ class _Judge:
 def test_any_judge_sees_the_teachers_own_steps_only() -> None:
     structures = tuple(decompose_text(text) for text in (CLOUDS, PILLARS))
     judge = _Judge()
-    [found] = asyncio.run(StructureScorer(RulesDecomposer(), judge).score([ScoreItem("", structures, BOTH)]))
+    [found] = asyncio.run(
+        StructureScorer(RulesDecomposer(), judge).score([ScoreItem(PathItem("", BOTH), structures)])
+    )
     assert found is not None and found.structure == 1.0
     assert judge.asked == 2 * 4 * 4
 
 
 def test_the_rules_decomposer_scores_alike_in_batches_and_at_once() -> None:
     structures = tuple(decompose_text(text, problem=PROBLEM) for text in (SHORT, LONG))
-    item = ScoreItem(PROBLEM, structures, MIXED)
+    item = ScoreItem(PathItem(PROBLEM, MIXED), structures)
 
     class Reader(RulesDecomposer):
         async def decompose(self, items: Sequence[PathItem]) -> list[object]:  # type: ignore[override]

@@ -68,7 +68,7 @@ OWNS = "Tom had three apples.\nHe bought two.\nNow he owns five apples."
 @pytest.mark.parametrize("stated", ["", "\n#### 5", "\n#### 9", "\nThe answer is 5."])
 def test_a_stated_number_does_not_decide_what_a_path_implies(stated: str) -> None:
     read = read_any(OWNS + stated)
-    sample = TextSample("", (APPLES,), read.path, "math", read.answer)
+    sample = TextSample(PathItem("", read.path, "math", read.answer), (APPLES,))
     (score,) = asyncio.run(TextScorer(StructureScorer()).score([sample]))
     # 2 + 3 = 5 is taken: 1, halved for 0.01 of cost, half of the most for other words (0.02): 2 ** -0.01 = 0.99309.
     # It was 0.0 where the completion stated no number, as one that is cut off before it.
