@@ -34,11 +34,13 @@ class Yield:
 
     Attributes:
         cost: Requests and tokens.
+        taught: Of these, what the training problems took: held-out problems have traces to be compared with.
         accepted: Verified samples.
         rejected: The others, by reason.
     """
 
     cost: Cost = field(default_factory=Cost)
+    taught: Cost = field(default_factory=Cost)
     accepted: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
 
@@ -153,7 +155,9 @@ def yields(
         for trace in traces_of(problem):
             index = int(trace.id.rpartition("/")[2])
             found = sampled.known(problem, index, seed) if sampled is not None else None
-            row.cost += cost_of(found) if found is not None else Cost()
+            cost = cost_of(found) if found is not None else Cost()
+            row.cost += cost
+            row.taught += cost if problem.split == "train" else Cost()
             row.accepted += trace.accepted
             if not trace.accepted:
                 row.rejected[trace.reason] += 1
@@ -164,6 +168,8 @@ def yields(
             "requests": row.cost.requests,
             "prompt_tokens": row.cost.prompt_tokens,
             "completion_tokens": row.cost.completion_tokens,
+            "train_prompt_tokens": row.taught.prompt_tokens,
+            "train_completion_tokens": row.taught.completion_tokens,
             "money": row.cost.money(price),
             "currency": price.currency,
             "accepted": row.accepted,

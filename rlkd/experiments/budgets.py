@@ -13,12 +13,12 @@ import copy
 import json
 import os
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlkd.data.drawn import drawn_pairs
+from rlkd.data.drawn import Pair, drawn_pairs, training_pairs
 from rlkd.errors import StageError
 from rlkd.student.checkpoints import resolve_model_path
 from schemas.artifact import StageEntry
@@ -46,8 +46,8 @@ def read_costs(config: PipelineConfig, entries: Entries) -> tuple[Budget, tuple[
     sft_tokens = sft_steps = teacher = 0
     if "traces" in folders and ("warm_start" in folders or "rl" in folders):
         pairs = drawn_pairs(folders)
-        form = "{question}" if config.student.chat else config.student.prompt
-        prompts = {p.id: count(form.replace("{question}", p.question)) for p, _ in pairs}
+        prompt_tokens = _prompt_counter(config, model, count)
+        prompts = {p.id: prompt_tokens(p.question) for p, _ in pairs}
         paths = {trace.id: count(trace.path) for _, trace in pairs}
         teacher = sum(paths.values())
         if "warm_start" in folders:
@@ -66,7 +66,8 @@ def read_costs(config: PipelineConfig, entries: Entries) -> tuple[Budget, tuple[
             spent.add(step)
             trained += config.rl.iterations * step.trained
             judged += step.judged
-        steps += config.rl.steps
+        # What was done, not what was planned: the watch may have stopped it.
+        steps += max((int(row["step"]) for row in _metrics(folders["rl"])), default=0)
     return (
         Budget(
             parameters=weights,
@@ -96,7 +97,11 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Bought:
-    """What the traces cost: money, and the student's own tokens (prompt, completion) where it is the teacher."""
+    """What the traces cost: money, and where the student is the teacher its tokens (prompt, completion) on training problems.
+
+    Held-out problems get traces too, to be compared with in evaluation, which is not counted: with 48 problems to learn from and 800
+    held out, RFT was charged 17 times what it learns from.
+    """
 
     money: float = 0.0
     tokens: tuple[int, int] = (0, 0)
@@ -112,8 +117,8 @@ def _bought(config: PipelineConfig, folders: Mapping[str, Path]) -> _Bought:
         return _Bought(money)
     own = [row for row in costs if str(row.get("teacher", "")).startswith("student")]
     tokens = (
-        sum(int(row["prompt_tokens"]) for row in own),
-        sum(int(row["completion_tokens"]) for row in own),
+        sum(int(row.get("train_prompt_tokens", row["prompt_tokens"])) for row in own),
+        sum(int(row.get("train_completion_tokens", row["completion_tokens"])) for row in own),
     )
     return _Bought(money, tokens)
 
@@ -205,9 +210,13 @@ def matching_epochs(flops: float, config: PipelineConfig, entries: Entries) -> f
     folders = {name: Path(entry.uri) for name, entry in entries.items()}
     model = _model_folder(config, folders)
     weights, count = _parameters(model), _token_counter(model)
-    form = "{question}" if config.student.chat else config.student.prompt
-    pairs = drawn_pairs(folders) if "traces" in folders else []
-    tokens = sum(count(form.replace("{question}", p.question)) + count(trace.path) for p, trace in pairs)
+    prompt_tokens = _prompt_counter(config, model, count)
+    pairs: Sequence[Pair] = ()
+    if "warm_start" in folders:
+        pairs = drawn_pairs(folders)
+    elif "traces" in folders:  # RL without a warm start takes all traces; SFT takes as many as it is told to
+        pairs = training_pairs(folders["data"], folders["traces"], config.warm_start.traces, config.seed)
+    tokens = sum(prompt_tokens(p.question) + count(trace.path) for p, trace in pairs)
     if not weights or not tokens:
         raise StageError("its operations cannot be told: the student's weights or its traces are not known")
     return max(1.0, round(flops / (_TRAIN * weights * tokens), 2))
@@ -253,6 +262,23 @@ def _parameters(model: Path | None) -> int | None:
                     product *= length
                 total += product
     return total or None
+
+
+def _prompt_counter(
+    config: PipelineConfig, model: Path | None, count: Callable[[str], int]
+) -> Callable[[str], int]:
+    """Counts the tokens of a question as the student is given it: a chat template and a system message are part of it."""
+    student = config.student
+    if not student.chat:
+        return lambda question: count(student.prompt.replace("{question}", question))
+    if model is None or not (model / "tokenizer_config.json").is_file():
+        return lambda question: count(f"{student.system} {question}")
+    from transformers import AutoTokenizer
+
+    from rlkd.student.prompts import PromptBook
+
+    book = PromptBook(student, AutoTokenizer.from_pretrained(model))
+    return lambda question: len(book.encode(question))
 
 
 def _token_counter(model: Path | None) -> Callable[[str], int]:

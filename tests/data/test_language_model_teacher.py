@@ -86,12 +86,25 @@ def test_samples_are_verified_and_their_cost_is_told(tmp_path: Path, kit: Any) -
             "requests": 12,
             "prompt_tokens": 600,
             "completion_tokens": 240,
+            "train_prompt_tokens": 600,
+            "train_completion_tokens": 240,
             "money": pytest.approx(0.0036),
             "currency": "USD",
             "accepted": 12,
             "rejected": {},
         }
     ]
+
+
+def test_what_the_training_problems_took_is_told_apart(tmp_path: Path, kit: Any) -> None:
+    held_out = [row.model_copy(update={"split": "test"}) for row in PROBLEMS[8:]]
+    with SimulatedServer(right) as server:
+        [row] = collect(config_of(server.url, tmp_path), tmp_path, kit, problems=[*PROBLEMS[:8], *held_out])[
+            "costs"
+        ]
+    # 12 answers of 50 and 20 tokens, 8 of them on training problems.
+    assert (row["prompt_tokens"], row["completion_tokens"]) == (600, 240)
+    assert (row["train_prompt_tokens"], row["train_completion_tokens"]) == (400, 160)
 
 
 def test_raising_the_number_of_samples_buys_the_rest_only(tmp_path: Path, kit: Any) -> None:

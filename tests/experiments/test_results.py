@@ -11,12 +11,14 @@ import pytest
 
 from flows.configure import plan_experiment
 from rlkd.errors import StageError
+from rlkd.experiments.budgets import matching_epochs
 from rlkd.experiments.cell import Cell
 from rlkd.experiments.finished import Read
 from rlkd.experiments.follow import settled
 from rlkd.experiments.page import render_experiment, write_experiment
 from rlkd.experiments.results import _TABLE, _clusters, read_experiment
 from rlkd.io import write_json_atomic, write_rows
+from rlkd.pipeline.run_folder import read_run
 from rlkd.reporting.compare import ComparedRun
 from rlkd.rewards.ledger import Ledger
 from schemas.artifact import RunManifest, StageEntry
@@ -136,7 +138,7 @@ def test_budgets_by_hand(tmp_path: Path) -> None:
     # Without a tokenizer words are counted: 2 of each prompt ("one two"), 3 of each path.
     # SFT: 2 traces x (2 + 3) tokens x 1.5 epochs = 15. RL: 2 x 10 + 2 x 20 = 60 sampled, with 4 prompts of 2: 68 trained.
     assert (cell.budget.sampled, cell.budget.trained, cell.budget.teacher) == (60, 15 + 68, 6)
-    assert cell.budget.steps == 3 + 50  # the SFT's last step, and the demo's RL steps
+    assert cell.budget.steps == 3 + 2  # the SFT's last step, and the RL steps that were made of the demo's 50
     # N = 6: SFT 6 x 15 = 90, RL (2 + 6) x 68 = 544: 634 x 6.
     assert (cell.budget.parameters, cell.budget.flops) == (6, 634 * 6)
     assert cell.budget.judged == 12  # 3 pairs of steps for each of 2 x 2 completions
@@ -260,6 +262,45 @@ def test_sft_more_trains_for_the_operations_of_the_cell_that_it_follows(tmp_path
         experiment(methods=["sft+grpo", "sft-more"], seeds=[0], compare=None), cells, tmp_path
     )
     assert [cell.status for cell in report.cells] == ["done", "done"]
+
+
+def test_epochs_are_of_the_traces_that_sft_learns(tmp_path: Path) -> None:
+    """Where the cell that it follows has no warm start, whose traces would tell: RL took all of them."""
+    settings = {"warm_start": {"traces": 1}}
+    config = experiment(methods=["grpo-zero"], seeds=[0], compare=None, settings=settings)
+    [cell] = plan_experiment(config)
+    finish(cell, tmp_path, {1})
+    entries = {e.name: e for e in read_run(tmp_path / cell.name).stages if e.name != "warm_start"}
+    # 600 operations over 6 x 6 weights for each of the 2 + 3 tokens of one trace: 600 / 180 = 3.33; it was 1.67, of two traces.
+    assert matching_epochs(600, cell.config, entries) == pytest.approx(3.33)
+
+
+def test_a_chat_students_prompt_is_counted_with_its_system_message(tmp_path: Path) -> None:
+    settings = {"student": {"chat": True, "system": "You are one who reckons"}}
+    config = experiment(methods=["grpo-zero"], seeds=[0], compare=None, settings=settings)
+    [cell] = plan_experiment(config)
+    finish(cell, tmp_path, {1})
+    budget = read_experiment(config, [cell], tmp_path).cells[0].budget
+    assert budget is not None
+    # Without a tokenizer words are counted: 5 of the system message and 2 of the question before each of 4 completions of 60 words,
+    # and in SFT 2 traces x (7 + 3) x 1.5 epochs.
+    assert budget.trained == 60 + 4 * 7 + 30
+
+
+def test_a_student_that_taught_itself_is_charged_for_its_training_problems_only(tmp_path: Path) -> None:
+    config = experiment(methods=["rft"], seeds=[0], compare=None)
+    [cell] = plan_experiment(config)
+    finish(cell, tmp_path, {1})
+    before = read_experiment(config, [cell], tmp_path).cells[0].budget
+    row = {"teacher": "student:x", "prompt_tokens": 400, "completion_tokens": 900}
+    row |= {"train_prompt_tokens": 20, "train_completion_tokens": 50}
+    manifest = {"result": {"summary": {"costs": [row]}}}
+    (tmp_path / "store" / cell.name / "traces" / "manifest.json").write_text(json.dumps(manifest))
+    after = read_experiment(config, [cell], tmp_path).cells[0].budget
+    assert before is not None and after is not None
+    assert before.flops is not None and after.flops is not None
+    assert after.sampled - before.sampled == 50
+    assert after.flops - before.flops == 2 * (20 + 50) * 6  # two operations a token and weight, six weights
 
 
 def test_a_second_round_samples_from_the_student_of_the_first(tmp_path: Path) -> None:
