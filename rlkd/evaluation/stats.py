@@ -23,11 +23,13 @@ def bootstrap_interval(
     confidence: float = 0.95,
     seed: int = 0,
     clusters: Sequence[str] = (),
+    least: float = 0.0,
 ) -> Interval:
     """Computes the mean of ``values`` (one per problem) with its percentile bootstrap interval over problems.
 
     Problems of one cluster are right or wrong together, and resampled together: a replicate is the sum over the drawn clusters'
-    values divided by how many these are (Miller 2024, arXiv 2411.00640, section 2.2).
+    values divided by how many these are (Miller 2024, arXiv 2411.00640, section 2.2). One cluster alone says nothing of others: the
+    interval is then from the least value that there can be to 1.
 
     Args:
         values: One value per problem.
@@ -35,6 +37,7 @@ def bootstrap_interval(
         confidence: Coverage of the interval.
         seed: Seed of the resampling; the same seed gives the same interval.
         clusters: The cluster of each value; an empty name stands alone. None: every problem stands alone.
+        least: The least value that there can be.
 
     Raises:
         ValueError: ``values`` is empty or holds a value that is not finite, or there is not one cluster for each.
@@ -52,6 +55,8 @@ def bootstrap_interval(
     means = resampled_means(sums, sizes, resamples, np.random.default_rng(seed))[:, 0]
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, (tail, 1 - tail))
+    if len(sums) < 2:
+        low, high = min(least, array.min()), max(1.0, array.max())
     return Interval(mean=float(array.mean()), low=float(low), high=float(high), n=int(array.size))
 
 
@@ -80,6 +85,7 @@ def paired_difference(
         confidence=confidence,
         seed=seed,
         clusters=clusters,
+        least=-1.0,
     )
 
 

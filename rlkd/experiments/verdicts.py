@@ -81,7 +81,9 @@ def _row(item: Compared, p: float, p_holm: float, family: int, compare: CompareC
         )
     low, high = item.found.interval(1 - compare.level)
     within = item.found.interval(1 - 2 * compare.level)
-    word = verdict(item.found.mean, p_holm, within, item.pairs, compare)
+    # The same problem answered under five seeds is five pairs, and tells what one problem does.
+    units = item.pairs if item.found.units is None else min(item.pairs, item.found.units)
+    word = verdict(item.found.mean, p_holm, within, units, compare)
     show = points if compare.metric in SHARES else signed
     unit = " points" if compare.metric in SHARES else ""
     middle = {

@@ -15,9 +15,10 @@ def test_the_mean_is_that_of_the_seeds_means() -> None:
 
 
 def test_values_without_spread_have_no_interval_and_the_least_p_value() -> None:
-    found = estimate([{"a": 1.0, "b": 1.0}, {"a": 1.0, "b": 1.0}], over_seeds=True, resamples=399)
-    assert found.interval(0.95) == (1.0, 1.0)
+    found = estimate([{"a": 0.5, "b": 0.5}, {"a": 0.5, "b": 0.5}], over_seeds=True, resamples=399)
+    assert found.interval(0.95) == (0.5, 0.5)
     assert found.p_value == pytest.approx(2 / 400)  # no replicate is at most 0: 2 x (0 + 1) / (399 + 1)
+    assert found.p_is_bound
     nothing = estimate([{"a": 0.0}, {"a": 0.0}], over_seeds=True, resamples=399)
     assert nothing.p_value == 1.0
 
@@ -110,6 +111,36 @@ def test_one_seed_is_no_sample_of_seeds() -> None:
         estimate([{"a": 1.0}], over_seeds=True)
     with pytest.raises(ValueError, match="at least one seed"):
         estimate([{}], over_seeds=False)
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "p"), [(4, 0, 0.125), (5, 0, 0.0625), (6, 0, 0.03125), (3, 1, 0.625)]
+)
+def test_few_answers_that_differ_prove_no_more_than_the_sign_test(wins: int, losses: int, p: float) -> None:
+    # Four of four one way: 2 x (1/2)^4 = 0.125. The resamples alone gave 0.034.
+    signs = [1.0] * wins + [-1.0] * losses + [0.0] * (300 - wins - losses)
+    found = estimate([{f"p{i}": value for i, value in enumerate(signs)}], over_seeds=False)
+    assert found.p_value == pytest.approx(p)
+    assert not found.p_is_bound
+    assert found.units == 300
+
+
+def test_many_answers_that_differ_are_left_to_the_resamples() -> None:
+    signs = [1.0] * 90 + [-1.0] * 30 + [0.0] * 180
+    found = estimate([{f"p{i}": value for i, value in enumerate(signs)}], over_seeds=False)
+    # 60 more of 120: z = 60 / sqrt(120) = 5.5; the sign test is below one in 10^7.
+    assert found.p_value == pytest.approx(2 / 4001)
+    assert found.p_is_bound
+
+
+def test_one_cluster_says_nothing_of_others() -> None:
+    # 40 questions on one passage, 12 gained and 8 lost: +0.1, which came with an interval of [0.1, 0.1] and p = 0.0005.
+    values = {f"p{i}": 1.0 if i < 12 else -1.0 if i < 20 else 0.0 for i in range(40)}
+    found = estimate([values], over_seeds=False, clusters=dict.fromkeys(values, "passage"))
+    assert found.mean == pytest.approx(0.1)
+    assert found.interval(0.95) == (-1.0, 1.0)
+    assert found.p_value == 1.0
+    assert found.units == 1
 
 
 def test_problems_of_a_cluster_are_resampled_together() -> None:

@@ -62,7 +62,7 @@ def test_interval_refuses_what_has_no_mean(values: list[float]) -> None:
         bootstrap_interval(values)
 
 
-@given(st.lists(unit, min_size=1, max_size=30))
+@given(st.lists(unit, min_size=2, max_size=30))
 @settings(max_examples=50, deadline=None)
 def test_interval_holds_the_mean_and_stays_in_range(values: list[float]) -> None:
     found = bootstrap_interval(values, resamples=200)
@@ -124,3 +124,12 @@ def test_problems_of_one_cluster_are_drawn_together() -> None:
     assert bootstrap_interval([1, 0, 1], clusters=["", "", ""], seed=1) == single
     with pytest.raises(ValueError, match="3 values and 1 clusters"):
         bootstrap_interval([1, 0, 1], clusters=["a"])
+
+
+def test_one_cluster_alone_has_the_widest_interval() -> None:
+    alone = bootstrap_interval([0.25])  # one problem alone, likewise
+    assert (alone.low, alone.high) == (0.0, 1.0)
+    found = bootstrap_interval([1, 0, 1, 1], clusters=["p"] * 4)
+    assert (found.mean, found.low, found.high) == (0.75, 0.0, 1.0)
+    less = paired_difference([0, 0, 0, 0], [1, 0, 1, 1], clusters=["p"] * 4)
+    assert (less.mean, less.low, less.high) == (0.75, -1.0, 1.0)

@@ -15,7 +15,7 @@ from rlkd.student.checkpoints import demo_base_folder
 from rlkd.worlds.splits import make_splits
 from schemas.config.data import WorldData
 from schemas.config.experiment import ExperimentConfig
-from tasks.experiment import planned_stages, sharing
+from tasks.experiment import planned_stages
 
 METHODS = sorted(e.name.removesuffix(".yaml") for e in method_folder().iterdir() if e.name.endswith(".yaml"))
 
@@ -66,7 +66,10 @@ def test_named_settings_are_an_axis() -> None:
 
 def test_methods_of_a_seed_share_what_comes_before_they_differ() -> None:
     cells = plan_experiment(experiment(methods=["sft", "sft+grpo", "sft+rlkd"], seeds=[0, 1]))
-    shared = sharing(cells)
+    shared: dict[str, dict[str, list[str]]] = {}
+    for cell in cells:
+        for stage, key in planned_stages(cell).items():
+            shared.setdefault(stage, {}).setdefault(key, []).append(cell.name)
     for stage in ("data", "traces", "structures", "warm_start"):
         assert sorted(map(sorted, shared[stage].values())) == [
             [f"{m}-s{seed}" for m in ("sft-grpo", "sft-rlkd", "sft")] for seed in (0, 1)

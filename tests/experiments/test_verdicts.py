@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,13 @@ def test_equivalence_names_its_margin() -> None:
     assert row.verdict == "equivalent"
     assert "new and old are equivalent" in row.sentence
     assert "within the margin of 2.0 points" in row.sentence
+
+
+def test_the_same_problems_under_several_seeds_are_no_more_problems() -> None:
+    # 30 problems, five seeds, no answer that differs: 150 pairs, but -ln(0.05) / 30 = 10% of the problems may differ.
+    found = replace(spread(-0.01, 0.01), units=30)
+    [row] = judge_family([Compared("new", "old", "", found, per_seed={"0": 0.0}, pairs=150)], COMPARE)
+    assert row.verdict == "no difference shown"
 
 
 def test_one_sentence_says_in_which_settings_a_method_pays() -> None:
