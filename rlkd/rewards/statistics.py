@@ -46,13 +46,15 @@ def step_statistics(records: Sequence[RewardRecord]) -> dict[str, float]:
 
     Returns:
         ``reward``, ``reward_std``, each component (``structure``, ``structure_std``, ...), ``tokens``,
-        ``tokens_sampled``, ``steps_found``, ``repeated`` (share of lines), ``truncated``, ``guessed`` (share of answers that the path does not find), ``missing``, ``undecided`` (a share), ``groups``, ``groups_without_difference`` (a share),
+        ``tokens_sampled``, ``steps_found``, ``repeated`` (share of lines), ``truncated``, ``guessed`` (share of answers that the path does not find), ``missing``, ``undecided`` (a share), ``groups``, ``groups_without_difference`` (a share of those that are learned from),
         ``structure_right`` and ``structure_wrong`` (structure where the outcome is right or wrong), ``alpha``.
     """
     if not records:
         return {}
     figures: dict[str, float] = {}
     groups = group_records(records)
+    # Of a group that was replaced nothing is learned; before advantages are known none was.
+    learned = [group for group in groups if any(row.advantage is not None for row in group)] or groups
     records = [record for record in records if record.member != "teacher"]
     greedy = [record for record in records if record.member == "greedy"]
     if greedy:
@@ -73,7 +75,7 @@ def step_statistics(records: Sequence[RewardRecord]) -> dict[str, float]:
         "guessed": sum(r.own_answer is False for r in records) / len(records),
         "undecided": sum(bool(r.undecided) for r in records) / len(records),
         "groups": float(len(groups)),
-        "groups_without_difference": sum(map(no_signal, groups)) / len(groups),
+        "groups_without_difference": sum(map(no_signal, learned)) / len(learned),
         "alpha": records[0].alpha,
     }
     return figures

@@ -19,8 +19,9 @@ class ByLength(torch.utils.data.Sampler[int]):
     Args:
         lengths: Tokens of each text.
         batch: Texts of an optimiser step, over all processes.
-        easy_first: Share of the first pass over which longer texts come in: the text that is longer than a share r of
-            all is not drawn before ``easy_first * r`` of the pass. Short ones are drawn to its end. 0 mixes at once.
+        easy_first: How slowly longer texts come in during the first pass: the text that is longer than a share r of all has a time
+            drawn between ``easy_first * r`` and 1, and texts come in the order of their times. Few times are early, so that
+            with 0.5 one of middle length can come after 7% of the pass. Short ones come to its end. 0 mixes at once.
         seed: Seed of the order; each pass has another, the same in every process and after a resumption.
     """
 

@@ -57,3 +57,11 @@ def test_groups_keep_their_order_and_a_difference_is_needed_to_learn() -> None:
     assert no_signal(group_records(rows)[0])
     assert not no_signal([record(0, 0.2), record(0, 0.3), record(0, None)])
     assert missing_share([]) == 0.0
+
+
+def test_groups_that_were_replaced_are_none_without_signal() -> None:
+    learned = [record(0, 0.0, advantage=-1.0), record(0, 1.0, advantage=1.0)]
+    replaced = [record(1, 0.0), record(1, 0.0)]
+    figures = step_statistics([*learned, *replaced])
+    assert (figures["groups"], figures["groups_without_difference"]) == (2.0, 0.0)
+    assert figures["tokens_sampled"] == 40.0

@@ -55,6 +55,7 @@ def frontier_weights(records: Sequence[RewardRecord]) -> list[float]:
 
 
 def _frontier(group: Sequence[RewardRecord]) -> float:
+    group = [record for record in group if record.member != "teacher"]  # p is the student's
     outcomes = [float(record.outcome >= RIGHT) for record in group if record.outcome is not None]
     values = outcomes or [record.reward for record in group if record.reward is not None]
     p = sum(values) / len(values) if values else 0.0

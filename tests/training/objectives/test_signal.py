@@ -47,3 +47,10 @@ def test_without_outcomes_the_mean_reward_is_p_and_without_any_spread_all_weigh_
     records = [record(0, 0.4), record(0, 0.6), record(1, 0.9), record(1, 0.9)]
     assert frontier_weights(records) == pytest.approx([0.25 / 0.17] * 2 + [0.09 / 0.17] * 2)
     assert frontier_weights([record(0, 1.0, 1.0), record(0, 1.0, 1.0)]) == [1.0, 1.0]
+
+
+def test_the_teachers_trace_is_no_pass_of_the_student() -> None:
+    # Group 0: the student is wrong twice, the teacher's trace is right: p = 0. Group 1: right once of two: 1/4, over the mean of 1/8.
+    written = record(0, 1.0, 1.0).model_copy(update={"member": "teacher"})
+    records = [record(0, 0.0, 0.0), record(0, 0.1, 0.0), written, record(1, 1.0, 1.0), record(1, 0.0, 0.0)]
+    assert frontier_weights(records) == pytest.approx([0.0] * 3 + [2.0] * 2)
