@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from rlkd.quantities.amounts import read_amount
 from rlkd.quantities.latex import RELATIONS
 from rlkd.quantities.signs import plain_signs
 
@@ -162,7 +163,7 @@ def closes_at_end(text: str) -> bool:
 _HEDGE = re.compile(
     r"(?:(?:it|this|that|he|she|they|we|there|the (?:final |correct )?answer) (?:is|are|was|were|will be|has|have|had|needs?|gets?|earns?|makes?|took|takes|costs?|spent|paid) )?"
     r"(?:(?:is|are|be|about|approximately|approx\.?|around|roughly|nearly|almost|exactly|precisely|at least|at most|only|just|simply|equal to|equals?|a total of|"
-    r"the (?:number|value|sum|total)|in total,?|therefore,?|so,?|thus,?|hence,?|≈|=|:|→|⇒)\s*)+",
+    r"the (?:number|value|sum|total)|in total,?|therefore,?|so,?|thus,?|hence,?|(?:indeed|then|still|definitely|clearly|certainly|surely|of course|actually)\b,?|in(?: the year)?(?= [12]\d{3}\Z)|≈|=|:|→|⇒)\s*)+",
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(r"[A-Za-z][A-Za-z' ]{0,80}? (?:is|are|was|were|equals|will be|would be) (?=\S)")
@@ -189,7 +190,7 @@ _RELATIONS = re.compile(
 _NOTE = re.compile(r"(.*\S) ?\(([^()]{1,120})\)\Z", re.DOTALL)
 
 
-def shorter_statements(text: str) -> list[str]:
+def shorter_statements(text: str, sentences: bool = True) -> list[str]:
     """What an answer says without the words around it, the longest first.
 
     A hedge before it (``about``), a subject (``the colour is``), a clause behind it (``, since ...``) and a note in brackets go,
@@ -197,6 +198,7 @@ def shorter_statements(text: str) -> list[str]:
 
     Args:
         text: An answer in plain form.
+        sentences: Whether the number of a sentence counts, whatever the sentence says: ``There are 15 sheep``.
     """
     found: list[str] = []
 
@@ -222,7 +224,7 @@ def shorter_statements(text: str) -> list[str]:
             tail = tail[hedge.end() :] if hedge else tail
             add(tail)
             add(_without_clause(tail) or tail)
-    number = _only_number(text)
+    number = _only_number(text) if sentences else None
     if number:
         add(number)
     return found[:7]
@@ -239,10 +241,22 @@ def _only_number(text: str) -> str | None:
     return numbers[0][0] if len(before) > 1 or _VERB.search(after) else None
 
 
+def _is_another_amount(text: str, note: str) -> bool:
+    """Whether a note in brackets contradicts what it stands behind: ``5 (six)``, ``1.5 hours (80 minutes)``."""
+    stated, noted = read_amount(text), read_amount(note)
+    if stated is None or noted is None or noted.noun or noted.percent != stated.percent:
+        return False
+    if noted.unit is None:
+        return noted.value != stated.value
+    if stated.unit is None or stated.unit.measures != noted.unit.measures:
+        return False
+    return noted.unit.base(noted.value) != stated.unit.base(stated.value)
+
+
 def _without_clause(text: str) -> str | None:
     note = _NOTE.match(text)
     if note and re.search(r"[A-Za-z]{2,}", note[2]) and "\\" not in note[2] and not _OTHERS.search(note[2]):
-        return note[1]
+        return None if _is_another_amount(note[1], note[2]) else note[1]
     clause = _CLAUSE.search(text)
     if clause is None or clause.start() == 0 or _OTHERS.search(clause[0]):
         return None

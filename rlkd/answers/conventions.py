@@ -22,7 +22,8 @@ from functools import partial
 from typing import Literal
 
 from rlkd.answers import gsm8k
-from rlkd.answers.statements import FACTORIAL, boxes_of, find_statement, sentence_end, speaks_about, unwrap
+from rlkd.answers.remarks import gives_value, is_denied, speaks_about
+from rlkd.answers.statements import FACTORIAL, answer_start, boxes_of, find_statement, sentence_end, unwrap
 
 OutputFormat = Literal["answer_line", "gsm8k", "boxed", "think_boxed"]
 
@@ -67,8 +68,25 @@ def read_output(text: str, output: OutputFormat) -> ParsedOutput:
     """
     if output not in _BY_THE_LETTER:
         raise ValueError(f"unknown output convention {output!r}")
-    own = _BY_THE_LETTER[output](text)
+    own = _by_the_letter(text, output)
     return own if own.well_formed else _read_stated(text, own)
+
+
+def _by_the_letter(text: str, output: OutputFormat) -> ParsedOutput:
+    r"""Reads what follows the thoughts as a convention asks: ``<think>work \boxed{7}`` was cut off and states nothing."""
+    begin = answer_start(text)
+    if begin is None:
+        return ParsedOutput(text[text.find("<think>") + len("<think>") :].strip(), None, False)
+    if output == "think_boxed" or begin == 0:
+        own = _BY_THE_LETTER[output](text)
+    else:
+        rest = _BY_THE_LETTER[output](text[begin:])
+        own = ParsedOutput((text[:begin] + rest.path).rstrip(), rest.answer, rest.well_formed)
+    if output == "answer_line" and own.well_formed and own.answer and not gives_value(own.answer):
+        stated = find_statement(text)  # "\\boxed{8}" and below it "The answer is even."
+        if stated is None or stated.answer != own.answer:
+            return ParsedOutput(own.path, own.answer, False)
+    return own
 
 
 def _read_stated(text: str, own: ParsedOutput) -> ParsedOutput:
@@ -91,11 +109,11 @@ def read_any(text: str) -> ParsedOutput:
 
     ``well_formed`` says whether it is in one of the conventions.
     """
-    if "</think>" in text:
-        own = _read_think(text)
+    if "</think>" in text or answer_start(text) is None:
+        own = _by_the_letter(text, "think_boxed")
         return own if own.well_formed else _read_stated(text, own)
     for output in _PLAIN:
-        own = _BY_THE_LETTER[output](text)
+        own = _by_the_letter(text, output)
         if own.well_formed:
             return own
     return _read_stated(text, ParsedOutput(text.rstrip(), None, False))
@@ -135,9 +153,11 @@ def write_output(path: str, answer: str, output: OutputFormat) -> str:
         and (output == "gsm8k" or not gsm8k.MARKS.search(path))
     ):
         return path
-    body = read_any(path).path
+    body = re.sub(r"</?think>", "", read_any(path).path)  # an open tag would hide what follows
     if output != "gsm8k":
         body = gsm8k.without_marks(body)
+    if not gives_value(answer):  # behind a box "The answer is Alice." would be a remark
+        body = _without_statements(_without_statements(body, "boxed"), "gsm8k")
     body = _without_statements(body, output)
     body, answer = body.strip(), answer.strip()
     if output == "think_boxed":
@@ -166,7 +186,7 @@ def _without_statements(body: str, output: OutputFormat) -> str:
             at = end
         return "".join([*kept, body[at:]])
     if output == "think_boxed":
-        return re.sub(r"</?(?:think|answer)>", "", body)
+        return re.sub(r"</?answer>", "", body)
     kept, at = [], 0
     for match in _ANSWER_WORDS.finditer(body):
         if match.start() >= at and _starts_line(body, match.start(), True):
@@ -211,6 +231,8 @@ def _read_boxed(text: str) -> ParsedOutput:
     if not boxes:
         return ParsedOutput(text.rstrip(), None, False)
     start, inner_start, inner_end, end = boxes[-1]
+    if is_denied(text, start, end):
+        return ParsedOutput(text.rstrip(), None, False)
     answer = unwrap(text[inner_start:inner_end]) or None
     line_end = _line_end(text, end)
     at_end = not text[line_end:].strip() and not _OTHER_STATEMENT.search(text, end)
@@ -243,14 +265,12 @@ def _read_think(text: str) -> ParsedOutput:
     """Thoughts in ``<think>``, the answer boxed after them. The opening tag may be part of the prompt."""
     closed = text.rfind("</think>")
     if closed < 0:
-        opened = text.find("<think>")
-        if opened >= 0:
-            return ParsedOutput(text[opened + len("<think>") :].strip(), None, False)
         return ParsedOutput(_read_boxed(text).path, None, False)
     path = _thoughts(text)
     after = text[closed + len("</think>") :]
     boxes = boxes_of(after)
-    answer = (unwrap(after[boxes[-1][1] : boxes[-1][2]]) or None) if boxes else None
+    denied = bool(boxes) and is_denied(after, boxes[-1][0], boxes[-1][3])
+    answer = (unwrap(after[boxes[-1][1] : boxes[-1][2]]) or None) if boxes and not denied else None
     counts = [text.count(tag) for tag in _TAGS]
     tail = after.strip()
     well_formed = (

@@ -41,6 +41,8 @@ _SIGNS = re.compile(r"(=|<=|>=|≤|≥|<|>|≠|≈)")
 _SIGN_OR_BRACKET = re.compile(_SIGNS.pattern + r"|[(\[{)\]}]")
 _ALL_BUT = re.compile(r"\\mathbb\{R\} ?[∖\\-] ?\\\{(.+)\\\}")
 _SHORTENED = re.compile(r"-?\d+(?:\.\d+)?(?:[kKMB]|[a-z]{2})")
+_LETTER_UNION = re.compile(r"(?<=[)\]]) ?(?:U|union) ?(?=[(\[])")
+"""``(-inf, 2) U (3, inf)``, as a keyboard writes it."""
 _MATRIX = re.compile(r"\\begin ?\{([pbvB]?matrix|array)\}(?:\{[clr|]*\})?(.*)\\end ?\{\1\}\Z", re.DOTALL)
 _NAME = re.compile(
     r"\\?[A-Za-z]+(?:_(?:\{[^{}]{1,20}\}|\([^()]{1,20}\)|\w))?'{0,3}(?: ?\([^()]{1,40}\))?|(?:[A-Za-z]{2,20} ){0,5}[A-Za-z]{1,20}(?: ?\([^()]{1,40}\))?|\\[a-z]+ ?[A-Z]{1,3}|\|[A-Z]{2}\|"
@@ -66,12 +68,17 @@ def read_values(text: str) -> tuple[Value, ...]:
         Every reading of the whole text, the most particular first; where there is none but words, those of what it says
         without hedges and clauses follow. The last is always the words themselves.
     """
-    found = list(_whole(text, 0))
+    found = list(whole_values(text))
     if not any(not isinstance(value, Words | Choice) for value in found):
         for shorter in shorter_statements(text):
             found += [*_whole(shorter, 0), read_words(shorter)]
     found.append(read_words(text))
     return tuple(dict.fromkeys(found))
+
+
+def whole_values(text: str) -> tuple[Value, ...]:
+    """The readings of a whole text as it stands, without words."""
+    return _whole(text, 0)
 
 
 @lru_cache(maxsize=4096)
@@ -176,7 +183,7 @@ def _bracketed(text: str, depth: int) -> list[Value]:
     member = _MEMBER.match(text) or _BUILDER.match(text)
     if member:
         return [*_whole(member[2], depth + 1)]
-    parts = split_outside(text, ("∪",))
+    parts = split_outside(_LETTER_UNION.sub("∪", text), ("∪",))
     if len(parts) > 1:
         values = [_interval_or_set(part, depth) for part in parts]
         return [Union(tuple(v for v in values if v))] if all(values) else []
@@ -188,7 +195,7 @@ def _bracketed(text: str, depth: int) -> list[Value]:
         return []
     if text[0] in "{":
         return _group("set", text[1:-1], depth)
-    found: list[Value] = []
+    found: list[Value] = _rows(text, depth)
     items = split_outside(text[1:-1], (",", ";"))
     if len(items) == 2 and text[0] in "([" and text[-1] in ")]":
         low, high = (tree_of(item) for item in items)
@@ -244,6 +251,17 @@ def _matrix(body: str, depth: int) -> list[Value]:
                 return []
             rows.append(Group("tuple", tuple(item for item in items if item)))
     return [Group("matrix", tuple(rows))] if rows else []
+
+
+def _rows(text: str, depth: int) -> list[Value]:
+    """A matrix as programs write it: ``[[1, 2], [3, 4]]``."""
+    rows = [row.strip() for row in split_outside(text[1:-1], (",",))] if text.startswith("[") else []
+    if not rows or not all(row.startswith("[") and closes_at_end(row) for row in rows):
+        return []
+    cells = [split_outside(row[1:-1], (",",)) for row in rows]
+    if len({len(row) for row in cells}) > 1:
+        return []
+    return _matrix(r"\\".join(" & ".join(row) for row in cells), depth)
 
 
 def _relation(text: str, depth: int) -> list[Value]:

@@ -9,7 +9,7 @@ from rlkd.answers.clean import closes_at_end
 from rlkd.answers.formula import Tree, Unreadable, read_formula
 from rlkd.answers.identity import TooLarge, constant, symbols
 from rlkd.answers.values import Based, Quantity, Ratio, Value
-from rlkd.quantities.amounts import is_noun, read_amount
+from rlkd.quantities.amounts import Amount, is_noun, read_amount
 from rlkd.quantities.units import unit_of
 from rlkd.quantities.words import spelled_number
 
@@ -27,6 +27,12 @@ _MIXED = re.compile(r"(\d{1,9}) and (?:\\frac ?\{ ?)?(\d{1,3})(?:/| ?\} ?\{ ?)(\
 _TAIL = re.compile(r"(.*[\d})a-z!]) ([A-Za-zμ°$€][A-Za-zμ°^/ .0-9]{0,40})\Z|(.*[\d})]) ?(°[CF]?)\Z")
 _LONG_TAIL = re.compile(_TAIL.pattern.replace("(.*[", "(.*?["))
 """The unit may be of several words: ``12 \\sqrt{3} square centimeters``."""
+_CALCULATIONS = ("factorial", "binom", "gcd", "lcm")
+"""Functions of whole numbers that a reader would have to work out: ``3!`` for 6."""
+_RUN = re.compile(r"(?:\d{1,6}(?:\.\d{1,6})? ?[A-Za-z]{1,7} ?){2,4}\Z")
+_MINUTES = re.compile(r"\d{1,3} ?m ?[0-5]\d ?s\Z")
+_PART = re.compile(r"(\d+(?:\.\d+)?) ?([A-Za-z]+)")
+_NOTED = re.compile(r"(.*\S) \(([^()=]{1,80})(=[^()=]{1,40})?\)\Z")
 _ANGLE = re.compile(r"sin|cos|tan|cot|sec|csc")
 
 
@@ -50,7 +56,7 @@ def read_quantity(text: str) -> Quantity | None:
         return Quantity(("num", int(mixed[1]) + Fraction(int(mixed[2]), int(mixed[3]))))
     if text.startswith("(") and closes_at_end(text) and "," not in text:
         return read_quantity(text[1:-1].strip())  # (-9)
-    amount = read_amount(text)
+    amount = read_amount(text) or _joined(text)
     if amount is not None:
         return Quantity(("num", amount.value), amount.unit, amount.noun, amount.percent)
     if text.endswith("%"):
@@ -61,6 +67,18 @@ def read_quantity(text: str) -> Quantity | None:
             else Quantity(tree, percent=True, finished=not left_undone(tree))
         )
     return _formula_with_unit(text)
+
+
+def _joined(text: str) -> Amount | None:
+    """``1h30m``, ``5ft3in``: amounts without a blank between them. Single letters are units in times only: ``2x3y`` is a product."""
+    if not _RUN.match(text):
+        return None
+    parts = _PART.findall(text)
+    hours = parts[0][1].lower() in ("h", "hr", "hrs") or _MINUTES.match(text) is not None
+    if not hours and any(len(unit) == 1 and (i == 0 or unit != "s") for i, (_, unit) in enumerate(parts)):
+        return None
+    names = {"m": "min"} if hours else {}
+    return read_amount(" ".join(f"{number} {names.get(unit, unit)}" for number, unit in parts))
 
 
 def _formula_with_unit(text: str) -> Quantity | None:
@@ -93,13 +111,20 @@ def _with_tail(match: re.Match[str]) -> Quantity | None:
 
 
 def left_undone(tree: Tree) -> bool:
-    r"""Whether a number is left as a calculation: ``8+8``, ``3*4``, ``2^2``; not ``\frac{8}{2}``, ``\sqrt{16}``, ``10^3``."""
+    r"""Whether a number is left as a calculation: ``8+8``, ``3*4``, ``2^2``, ``3!``; not ``\frac{8}{2}``, ``\sqrt{16}``, ``10^3``."""
     kind = tree[0]
+    if kind == "fn" and tree[1] in _CALCULATIONS:
+        return not _is_read_off(tree)
     if kind == "^" and tree[1] == ("num", Fraction(10)):
         return False
     if kind in ("+", "^") or (kind == "*" and len(tree) > 3 and tree[2][0] != "^"):
         return True
     return any(left_undone(part) for part in tree[1:] if isinstance(part, tuple))
+
+
+def _is_read_off(tree: Tree) -> bool:
+    r"""Whether a binomial needs no calculation: ``\binom{7}{1}``."""
+    return tree[1] == "binom" and tree[3] in (("num", Fraction(0)), ("num", Fraction(1)), tree[2])
 
 
 def formula_values(text: str) -> list[Value]:
@@ -169,11 +194,30 @@ def ratio_values(text: str) -> list[Value]:
 
 
 def noted_values(text: str) -> list[Value]:
-    """``68 (60 + 8)``: a number, and in brackets the calculation that gives it."""
-    match = re.match(r"(.*\S) \(([^()=]{1,80})(?:=[^()=]{1,40})?\)\Z", text)
+    """``68 (60 + 8)``: a number, and in brackets the calculation that gives it; ``five dollars ($5)``: the same amount once more."""
+    match = _NOTED.match(text)
     if match is None:
         return []
-    value, note = read_quantity(match[1]), tree_of(re.sub(r"(?<=\d) ?[xX] ?(?=\d)", " * ", match[2]))
-    if value is None or note is None or value.tree[0] != "num" or number_of(note) != value.tree[1]:
+    value = read_quantity(match[1])
+    if value is None or value.tree[0] != "num":
         return []
+    note = tree_of(re.sub(r"(?<=\d) ?[xX] ?(?=\d)", " * ", match[2]))
+    if note is not None and number_of(note) == value.tree[1]:
+        return [value]
+    again = (read_amount(match[2]) or _joined(match[2])) if match[3] is None else None
+    if again is None or not _same_amount(value, again):
+        return []
+    if value.unit is None and not value.noun and again.unit is not None:
+        return [Quantity(value.tree, again.unit)]  # 5 (5 cm) are no metres
     return [value]
+
+
+def _same_amount(value: Quantity, again: Amount) -> bool:
+    number = value.tree[1]
+    if value.percent != again.percent:
+        share, other = (number, again.value) if value.percent else (again.value, number)
+        return bool(share / 100 == other)
+    if value.unit is not None and again.unit is not None:
+        same = value.unit.base(number) == again.unit.base(again.value)
+        return value.unit.measures == again.unit.measures and same
+    return bool(number == again.value)

@@ -5,8 +5,9 @@ sentence (``The correct answer is 7.``, also with the answer on the next line), 
 last line that is nothing but a display formula, a choice or ``A: 7``.
 
 Which one counts where there are several: the last. A box inside a sentence is that sentence's answer, and boxes that are listed
-(``\boxed{1} and \boxed{2}``) are one answer. A sentence *about* the answer (``The answer is not obvious``) counts only where nothing
-else states one. After ``</think>`` only what follows it counts. All patterns take time linear in the text.
+(``\boxed{1} and \boxed{2}``) are one answer. A sentence *about* the answer (``The answer is not obvious``, and ``The answer is even``
+behind a value) or of another's answer counts only where nothing else states one, one of a wrong answer never
+(:mod:`rlkd.answers.remarks`). After ``</think>`` only what follows it counts. All patterns take time linear in the text.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 from dataclasses import dataclass
 
 from rlkd.answers.gsm8k import HASHES, LABEL
+from rlkd.answers.remarks import gives_value, is_denied, speaks_about, standing, takes_back, without_refused
 
 _BRACES = re.compile(r"\\(?:boxed|fbox|framebox)(?![A-Za-z])\s{0,8}\{|\\.|[{}]", re.DOTALL)
 _OPEN_BOX = re.compile(r"\\boxed[ \t]{1,4}(\\?[A-Za-z0-9.,+-]{1,40})")
@@ -28,16 +30,10 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(
-    r"\b(?:(?P<article>the|our|my|so|thus|hence|therefore|your),? )?(?:(?:final|correct|right|best|only correct|actual|overall|numerical|required|desired) )?"
+    r"\b(?:(?P<article>the|our|my|so|thus|hence|therefore|your),? )?(?P<kind>(?:(?:final|correct|right|best|only|actual|overall|numerical|numeric|required|desired|exact|simplified|corrected|revised|updated|true),? ){0,3})"
     r"(?:answer|(?<=correct )(?:option|choice)|(?<=right )(?:option|choice)|(?<=best )(?:option|choice))"
     r"(?: (?:to|of|for) (?:the|this|our|that) (?:question|problem|puzzle|riddle|equation|exercise))?(?:,? (?:therefore|then|thus|so|hence|then),?)?"
     r" (?:is|are|was|equals|would be|must be|should be|will be|comes out to be|turns out to be|has to be|=)(?![A-Za-z])[ \t]*[:=]?[ \t]*(?P<rest>[^\n]{0,500})",
-    re.IGNORECASE,
-)
-_ABOUT = re.compile(
-    r"(?:not|in|obvious|clear|unclear|correct|right|wrong|incorrect|as follows|based|given|found|obtained|because|reasonable|consistent|the same|also|"
-    r"expressed|rounded|simple|easy|hard|here|below|above|what|that|therefore|then|supposed|expected|known|unknown|within|between these|on|of|indeed correct|valid|plausible|"
-    r"close to what|similar|written|already|still|now|to be|as|by|when|where|if|from)\b(?!\s?\$?\d)",
     re.IGNORECASE,
 )
 _ANSWER_TAG = re.compile(r"<answer>((?:(?!</?answer>).){0,2000}?)</answer>", re.DOTALL | re.IGNORECASE)
@@ -51,7 +47,7 @@ _ABBREVIATION = re.compile(
 _INITIALS = re.compile(r"(?<![A-Za-z])[A-Z]\Z")
 _END = re.compile(r"[.!?](?=[\s*\"')\]$]*(?:\s|\Z))|;(?=\s)")
 _LAST_LINE = re.compile(
-    rf"(?:(?:{LABEL}|[*_]{{0,3}}(?:Final )?(?:Result|Solution):[*_]{{0,3}})[ \t]*(?P<a>\S[^\n]*)|(?P<b>(?:\\\[.{{1,200}}\\\]|\$\$[^$]{{1,200}}\$\$|\\\(.{{1,200}}\\\)|\$[^$\n]{{1,200}}\$)\.?)"
+    rf"(?:(?:{LABEL}|[*_]{{0,3}}(?i:(?:the )?(?:final )?(?:result|solution)):[*_]{{0,3}})[ \t]*(?P<a>\S[^\n]*)|(?P<b>(?:\\\[.{{1,200}}\\\]|\$\$[^$]{{1,200}}\$\$|\\\(.{{1,200}}\\\)|\$[^$\n]{{1,200}}\$)\.?)"
     r"|(?P<c>(?:[*_]{0,3})(?:Option|Choice)[ \t:]{1,3}\(?[A-Za-z]\)?[*_.]{0,4}|[*_]{0,3}\([A-H]\)[*_.]{0,4}|(?:\*\*|__)?[A-H](?:\*\*|__)?\.?))[ \t]*\Z"
 )
 
@@ -63,6 +59,17 @@ _TURNED = re.compile(
     re.IGNORECASE,
 )
 """``So 21 is the answer.``"""
+_CORRECT = re.compile(
+    r"(?:\A|[\n.!?:]|\b(?i:so|thus|hence|therefore)\b),?[ \t*_>#-]{0,6}(?i:the )?(?i:answer )?(?P<answer>(?:(?i:option|choice) [*_$]{0,3}\(?[A-Ha-h]\)?|[*_$]{0,3}\([A-H]\)|[*_$]{0,3}[A-H])[*_$]{0,3})"
+    r" (?i:is|must be) (?i:indeed |clearly )?(?i:the )?(?i:correct|right|best)(?i: one| answer| option| choice)?(?=[.!*_,;]|\s{0,8}\Z|\n)"
+)
+_RESULT = re.compile(
+    r"\b(?P<article>(?:the|our|my) )?(?P<final>final |overall )?(?:result|solution)(?: (?:to|of|for) (?:the|this|our) (?:question|problem|puzzle|equation|exercise))?"
+    r"(?: (?:is|equals|=)(?![A-Za-z])[ \t]{0,4}:?|[*_]{0,3}:[*_]{0,3})[ \t]{0,4}(?P<rest>[^\n]{1,300})",
+    re.IGNORECASE,
+)
+_CLOSING = re.compile(r"[.!*_]{0,3}(?: [^\d=\n]{0,40})?\s{0,8}\Z")
+"""What may follow a solution that is the last thing said: ``Well done!``"""
 _LAST_DISPLAY = re.compile(r"(?:\\\[\s*([^\[\]\n]{1,200}?)\s*\\\]|\$\$\s*([^$\n]{1,200}?)\s*\$\$)\.?\Z")
 """A formula on lines of its own, which ends a text."""
 
@@ -76,12 +83,14 @@ class Statement:
         end: Where it ends.
         answer: The answer; never empty.
         boxes: Spans ``(start, start of content, end of content, end)`` of the boxes that hold it.
+        remark: Whether it is a sentence, which may be a remark behind a statement.
     """
 
     start: int
     end: int
     answer: str
     boxes: tuple[tuple[int, int, int, int], ...] = ()
+    remark: bool = False
 
 
 def find_statement(text: str) -> Statement | None:
@@ -91,19 +100,41 @@ def find_statement(text: str) -> Statement | None:
         text: A whole completion or path. What stands before ``</think>`` is no part of the search; after an opening tag that is
             never closed nothing is.
     """
-    closed = text.rfind("</think>")
-    if closed < 0 and "<think>" in text:
+    begin = answer_start(text)
+    if begin is None:
         return None
-    begin = closed + len("</think>") if closed >= 0 else 0
     found, about = _candidates(text, begin)
     if found:
-        return max(found, key=lambda statement: (statement.end, -statement.start))
-    last = _last_line(text, begin)
+        return _last_of(found)
+    last = _last_line(text, begin) or _without_the_word(text, begin)
     if last is not None:
         return last
     if about:
-        return about[-1]
-    return _rest_after_thoughts(text, begin) if closed >= 0 else None
+        return next((statement for statement in reversed(about) if gives_value(statement.answer)), about[-1])
+    return _rest_after_thoughts(text, begin) if begin else None
+
+
+def _last_of(found: list[Statement]) -> Statement:
+    r"""The last statement; a sentence without a value counts only before one with a value: ``\boxed{8}. The answer is even.``"""
+    last = max(found, key=lambda statement: (statement.end, -statement.start))
+    if not last.remark or gives_value(last.answer):
+        return last
+    kept: list[Statement] = []
+    valued = False
+    for statement in sorted(found, key=lambda statement: statement.start):
+        value = gives_value(statement.answer)
+        if value or not (valued and statement.remark):
+            kept.append(statement)
+        valued = valued or value
+    return max(kept, key=lambda statement: (statement.end, -statement.start))
+
+
+def answer_start(text: str) -> int | None:
+    """Where the part that may state an answer begins: behind the last ``</think>``; ``None`` where thoughts are still open."""
+    closed, opened = text.rfind("</think>"), text.rfind("<think>")
+    if opened > closed:
+        return None
+    return closed + len("</think>") if closed >= 0 else 0
 
 
 def _candidates(text: str, begin: int) -> tuple[list[Statement], list[Statement]]:
@@ -161,32 +192,34 @@ def _add_worded(
     end = at + cut
     if any(start <= s < end + 2 or s <= start < e for s, e in covered):
         return  # the box or the tag inside it says the same
-    answer = strip_markup(rest[:cut])
-    if answer.endswith("!") and not FACTORIAL.search(text, 0, at):
-        answer = answer[:-1]
-    if not answer or answer.startswith(("?",)) or rest[cut : cut + 1] == "?":
+    counts = standing(text, start, _has_article(match, label), text[start:end])
+    answer = without_refused(_calm(text, at, rest, cut))
+    if counts == "denied" or not answer or answer.startswith(("?",)) or rest[cut : cut + 1] == "?":
         return
-    statement = Statement(
-        text.rfind("\n", 0, start) + 1 if label and match["line"] is not None else start, end, answer
-    )
-    doubtful = not label and (speaks_about(answer) or _asked(text, start))
+    heading = label and match["line"] is not None
+    first = text.rfind("\n", 0, start) + 1 if heading else start
+    statement = Statement(first, end, answer, remark=not heading)
+    doubtful = bool(counts) or (not label and speaks_about(answer))
+    if doubtful and any(takes_back(answer, other.answer) for other in (*found[-20:], *about[-20:])):
+        doubtful = False  # "The answer is 8. No, the answer is not 8."
     (about if doubtful else found).append(statement)
 
 
-def speaks_about(answer: str) -> bool:
-    """Whether what follows ``the answer is`` says something about the answer, not the answer: ``in dollars``, ``not obvious``."""
-    return _ABOUT.match(answer) is not None
+def _has_article(match: re.Match[str], label: bool) -> bool:
+    """Whether a statement names whose answer it is by itself: ``the answer``, a label at the start of a line."""
+    if label:
+        return match["line"] is not None or re.match(r"(?i)the|my|our", match[0]) is not None
+    return match["article"] is not None
 
 
-def _asked(text: str, start: int) -> bool:
-    return (
-        re.search(
-            r"(?:what|whether|how|know|if|think about what) $",
-            text[max(0, start - 18) : start],
-            re.IGNORECASE,
-        )
-        is not None
-    )
+def _calm(text: str, at: int, rest: str, cut: int) -> str:
+    """The answer without exclamation marks that are joy and no factorial: ``7!!!``, and ``7!`` in a text without a factorial."""
+    answer = strip_markup(rest[:cut])
+    marks = re.search(r"[!*_]*\Z", rest[: cut + 1])
+    joy = marks is not None and marks[0].count("!") >= 3
+    if joy or (answer.endswith("!") and not FACTORIAL.search(text, 0, at)):
+        return strip_markup(answer.rstrip("!"))
+    return answer
 
 
 def _begins_sentence(text: str, start: int) -> bool:
@@ -263,7 +296,7 @@ def _boxed(text: str, begin: int) -> list[Statement]:
     found: list[Statement] = []
     for box in outer:
         content = unwrap(text[box[1] : box[2]])
-        if not content:
+        if not content or is_denied(text, box[0], box[3]):
             continue
         last = found[-1] if found else None
         if last is not None and box[0] - last.end < 40 and _BETWEEN_BOXES.fullmatch(text, last.end, box[0]):
@@ -271,7 +304,8 @@ def _boxed(text: str, begin: int) -> list[Statement]:
         else:
             found.append(Statement(box[0], box[3], content, (box,)))
     for match in _OPEN_BOX.finditer(text, begin):
-        found.append(Statement(match.start(), match.end(), match[1].rstrip(".,")))
+        if not is_denied(text, match.start(), match.end()):
+            found.append(Statement(match.start(), match.end(), match[1].rstrip(".,")))
     return [statement for statement in found if statement.answer]
 
 
@@ -292,6 +326,29 @@ def _last_line(text: str, begin: int) -> Statement | None:
         return None
     answer = strip_markup(match["a"] or match["b"] or match["c"])
     return Statement(start + blank, len(body), answer) if answer else None
+
+
+def _without_the_word(text: str, begin: int) -> Statement | None:
+    """``Option B is correct.``, ``The final result is 7.`` anywhere; ``The solution is 7.`` at the end, for a path has results on its way."""
+    found: list[Statement] = []
+    for match in _CORRECT.finditer(text, begin):
+        found.append(
+            Statement(match.start("answer"), match.end(), strip_markup(match["answer"].replace("**", "")))
+        )
+    for match in _RESULT.finditer(text, begin):
+        cut = sentence_end(match["rest"])
+        end = match.start("rest") + cut
+        answer = _calm(text, match.start("rest"), match["rest"], cut)
+        named = match["article"] is not None or match["final"] is not None
+        if not match["final"] and not _CLOSING.match(text, end):
+            continue
+        if (
+            gives_value(answer)
+            and not speaks_about(answer)
+            and not standing(text, match.start(), named, match[0])
+        ):
+            found.append(Statement(match.start(), end, answer))
+    return max(found, key=lambda statement: statement.end, default=None)
 
 
 def _rest_after_thoughts(text: str, begin: int) -> Statement | None:

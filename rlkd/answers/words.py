@@ -60,13 +60,20 @@ _NAMES = {
 _ARTICLE = re.compile(r"^(?:(?:on|in|at|by) )?(?:the |an? )?(?=\w*[aeiouy]\w*)(?=\w{3})")
 """What words may begin with; ``an dn`` is a product, no article and a word."""
 _VERDICT = re.compile(
-    r"(yes|no|true|false|yeah|yep|nope)(?:[,;.!:]| because| since| -|\Z)(?P<rest>.*)",
+    r"(yes|no|true|false|yeah|yep|nope)(?:[,;.!:]| because| since| -| (?:he|she|it|they|we|you|i|there|this|that)\b|\Z)(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
+"""``Yes he can``, but not ``No one``."""
+_INITIALS = re.compile(
+    r"(?<!\w)(?:(?:[A-Z]\.)+[A-Z]|(?:[a-z]\.)+[a-z]|(?:[A-Z]\. ?)+(?:[A-Z](?=\. ?[A-Z][a-z])))(?!\w)\.?"
+)
+"""``U.S.A.`` and ``USA``, ``J. K. Rowling`` and ``JK Rowling``."""
+_KNOWN = frozenset([*_SAME.values(), *_NAMES.values()])
 
 
 def read_words(text: str) -> Words:
     """Reads any text as words."""
+    text = _INITIALS.sub(lambda match: re.sub(r"[. ]", "", match[0]) + " ", text).strip()
     if _WORDS.fullmatch(text) and re.search(r"[A-Za-z]{2}|[^\x00-\x7f]", text):
         key = " ".join(re.sub(r"[.,!?]", " ", text.casefold()).replace("-", " ").split())
         key = _ARTICLE.sub("", key)
@@ -78,6 +85,11 @@ def read_words(text: str) -> Words:
     ):
         return Words(re.sub(r"[ _]", "", key), True)  # a chemical formula: C_6H_12
     return Words(_SAME.get(key, key), False)
+
+
+def is_known(text: str) -> bool:
+    """Whether words are a value that has a name here: ``no solution``, ``DNE``, ``Tuesday``."""
+    return read_words(text).key in _KNOWN
 
 
 def read_choice(text: str) -> Choice | None:
