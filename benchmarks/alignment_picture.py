@@ -1,6 +1,6 @@
-"""Draws how a real student path is aligned with a real teacher path, and the table of AUROCs as a chart.
+"""Draws how a real student path is aligned with a real teacher path.
 
-Usage: ``python benchmarks/alignment_picture.py --results REPORT.json [--data FOLDER] [--out docs/img]``
+Usage: ``python benchmarks/alignment_picture.py [--data FOLDER] [--out docs/img]``
 """
 
 from __future__ import annotations
@@ -109,43 +109,12 @@ def alignment_figure(data: Path, target: Path) -> None:
     plt.close(figure)
 
 
-def auroc_figure(results: dict[str, Any], target: Path) -> None:
-    """AUROC of every measure with its interval, hidden and full."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    names = ["structure", "prefix", "unordered numbers", "last number equal", "length"]
-    figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.2), sharey=True)
-    for axis, scope in zip(axes, ("hidden", "full"), strict=True):
-        for k, style in enumerate(("marks", "plain", "paragraph")):
-            block = results["auroc"][f"{scope}, {style}"]["auroc"]
-            for i, name in enumerate(names):
-                value, low, high = block[name]
-                axis.errorbar(
-                    value, i + 0.2 * (1 - k), xerr=[[value - low], [high - value]], fmt="o", ms=4, capsize=2,
-                    color=("#264653", "#2a9d8f", "#e76f51")[k], label=style if i == 0 else None,
-                )  # fmt: skip
-        axis.set_yticks(range(len(names)), [n.replace("prefix", "paper's rule") for n in names])
-        axis.set_xlim(0.5, 1.0)
-        axis.grid(axis="x", alpha=0.3)
-        axis.set_title("last step hidden" if scope == "hidden" else "full paths", fontsize=10)
-        axis.set_xlabel("AUROC (95% interval)")
-    axes[0].invert_yaxis()  # shared by both
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncol=3, fontsize=8, frameon=False)
-    figure.tight_layout(rect=(0, 0.06, 1, 1))
-    figure.savefig(target, dpi=110)
-    plt.close(figure)
-
-
 def main() -> int:
-    """Draws both pictures."""
+    """Draws the picture."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     root = Path(__file__).parents[1]
-    parser.add_argument("--results", type=Path, required=True, help="JSON written by reward_quality.py")
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("RLKD_DATA", str(root.parent / "shared" / "data")))
     )
@@ -153,7 +122,6 @@ def main() -> int:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     alignment_figure(options.data, options.out / "alignment.png")
-    auroc_figure(json.loads(options.results.read_text(encoding="utf-8")), options.out / "reward-auroc.png")
     return 0
 
 

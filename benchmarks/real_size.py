@@ -205,7 +205,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         checkpoint = Path(scratch) / "student"
         rows = (
-            (expand_path("$RLKD_DATA/gsm8k") / "train.jsonl").read_text(encoding="utf-8").splitlines()[:2000]
+            (expand_path("$RLKD_DATA/gsm8k", "RLKD_DATA") / "train.jsonl")
+            .read_text(encoding="utf-8")
+            .splitlines()[:2000]
         )
         make_checkpoint(SHAPES[args.shape], rows, checkpoint)
         overrides = settings(args, checkpoint)

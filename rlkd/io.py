@@ -7,13 +7,17 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from rlkd.errors import DataError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -106,6 +110,35 @@ def recover_rows(path: Path, model: type[Model]) -> list[Model]:
     return read_rows(path, model)
 
 
+def take_lock(path: Path, waiting: Callable[[], None]) -> BaseFileLock:
+    """Takes a lock between processes; its holder releases it.
+
+    Args:
+        path: Its file.
+        waiting: Called once if another process holds it, before this one waits: a command that stands still without a word
+            looks as if it hung.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        waiting()
+        lock.acquire(poll_interval=0.2)
+    return lock
+
+
+@contextmanager
+def held_lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Holds a lock between processes while this lasts; see :func:`take_lock`."""
+    lock = take_lock(path, waiting)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def causes(error: BaseException) -> Iterator[BaseException]:
     """An error, what caused it or was being handled when it came, and so on."""
     seen: BaseException | None = error
@@ -138,11 +171,12 @@ DEFAULT_DATA = Path("../shared/data")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
-def expand_path(text: str, homepage: str = "") -> Path:
+def expand_path(text: str, setting: str, homepage: str = "") -> Path:
     """A configured path with ``~`` and environment variables replaced.
 
     Args:
         text: The path as configured, for example ``$RLKD_DATA/gsm8k``.
+        setting: Where it is configured, for the error: ``data.path``, ``qualify.pairs.path``.
         homepage: Where the data can be had, for the error.
 
     Raises:
@@ -156,10 +190,14 @@ def expand_path(text: str, homepage: str = "") -> Path:
             return found
         if name == "RLKD_DATA" and DEFAULT_DATA.is_dir():
             return str(DEFAULT_DATA)
+        what = "it to the folder that holds your datasets" if name == "RLKD_DATA" else "it"
+        option = (
+            f" with --set {setting}=..." if "." in setting else ""
+        )  # `folder` of a Python object stands anywhere
         hint = f"; the data can be had at {homepage}" if homepage else ""
         raise DataError(
-            f"data.path {text!r}: the environment variable {name} is not set; set it to the folder that holds your "
-            f"datasets (export {name}=/path/to/data), or give the folder itself with --set data.path=...{hint}"
+            f"{setting} {text!r}: the environment variable {name} is not set; set {what} (export {name}=/path/to/it), "
+            f"or give the path itself{option}{hint}"
         )
 
     return Path(_VARIABLE.sub(value, text)).expanduser()

@@ -252,7 +252,7 @@ def _imported(module: str, file: Path) -> list[str]:
 
 
 def _places(folder: str | Path | None) -> list[Path]:
-    given = [expand_path(str(folder)).resolve()] if folder is not None else []
+    given = [expand_path(str(folder), "folder").resolve()] if folder is not None else []
     return [*given, Path.cwd()]
 
 

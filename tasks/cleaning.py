@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlparse
 from rlkd.errors import UserError
 from rlkd.pipeline.run_folder import RUN_FILE, read_run
 from tasks import tracking
-from tasks.runs import LOGS, is_held
+from tasks.runs import LOCK, LOGS, is_held
 from tasks.storage import MANIFEST
 
 _DAY_S = 86400.0
@@ -58,7 +58,12 @@ def leftovers(runs: Path, days: float) -> list[Leftover]:
     found: list[Leftover] = []
     used, named = _registered(runs), ""
     for folder in sorted(path.parent for path in runs.glob(f"*/{RUN_FILE}")):
-        if is_held(folder):
+        held = is_held(folder)
+        if held is None:
+            raise UserError(
+                f"{folder / LOCK} may not be opened, so that nobody can tell whether a run works there; let its owner clean"
+            )
+        if held:
             raise UserError(f"a run works in {folder}; clean when it has ended")
         manifest = read_run(folder)
         used |= {Path(entry.uri).resolve() for entry in manifest.stages if entry.uri}

@@ -11,19 +11,22 @@ from rlkd.errors import StageError
 from rlkd.io import causes, is_disk_full
 
 
-def disk_full_message(stage: str | None, folder: Path, finished: Sequence[str] = ()) -> str:
+def disk_full_message(
+    stage: str | None, folder: Path, finished: Sequence[str] = (), kept: str = "every finished stage"
+) -> str:
     """One sentence about a full disk, with what is kept.
 
     Args:
         stage: The stage that met it; ``None`` outside of the stages.
         folder: What lies on that disk.
         finished: Stages of the run that are finished.
+        kept: What is kept where none of these is named.
     """
     try:
         free = f" ({shutil.disk_usage(folder).free / 2**20:.0f} MiB free)"
     except OSError:
         free = ""
-    kept = ", ".join(finished) if finished else "every finished stage"
+    kept = ", ".join(finished) if finished else kept
     if stage is not None:
         kept = (
             f"{kept}, and what {stage} has done and saved" if finished else f"what {stage} has done and saved"
@@ -35,7 +38,9 @@ def disk_full_message(stage: str | None, folder: Path, finished: Sequence[str] =
 
 
 @contextmanager
-def disk_faults(stage: str | None, folder: Path, finished: Sequence[str] = ()) -> Iterator[None]:
+def disk_faults(
+    stage: str | None, folder: Path, finished: Sequence[str] = (), kept: str = "every finished stage"
+) -> Iterator[None]:
     """Turns "the disk is full", however a library words it, into one clear error; see :func:`disk_full_message`.
 
     Raises:
@@ -49,5 +54,5 @@ def disk_faults(stage: str | None, folder: Path, finished: Sequence[str] = ()) -
         if is_disk_full(error):
             # where not even the failure can be written down, what failed first says more than that
             first = next((seen for seen in causes(error) if isinstance(seen, StageError)), None)
-            raise first or StageError(disk_full_message(stage, folder, finished)) from error
+            raise first or StageError(disk_full_message(stage, folder, finished, kept)) from error
         raise

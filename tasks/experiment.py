@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -221,12 +221,3 @@ def planned_stages(cell: Cell) -> dict[str, str]:
             inputs = {name: keys[name] for name in spec.inputs if name in keys}
             keys[spec.name] = identify(spec, cell.config, inputs).key
     return keys
-
-
-def sharing(cells: Sequence[Cell]) -> Mapping[str, dict[str, list[str]]]:
-    """Which cells share which stages: for each stage the cells by key."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for cell in cells:
-        for stage, key in planned_stages(cell).items():
-            found.setdefault(stage, {}).setdefault(key, []).append(cell.name)
-    return found

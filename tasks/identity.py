@@ -229,7 +229,7 @@ def local_path(text: str) -> Path | None:
         path = Path(str(rlkd.__file__)).parent / "models" / text.removeprefix(BUILTIN).replace("-", "_")
     else:
         try:
-            path = expand_path(text)
+            path = expand_path(text, "")
         except DataError:
             return None
     return path if path.exists() else None

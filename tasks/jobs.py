@@ -23,7 +23,7 @@ from typing import IO
 
 from rlkd import errors
 from rlkd.errors import RLKDError, StageError, UserError
-from rlkd.io import is_disk_full, write_text_atomic
+from rlkd.io import held_lock, is_disk_full, write_text_atomic
 from rlkd.pipeline.events import EventSink
 from rlkd.pipeline.jobs import ERROR, EVENTS, EXIT_DISK_FULL, RESULT, Job, JobFailure, describe
 from schemas.artifact import Made
@@ -81,15 +81,10 @@ def _await_orphan(job: Job, events: EventSink) -> None:
     """Waits for the process of a killed run that is still saving its checkpoint in the same folder."""
     if not job.lock:
         return
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(job.lock)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        events.message("waiting for the process of an earlier attempt to end")
-        lock.acquire(poll_interval=0.2)
-    lock.release()
+    with held_lock(
+        Path(job.lock), lambda: events.message("waiting for the process of an earlier attempt to end")
+    ):
+        pass
 
 
 @contextmanager

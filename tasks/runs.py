@@ -7,6 +7,7 @@ the output of job processes. Only a small :class:`RunRef` travels to the tasks.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import itertools
 import os
@@ -19,7 +20,7 @@ from typing import Any
 from rlkd.config.load import config_digest, parse_run_config, remember, resolved_yaml
 from rlkd.errors import RLKDError, UserError
 from rlkd.experiments.folder import check_no_experiment
-from rlkd.io import write_json_atomic, write_text_atomic
+from rlkd.io import held_lock, write_json_atomic, write_text_atomic
 from rlkd.pipeline.run_folder import RUN_FILE, make_folder, read_run
 from rlkd.pipeline.stages import downstream, stages_of
 from schemas.artifact import RunManifest, StageEntry
@@ -32,6 +33,7 @@ from tasks.storage import Store, store_root
 
 CONFIG_FILE = "config.yaml"
 LOGS = "logs"
+LOCK = ".lock"
 
 
 class RunRef(Schema):
@@ -200,22 +202,31 @@ def _continues(before: RunManifest, digest: str, from_stage: str) -> bool:
     return same and before.status != "done" and bool(before.pending_rebuild)
 
 
-def is_held(folder: Path) -> bool:
-    """Whether a process works in a run folder right now."""
+def is_held(folder: Path) -> bool | None:
+    """Whether a process works in a run folder right now; ``None`` where that cannot be told."""
     with left_alone(folder) as free:
-        return not free
+        return None if free is None else not free
 
 
 @contextmanager
-def left_alone(folder: Path) -> Iterator[bool]:
-    """Whether nobody works in a run folder; then no run begins in it while this lasts."""
+def left_alone(folder: Path) -> Iterator[bool | None]:
+    """Whether nobody works in a run folder; then no run begins in it while this lasts.
+
+    ``None`` where that cannot be told: the lock of a colleague's run, or one on a disk that is only read, cannot be opened,
+    and `rlkd status` on it ended in a PermissionError.
+    """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         yield False
+        return
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        yield None
         return
     try:
         yield True
@@ -226,16 +237,7 @@ def left_alone(folder: Path) -> Iterator[bool]:
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """Holds the run folder's lock; waits, and says so, while another process works in it."""
-    from filelock import FileLock, Timeout
-
     make_folder(folder)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        current_display().message(f"another run works in {folder}; waiting for it to end")
-        lock.acquire(poll_interval=0.2)
-    try:
+    wait = f"another run works in {folder}; waiting for it to end"
+    with held_lock(folder / LOCK, lambda: current_display().message(wait)):
         yield
-    finally:
-        lock.release()

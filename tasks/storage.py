@@ -19,7 +19,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rlkd.errors import UserError
-from rlkd.io import sha256_json, write_json_atomic, write_text_atomic
+from rlkd.io import held_lock, sha256_json, write_json_atomic, write_text_atomic
 from schemas.artifact import Made, StageManifest
 from tasks.disk import disk_faults
 from tasks.identity import StageIdentity, file_digest
@@ -164,20 +164,11 @@ class Store:
     @contextmanager
     def locked(self, identity: StageIdentity, notice: Notice) -> Iterator[None]:
         """Holds the lock of an identity; says so once when it has to wait for another run."""
-        from filelock import FileLock, Timeout
-
         folder = self.folder(identity)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(folder.name + ".lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            notice(f"{identity.stage}: another run is making it; waiting")
-            lock.acquire(poll_interval=0.2)
-        try:
+        lock = folder.with_name(folder.name + ".lock")
+        with held_lock(lock, lambda: notice(f"{identity.stage}: another run is making it; waiting")):
             yield
-        finally:
-            lock.release()
 
     def make(
         self,

@@ -11,7 +11,8 @@ from pathlib import Path
 from flows.cli.models import NamedModel, find_model
 from flows.cli.terminal import print_table, terminal
 from rlkd.errors import UserError
-from rlkd.io import iter_rows, write_json_atomic
+from rlkd.io import held_lock, iter_rows, write_json_atomic
+from rlkd.pipeline.run_folder import make_folder
 from schemas.benchmarks import (
     AnswerRow,
     BenchmarkDifference,
@@ -22,6 +23,7 @@ from schemas.benchmarks import (
 )
 from schemas.config.evaluation import NamedBenchmark
 from schemas.problem import Problem
+from tasks.disk import disk_faults
 
 RESULT = "evaluation.json"
 Answers = dict[str, list[AnswerRow]]
@@ -52,7 +54,8 @@ def evaluate_model(
         against: Further models that are evaluated, and that its paired differences are to.
 
     Raises:
-        UserError: Model, benchmark or configuration cannot be used.
+        UserError: Model, benchmark, configuration or folder cannot be used.
+        StageError: The disk is full.
     """
     from rlkd.student.quiet import quiet_libraries
 
@@ -67,6 +70,24 @@ def evaluate_model(
     if len({one.name for one in found}) < len(found):
         raise UserError(f"a model is named twice: {', '.join(one.name for one in found)}; name each once")
     root = Path(output) if output else Path("runs") / "evaluations"
+    make_folder(root)
+    with disk_faults(None, root, kept="every answer that was written"):
+        evaluation, folder = _measure(own, others, named, root, harness)
+    if as_json:
+        print(evaluation.model_dump_json(indent=2))
+        return
+    _show(evaluation, _others(root, folder, {b.benchmark for b in evaluation.benchmarks}))
+    print(f"answers and figures: {folder}")
+
+
+def _measure(
+    own: NamedModel,
+    others: Sequence[NamedModel],
+    named: Sequence[NamedBenchmark],
+    root: Path,
+    harness: Sequence[str],
+) -> tuple[ModelEvaluation, Path]:
+    """Evaluates a model and those that it is compared with, and writes down the figures; its own, and their folder."""
     evaluation, folder, answers = _evaluate(own, named, root)
     differences: list[BenchmarkDifference] = []
     for other in others:
@@ -79,11 +100,7 @@ def evaluate_model(
         evaluation = evaluation.model_copy(update={"lm_eval": tuple(_hand_over(own, harness))})
     write_json_atomic(folder / RESULT, evaluation)
     _track(own, evaluation, folder)
-    if as_json:
-        print(evaluation.model_dump_json(indent=2))
-        return
-    _show(evaluation, _others(root, folder, {b.benchmark for b in evaluation.benchmarks}))
-    print(f"answers and figures: {folder}")
+    return evaluation, folder
 
 
 def _differences(
@@ -103,8 +120,6 @@ def _evaluate(
 ) -> tuple[ModelEvaluation, Path, Answers]:
     from contextlib import closing
 
-    from filelock import FileLock
-
     from rlkd.evaluation.benchmarks import benchmark_figures, evaluate_benchmark, load_benchmark
     from rlkd.evaluation.solvers import EndpointSolver, Solver, StudentSolver
 
@@ -121,8 +136,9 @@ def _evaluate(
     with closing(solver), terminal() as display:
         slug = re.sub(r"[^A-Za-z0-9._-]+", "-", found.name).strip("-")[-60:]
         folder = root / f"{slug}-{solver.identity[:8]}"
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
+        make_folder(folder)
+        wait = f"another process evaluates {found.name} in {folder}; waiting for it to end"
+        with held_lock(folder / ".lock", lambda: print(wait, file=sys.stderr, flush=True)):
             for benchmark in problems:
                 title = benchmark.name
                 display.stage_started(title)
@@ -208,7 +224,14 @@ def _others(root: Path, own: Path, names: set[str]) -> list[ModelEvaluation]:
     found = []
     for file in sorted(root.glob(f"*/{RESULT}")):
         if file.parent != own:
-            evaluation = ModelEvaluation.model_validate_json(file.read_text(encoding="utf-8"))
+            try:
+                evaluation = ModelEvaluation.model_validate_json(file.read_text(encoding="utf-8"))
+            except (OSError, ValueError):  # not to lose the answers that were just made over a file of others
+                print(
+                    f"{file} cannot be read (damaged, or from another version) and is not shown",
+                    file=sys.stderr,
+                )
+                continue
             kept = tuple(b for b in evaluation.benchmarks if b.benchmark in names)
             if kept:
                 found.append(evaluation.model_copy(update={"benchmarks": kept}))

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from flows.cli.models import NamedModel, find_model
 from rlkd.errors import UserError
+from rlkd.pipeline.run_folder import make_folder
 from schemas.artifact import StageEntry
 from schemas.config.student import CheckpointModel
 from schemas.evaluation import EvalReport
+from tasks.disk import disk_faults
 
 HOST = "127.0.0.1"
 _ENGINES = ("vllm", "transformers")
@@ -27,7 +29,8 @@ def export_model(model: str, target: str) -> None:
         target: The folder.
 
     Raises:
-        UserError: There is no such student, or the folder holds something else.
+        UserError: There is no such student, or the folder holds something else or cannot be written.
+        StageError: The disk is full.
     """
     from rlkd.student.quiet import quiet_libraries
 
@@ -36,7 +39,9 @@ def export_model(model: str, target: str) -> None:
     if found.teacher is not None:
         raise UserError(f"{model} is a teacher, not a student; name a run, or one of its checkpoints")
     folder = Path(target)
-    _export(found, folder, link=False)
+    make_folder(folder.parent, instead="name another folder")
+    with disk_faults(None, folder.parent, kept="the run, and what was exported before"):
+        _export(found, folder, link=False)
     print(f"{found.name} exported to {folder}; its card is {folder / 'README.md'}")
     _register(found, folder)
 

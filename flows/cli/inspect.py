@@ -53,10 +53,13 @@ def show_status(run: str, as_json: bool) -> None:
 
 
 def _as_it_is(folder: Path, manifest: RunManifest) -> tuple[RunManifest, bool]:
-    """A run's manifest, failed where it says that it runs and no process does; and whether that is so."""
+    """A run's manifest, failed where it says that it runs and no process does; and whether that is so.
+
+    Where nobody can tell whether a process does, what the manifest says stands.
+    """
     from tasks.runs import is_held
 
-    if manifest.status != "running" or is_held(folder):
+    if manifest.status != "running" or is_held(folder) is not False:
         return manifest, False
     return manifest.model_copy(update={"status": "failed"}), True
 

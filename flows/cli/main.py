@@ -194,12 +194,7 @@ def compare(
             metavar="[LABEL=]RUN...", help="Run folders; runs with one label are seeds of one method."
         ),
     ],
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output", "-o", metavar="FOLDER", help="Write the page of an experiment here as well."
-        ),
-    ] = None,
+    output: Annotated[str | None, options.folder_out("Write the page of an experiment here as well.")] = None,
     over: Annotated[
         str | None, typer.Option(metavar="seeds|problems", help="What the page's intervals speak for.")
     ] = None,
@@ -230,8 +225,11 @@ def replay(
 
     from rlkd.replay.comparison import replay_table
     from rlkd.replay.replay import replay_run
+    from tasks.disk import disk_faults
 
-    print(replay_table(replay_run(Path(run), overrides or (), Path(output) if output else None)))
+    folder = Path(output) if output else None
+    with disk_faults(None, folder or Path(run), kept="the run"):
+        print(replay_table(replay_run(Path(run), overrides or (), folder)))
 
 
 @app.command()

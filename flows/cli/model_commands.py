@@ -7,14 +7,9 @@ from typing import Annotated
 
 import typer
 
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Replaces a setting, e.g. --set student.output=boxed. May be repeated.",
-    ),
-]
+from flows.cli import options
+from flows.cli.options import ModelOverrides
+
 ModelConfig = Annotated[
     str | None,
     typer.Option(
@@ -80,14 +75,11 @@ def evaluate(
         ),
     ] = None,
     config: ModelConfig = None,
-    overrides: Overrides = None,
+    overrides: ModelOverrides = None,
     output: Annotated[
         str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FOLDER",
-            help="Keeps answers and figures; models in one folder are shown side by side. Default: runs/evaluations.",
+        options.folder_out(
+            "Keeps answers and figures; models in one folder are shown side by side. Default: runs/evaluations."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,

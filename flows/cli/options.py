@@ -12,19 +12,20 @@ Config = Annotated[
         metavar="PRESET_OR_YAML", help="Name of a preset (see `rlkd presets`), or path of a YAML file."
     ),
 ]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Replaces a setting, e.g. --set rl.steps=50. May be repeated."
-    ),
-]
+
+
+def setting(help: str) -> Any:
+    """The option that replaces settings."""
+    return typer.Option("--set", metavar="KEY=VALUE", help=f"{help}. May be repeated.")
+
+
+Overrides = Annotated[list[str] | None, setting("Replaces a setting, e.g. --set rl.steps=50")]
+ModelOverrides = Annotated[list[str] | None, setting("Replaces a setting, e.g. --set student.output=boxed")]
 ExperimentOverrides = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Replaces a setting of the experiment, e.g. --set seeds=[0,1], --set settings.rl.steps=50 (in every cell), "
-        "--set grid.rewards.alpha=[0,0.5]. May be repeated.",
+    setting(
+        "Replaces a setting of the experiment, e.g. --set seeds=[0,1], --set settings.rl.steps=50 (in every cell), "
+        "--set grid.rewards.alpha=[0,0.5]"
     ),
 ]
 Output = Annotated[

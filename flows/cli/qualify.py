@@ -10,8 +10,11 @@ from flows.cli.run import run_one_stage
 from flows.cli.terminal import print_table
 from flows.configure import configure
 from rlkd.config.derived import is_enabled
+from rlkd.config.load import config_digest
+from rlkd.errors import StageError, UserError
 from rlkd.pipeline.run_folder import RUN_FILE, read_run
 from schemas.artifact import StageEntry
+from schemas.config.pipeline import PipelineConfig
 from tasks.runs import default_folder
 
 ENABLED, REFUSE = "qualify.enabled=true", "qualify.action=refuse"
@@ -35,8 +38,27 @@ def run_qualification(preset: str, overrides: list[str], output: str | None) -> 
     folder = Path(output) if output else default_folder(config)
     try:
         run_one_stage("qualify", preset, overrides, str(folder), again=False)
-    finally:
-        show_qualification(folder)
+    except StageError as error:
+        if _is_refusal(error, config, folder):
+            show_qualification(folder)
+        raise
+    show_qualification(folder)
+
+
+def _is_refusal(error: StageError, config: PipelineConfig, folder: Path) -> bool:
+    """Whether an error is what the check says of this very configuration's measurement.
+
+    Whatever failed, the tables of the folder's former run were shown, also where the command had not come to its run: a
+    store that was away looked like a reward that misses its thresholds.
+    """
+    try:
+        run = read_run(folder)
+    except UserError:
+        return False
+    entry = next((entry for entry in run.stages if entry.name == "qualify"), None)
+    if entry is None or not entry.error or run.config_digest != config_digest(config):
+        return False
+    return str(error).startswith(f"stage qualify: {entry.error}")
 
 
 def show_qualification(folder: Path) -> None:

@@ -97,13 +97,11 @@ class Usage:
 
     Attributes:
         requests: Requests that were asked for (retries not counted).
-        retries: Attempts beyond the first.
         prompt_tokens, completion_tokens: As the backend counts them.
         faults: Failed requests by kind.
     """
 
     requests: int = 0
-    retries: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     faults: Counter[str] = field(default_factory=Counter)

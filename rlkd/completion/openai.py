@@ -156,8 +156,6 @@ class OpenAICompleter:
         try:
             async for attempt in retrying:
                 with attempt:
-                    if attempt.retry_state.attempt_number > 1:
-                        self.usage.retries += 1
                     return await self._attempt(path, body, key, request)
         except _Retry as last:
             tries = f" ({self.config.attempts} attempts)" if self.config.attempts > 1 else ""

@@ -11,6 +11,7 @@ from rlkd.errors import ConfigError
 from rlkd.plugins import check_plugin, import_object, objects_of
 from schemas.base import Schema
 from schemas.config.data import (
+    BenchmarkData,
     DataConfig,
     FileData,
     GymData,
@@ -47,6 +48,8 @@ def check_objects(config: Schema) -> list[Fault]:
     return [*_named_components(config), *_python_objects(config), *_teacher_model(config)]
 
 
+GYM_PREFIX = "reasoning_gym/"
+"""What the name of a benchmark begins with that is a dataset of reasoning-gym."""
 CHECK_COMPONENT = "rlkd.rewards.scoring:check_named"
 CHECK_TEACHER = "rlkd.training.teacher_model:check_teacher"
 """Named and not imported, as the functions of stages are: the readers of configurations stand below what they configure."""
@@ -110,8 +113,8 @@ def _source_of(config: PipelineConfig, teacher: str, at: tuple[str, ...]) -> Ite
 
 
 def _single_source(data: DataConfig, teacher: str, at: tuple[str, ...]) -> Iterator[Fault]:
-    if isinstance(data, GymData):
-        if teacher == "world" or (teacher == "column" and data.dataset not in GymData.with_steps):
+    if gym := _gym_dataset(data):
+        if teacher == "world" or (teacher == "column" and gym not in GymData.with_steps):
             yield Fault(
                 at,
                 f"is {teacher!r}, but reasoning_gym data has no teacher traces: it is for evaluation only; set "
@@ -119,9 +122,7 @@ def _single_source(data: DataConfig, teacher: str, at: tuple[str, ...]) -> Itera
             )
         return
     if teacher == "world" and not isinstance(data, (WorldData, PythonData)):
-        yield Fault(
-            at, f"is 'world', but data.type is {data.type!r}; set it to column and name data.columns.traces"
-        )
+        yield Fault(at, f"is 'world', but data.type is {data.type!r}; {_own_paths(data)}")
     if teacher == "column" and isinstance(data, WorldData):
         yield Fault(at, "is 'column', but data.type is 'world'; set it to world")
     if teacher == "column" and isinstance(data, (FileData, HubData)) and not data.columns.traces:
@@ -129,6 +130,20 @@ def _single_source(data: DataConfig, teacher: str, at: tuple[str, ...]) -> Itera
             ("data", "columns", "traces"),
             "is empty, but traces.teacher.type is 'column'; name the columns with teacher paths",
         )
+
+
+def _gym_dataset(data: DataConfig) -> str:
+    """The dataset of reasoning-gym that a source is, by either of its names; empty where it is none."""
+    if isinstance(data, BenchmarkData):
+        return data.name.removeprefix(GYM_PREFIX) if data.name.startswith(GYM_PREFIX) else ""
+    return data.dataset if isinstance(data, GymData) else ""
+
+
+def _own_paths(data: DataConfig) -> str:
+    """What to write for the paths that come with a source: a benchmark knows its columns and has no `columns` to set."""
+    if isinstance(data, BenchmarkData):
+        return "set it to column for the benchmark's own solutions where it has some, or to endpoint, local or student for a model's"
+    return "set it to column and name data.columns.traces"
 
 
 def _samples(config: PipelineConfig) -> Iterator[Fault]:

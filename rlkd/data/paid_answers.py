@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from pydantic import Field, ValidationError
 
 from rlkd.errors import UserError
+from rlkd.io import take_lock
 from schemas.base import Schema
 
 if TYPE_CHECKING:
@@ -89,15 +90,8 @@ class PaidAnswers:
             ) from None
 
     def _hold(self, path: Path, waiting: Callable[[str], None]) -> None:
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(f"{path}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            waiting(f"another run asks the same teacher; waiting for its answers in {path}")
-            lock.acquire()
-        self._locks.append(lock)
+        wait = f"another run asks the same teacher; waiting for its answers in {path}"
+        self._locks.append(take_lock(Path(f"{path}.lock"), lambda: waiting(wait)))
 
     def __len__(self) -> int:
         return len(self._places)

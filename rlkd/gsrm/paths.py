@@ -148,7 +148,7 @@ def alter(path: str, values: tuple[str, ...], rng: random.Random) -> str:
 
 
 def _file_rows(source: FilePaths, dropped: Counter[str]) -> list[GsrmPath]:
-    file = expand_path(source.path)
+    file = expand_path(source.path, "paths.path")
     try:
         lines = file.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
@@ -192,7 +192,7 @@ def _file_rows(source: FilePaths, dropped: Counter[str]) -> list[GsrmPath]:
 
 
 def _run_rows(source: RunPaths) -> list[GsrmPath]:
-    folder = expand_path(source.path)
+    folder = expand_path(source.path, "paths.path")
     try:
         stages = {name: Path(entry.uri) for name, entry in read_run(folder).finished.items()}
     except UserError as error:

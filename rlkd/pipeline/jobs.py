@@ -26,7 +26,7 @@ from pydantic import Field, ValidationError
 
 from rlkd.config.load import parse_run_config
 from rlkd.errors import RLKDError, UserError
-from rlkd.io import is_disk_full, write_json_atomic
+from rlkd.io import held_lock, is_disk_full, write_json_atomic
 from rlkd.pipeline.context import StageContext
 from rlkd.pipeline.events import EventSink, FileSink, NullSink
 from rlkd.pipeline.shards import Shard
@@ -158,18 +158,10 @@ def _held(lock: str, events: EventSink) -> Iterator[None]:
     if not lock:
         yield
         return
-    from filelock import FileLock, Timeout
-
-    held = FileLock(lock)
-    try:
-        held.acquire(timeout=0)
-    except Timeout:
-        events.message("waiting for the process of an earlier attempt to end")
-        held.acquire(poll_interval=0.2)
-    try:
+    with held_lock(
+        Path(lock), lambda: events.message("waiting for the process of an earlier attempt to end")
+    ):
         yield
-    finally:
-        held.release()
 
 
 def raise_terminated(signum: int, frame: FrameType | None) -> None:

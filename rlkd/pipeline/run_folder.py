@@ -36,8 +36,12 @@ def read_run(folder: Path) -> RunManifest:
         ) from None
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, instead: str = "choose another --output") -> None:
     """Makes a folder that is written to where there is none.
+
+    Args:
+        folder: The folder.
+        instead: What to do where it cannot be used, for the error.
 
     Raises:
         UserError: It cannot be made or written.
@@ -47,4 +51,4 @@ def make_folder(folder: Path) -> None:
         if not os.access(folder, os.W_OK):
             raise PermissionError(13, "Permission denied")
     except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}; choose another --output") from error
+        raise UserError(f"cannot write to {folder}: {error.strerror}; {instead}") from error

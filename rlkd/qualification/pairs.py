@@ -85,7 +85,7 @@ def file_pairs(config: FilePairs) -> Labelled:
 
 
 def _existing(text: str, setting: str) -> Path:
-    path = expand_path(text)
+    path = expand_path(text, setting)
     if not path.is_file():
         raise DataError(f"{setting}: there is no file {path}; name a JSONL file with labelled solutions")
     return path

@@ -17,7 +17,7 @@ from rlkd.config.load import load_config
 from rlkd.data.drawn import Pair, drawn_pairs
 from rlkd.errors import ConfigError, DataError, UserError
 from rlkd.io import iter_rows
-from rlkd.pipeline.run_folder import read_run
+from rlkd.pipeline.run_folder import make_folder, read_run
 from rlkd.replay.comparison import compare
 from rlkd.replay.ranking import advantages
 from rlkd.rewards.components import Rollout
@@ -96,13 +96,15 @@ def replay_run(run: Path, overrides: Sequence[str] = (), output: Path | None = N
 
     Raises:
         ConfigError: An override is wrong, or changes what only a new run can show.
-        UserError, DataError: The run, its ledger, or what scoring again needs cannot be read, or the output holds a
-            ledger already (it could be the run's own).
+        UserError, DataError: The run, its ledger, or what scoring again needs cannot be read, or the output cannot be
+            written or holds a ledger already (it could be the run's own).
     """
     inputs = open_run(run)
     if output is not None:
         check_new_ledger(output)
     after = load_config(str(run / "config.yaml"), overrides)
+    if output is not None:
+        make_folder(output)  # before anything is scored
     before_rows = read_ledger(inputs.ledger)
     after_rows, report = replay(before_rows, inputs, after)
     if output is not None:

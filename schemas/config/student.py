@@ -87,7 +87,8 @@ class StudentConfig(Schema):
     )
     max_prompt_tokens: Positive = Field(
         default=256,
-        description="Longest prompt; longer ones are a counted skip in training and an error past the malformed share.",
+        description="Longest prompt. Problems with a longer one are left out of training and counted, and count as wrong in an evaluation; nothing is cut. "
+        "Training ends in an error only where none is left.",
     )
     max_completion_tokens: Positive = Field(
         default=160, description="Longest completion, in training and evaluation alike."

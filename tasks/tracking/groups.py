@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.tracking.connection import client, experiment
 from tasks.tracking.deliver import PARENT_TAG
 from tasks.tracking.runs import metric_name
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 _FOLDER_TAG = "rlkd.folder"
 _KIND_TAG = "rlkd.kind"
@@ -32,14 +37,28 @@ def begin_group(uri: str, where: str, name: str, description: str, folder: Path)
     mlflow = client(uri)
     place = experiment(uri, where)
     path = str(folder.resolve())
-    query = f"tags.`{_FOLDER_TAG}` = '{path}' and tags.`{_KIND_TAG}` = 'experiment'"
-    found = mlflow.search_runs([place], query, max_results=1)
-    if found:
-        run_id = str(found[0].info.run_id)
+    # The folder is compared here: MLflow's filters know no way to write one that holds both kinds of quotes.
+    query = f"tags.`{_KIND_TAG}` = 'experiment'"
+    earlier = next(
+        (run for run in _all(mlflow, place, query) if run.data.tags.get(_FOLDER_TAG) == path), None
+    )
+    if earlier is not None:
+        run_id = str(earlier.info.run_id)
         mlflow.update_run(run_id, status="RUNNING")
         return run_id
     tags = {_FOLDER_TAG: path, _KIND_TAG: "experiment", "mlflow.note.content": description}
     return str(mlflow.create_run(place, run_name=name, tags=tags).info.run_id)
+
+
+def _all(mlflow: MlflowClient, place: str, query: str) -> Iterator[Run]:
+    """Every run that a filter finds, page by page."""
+    token = None
+    while True:
+        page = mlflow.search_runs([place], query, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def add_to_group(uri: str, group: str, run_id: str, params: Mapping[str, str]) -> None:

@@ -55,3 +55,26 @@ def test_without_a_teacher_nobody_knows_which_answers_are_guessed() -> None:
     assert found.startswith("rewards.guessed is below 1, but traces.teacher.type is 'none'")
     # whoever pays guesses less looks at the paths, whatever else is asked
     assert not faults(rewards={"alpha": 0, "guessed": 0.5, "observe_structure": False})
+
+
+@pytest.mark.parametrize(
+    ("data", "teacher", "said"),
+    [
+        ({"type": "benchmark", "name": "gsm8k"}, "world", "set it to column for the benchmark's own solutions"),
+        ({"type": "file", "path": "p"}, "world", "set it to column and name data.columns.traces"),
+        ({"type": "hub", "dataset": "d"}, "world", "set it to column and name data.columns.traces"),
+        ({"type": "reasoning_gym", "dataset": "maze"}, "world", "has no teacher traces"),
+        ({"type": "benchmark", "name": "reasoning_gym/maze"}, "world", "has no teacher traces"),
+        ({"type": "benchmark", "name": "reasoning_gym/maze"}, "column", "has no teacher traces"),
+        ({"type": "benchmark", "name": "reasoning_gym/gsm_symbolic"}, "column", ""),
+        ({"type": "benchmark", "name": "gsm8k"}, "column", ""),
+    ],
+)  # fmt: skip
+def test_the_advice_about_a_teacher_can_be_followed(data: dict[str, Any], teacher: str, said: str) -> None:
+    """A benchmark has no ``data.columns``: it was told to name ``data.columns.traces``, which is an unknown setting there."""
+    found = [
+        text for text in faults(data=data, traces={"teacher": {"type": teacher}}) if "traces.teacher" in text
+    ]
+    assert len(found) == bool(said)
+    assert all(said in text for text in found)
+    assert not any("columns" in text for text in found) or data["type"] in ("file", "hub")

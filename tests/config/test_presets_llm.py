@@ -35,4 +35,4 @@ def test_without_its_data_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch, t
     with pytest.raises(
         DataError, match=r"RLKD_DATA is not set; set it to the folder .*not published: a folder easy_math"
     ):
-        expand_path(config.data.path, config.data.homepage)
+        expand_path(config.data.path, "data.path", config.data.homepage)

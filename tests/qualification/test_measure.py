@@ -45,7 +45,7 @@ def test_rules_on_paths_whose_scores_are_known(labelled: Pairs) -> None:
     made = asyncio.run(measurer.measure(labelled()))
     found = made.figures
     assert (found.pairs, found.right, found.source) == (24, 12, "made up")
-    assert (found.decomposer, found.judge, found.alignment) == ("rules@5", "rules@5", "structure")
+    assert (found.decomposer, found.judge, found.alignment) == ("rules@6", "rules@5", "structure")
     # Every right path is the teacher's in other words; every wrong one goes wrong at once.
     for part in (found.full, found.hidden):
         assert part.structure is not None

@@ -510,3 +510,13 @@ def test_advantages_are_made_again_as_the_objective_says_and_replaced_groups_sta
     ]  # one group a step
     assert [row.advantage for row in new[:8]] == pytest.approx(expected)
     assert all(row.advantage is None for row in new[8:])
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_scored(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlkd.replay.replay.replay", lambda *args: pytest.fail("it was scored"))
+    with pytest.raises(
+        UserError, match="cannot write to /dev/null/x: Not a directory; choose another --output"
+    ):
+        replay_run(run, [], Path("/dev/null/x"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from rlkd.student.sampling import Sampling
 from schemas.config.student import StudentConfig
 
 from ..lazy import torch
+from ..locks import held_elsewhere
 
 gguf = pytest.importorskip("gguf", reason="gguf is not installed: pip install gguf")
 
@@ -123,6 +125,18 @@ def test_it_is_converted_once_and_again_when_its_content_changes(file: Path, tmp
     assert (first / "model.safetensors").stat().st_mtime_ns == before
     write_gguf(copy, template=TEMPLATE + "{# changed #}")
     assert Path(resolve_model_path(str(copy))) != first
+
+
+def test_who_waits_for_a_conversion_says_so(
+    file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = ours.converted(file, tmp_path)
+    (folder / ours.CARD).unlink()
+    free = threading.Event()
+    threading.Timer(0.5, free.set).start()
+    with held_elsewhere(folder.with_name(folder.name + ".lock"), free):
+        assert ours.converted(file, tmp_path) == folder
+    assert f"another process converts {file.name}; waiting for it" in caplog.text
 
 
 def test_the_special_tokens_are_said(file: Path) -> None:

@@ -84,6 +84,16 @@ def test_where_it_is_unknown_what_is_in_use_nothing_goes(
 ) -> None:
     with open_run(CONFIG, runs / "t"), pytest.raises(UserError, match="a run works in"):
         leftovers(runs, 7)
+
+    def forbidden(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("filelock.FileLock.acquire", forbidden)
+        with pytest.raises(
+            UserError, match=r"\.lock may not be opened, so that nobody can tell whether a run works"
+        ):
+            leftovers(runs, 7)
     (runs / "t" / "run.json").write_text("{")
     with pytest.raises(UserError, match="cannot be read"):
         leftovers(runs, 7)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli.main import run_command
 from rlkd.config.load import load_config, parse_config
 from rlkd.errors import StageError, UserError
 from rlkd.pipeline.run_folder import read_run
@@ -149,3 +150,23 @@ def test_a_manifest_that_cannot_be_read_is_set_aside_and_the_run_goes_on(
             run.update(status="done")
         assert read_run(folder).status == "done"
         assert (folder / f"run.unreadable-{n}.json").read_bytes() == content
+
+
+def test_a_lock_of_another_user_tells_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`rlkd status` on a colleague's run that works ended in a PermissionError."""
+    folder = tmp_path / "run"
+
+    def forbidden(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with open_run(CONFIG, folder) as run:
+        with monkeypatch.context() as patch:
+            patch.setattr("filelock.FileLock.acquire", forbidden)
+            assert is_held(folder) is None
+            assert run_command(["status", str(folder)]) == 0
+            assert capsys.readouterr().out.startswith("t: running, ")
+        assert is_held(folder) is True
+        run.update(status="done")
+    assert is_held(folder) is False

@@ -29,7 +29,7 @@ def _absent(data: DataConfig) -> str:
         return "" if local_files(data) else f"benchmark {data.name}, which is not in $RLKD_DATA"
     if isinstance(data, FileData):
         try:
-            there = expand_path(data.path).exists()
+            there = expand_path(data.path, "data.path").exists()
         except DataError:
             there = False
         return "" if there else data.path

@@ -157,12 +157,12 @@ def local_files(config: BenchmarkData) -> dict[Split, Path]:
     benchmark = find_benchmark(config.name)
     if config.path is None:
         try:
-            root = expand_path("$RLKD_DATA")
+            root = expand_path("$RLKD_DATA", "")
         except DataError:
             return {}
         found = {split: root / file for split, file in benchmark.files.items()}
         return found if found and all(path.is_file() for path in found.values()) else {}
-    path = expand_path(config.path)
+    path = expand_path(config.path, "data.path")
     if path.is_file():
         return {"train" if "train" in (benchmark.files or benchmark.splits) else "test": path}
     wanted: dict[Split, list[Path]] = {

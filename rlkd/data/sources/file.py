@@ -47,7 +47,7 @@ class FileSource:
             DataError: The path, or a file in it, is not there; names where the data can be had.
         """
         config = self.config
-        root = expand_path(config.path, config.homepage)
+        root = expand_path(config.path, "data.path", config.homepage)
         source = f"; the data can be had at {config.homepage}" if config.homepage else ""
         if not root.exists():
             raise DataError(

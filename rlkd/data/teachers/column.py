@@ -26,5 +26,6 @@ def build(config: settings.ColumnTeacher, problems: list[Problem]) -> ColumnTeac
     if any(problem.traces for problem in problems):
         return ColumnTeacher()
     raise DataError(
-        "no problem came with a teacher path; name the columns that hold them in data.columns.traces"
+        "no problem came with a teacher path; name the columns that hold them in data.columns.traces (of a file or a dataset of the hub), "
+        "or choose another traces.teacher"
     )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from rlkd.student.fresh import fresh_student
 from schemas.artifact import RunManifest, StageEntry
 from schemas.benchmarks import Figure, ModelEvaluation
 from schemas.problem import Problem
+
+from ...locks import held_elsewhere
 
 ROWS = [
     {"id": f"e{i}", "question": f"{i} + 1?", "answer": str(i + 1), "traces": [], "cluster": i // 2}
@@ -196,3 +199,63 @@ def test_an_endpoint_that_answers_nothing_says_why(
         assert run_command([*arguments, "-o", str(tmp_path)]) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "none of 6 problems was answered (last fault: big at" in said and "out of order" in said
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_asked(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was a traceback of `mkdir`, after the weights were loaded."""
+    monkeypatch.setattr("flows.cli.evaluate._measure", lambda *args: pytest.fail("the model was asked"))
+    on = f"easy_math={place / 'easy.jsonl'}"
+    assert run_command(["evaluate", str(place / "run"), "--on", on, "-o", "/dev/null/x"]) == 2
+    assert "cannot write to /dev/null/x: Not a directory; choose another --output" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_sentence(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("flows.cli.evaluate.write_json_atomic", full)
+    on = f"easy_math={place / 'easy.jsonl'}"
+    assert run_command(["evaluate", str(place / "run"), "--on", on, "-o", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert f"the disk that holds {tmp_path} is full" in said
+    assert "kept: every answer that was written;" in said
+
+
+def test_a_neighbour_that_cannot_be_read_is_passed_over(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`{}` in a neighbour's folder ended the command in a ValidationError when all answers were made."""
+    for name, content in (("old", b"{}"), ("torn", b"\xff\xfe")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "evaluation.json").write_bytes(content)
+    on = f"easy_math={place / 'easy.jsonl'}"
+    assert run_command(["evaluate", str(place / "run"), "--on", on, "-o", str(tmp_path)]) == 0
+    told = capsys.readouterr()
+    assert "easy_math" in told.out
+    for name in ("old", "torn"):
+        assert (
+            f"{tmp_path / name / 'evaluation.json'} cannot be read (damaged, or from another version)"
+            in told.err
+        )
+
+
+def test_a_second_evaluation_of_a_model_says_that_it_waits(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on = f"easy_math={place / 'easy.jsonl'}"
+    arguments = ["evaluate", str(place / "run"), "--on", on, "-o", str(tmp_path)]
+    assert run_command(arguments) == 0
+    (lock,) = tmp_path.glob("*/.lock")
+    capsys.readouterr()
+    free = threading.Event()
+    threading.Timer(1.0, free.set).start()
+    with held_elsewhere(lock, free):
+        assert run_command(arguments) == 0
+    assert (
+        f"another process evaluates {place / 'run'}:warm_start in {lock.parent}; waiting"
+        in capsys.readouterr().err
+    )

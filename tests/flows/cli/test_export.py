@@ -122,6 +122,24 @@ def test_an_earlier_export_is_replaced_and_nothing_else(run: Path, exported: Pat
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
+def test_a_folder_that_cannot_be_written_is_said(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["export", str(run), "/dev/null/x/student"]) == 2
+    assert "cannot write to /dev/null/x: Not a directory; name another folder" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_the_earlier_export(
+    run: Path, exported: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = (exported / "README.md").read_text()
+    monkeypatch.setattr("rlkd.student.export.write_json_atomic", full)
+    assert run_command(["export", str(run), str(exported)]) == 1
+    assert f"the disk that holds {exported.parent} is full" in capsys.readouterr().err
+    assert (exported / "README.md").read_text() == before
+
+
 def test_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="there is no engine 'tgi'"):
         engine_command("tgi")

@@ -40,3 +40,12 @@ def test_cells_are_children_with_method_seed_and_axes_as_parameters(
     assert {frozenset(run.data.metrics) for run in below} == {frozenset(["test_accuracy_final"])}
     assert client.get_run(group).data.metrics == {"sft_rlkd/accuracy": 0.5}
     assert client.get_run(group).info.status == "FINISHED"
+
+
+def test_a_folder_with_quotes_is_found_again(uri: str, tmp_path: Path) -> None:
+    """MLflow's filter broke at the apostrophe of a folder such as `ann's runs`, and the experiment did not begin."""
+    folder = tmp_path / """ann's "best" runs"""
+    group = tracking.begin_group(uri, "test", "x", "", folder)
+    other = tracking.begin_group(uri, "test", "x", "", tmp_path / "other")
+    assert other != group
+    assert tracking.begin_group(uri, "test", "x", "", folder) == group
