@@ -68,25 +68,19 @@ def read_output(text: str, output: OutputFormat) -> ParsedOutput:
     """
     if output not in _BY_THE_LETTER:
         raise ValueError(f"unknown output convention {output!r}")
-    own = _by_the_letter(text, output)
+    own = _behind_thoughts(text, output) if "think>" in text else _BY_THE_LETTER[output](text)
     return own if own.well_formed else _read_stated(text, own)
 
 
-def _by_the_letter(text: str, output: OutputFormat) -> ParsedOutput:
+def _behind_thoughts(text: str, output: OutputFormat) -> ParsedOutput:
     r"""Reads what follows the thoughts as a convention asks: ``<think>work \boxed{7}`` was cut off and states nothing."""
     begin = answer_start(text)
     if begin is None:
         return ParsedOutput(text[text.find("<think>") + len("<think>") :].strip(), None, False)
     if output == "think_boxed" or begin == 0:
-        own = _BY_THE_LETTER[output](text)
-    else:
-        rest = _BY_THE_LETTER[output](text[begin:])
-        own = ParsedOutput((text[:begin] + rest.path).rstrip(), rest.answer, rest.well_formed)
-    if output == "answer_line" and own.well_formed and own.answer and not gives_value(own.answer):
-        stated = find_statement(text)  # "\\boxed{8}" and below it "The answer is even."
-        if stated is None or stated.answer != own.answer:
-            return ParsedOutput(own.path, own.answer, False)
-    return own
+        return _BY_THE_LETTER[output](text)
+    rest = _BY_THE_LETTER[output](text[begin:])
+    return ParsedOutput((text[:begin] + rest.path).rstrip(), rest.answer, rest.well_formed)
 
 
 def _read_stated(text: str, own: ParsedOutput) -> ParsedOutput:
@@ -110,10 +104,10 @@ def read_any(text: str) -> ParsedOutput:
     ``well_formed`` says whether it is in one of the conventions.
     """
     if "</think>" in text or answer_start(text) is None:
-        own = _by_the_letter(text, "think_boxed")
+        own = _behind_thoughts(text, "think_boxed")
         return own if own.well_formed else _read_stated(text, own)
     for output in _PLAIN:
-        own = _by_the_letter(text, output)
+        own = _BY_THE_LETTER[output](text)
         if own.well_formed:
             return own
     return _read_stated(text, ParsedOutput(text.rstrip(), None, False))
@@ -216,6 +210,9 @@ def _read_line(text: str, pattern: re.Pattern[str], trim: Callable[[str], str]) 
     exact = last[1].strip() in (answer, f"{answer}.")
     at_end = not text[last.end() :].strip()
     well_formed = answer is not None and own_line == [last] and exact and at_end
+    if answer is not None and well_formed and pattern is _ANSWER_LINE and not gives_value(answer):
+        stated = find_statement(text)  # "\\boxed{8}" and below it "The answer is even."
+        well_formed = stated is not None and stated.answer == answer
     return ParsedOutput(text[: last.start()].rstrip(), answer, well_formed)
 
 

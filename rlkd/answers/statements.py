@@ -100,12 +100,12 @@ def find_statement(text: str) -> Statement | None:
         text: A whole completion or path. What stands before ``</think>`` is no part of the search; after an opening tag that is
             never closed nothing is.
     """
-    begin = answer_start(text)
+    begin = answer_start(text) if "think>" in text else 0
     if begin is None:
         return None
     found, about = _candidates(text, begin)
     if found:
-        return _last_of(found)
+        return found[0] if len(found) == 1 else _last_of(found)
     last = _last_line(text, begin) or _without_the_word(text, begin)
     if last is not None:
         return last
@@ -192,11 +192,13 @@ def _add_worded(
     end = at + cut
     if any(start <= s < end + 2 or s <= start < e for s, e in covered):
         return  # the box or the tag inside it says the same
-    counts = standing(text, start, _has_article(match, label), text[start:end])
-    answer = without_refused(_calm(text, at, rest, cut))
+    heading = label and match["line"] is not None
+    counts = "" if heading else standing(text, start, _has_article(match, label), text[start:end])
+    answer = _calm(text, at, rest, cut) if "!" in rest else strip_markup(rest[:cut])
+    if answer[:4].lower() == "not ":
+        answer = without_refused(answer)
     if counts == "denied" or not answer or answer.startswith(("?",)) or rest[cut : cut + 1] == "?":
         return
-    heading = label and match["line"] is not None
     first = text.rfind("\n", 0, start) + 1 if heading else start
     statement = Statement(first, end, answer, remark=not heading)
     doubtful = bool(counts) or (not label and speaks_about(answer))
@@ -206,9 +208,9 @@ def _add_worded(
 
 
 def _has_article(match: re.Match[str], label: bool) -> bool:
-    """Whether a statement names whose answer it is by itself: ``the answer``, a label at the start of a line."""
+    """Whether a statement names whose answer it is by itself: ``the answer``."""
     if label:
-        return match["line"] is not None or re.match(r"(?i)the|my|our", match[0]) is not None
+        return re.match(r"(?i)the|my|our", match[0]) is not None
     return match["article"] is not None
 
 
