@@ -26,6 +26,8 @@ class StepMatch:
         p_intent: Probability that both steps are devoted to the same problem.
         p_sub_problem: Probability that both solve the same sub-problem.
         p_answer: Probability that the answers are equal.
+        credit: What the score gives the step, in [0, 1]: one that is split off from a matched one has that one's. ``None`` where the
+            alignment gives single steps none.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -38,6 +40,7 @@ class StepMatch:
     p_intent: float | None = None
     p_sub_problem: float | None = None
     p_answer: float | None = None
+    credit: float | None = None
 
 
 class StructureScore(Schema):

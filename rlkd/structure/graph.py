@@ -37,6 +37,7 @@ class Node:
         calculation: The calculation.
         value: Its value.
         deps: Earlier nodes whose values it uses.
+        again: Those of ``deps`` whose values it uses once more, as often as it does: ``60 + 60 * 0.1 = 66``.
         sure: Those of ``deps`` whose values the problem does not state as well.
         ahead: Later nodes whose values it uses already (out of order).
         base: Operands that no node gave.
@@ -46,6 +47,7 @@ class Node:
     calculation: Calculation
     value: float
     deps: list[int] = field(default_factory=list)
+    again: list[int] = field(default_factory=list)
     sure: list[int] = field(default_factory=list)
     ahead: list[int] = field(default_factory=list)
     base: list[float] = field(default_factory=list)
@@ -146,6 +148,8 @@ def _link_operands(node: Node, graph: Graph, values: list[float], problem: Seque
         if j >= 0 and not (given and graph.uses[j]):
             if j not in node.deps:
                 node.deps.append(j)
+            elif not given:
+                node.again.append(j)
             if not given and j not in node.sure:
                 node.sure.append(j)
         else:
@@ -245,7 +249,7 @@ class Items:
     """The calculations, or the steps, of a path, as far as matching is concerned.
 
     Attributes:
-        depends: For each item the earlier ones whose results it uses.
+        depends: For each item the earlier ones whose results it uses, as often as it does.
         given: For each item the quantities that it works from and that no earlier item found, repeats kept.
         found: The result of each item; ``None`` where it states none.
         before: For each item the earlier ones that must come before it: those that it depends on for certain.
@@ -305,7 +309,7 @@ class PathGraph:
             nodes = self.graph.nodes
             known = self._items[calculations] = (
                 Items(
-                    [node.deps for node in nodes],
+                    [node.deps + node.again if node.again else node.deps for node in nodes],
                     [node.base for node in nodes],
                     [node.value for node in nodes],
                     [node.sure for node in nodes],

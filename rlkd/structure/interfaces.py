@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from rlkd.structure.graph import PathGraph
@@ -130,10 +130,13 @@ class Comparison:
     Attributes:
         value: The score.
         steps: For each student step the reference's step that it follows with the verdict, or ``None``.
+        credits: For each student step the credit in [0, 1] that the score gives it, which one that follows none of the reference's may
+            have, too: ``3 + 4 = 7`` and ``16 - 7 = 9`` for ``16 - 3 - 4 = 9``. ``None`` where the alignment gives none.
     """
 
     value: float
     steps: list[tuple[int, PairVerdict] | None]
+    credits: list[float] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

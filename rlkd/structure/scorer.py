@@ -213,9 +213,12 @@ def report(
 ) -> StructureScore:
     """Writes a comparison out, step by step."""
     rows: list[StepMatch] = []
-    for step, match in zip(student.steps, found.steps, strict=True):
+    for i, (step, match) in enumerate(zip(student.steps, found.steps, strict=True)):
+        credit = None if found.credits is None else found.credits[i]
         if match is None:
-            rows.append(StepMatch(index=step.index, sub_problem=step.sub_problem, answer=step.answer))
+            rows.append(
+                StepMatch(index=step.index, sub_problem=step.sub_problem, answer=step.answer, credit=credit)
+            )
             continue
         path, index = reference.origin[match[0]]
         verdict = match[1]
@@ -229,6 +232,7 @@ def report(
                 p_intent=verdict.p_intent,
                 p_sub_problem=verdict.p_sub_problem,
                 p_answer=verdict.p_answer,
+                credit=credit,
             )
         )
     return StructureScore(

@@ -22,7 +22,7 @@ from rlkd.structure.reading.words.implied import add_implied
 from schemas.config.structure import CacheConfig, RulesDecomposerConfig
 from schemas.structure import ReasoningStep, Structure
 
-VERSION = "rules@5"
+VERSION = "rules@6"
 _END = 200
 """Characters at the end of a path that calculates in which an answer that is no number would stand."""
 _UNIT = re.compile(r" ?([A-Za-z]{2,20})")

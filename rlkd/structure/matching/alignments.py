@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rlkd.structure.graph import Items, PathGraph, counts, find_value, words_of
+from rlkd.structure.graph import Items, PathGraph, counts, words_of
 from rlkd.structure.interfaces import (
     Alignment,
     Comparison,
@@ -32,6 +32,7 @@ from rlkd.structure.matching.credits import (
     kept_of,
     match_items,
     overlap,
+    same_ends,
     step_credit,
     sub_problem_credit,
 )
@@ -61,6 +62,7 @@ class Aligned(Comparison):
         matching: How the items are matched.
         calculations: Whether the items are calculations (else steps).
         costly: For each item of the student, whether it has a cost where it is extra; for steps that depends on the reference.
+        step: The student's step that each of its items is of.
         cost_extra: What a step that is not the teacher's costs, in halvings.
     """
 
@@ -68,6 +70,7 @@ class Aligned(Comparison):
     matching: Matching
     calculations: bool
     costly: list[bool]
+    step: Sequence[int]
     cost_extra: float = DEFAULT_COSTS.extra
 
     def rate(self) -> None:
@@ -76,6 +79,9 @@ class Aligned(Comparison):
             [1 - credit for credit, own in zip(self.matching.explained, self.costly, strict=True) if own]
         )
         self.value = float(self.left * 2.0 ** -(self.cost_extra * extra))
+        self.credits = [0.0] * len(self.steps)
+        for at, credit in zip(self.step, self.matching.explained, strict=True):
+            self.credits[at] = max(self.credits[at], credit)
 
 
 class StructureAlignment(Alignment):
@@ -147,7 +153,7 @@ class StructureAlignment(Alignment):
         }
         left = kept_of(
             [credit for credit, wanted in zip(matching.covered, own, strict=True) if wanted],
-            _same_ends(teacher, student) if calculations and self.counts != "sub_problem" else 1.0,
+            same_ends(teacher, student) if calculations and self.counts != "sub_problem" else 1.0,
             max(0, student.graph.early - teacher.graph.early),
             same_in_another_order(matching, teacher, student)
             if calculations and min(matching.covered) < 0.5 and min(matching.explained, default=1.0) < 0.5
@@ -160,7 +166,9 @@ class StructureAlignment(Alignment):
             if self.counts == "sub_problem" or (teacher.stated is UNSTATED and student.stated is UNSTATED)
             else _concluded(teacher, student, counted),
         )
-        found = Aligned(0.0, steps, left, matching, calculations, costly, self.costs.extra)
+        found = Aligned(
+            0.0, steps, left, matching, calculations, costly, student_items.step, self.costs.extra
+        )
         found.rate()
         return found
 
@@ -280,26 +288,6 @@ def _explain_solutions(matching: Matching, teacher: PathGraph, student: PathGrap
     for s, node in enumerate(student.graph.nodes):
         if not matching.explained[s] and node.calculation.equation_key in known:
             matching.explained[s] = 1.0
-
-
-def _same_ends(teacher: PathGraph, student: PathGraph) -> float:
-    """Returns the share of the teacher's open results (found and used by nothing) that the student leaves open too, in [0, 1].
-
-    A share of the teacher's and no overlap: using up a wrong result must not pay. Where either path ends in an equation, what
-    the student found at all counts: it may solve the equation that the teacher leaves (``x - 12 = 7``, and ``x = 19``).
-    """
-    teacher_ends = teacher.graph.frontier
-    if teacher.graph.ends_in_algebra or student.graph.ends_in_algebra:
-        rest = [node.value for node in student.graph.nodes]
-    else:
-        rest = list(student.graph.frontier)
-    shared = 0
-    for value in teacher_ends:
-        i = find_value(value, rest)
-        if i >= 0:
-            del rest[i]
-            shared += 1
-    return shared / len(teacher_ends) if teacher_ends else 1.0
 
 
 def _concluded(teacher: PathGraph, student: PathGraph, counted: Sequence[bool]) -> float | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rlkd.quantities.numbers import same_value
-from rlkd.structure.graph import Items, Quantity
+from rlkd.structure.graph import Items, PathGraph, Quantity, find_value
 from rlkd.structure.interfaces import PairVerdict
 from schemas.config.structure import Counted
 
@@ -136,7 +136,7 @@ def _inside(item: int, side: Items, matched: Container[int], pool: list[Quantity
         matched: Items of that path that have a match.
         pool: What the other side's item works from; what is found there is taken.
     """
-    waiting = [d for d in side.depends[item] if d not in matched]
+    waiting = [d for d in dict.fromkeys(side.depends[item]) if d not in matched]
     if not waiting:
         return []
     for quantity in side.given[item]:
@@ -251,3 +251,23 @@ def kept_of(
         left *= 2.0 ** -(costs.conclusion * (1 - concluded))
         left = max(left, SAME_CONCLUSION) if concluded == 1.0 else left
     return float(left * 2.0 ** -(costs.order * early + costs.wording * (1 - shared_words)))
+
+
+def same_ends(teacher: PathGraph, student: PathGraph) -> float:
+    """Returns the share of the teacher's open results (found and used by nothing) that the student leaves open too, in [0, 1].
+
+    A share of the teacher's and no overlap: using up a wrong result must not pay. Where either path ends in an equation, what
+    the student found at all counts: it may solve the equation that the teacher leaves (``x - 12 = 7``, and ``x = 19``).
+    """
+    teacher_ends = teacher.graph.frontier
+    if teacher.graph.ends_in_algebra or student.graph.ends_in_algebra:
+        rest = [node.value for node in student.graph.nodes]
+    else:
+        rest = list(student.graph.frontier)
+    shared = 0
+    for value in teacher_ends:
+        i = find_value(value, rest)
+        if i >= 0:
+            del rest[i]
+            shared += 1
+    return shared / len(teacher_ends) if teacher_ends else 1.0

@@ -1,7 +1,7 @@
 """Verification and back-tracking: which steps only check earlier ones, and which a later one takes back.
 
 ``16 - 3 = 12. Wait, that's 13.`` is one step with the result 13: the first try is ``retracted``, as is what was built
-on it before the correction. ``Let me check: 13 + 3 = 16`` finds nothing new and is a ``check``. "Wait, the 5 must be
+on it before the correction. Of a step with several calculations only these go: ``16 - 3 = 13, so 13 * 2 = 27. Wait, that's 26.`` keeps the 13. ``Let me check: 13 + 3 = 16`` finds nothing new and is a ``check``. "Wait, the 5 must be
 added: 13 + 5 = 18" does find something new, and is a step like any other.
 """
 
@@ -52,7 +52,7 @@ def resolve_corrections(text: str, steps: list[ReasoningStep]) -> list[Reasoning
             step.kind = "step"
             continue
         if wrong:
-            _retract_last(steps[:i])
+            _retract_last(steps, i)
         # What says that it checks may work out more on its way back to something known ("18 - 9 = 9, and 9 + 9 = 18").
         results = step.calculations if turned else step.calculations[-1:]
         step.kind = CHECK if (not wrong and _known(results, steps[:i])) or not results else "step"
@@ -104,24 +104,44 @@ def _retract_same(steps: list[ReasoningStep], at: int) -> bool:
         for calc in steps[k].calculations:
             value = ours.get((calc.operation, tuple(sorted(calc.operands))))
             if value is not None and not same_value(value, calc.value):
-                _retract(steps, k, at)
+                _retract(steps, k, at, calc)
                 return True
     return False
 
 
-def _retract(steps: list[ReasoningStep], first: int, until: int) -> None:
-    steps[first].kind = RETRACTED
-    gone = [calc.value for calc in steps[first].calculations]
-    for step in steps[first + 1 : until]:
-        if step.kind == "step" and any(x in gone for calc in step.calculations for x in calc.operands):
-            step.kind = RETRACTED
-            gone += [calc.value for calc in step.calculations]
+def _retract(steps: list[ReasoningStep], first: int, until: int, wrong: Calculation) -> None:
+    """Takes back a calculation of a step, and of that step and those up to another one what is built on it."""
+    gone: list[float] = []
+    for step in steps[first:until]:
+        if step.kind != "step":
+            continue
+        kept: list[Calculation] = []
+        for calc in step.calculations:
+            if calc is wrong or any(x in gone for x in calc.operands):
+                gone.append(calc.value)
+            else:
+                kept.append(calc)
+        _keep(step, kept)
 
 
-def _retract_last(earlier: Sequence[ReasoningStep]) -> None:
-    last = next((step for step in reversed(earlier) if step.kind == "step" and step.calculations), None)
-    if last is not None:
-        last.kind = RETRACTED
+def _retract_last(steps: list[ReasoningStep], at: int) -> None:
+    """Takes back the last step with calculations, but for what the steps behind the correction go on from.
+
+    ``16-3-4 = 9, so 9*2 = 19. Wait, that's wrong. 9*2 = 18`` goes on from 9; where ``16-3-4 = 8, so 8*2 = 16`` is done again, nothing of it stays.
+    """
+    last = next((step for step in reversed(steps[:at]) if step.kind == "step" and step.calculations), None)
+    if last is None:
+        return
+    later = {x for step in steps[at:] for calc in step.calculations for x in calc.operands}
+    _keep(last, [calc for calc in last.calculations[:-1] if calc.value in later])
+
+
+def _keep(step: ReasoningStep, kept: Sequence[Calculation]) -> None:
+    """Leaves a step these of its calculations; without any it is taken back as a whole."""
+    if kept:
+        step.calculations = tuple(kept)
+    elif step.calculations:
+        step.kind = RETRACTED
 
 
 def _known(results: Sequence[Calculation], earlier: Sequence[ReasoningStep]) -> bool:

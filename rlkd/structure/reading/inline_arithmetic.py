@@ -210,8 +210,8 @@ def _keep(found: list[Found], start: int, end: int, eq: int, group: list[_Part])
         )
         return
     operands, ops = _leaves(expression[0])
-    if len(group) == 1 and (ops == "/" or ops == "-" or len(operands) < 2):
-        return  # a fraction, a ratio or a range, not a calculation
+    if len(group) == 1 and (len(operands) < 2 or (ops in "/-" and (len(operands) < 3 or expression[1] < 1))):
+        return  # a fraction, a ratio or a range; "(16 - 3 - 4)" is none, and 555-123-4567 is below 1
     calc = Found(last[1], operands, ops, start=start, end=end)
     calc.computed = expression[1]
     calc.items = expression[0]

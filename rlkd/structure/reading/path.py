@@ -12,6 +12,17 @@ from rlkd.structure.reading.corrections import resolve_corrections
 from rlkd.structure.reading.formulas.algebra import read_equations, read_special
 from rlkd.structure.reading.formulas.latex import find_latex_calculations, has_latex
 from rlkd.structure.reading.inline_arithmetic import find_calculations
+from rlkd.structure.reading.rewriting import (
+    BEGINS_WITH_SIGN,
+    DEFINES,
+    ENDS_IN_SIGN,
+    UNIT_SIGNS,
+    USES_NAME,
+    join_continued,
+    read_named,
+    state_cells,
+    without_units,
+)
 from rlkd.structure.reading.spoken_arithmetic import MAX_SENTENCE, SHORTEST, read_sentence
 from rlkd.structure.reading.words.dates import HAS_DATE, mask_dates
 from schemas.structure import ReasoningStep
@@ -20,6 +31,8 @@ _NOTE = re.compile(r"(?<=\d )\([A-Za-z][^()\d\n=+*/]{1,40}\)(?= ?[-+*/=×÷])")
 """A note on a number: ``15 (initial oranges) - 8 (washed) = 7``."""
 MAX_CHARS = 50_000
 MAX_STEPS = 256
+_SHORT = 60
+"""Characters of a line without calculations in which no sentence begins without a full stop before it ("Tom is mortal So is Ann")."""
 
 
 def read_path(path: str, max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS) -> list[ReasoningStep]:
@@ -39,6 +52,8 @@ def read_path(path: str, max_chars: int = MAX_CHARS, max_steps: int = MAX_STEPS)
         the path has none.
     """
     text = path if len(path) <= max_chars else path[:max_chars]
+    if ENDS_IN_SIGN.search(text) or BEGINS_WITH_SIGN.search(text):
+        text = join_continued(text)
     reader = _PathReader(text, read_calculations(text), any(map(text.__contains__, _CUES)))
     for segment in split_lines(text):
         reader.read(segment)
@@ -53,8 +68,8 @@ _BREAKS = re.compile(r"[.!?;\n].{4,}[.!?;\n]", re.DOTALL)
 """A whole sentence between two calculations: it has a break on either side."""
 
 
-def read_calculations(text: str) -> list[Found]:
-    """Reads the calculations of a text, in LaTeX or in prose, in signs or in words; in order.
+def read_calculations(text: str, named: bool = True) -> list[Found]:
+    """Reads the calculations of a text, in LaTeX or in prose, in signs or in words; in order. ``named`` reads a name as the number that it is.
 
     What a plain text has none of is looked for by its signs before the file that reads it is entered.
     """
@@ -62,8 +77,18 @@ def read_calculations(text: str) -> list[Found]:
         text = _NOTE.sub(lambda match: " " * len(match[0]), text)
     if HAS_DATE.search(text):
         text = mask_dates(text)
+    if any(map(text.__contains__, UNIT_SIGNS)):
+        text = without_units(text)
+    if "|" in text:
+        text = state_cells(text)
+    if named and (":" in text or DEFINES.search(text)) and USES_NAME.search(text):
+        calcs = read_named(text, lambda said: read_calculations(said, named=False))
+        if calcs is not None:
+            return calcs
     if ("\\" in text or "$" in text) and has_latex(text):
         return find_latex_calculations(text)
+    if "\\" in text:
+        text = text.replace("\\%", " %").replace("\\$", " $")
     found: list[Found] = []
     if not text.isascii() or "<" in text or ">" in text or "!" in text or "sqrt" in text or "C(" in text:
         text, found = read_special(text)
@@ -102,7 +127,7 @@ def _with_spoken(text: str, calcs: list[Found]) -> list[Found]:
 
 _CUES = (
     "nswer", "boxed", "esult", " yes", " no.", "Yes", "No.", "rue.", "alse.", "ait", "heck", "erif", "ctually", "Hmm", "hmm",
-    "old on", "cratch", "No,", "no,", "ops", "onfirm", "econsider",
+    "old on", "cratch", "No,", "no,", "ops", "onfirm", "econsider", "orrect", "orry", "istake", "error",
 )  # fmt: skip
 """A path without any of these states no answer inside a line, verifies nothing and takes nothing back."""
 
@@ -165,14 +190,15 @@ class _PathReader:
         """The steps of one line."""
         text = self.text
         self.turns = self.turns or segment.kind in ("check", "wait")
-        long_prose = not calcs and segment.end - segment.start > 60
-        if len(calcs) < 2 and not long_prose and not self.careful:
+        if len(calcs) == 1 and not self.careful:
             return [
                 ReasoningStep(
                     0, start=segment.start, end=segment.end, kind=segment.kind, calculations=tuple(calcs)
                 )
             ]
-        bounds = [segment.start, *sentence_ends(text, segment.start, segment.end), segment.end]
+        marked = not calcs and not self.careful and segment.end - segment.start <= _SHORT
+        ends = sentence_ends(text, segment.start, segment.end, marked)
+        bounds = [segment.start, *ends, segment.end]
         if not self.careful and len(bounds) == 2:
             return [
                 ReasoningStep(
@@ -279,7 +305,9 @@ _FINAL_HEADING = re.compile(
     r"[\s#*]{0,8}(?:(?:The )?[Ff]inal )?(?:[Aa]nswer|ANSWER|[Rr]esult)\s?[:*\s]{0,6}\Z"
 )
 _WAIT = re.compile(
-    r"\s{0,8}(?:[-*>]\s)?(?:but )?(?:wait\b|hmm|hold on|actually,|oops|no, (?:that|this|it|wait|i)\b|scratch that|on second thought)",
+    r"\s{0,8}(?:[-*>]\s)?(?:but )?(?:wait\b|hmm|hold on|actually,|oops|no, (?:(?:that|this|it|wait|i)\b|[$(]?\d)|scratch that|on second thought"
+    r"|correction\b|corrected:|sorry\b|apologies|my mistake|(?:i|we) made an? (?:mistake|error)|there(?:'|\u2019| i)s an? (?:mistake|error)\b"
+    r"|(?:let me |to )correct (?:that|this|it|my|the)\b)",
     re.IGNORECASE,
 )
 _CHECK = re.compile(
@@ -359,10 +387,12 @@ def heads_answer(path: str, start: int, end: int) -> bool:
 _CHECK_FIRST = frozenset("wWhHlLtTcCvVdDaAoOnNfFbBsS-*>#")
 
 
-def sentence_ends(path: str, start: int, end: int) -> list[int]:
-    """Where sentences begin after the first one, between two positions, ascending."""
+def sentence_ends(path: str, start: int, end: int, marked: bool = False) -> list[int]:
+    """Where sentences begin after the first one, between two positions, ascending; ``marked``: only behind a full stop or the like."""
     found: list[int] = []
     for match in _SENTENCE_END.finditer(path, start, end):
+        if marked and path[match.start()] not in ".!?;":
+            continue
         if path[match.start()] == "." and _TOKENS.search(path, max(start, match.start() - 8), match.end()):
             continue
         found.append(match.end())

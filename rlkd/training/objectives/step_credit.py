@@ -22,7 +22,14 @@ from schemas.rollout import RewardRecord
 
 
 def is_matched(verdict: StepMatch) -> bool:
-    """Tells whether a step is one of the teacher's, with the same intent and an equal answer as far as a judge said."""
+    """Tells whether a step is one of the teacher's: the score gives it half of a step's credit or more, or it is aligned with one, with
+    the same intent and an equal answer as far as a judge said.
+
+    The credit tells of steps that are split off (``3 + 4 = 7`` and ``16 - 7 = 9`` for ``16 - 3 - 4 = 9``: the first follows none of
+    the teacher's by itself, and answered for A < 0), and of what counts where sub-problems alone do.
+    """
+    if verdict.credit is not None and verdict.credit >= SURE:
+        return True
     said = (verdict.p_intent, verdict.p_answer)
     return verdict.teacher_step is not None and all(p is None or p >= SURE for p in said)
 

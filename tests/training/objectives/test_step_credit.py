@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rlkd.structure.matching.alignments import StructureAlignment
+from rlkd.structure.scorer import StructureScorer, score_paths
 from rlkd.training.objectives.step_credit import is_matched, token_ends, token_weights
 from schemas.alignment import StepMatch
 from schemas.rollout import RewardRecord
@@ -70,3 +72,29 @@ def test_token_ends_survive_letters_of_several_tokens() -> None:
     assert token_ends([1, 4, 9], "ab", decode) == [1, 2, 2]
     # The two bytes of "é" are one letter together and a stand-in each by themselves.
     assert token_ends([1, 2, 3, 4], "aéb", decode) == [1, 2, 2, 3]
+
+
+def test_a_step_that_is_split_off_is_the_teachers_too() -> None:
+    student = "3 + 4 = 7\n16 - 7 = 9\n9 * 2 = 18"
+    found = score_paths("", ["16 - 3 - 4 = 9\n9 * 2 = 18"], student)
+    assert found is not None
+    assert found.structure > 0.98
+    assert found.steps[0].teacher_step is None and found.steps[0].credit == 1.0
+    assert [is_matched(step) for step in found.steps] == [True, True, True]
+
+
+def test_a_step_that_is_not_the_teachers_has_no_credit() -> None:
+    found = score_paths("", ["16 - 3 - 4 = 9\n9 * 2 = 18"], "16 - 3 - 4 = 9\n5 * 5 = 25\n9 * 2 = 18")
+    assert found is not None
+    assert [step.credit for step in found.steps] == [1.0, 0.0, 1.0]
+    assert [is_matched(step) for step in found.steps] == [True, False, True]
+
+
+def test_what_does_not_count_takes_no_credit_away() -> None:
+    scorer = StructureScorer(alignment=StructureAlignment(counts="sub_problem"))
+    found = score_paths("", ["16 - 3 - 4 = 9\n9 * 2 = 18"], "16 - 3 - 4 = 8\n9 * 2 = 18", scorer)
+    assert found is not None
+    assert [is_matched(step) for step in found.steps] == [
+        True,
+        True,
+    ]  # another answer, where sub-problems alone count

@@ -24,6 +24,11 @@ _REGION = re.compile(
     r"|\\\(((?:[^\\]|\\(?![()])){1,1000})\\\)"
     r"|\\begin\{(?:align|equation|gather|eqnarray|aligned|multline)\*?\}((?:[^\\]|\\(?!end\b|begin\{[aegm])){1,2000})\\end\{"
 )
+_NUMBER = r"\d[\d,]{0,20}(?:\.\d{1,12})?"
+_AMOUNT = re.compile(rf"\s{{0,2}}(?:\\: ?{_NUMBER}|(?:\\: ?)?{_NUMBER} ?\\%)\s{{0,2}}")
+"""Money or a percentage between dollar signs, ``\\:`` being the escaped one: a number of the prose around it."""
+_WHOLE = re.compile(rf"(?<=\\% of )\$ ?({_NUMBER}) ?\$|(?<=\\%\$ of )\$ ?({_NUMBER}) ?\$")
+"""What a percentage is taken of: ``25\\% of $80$``."""
 _BARE = re.compile(
     r"(?:\\(?:[dt]?frac|times|cdot|div|sqrt|left|right|pi)(?![A-Za-z])|\\[,;!%]|[\d+\-*/^=(){}., ]){2,300}"
 )
@@ -43,9 +48,17 @@ def find_latex_calculations(text: str) -> list[Found]:
     found: list[Found] = []
     rest: list[str] = []
     last = 0
+    # An escaped dollar sign is no delimiter: "$$(16 - 3) \\times \\$2 = \\$26$$" was no math, and "of $\\$80$, which is $" was.
+    text = text.replace("\\$", "\\:")
+    if "\\% of $" in text or "\\%$ of $" in text:
+        text = _WHOLE.sub(lambda match: match[0].replace("$", " "), text)
     for match in _REGION.finditer(text):
         group = match.lastindex or 0
         body, start = match.group(group), match.start(group)
+        if group == 2 and ("\\%" in body or "\\:" in body) and _AMOUNT.fullmatch(body):
+            rest += [text[last : match.start()], f" {body} "]
+            last = match.end()
+            continue
         if group == 2 and not _is_math(body):
             continue  # dollars in prose
         found += read_math(body[:MAX_REGION], start)
@@ -54,9 +67,8 @@ def find_latex_calculations(text: str) -> list[Found]:
         last = match.end()
     rest.append(text[last:])
     outside = _read_bare("".join(rest), found)
-    found += [
-        calc for calc in find_calculations(outside.replace("\\$", " $")) if calc.operands or calc.symbolic
-    ]
+    outside = outside.replace("\\:", " $").replace("\\%", " %")
+    found += [calc for calc in find_calculations(outside) if calc.operands or calc.symbolic]
     found.sort(key=lambda calc: calc.at)
     return found
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from rlkd.structure.reading.words.claims import CLAIM_STOP, OTHER_CLAIM, agreement, likeness, statement_words
-from rlkd.structure.reading.words.dates import HAS_DATE, find_dates, with_days
+from rlkd.structure.reading.words.dates import HAS_DATE, find_dates, in_slashes, with_days
 from rlkd.structure.reading.words.propositions import read_proposition, same_proposition
 
 _NAME = re.compile(r"(?<![.!?] )\b[A-Z][a-z]{1,20}\b|\b[A-Z]\b|\d{1,12}(?:\.\d{1,12})?")
@@ -72,12 +72,15 @@ def compare_statements(a: str, b: str, problem: str = "") -> Likeness:
     """
     if a == b:
         return Likeness(1.0, 1.0)
+    dated = compare_dates(a, b)
+    if dated:  # else "Today is 12-24-1937." says of today another thing than "12/24/1937" does
+        a, b = in_slashes(a), in_slashes(b)
     one, other = read_proposition(a), read_proposition(b)
     if one is not None and other is not None:
         found = same_proposition(one, other)
         if found is not None:
             return Likeness(*found)
-    if not compare_dates(a, b):
+    if not dated:
         return _by_words(a, b, problem)
     found = _by_words(with_days(a), with_days(b), with_days(problem))
     last_a, last_b = ([day for _, _, day in find_dates(text)][-1:] for text in (a, b))
