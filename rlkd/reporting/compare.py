@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -196,16 +197,19 @@ def _values(rows: Sequence[ProblemOutput]) -> Values:
 
 
 def _interval(
-    parts: Sequence[tuple[ComparedRun, dict[str, float]]], resamples: int, confidence: float
+    parts: Sequence[tuple[ComparedRun, dict[str, float]]],
+    resamples: int,
+    confidence: float,
+    least: float = 0.0,
 ) -> Interval | None:
-    """Mean of runs over the problems that each has, with an interval over problems; ``None`` without a value."""
+    """Mean of runs over the problems that each has, with an interval over problems, from ``least`` on; ``None`` without a value."""
     seeds = [values for _, values in parts if values]
     if not seeds:
         return None
     clusters = {name: cluster for run, _ in parts for name, cluster in run.clusters.items()}
     found = estimate(seeds, over_seeds=False, resamples=resamples, clusters=clusters)
     low, high = found.interval(confidence)
-    return Interval(mean=found.mean, low=low, high=high, n=sum(map(len, seeds)))
+    return Interval(mean=found.mean, low=max(least, low), high=high, n=sum(map(len, seeds)))
 
 
 def _columns(runs: Sequence[ComparedRun]) -> list[tuple[str, str]]:
@@ -305,7 +309,7 @@ def _difference_cell(
     resamples: int,
     confidence: float,
 ) -> str:
-    found = _interval(parts, resamples, confidence)
+    found = _interval(parts, resamples, confidence, -math.inf)  # differences
     if found is None:
         return "\N{EN DASH}"
     show = points if column[1] == "accuracy" else signed

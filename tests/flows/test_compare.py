@@ -53,8 +53,8 @@ def test_compare_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[st
     first, second = run_folder(tmp_path, "one", True), run_folder(tmp_path, "two", False)
     assert run_command(["compare", f"RLKD={first}", str(second)]) == 0
     printed = capsys.readouterr().out
-    assert "| RLKD | 0 | 100.0% [100.0, 100.0] |" in printed
-    assert "| seed 0 | +100.0 [+100.0, +100.0] |" in printed
+    assert "| RLKD | 0 | 100.0% [0.0, 100.0] |" in printed  # one problem says nothing of others
+    assert "| seed 0 | +100.0 [−100.0, +100.0] |" in printed
 
 
 def test_compare_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
