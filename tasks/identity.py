@@ -24,7 +24,7 @@ from rlkd.pipeline.stages import StageSpec
 from rlkd.plugins import objects_of, source_digest
 from schemas.artifact import StageManifest
 from schemas.base import ADDED, OPERATIONAL, SCHEMA_VERSION, Schema
-from schemas.config.data import BenchmarkData, DataConfig, single_sources
+from schemas.config.data import BenchmarkData, DataConfig, gym_dataset, single_sources
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.run import RunConfig
 
@@ -166,7 +166,7 @@ def _benchmark_files(config: PipelineConfig) -> dict[str, str]:
     found = {}
     for named in config.evaluate.named_benchmarks:
         files = local_files(BenchmarkData(name=named.name, path=named.path))
-        library = "reasoning-gym" if named.name.startswith("reasoning_gym/") else "datasets"
+        library = "datasets" if gym_dataset(named.name) is None else "reasoning-gym"
         rows = file_digest(files[evaluated_split(files)]) if files else _version(library)
         found[f"evaluate.benchmarks.{named.name}"] = rows
     return found

@@ -49,7 +49,8 @@ def choice_equal(
     labels = {label.casefold(): label for label in choices}
     if text.casefold() in labels:
         return labels[text.casefold()] == reference
-    named = [label for label, option in choices.items() if _plain(option) in (_plain(text), _plain(answer))]
+    said = (_plain(text), _plain(answer))
+    named = [label for label, option in choices.items() if _plain(option) in said]
     if named:
         return reference in named
     text = text.rstrip("!")
@@ -137,5 +138,6 @@ def _says(option: str, text: str, timeout_s: float) -> bool:
     return _plain(option) == _plain(text) or answers_equal(option, text, timeout_s) is True
 
 
+@lru_cache(maxsize=4096)
 def _plain(text: str) -> str:
     return re.sub(r"\s+", " ", clean_answer(text)).strip().rstrip(".").casefold()

@@ -19,6 +19,7 @@ from schemas.config.data import (
     MixtureData,
     PythonData,
     WorldData,
+    gym_dataset,
 )
 from schemas.config.pipeline import PipelineConfig
 from schemas.config.qualify import FilePairs, StudentPairs, WorldPairs
@@ -48,8 +49,6 @@ def check_objects(config: Schema) -> list[Fault]:
     return [*_named_components(config), *_python_objects(config), *_teacher_model(config)]
 
 
-GYM_PREFIX = "reasoning_gym/"
-"""What the name of a benchmark begins with that is a dataset of reasoning-gym."""
 CHECK_COMPONENT = "rlkd.rewards.scoring:check_named"
 CHECK_TEACHER = "rlkd.training.teacher_model:check_teacher"
 """Named and not imported, as the functions of stages are: the readers of configurations stand below what they configure."""
@@ -135,7 +134,7 @@ def _single_source(data: DataConfig, teacher: str, at: tuple[str, ...]) -> Itera
 def _gym_dataset(data: DataConfig) -> str:
     """The dataset of reasoning-gym that a source is, by either of its names; empty where it is none."""
     if isinstance(data, BenchmarkData):
-        return data.name.removeprefix(GYM_PREFIX) if data.name.startswith(GYM_PREFIX) else ""
+        return gym_dataset(data.name) or ""
     return data.dataset if isinstance(data, GymData) else ""
 
 

@@ -185,6 +185,17 @@ class GymData(DataCommon):
     parameters: dict[str, JsonValue] = Field(default_factory=dict, description="Settings of that dataset.")
 
 
+def gym_dataset(name: str) -> str | None:
+    """Returns the dataset of reasoning-gym that a benchmark's name means; ``None`` where it means another benchmark.
+
+    Example:
+        >>> gym_dataset("reasoning_gym/chain_sum")
+        'chain_sum'
+    """
+    prefix = "reasoning_gym/"
+    return name.removeprefix(prefix) if name.startswith(prefix) else None
+
+
 class BenchmarkData(DataCommon):
     """A benchmark by name: its columns, answers and verifier are known (rlkd/data/benchmarks)."""
 

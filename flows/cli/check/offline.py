@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rlkd.errors import DataError
 from rlkd.io import expand_path
-from schemas.config.data import BenchmarkData, DataConfig, FileData, HubData, single_sources
+from schemas.config.data import BenchmarkData, DataConfig, FileData, HubData, gym_dataset, single_sources
 from schemas.config.run import RunConfig
 from schemas.config.student import CheckpointModel
 
@@ -25,7 +25,7 @@ def _absent(data: DataConfig) -> str:
 
     if isinstance(data, HubData) and not Path(os.path.expandvars(data.dataset)).expanduser().exists():
         return f"{data.dataset} on the hub"
-    if isinstance(data, BenchmarkData) and not data.name.startswith("reasoning_gym/"):
+    if isinstance(data, BenchmarkData) and gym_dataset(data.name) is None:
         return "" if local_files(data) else f"benchmark {data.name}, which is not in $RLKD_DATA"
     if isinstance(data, FileData):
         try:

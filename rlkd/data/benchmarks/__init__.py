@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 from rlkd.errors import DataError
 from rlkd.io import expand_path
-from schemas.config.data import BenchmarkData
+from schemas.config.data import BenchmarkData, gym_dataset
 from schemas.config.evaluation import NamedBenchmark
 from schemas.problem import Problem, Split
 
@@ -121,7 +121,7 @@ def check_benchmarks(named: Iterable[NamedBenchmark]) -> None:
         if benchmark.name in seen:
             raise DataError(f"evaluate.benchmarks: {benchmark.name} is named twice; leave one out")
         seen.add(benchmark.name)
-        if not benchmark.name.startswith("reasoning_gym/"):
+        if gym_dataset(benchmark.name) is None:
             find_benchmark(benchmark.name, "evaluate.benchmarks")
         files = local_files(BenchmarkData(name=benchmark.name, path=benchmark.path))
         absent = [path for path in files.values() if not path.is_file()]
@@ -152,7 +152,7 @@ def local_files(config: BenchmarkData) -> dict[Split, Path]:
     Raises:
         DataError: There is no such benchmark, or the path that was given does not hold it.
     """
-    if config.name.startswith("reasoning_gym/"):
+    if gym_dataset(config.name) is not None:
         return {}
     benchmark = find_benchmark(config.name)
     if config.path is None:

@@ -22,10 +22,8 @@ from rlkd.data.sources.rows import RawRow, note_halves, shown_row
 from rlkd.data.sources.values import paths_of, question_of, text_of
 from rlkd.errors import DataError
 from rlkd.hub import OFFLINE, reachable
-from schemas.config.data import BenchmarkData, GymData, HubData
+from schemas.config.data import BenchmarkData, GymData, HubData, gym_dataset
 from schemas.problem import Problem, Split
-
-GYM = "reasoning_gym/"
 
 
 class BenchmarkSource:
@@ -160,12 +158,13 @@ def build(config: BenchmarkData) -> Source:
     Raises:
         DataError: There is no benchmark of that name.
     """
-    if config.name.startswith(GYM):
+    gym = gym_dataset(config.name)
+    if gym is not None:
         from rlkd.data.sources.reasoning_gym import GymSource
 
         shared = {
             name: getattr(config, name)
             for name in ("sizes", "deduplicate", "decontaminate", "max_malformed_share")
         }
-        return GymSource(GymData(type="reasoning_gym", dataset=config.name.removeprefix(GYM), **shared))
+        return GymSource(GymData(type="reasoning_gym", dataset=gym, **shared))
     return BenchmarkSource(config)
